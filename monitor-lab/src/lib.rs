@@ -1,0 +1,1 @@
+//! Hosts in network namespaces joined by VXLAN, plain or ESP, with real traffic.
