@@ -1,1 +1,8 @@
-//! The node agent, as a library.
+//! The node agent, as a library: everything but the reading of `argv`.
+//!
+//! `kernel` and `attach` own the programs and maps; `snapshot` is what everybody else reads.
+
+pub mod attach;
+pub mod failure;
+pub mod interface;
+pub mod kernel;
