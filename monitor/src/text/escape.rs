@@ -19,6 +19,10 @@ pub fn escape(untrusted: impl AsRef<[u8]>, max: usize) -> String {
     let bytes = untrusted.as_ref();
     // Any character needs at most four bytes: what lies beyond cannot show.
     let window = &bytes[..bytes.len().min(max.saturating_mul(4).saturating_add(4))];
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'\\';
+    if bytes.len() <= max && bytes.iter().all(is_plain) {
+        return bytes.iter().copied().map(char::from).collect();
+    }
     let mut line = Line::new(max);
     for chunk in window.utf8_chunks() {
         for character in chunk.valid().chars() {
@@ -48,8 +52,8 @@ pub fn payload_preview(bytes: &[u8], max: usize) -> String {
             b'\n' => line.push(format_args!("\\n")),
             b'\t' => line.push(format_args!("\\t")),
             b'\\' => line.push(format_args!("\\\\")),
-            b' '..=b'~' => line.push(format_args!("{}", char::from(byte))),
-            _ => line.push(format_args!(".")),
+            b' '..=b'~' => line.push_plain(char::from(byte)),
+            _ => line.push_plain('.'),
         };
         if !room {
             break;
@@ -71,19 +75,30 @@ struct Line {
 impl Line {
     fn new(max: usize) -> Self {
         Self {
-            text: String::new(),
+            text: String::with_capacity(max.min(64)),
             length: 0,
             max,
             cut: 0,
         }
     }
 
-    /// Appends one unit that must not be torn; false once the line is full.
-    fn push(&mut self, unit: std::fmt::Arguments<'_>) -> bool {
+    /// Appends one escape that must not be torn; false once the line is full.
+    fn push(&mut self, escape: std::fmt::Arguments<'_>) -> bool {
         let before = self.text.len();
         // Writing to a String cannot fail.
-        let _ = self.text.write_fmt(unit);
+        let _ = self.text.write_fmt(escape);
         self.length += self.text[before..].chars().count();
+        self.has_room()
+    }
+
+    /// The same for one character that stays as it is: most are.
+    fn push_plain(&mut self, character: char) -> bool {
+        self.text.push(character);
+        self.length += 1;
+        self.has_room()
+    }
+
+    fn has_room(&mut self) -> bool {
         if self.length > self.max {
             self.text.truncate(self.cut);
             if self.max > 0 {
@@ -100,7 +115,7 @@ impl Line {
     fn push_escaped(&mut self, character: char) -> bool {
         match character {
             '\\' => self.push(format_args!("\\\\")),
-            ' '..='~' => self.push(format_args!("{character}")),
+            ' '..='~' => self.push_plain(character),
             '\0'..='\u{7f}' => self.push(format_args!("\\x{:02x}", u32::from(character))),
             // Letters and symbols by category, but nothing to see.
             '\u{115f}' | '\u{1160}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}' => {

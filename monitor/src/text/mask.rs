@@ -70,30 +70,48 @@ const SECRET_WORDS: &[&[u8]] = &[
 /// Whether a name (a query parameter, a path segment, a part of a key)
 /// announces that its value is a secret: `token`, `X-Api-Key`, `session`.
 pub fn announces_secret(name: &[u8]) -> bool {
-    SECRET_WORDS
-        .iter()
-        .any(|word| name.eq_ignore_ascii_case(word))
-        || SECRET_PARTS.iter().any(|part| {
-            name.windows(part.len())
-                .any(|at| at.eq_ignore_ascii_case(part))
-        })
+    let starts = |at: &[u8], word: &[u8]| {
+        at.get(..word.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(word))
+    };
+    let contains = || {
+        // Only few letters start one of these words: most positions are cheap.
+        let candidates = name.iter().enumerate().filter(|(_, byte)| {
+            matches!(byte.to_ascii_lowercase(), b'p' | b's' | b't' | b'c' | b'a')
+        });
+        candidates
+            .into_iter()
+            .any(|(at, _)| SECRET_PARTS.iter().any(|part| starts(&name[at..], part)))
+    };
+    contains()
+        || SECRET_WORDS
+            .iter()
+            .any(|word| name.eq_ignore_ascii_case(word))
 }
 
 /// Whether a text looks like a token, hash, UUID, card number or address of a
 /// person, rather than like a word somebody chose.
 pub fn looks_secret(text: &[u8]) -> bool {
-    let digits = text.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let upper = text.iter().filter(|byte| byte.is_ascii_uppercase()).count();
-    let lower = text.iter().filter(|byte| byte.is_ascii_lowercase()).count();
-    let joined = !text.iter().any(|byte| b"-_. ".contains(byte));
-    TOKEN_PREFIXES
-        .iter()
-        .any(|prefix| text.len() > prefix.len() + 4 && text.starts_with(prefix))
-        || text.contains(&b'@')
+    let (mut digits, mut upper, mut lower) = (0_usize, 0_usize, 0_usize);
+    let (mut joined, mut address) = (true, false);
+    for byte in text {
+        match byte {
+            b'0'..=b'9' => digits += 1,
+            b'A'..=b'Z' => upper += 1,
+            b'a'..=b'z' => lower += 1,
+            b'-' | b'_' | b'.' | b' ' => joined = false,
+            b'@' => address = true,
+            _ => {}
+        }
+    }
+    address
         || (text.len() >= TOKEN_LENGTH && digits >= 3 && upper + lower > 0)
         || digits >= 12
         || (text.len() >= 24 && joined && upper >= 3 && lower >= 3)
         || (text.len() >= 32 && joined)
+        || TOKEN_PREFIXES
+            .iter()
+            .any(|prefix| text.len() > prefix.len() + 4 && text.starts_with(prefix))
 }
 
 /// A name of something (a Redis key, a topic) with those of its parts masked
@@ -103,7 +121,7 @@ pub fn key(name: &[u8], max: usize) -> String {
     if looks_secret(name) && !name.iter().any(|byte| b":/|".contains(byte)) {
         return MASKED.into();
     }
-    let mut masked = Vec::new();
+    let mut masked = Vec::with_capacity(name.len().min(max) + 8);
     let mut secret_next = false;
     for part in name.split_inclusive(|byte| b":/|{}".contains(byte)) {
         if masked.len() > max.saturating_mul(4) {

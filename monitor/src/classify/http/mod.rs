@@ -12,7 +12,7 @@ use super::Payload;
 use super::verdict::Finding;
 
 /// Header fields that are parsed; more are ignored.
-const HEADERS_MAX: usize = 64;
+const HEADERS_MAX: usize = 32;
 
 /// Longest method that is taken for one.
 const METHOD_MAX: usize = 24;

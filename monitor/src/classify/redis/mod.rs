@@ -4,6 +4,7 @@
 //! All captured bytes have to fit. A message is readable from its first byte
 //! only: a packet from the middle of a long value fits nothing.
 
+mod command_table;
 mod commands;
 mod inline;
 mod message;
