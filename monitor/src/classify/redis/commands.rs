@@ -2,6 +2,9 @@
 
 use super::command_table::{COMMANDS, COMMON_WORDS, SUBCOMMANDS};
 
+/// Longest name of a command, and some room.
+const NAME_MAX: usize = 32;
+
 /// What may be shown of a command's arguments; everything else is masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shows {
@@ -25,12 +28,11 @@ pub(super) struct Command {
 impl Command {
     /// The command of this name, in any case.
     pub(super) fn find(name: &[u8]) -> Option<&'static Self> {
-        let found = COMMANDS.binary_search_by(|command| {
-            command
-                .name
-                .bytes()
-                .cmp(name.iter().map(u8::to_ascii_uppercase))
-        });
+        let mut upper = [0; NAME_MAX];
+        let upper = upper.get_mut(..name.len())?;
+        upper.copy_from_slice(name);
+        upper.make_ascii_uppercase();
+        let found = COMMANDS.binary_search_by(|command| command.name.as_bytes().cmp(&*upper));
         found.ok().map(|at| &COMMANDS[at])
     }
 
@@ -71,6 +73,7 @@ mod tests {
     #[test]
     fn the_tables_are_sorted_and_agree() {
         assert!(COMMANDS.is_sorted_by(|a, b| a.name < b.name));
+        assert!(COMMANDS.iter().all(|command| command.name.len() < NAME_MAX));
         assert!(COMMON_WORDS.is_sorted_by(|a, b| a < b));
         assert!(
             COMMON_WORDS

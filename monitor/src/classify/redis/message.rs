@@ -97,7 +97,12 @@ impl Message {
     fn read_resp(reader: &mut Reader<'_>, is_server: bool) -> Result<Self, Stop> {
         let head = reader.next()?;
         let mut message = Self::describe(head)?;
-        let Value::Aggregate { kind, values, .. } = head else {
+        let Value::Aggregate {
+            kind,
+            count,
+            values,
+        } = head
+        else {
             return Ok(message);
         };
         let mut words = [Word::default(); WORDS_MAX];
@@ -149,6 +154,8 @@ impl Message {
             message.evidence = evidence;
             message.credential = credential;
             message.strength = Some(Strength::Certain);
+        } else {
+            message.evidence = format!("{} of {count}", aggregate_name(kind));
         }
         Ok(message)
     }
@@ -164,16 +171,8 @@ impl Message {
             cut: false,
         };
         message.evidence = match value {
-            Value::Aggregate { kind, count, .. } => {
-                let name = match kind {
-                    b'%' => "map",
-                    b'~' => "set",
-                    b'>' => "push",
-                    b'|' => "attributes",
-                    _ => "array",
-                };
-                format!("{name} of {count}")
-            }
+            // Described once it is known that it is no command.
+            Value::Aggregate { .. } => String::new(),
             Value::Bulk {
                 length, complete, ..
             } => {
@@ -200,6 +199,16 @@ impl Message {
             }
         };
         Ok(message)
+    }
+}
+
+const fn aggregate_name(kind: u8) -> &'static str {
+    match kind {
+        b'%' => "map",
+        b'~' => "set",
+        b'>' => "push",
+        b'|' => "attributes",
+        _ => "array",
     }
 }
 
