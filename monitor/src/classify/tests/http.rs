@@ -1,4 +1,5 @@
-//! Recorded from curl 7.88.1 and nginx 1.22.1 where not said otherwise.
+//! Recorded from curl 7.88.1 and nginx 1.22.1 where not said otherwise; in `GET`
+//! the host was renamed.
 
 use super::*;
 
