@@ -3,6 +3,8 @@
 //! `kernel` and `attach` own the programs and maps; `snapshot` is what everybody else reads.
 
 pub mod attach;
+pub mod classify;
 pub mod failure;
 pub mod interface;
 pub mod kernel;
+pub mod text;
