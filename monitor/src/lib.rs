@@ -4,7 +4,10 @@
 
 pub mod attach;
 pub mod classify;
+pub mod decode;
 pub mod failure;
 pub mod interface;
 pub mod kernel;
+mod netlink;
+pub mod record;
 pub mod text;

@@ -1,7 +1,7 @@
 //! How large the maps are: bounded, whatever the traffic and however many CPUs.
 
 /// Memory that all maps together may take, in bytes.
-pub const BUDGET: u64 = 64 << 20;
+const BUDGET: u64 = 64 << 20;
 
 /// How full a map is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
