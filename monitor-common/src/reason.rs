@@ -49,7 +49,7 @@ reasons! {
     Ipv6Truncated = 4, "ipv6_truncated";
     /// The IPv6 version field is not 6 (RFC 8200, 3).
     Ipv6Malformed = 5, "ipv6_malformed";
-    /// An IPv6 extension header stands before what would tell (RFC 8200, 4).
+    /// More IPv6 extension headers than are walked stand before what would tell (RFC 8200, 4).
     Ipv6Extension = 6, "ipv6_extension";
     /// A later fragment of UDP or ESP: only the first one carries the header that would tell.
     Fragment = 7, "fragment";

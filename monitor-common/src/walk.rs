@@ -207,9 +207,6 @@ pub fn outer<L: Load + ?Sized>(packet: &L, vxlan_ports: &Ports) -> Outer {
     match network.protocol {
         udp::PROTOCOL => outer_udp(packet, network, vxlan_ports),
         esp::PROTOCOL => outer_esp(packet, network),
-        next if matches!(network.version, Version::V6) && ipv6::is_extension(next) => {
-            Outer::unparsed(Reason::Ipv6Extension)
-        }
         _ => Outer { kind: Kind::Host, network, ..Outer::NOT_IP },
     }
 }
@@ -433,20 +430,32 @@ fn network_v6<L: Load + ?Sized>(packet: &L, l3: usize) -> Frame {
         return Frame::unparsed(Reason::Ipv6Malformed);
     }
     let payload_len = header.payload_len() as usize;
-    let l4 = l3 + ipv6::LEN;
-    Frame {
-        kind: FrameKind::Ip,
-        network: Network {
-            version: Version::V6,
-            l3,
-            l4,
-            end: if payload_len == 0 { packet.frame_len() } else { l4 + payload_len },
-            protocol: header.next_header(),
-            later_fragment: false,
-        },
-        ..Frame::other(eth::IPV6)
+    let mut l4 = l3 + ipv6::LEN;
+    // Zero is a jumbogram, or a super-packet of over 64 KiB (BIG TCP).
+    let end = if payload_len == 0 { packet.frame_len() } else { l4 + payload_len };
+    let mut protocol = header.next_header();
+    let mut later_fragment = false;
+    let mut extensions = 0;
+    while ipv6::is_extension(protocol) && !later_fragment {
+        if extensions == IPV6_EXTENSIONS {
+            return Frame::unparsed(Reason::Ipv6Extension);
+        }
+        extensions += 1;
+        let Some(header) = packet.load(l4) else {
+            return Frame::unparsed(Reason::Ipv6Truncated);
+        };
+        let header = ipv6::Extension(header);
+        let is_fragment = protocol == ipv6::FRAGMENT;
+        later_fragment = is_fragment && header.is_later_fragment();
+        protocol = header.next_header();
+        l4 += header.len(is_fragment);
     }
+    let network = Network { version: Version::V6, l3, l4, end, protocol, later_fragment };
+    Frame { kind: FrameKind::Ip, network, ..Frame::other(eth::IPV6) }
 }
+
+/// How many IPv6 extension headers are walked, in one packet.
+const IPV6_EXTENSIONS: u32 = 3;
 
 /// The reason for an inner frame, where only "truncated" and "malformed" are told apart.
 #[inline(always)]

@@ -76,6 +76,8 @@ fn first_esp(key: &EspKey, sequence: u32, bytes: u64) {
 /// Counts a packet that was not understood.
 #[inline(never)]
 pub fn reason(ifindex: u32, direction: Direction, reason: Reason) {
+    #[cfg(feature = "log")]
+    aya_log_ebpf::debug!(&(), "interface {} direction {}: not understood, reason {}", ifindex, direction as u8, reason as u8);
     match REASONS.get_ptr_mut(&ReasonKey::new(ifindex, direction, reason)) {
         // SAFETY: this CPU's own slot; see the module.
         Some(count) => unsafe { *count += 1 },

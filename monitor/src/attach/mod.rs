@@ -12,10 +12,13 @@ use anyhow::anyhow;
 use aya::programs::tc::{SchedClassifierLink, TcAttachOptions};
 use aya::programs::{LinkOrder, ProgramError, TcAttachType};
 use monitor_common::label::Direction;
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{LinkAttribute, LinkMessage, LinkXdp};
 
 use crate::failure::Failure;
 use crate::interface::Interface;
 use crate::kernel::{Entry, Kernel};
+use crate::netlink;
 
 /// Which hooks to use, as the user says it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
@@ -220,4 +223,24 @@ pub fn has_tcx(kernel: &mut Kernel) -> bool {
     let Ok(program) = kernel.tc(Direction::Rx) else { return false };
     let Ok(fd) = program.fd() else { return false };
     link::knows_tcx(fd)
+}
+
+/// The XDP program that is on an interface, by its id.
+///
+/// # Errors
+/// What netlink answered.
+pub fn xdp_program(interface: &Interface) -> io::Result<Option<u32>> {
+    let mut message = LinkMessage::default();
+    message.header.index = interface.index;
+    let answers = netlink::get(RouteNetlinkMessage::GetLink(message))?;
+    Ok(answers.iter().find_map(|answer| {
+        let RouteNetlinkMessage::NewLink(link) = answer else { return None };
+        link.attributes.iter().find_map(|attribute| {
+            let LinkAttribute::Xdp(xdp) = attribute else { return None };
+            xdp.iter().find_map(|part| match part {
+                LinkXdp::ProgId(id) => Some(*id),
+                _ => None,
+            })
+        })
+    }))
 }

@@ -14,6 +14,7 @@ use aya::maps::{Map, MapData, PerCpuArray, PerCpuHashMap, PerCpuValues, RingBuf}
 use aya::programs::{Program, ProgramError, SchedClassifier, TestRun, TestRunOptions, TestRunResult, Xdp};
 use aya::util::nr_cpus;
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
+use aya_log::EbpfLogger;
 use monitor_common::config::{Config, HostFlows, Ports};
 use monitor_common::key::{Count, CounterKey, CpuState, EspCount, EspKey, ReasonKey};
 use monitor_common::label::{Direction, Encapsulation};
@@ -140,7 +141,10 @@ impl Kernel {
         })?;
         let sizes = MapSizes::for_cpus(cpus, options.ring_bytes);
         let mut loader = EbpfLoader::new();
+        let log_level = u8::from(tracing::enabled!(tracing::Level::DEBUG)) * aya_log::Level::Debug as u8;
         loader.override_global("CONFIG", &config[..], true);
+        // Not there in an object that was built without the feature `log`.
+        loader.override_global("AYA_LOG_LEVEL", &log_level, false);
         for (name, entries) in sizes.entries() {
             loader.map_max_entries(name, entries);
         }
@@ -304,14 +308,17 @@ impl Kernel {
         &self.sizes
     }
 
+    /// What the programs themselves log, if debug messages are wanted and the object can.
+    pub fn take_log(&mut self) -> Option<EbpfLogger<&'static dyn log::Log>> {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return None;
+        }
+        EbpfLogger::init(&mut self.ebpf).inspect_err(|error| tracing::debug!("no log of the programs: {error}")).ok()
+    }
+
     /// The sample ring; `None` if somebody has taken it.
     pub fn take_samples(&mut self) -> Option<RingBuf<MapData>> {
         self.samples.take()
-    }
-
-    /// The loaded object, for the kernel programs' own log.
-    pub fn ebpf_mut(&mut self) -> &mut Ebpf {
-        &mut self.ebpf
     }
 }
 

@@ -1,5 +1,7 @@
 //! How large the maps are: bounded, whatever the traffic and however many CPUs.
 
+use monitor_common::key::CpuState;
+
 /// Memory that all maps together may take, in bytes.
 const BUDGET: u64 = 64 << 20;
 
@@ -64,6 +66,22 @@ impl MapSizes {
             + u64::from(self.reasons) * (element + 8 + 8 * cpus)
             + u64::from(self.flows) * (element + 16)
             + u64::from(self.ring_bytes)
+    }
+
+    /// How full the maps are that can overflow.
+    #[must_use]
+    pub(crate) fn in_use(&self, counters: usize, esp: usize, reasons: usize, state: &CpuState) -> Vec<MapUse> {
+        let row = |map, entries: usize, capacity: u32, overflow_packets| MapUse {
+            map,
+            entries: entries as u64,
+            capacity: u64::from(capacity),
+            overflow_packets,
+        };
+        vec![
+            row("counters", counters, self.counters, state.counters_overflow),
+            row("esp", esp, self.esp, state.esp_overflow),
+            row("reasons", reasons, self.reasons, state.reasons_overflow),
+        ]
     }
 
     /// Name of each map in the object, and its size.
