@@ -1,2 +1,35 @@
-//! Entry point.
-fn main() {}
+//! `cargo xtask`: builds, tests and runs overlay-monitor from a fresh clone.
+
+mod build;
+mod cli;
+mod ebpf;
+mod paths;
+mod proc;
+mod setup;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+use cli::{Cli, Task};
+use paths::Ctx;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match start(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(cli: Cli) -> Result<ExitCode> {
+    let ctx = Ctx::new(!cli.no_install)?;
+    match cli.command {
+        Task::Build(args) => build::build(&ctx, args.release, args.ebpf_only)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
