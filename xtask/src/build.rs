@@ -22,7 +22,8 @@ pub(crate) fn build(ctx: &Ctx, release: bool, ebpf_only: bool) -> Result<()> {
     if release {
         cmd.arg("--release");
     }
-    run(&mut cmd).context("the user-space binaries do not build; the compiler's words are above")?;
+    run(&mut cmd)
+        .context("the user-space binaries do not build; the compiler's words are above")?;
     say(format!("built: {}", out_dir(ctx, release)?.display()));
     Ok(())
 }
@@ -30,9 +31,10 @@ pub(crate) fn build(ctx: &Ctx, release: bool, ebpf_only: bool) -> Result<()> {
 /// Folder of the user-space binaries, absolute.
 pub(crate) fn out_dir(ctx: &Ctx, release: bool) -> Result<PathBuf> {
     let mut cmd = cargo();
-    cmd.current_dir(&ctx.root).args(["metadata", "--format-version", "1", "--no-deps"]);
-    let metadata: serde_json::Value = serde_json::from_str(&capture(&mut cmd)?)
-        .context("`cargo metadata` printed no JSON")?;
+    cmd.current_dir(&ctx.root)
+        .args(["metadata", "--format-version", "1", "--no-deps"]);
+    let metadata: serde_json::Value =
+        serde_json::from_str(&capture(&mut cmd)?).context("`cargo metadata` printed no JSON")?;
     let target = metadata["target_directory"]
         .as_str()
         .context("`cargo metadata` names no target directory")?;

@@ -11,7 +11,12 @@ use clap::{Parser, Subcommand};
 ///
 /// Start with `cargo xtask demo`.
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", version, max_term_width = 100)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    version,
+    max_term_width = 100
+)]
 pub(crate) struct Cli {
     /// Never install anything: print the exact commands for this machine and stop
     #[arg(long, global = true)]
@@ -24,6 +29,7 @@ pub(crate) struct Cli {
 #[derive(Subcommand)]
 pub(crate) enum Task {
     Build(Build),
+    Vm(Vm),
 }
 
 /// Build the kernel programs and the binaries
@@ -41,4 +47,55 @@ pub(crate) struct Build {
     /// Stop after the kernel programs
     #[arg(long)]
     pub(crate) ebpf_only: bool,
+}
+
+/// Run a command on another kernel, in a virtual machine
+///
+/// Boots a Debian kernel in QEMU, by emulation, so that no KVM is needed. The
+/// command sees this machine's own files, in the current folder, as root;
+/// whatever it writes is lost at the end. Its output and exit code are passed
+/// on (124: out of time). There is no network but what it makes itself.
+///
+/// Kernels: 5.10 (Debian 11), 6.1 (12), 6.12 (13), 7.2 (unstable). Kernel and
+/// QEMU are unpacked below ~/.cache/overlay-monitor, not installed.
+///
+/// Examples:
+///   cargo xtask vm -- uname -r
+///   cargo xtask vm --kernel 5.10 -- target/debug/overlay-monitor check
+///   cargo xtask vm                              an interactive shell
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Vm {
+    /// Which kernel: 5.10, 6.1, 6.12 or 7.2
+    #[arg(long, default_value = crate::vm::DEFAULT_KERNEL, value_name = "VERSION")]
+    pub(crate) kernel: String,
+    /// Memory in MB; it holds the files that the command writes, too
+    #[arg(long, default_value_t = 2048, value_name = "MB", value_parser = clap::value_parser!(u32).range(256..))]
+    pub(crate) memory: u32,
+    /// Number of processors
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) cpus: u32,
+    /// End it after so many seconds, with exit code 124
+    #[arg(long, default_value_t = 900, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) timeout: u64,
+    /// Set a variable for the command (PATH, HOME, CI, TERM, RUST_LOG, RUST_BACKTRACE and
+    /// CARGO_TARGET_DIR are passed on anyway)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub(crate) env: Vec<(String, String)>,
+    /// Use KVM instead of emulation
+    #[arg(long)]
+    pub(crate) kvm: bool,
+    /// Debian mirror for kernels that this machine's package sources do not have
+    #[arg(long, value_name = "URL")]
+    pub(crate) mirror: Option<String>,
+    /// The command and its arguments; none: a shell
+    #[arg(last = true)]
+    pub(crate) command: Vec<String>,
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
 }

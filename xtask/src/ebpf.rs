@@ -30,7 +30,7 @@ fn flags(arch: &str) -> Vec<String> {
         "-Cdebuginfo=2".to_owned(),
         "-Clink-arg=--btf".to_owned(),
         // v3 has 32-bit registers and jumps; kernels since 5.1 know it.
-        "-Clink-arg=--cpu=v3".to_owned(),
+        "-Ctarget-cpu=v3".to_owned(),
     ]
 }
 
@@ -46,7 +46,10 @@ pub(crate) fn tools(ctx: &Ctx) -> Result<Tools> {
     if let Some(found) = &compiler
         && let Some(linker) = linker::find(ctx, found.version.llvm_major)
     {
-        return Ok(Tools { compiler: compiler.take().context("just found")?, linker });
+        return Ok(Tools {
+            compiler: compiler.take().context("just found")?,
+            linker,
+        });
     }
 
     let mut packages = Vec::new();
@@ -69,7 +72,11 @@ pub(crate) fn tools(ctx: &Ctx) -> Result<Tools> {
         None => {
             compiler::install_nightly(ctx)?;
             compiler = compiler::find();
-            compiler.as_ref().context("the new nightly cannot be used")?.version.llvm_major
+            compiler
+                .as_ref()
+                .context("the new nightly cannot be used")?
+                .version
+                .llvm_major
         }
     };
     let ready = linker::find(ctx, llvm);
@@ -131,7 +138,9 @@ impl Tools {
         let driver = self.compiler.rustc.with_file_name("clippy-driver");
         // `clippy-driver --rustc -vV` answers as its compiler.
         let mut cmd = Command::new(&driver);
-        cmd.args(["--rustc", "-vV"]).env_remove("LD_LIBRARY_PATH").env_remove("RUSTUP_TOOLCHAIN");
+        cmd.args(["--rustc", "-vV"])
+            .env_remove("LD_LIBRARY_PATH")
+            .env_remove("RUSTUP_TOOLCHAIN");
         let version = compiler::Version::parse(&crate::proc::capture(&mut cmd).ok()?)?;
         (version == self.compiler.version).then_some(driver)
     }
@@ -140,7 +149,10 @@ impl Tools {
 /// Builds the programs and puts their objects where the agent embeds them from.
 pub(crate) fn build(ctx: &Ctx) -> Result<()> {
     if !ctx.path(FOLDER).join("Cargo.toml").exists() {
-        bail!("{} has no {FOLDER}/Cargo.toml: is the clone complete?", ctx.root.display());
+        bail!(
+            "{} has no {FOLDER}/Cargo.toml: is the clone complete?",
+            ctx.root.display()
+        );
     }
     let tools = tools(ctx)?;
     let version = &tools.compiler.version;
@@ -156,10 +168,15 @@ pub(crate) fn build(ctx: &Ctx) -> Result<()> {
     let declared = read(&ctx.path(FOLDER).join("Cargo.toml"))?;
     for (binary, object) in BINARIES {
         if !declared.contains(binary) {
-            say(format!("{FOLDER} has no binary target `{binary}`, so there is no {object}"));
+            say(format!(
+                "{FOLDER} has no binary target `{binary}`, so there is no {object}"
+            ));
             continue;
         }
-        publish(&target_dir.join(TARGET).join("release").join(binary), &ctx.path(OBJECTS).join(object))?;
+        publish(
+            &target_dir.join(TARGET).join("release").join(binary),
+            &ctx.path(OBJECTS).join(object),
+        )?;
     }
     Ok(())
 }
@@ -167,8 +184,8 @@ pub(crate) fn build(ctx: &Ctx) -> Result<()> {
 /// Copies a built object, only if it changed: cargo looks at the time of the
 /// file to decide whether the embedding crate has to be built again.
 fn publish(built: &Path, object: &Path) -> Result<()> {
-    let fresh = std::fs::read(built)
-        .with_context(|| format!("the build left no {}", built.display()))?;
+    let fresh =
+        std::fs::read(built).with_context(|| format!("the build left no {}", built.display()))?;
     if std::fs::read(object).is_ok_and(|old| old == fresh) {
         return Ok(());
     }
@@ -190,7 +207,10 @@ mod tests {
         publish(&built, &object).unwrap();
         let first = std::fs::metadata(&object).unwrap().modified().unwrap();
         publish(&built, &object).unwrap();
-        assert_eq!(std::fs::metadata(&object).unwrap().modified().unwrap(), first);
+        assert_eq!(
+            std::fs::metadata(&object).unwrap().modified().unwrap(),
+            first
+        );
         std::fs::write(&built, b"two").unwrap();
         publish(&built, &object).unwrap();
         assert_eq!(std::fs::read(&object).unwrap(), b"two");

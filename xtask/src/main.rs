@@ -6,6 +6,7 @@ mod ebpf;
 mod paths;
 mod proc;
 mod setup;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,7 @@ fn start(cli: Cli) -> Result<ExitCode> {
     let ctx = Ctx::new(!cli.no_install)?;
     match cli.command {
         Task::Build(args) => build::build(&ctx, args.release, args.ebpf_only)?,
+        Task::Vm(args) => return Ok(ExitCode::from(vm::main(&ctx, args)?)),
     }
     Ok(ExitCode::SUCCESS)
 }

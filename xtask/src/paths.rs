@@ -33,10 +33,17 @@ impl Ctx {
     /// Folder of what is slow to get and the same for every clone: tools and
     /// kernels. `$XDG_CACHE_HOME` or `~/.cache`, else below `target`.
     pub(crate) fn cache(&self) -> PathBuf {
-        let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+        let absolute = |name| {
+            std::env::var_os(name)
+                .map(PathBuf::from)
+                .filter(|p| p.is_absolute())
+        };
         absolute("XDG_CACHE_HOME")
             .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
-            .map_or_else(|| self.path("target/cache"), |base| base.join("overlay-monitor"))
+            .map_or_else(
+                || self.path("target/cache"),
+                |base| base.join("overlay-monitor"),
+            )
     }
 }
 

@@ -245,7 +245,9 @@ mod tests {
     fn failure_carries_the_last_lines_without_control_bytes() {
         let mut cmd = Command::new("sh");
         cmd.args(["-c", "echo first; printf 'bad \\033[31mred\\n' >&2; exit 3"]);
-        let error = run_with_progress("a step", &mut cmd).unwrap_err().to_string();
+        let error = run_with_progress("a step", &mut cmd)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("first"), "{error}");
         assert!(error.contains("bad [31mred"), "{error}");
         assert!(!error.contains('\x1b'), "{error}");

@@ -56,7 +56,10 @@ fn may_install(ctx: &Ctx, missing: &[Package], then: &[String]) -> Result<()> {
     let reason = if !ctx.install {
         "--no-install was given".to_owned()
     } else if !os.is_debian_like() {
-        format!("this is {}, and I only know apt of Debian and Ubuntu", os.pretty)
+        format!(
+            "this is {}, and I only know apt of Debian and Ubuntu",
+            os.pretty
+        )
     } else if !missing.is_empty() && !is_root() {
         "installing packages needs root".to_owned()
     } else {
@@ -164,12 +167,18 @@ mod tests {
         assert_eq!(parse_candidate(none), None);
         assert_eq!(parse_candidate(""), None);
         let some = "rustc-web:\n  Installed: (none)\n  Candidate: 1.96.0+dfsg1-1~deb12u2\n";
-        assert_eq!(parse_candidate(some).as_deref(), Some("1.96.0+dfsg1-1~deb12u2"));
+        assert_eq!(
+            parse_candidate(some).as_deref(),
+            Some("1.96.0+dfsg1-1~deb12u2")
+        );
     }
 
     #[test]
     fn commands_can_be_typed_as_they_are() {
-        let wanted = [Package::new("g++", "why"), Package::new("llvm-22-dev", "why")];
+        let wanted = [
+            Package::new("g++", "why"),
+            Package::new("llvm-22-dev", "why"),
+        ];
         let lines = commands(&wanted, &["cargo install x".to_owned()], false);
         assert_eq!(
             lines,

@@ -46,7 +46,8 @@ impl Version {
     pub(crate) fn of(rustc: &Path) -> Result<Self> {
         let mut cmd = Command::new(rustc);
         // What `cargo run` sets for its own toolchain misleads another one.
-        cmd.env_remove("LD_LIBRARY_PATH").env_remove("RUSTUP_TOOLCHAIN");
+        cmd.env_remove("LD_LIBRARY_PATH")
+            .env_remove("RUSTUP_TOOLCHAIN");
         let text = capture(cmd.arg("-vV"))?;
         Self::parse(&text)
             .with_context(|| format!("`{} -vV` does not look like rustc's", rustc.display()))
@@ -97,7 +98,9 @@ pub(crate) fn wanted_from_apt() -> Option<Wanted> {
         "^libstd-rust.*-dev-bpf$",
     ]))
     .ok()?;
-    let std_packages = search.lines().filter_map(|line| line.split_whitespace().next());
+    let std_packages = search
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
     let (_, std, compiler) = std_packages
         .filter_map(|std| {
             let compiler = compiler_package(std)?;
@@ -120,8 +123,14 @@ pub(crate) fn wanted_from_apt() -> Option<Wanted> {
     let llvm_major = llvm_of_depends(&depends)?;
     Some(Wanted {
         packages: vec![
-            Package::new(compiler, "a Rust compiler for the kernel programs, beside rustup's"),
-            Package::new(std, "Rust's core library for eBPF, which rustup does not have"),
+            Package::new(
+                compiler,
+                "a Rust compiler for the kernel programs, beside rustup's",
+            ),
+            Package::new(
+                std,
+                "Rust's core library for eBPF, which rustup does not have",
+            ),
         ],
         llvm_major,
     })
@@ -163,9 +172,13 @@ fn distribution() -> Option<Compiler> {
     found.sort();
     found.into_iter().find_map(|rustc| {
         let mut cmd = Command::new(&rustc);
-        cmd.env_remove("LD_LIBRARY_PATH").env_remove("RUSTUP_TOOLCHAIN");
+        cmd.env_remove("LD_LIBRARY_PATH")
+            .env_remove("RUSTUP_TOOLCHAIN");
         let sysroot = capture(cmd.args(["--print", "sysroot"])).ok()?;
-        let core = Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).join("lib");
+        let core = Path::new(sysroot.trim())
+            .join("lib/rustlib")
+            .join(TARGET)
+            .join("lib");
         let version = Version::of(&rustc).ok()?;
         (core.is_dir() && major_minor(&version.release)? >= OLDEST).then(|| Compiler {
             rustc,
@@ -179,16 +192,18 @@ fn distribution() -> Option<Compiler> {
 /// A nightly of rustup's that has the sources of `core`, and an LLVM for which
 /// a bpf-linker can be had.
 fn nightly() -> Option<Compiler> {
-    let home = std::env::var_os("RUSTUP_HOME").map(PathBuf::from).or_else(|| {
-        std::env::var_os("HOME").map(|home| Path::new(&home).join(".rustup"))
-    })?;
+    let home = std::env::var_os("RUSTUP_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".rustup")))?;
     let mut toolchains: Vec<PathBuf> = std::fs::read_dir(home.join("toolchains"))
         .ok()?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             name.starts_with("nightly")
-                && path.join("lib/rustlib/src/rust/library/core/Cargo.toml").exists()
+                && path
+                    .join("lib/rustlib/src/rust/library/core/Cargo.toml")
+                    .exists()
         })
         .collect();
     // `nightly-2026-05-19-…` sorts before `nightly-x86_64-…`: the moving one first.
@@ -204,12 +219,18 @@ fn nightly() -> Option<Compiler> {
             ));
             return None;
         }
-        Some(Compiler { rustc, cargo: toolchain.join("bin/cargo"), version, build_std: true })
+        Some(Compiler {
+            rustc,
+            cargo: toolchain.join("bin/cargo"),
+            version,
+            build_std: true,
+        })
     })
 }
 
 /// The way for machines whose packages have no compiler: rustup's nightly.
-pub(crate) const NIGHTLY: &str = "rustup toolchain install nightly --profile minimal --component rust-src";
+pub(crate) const NIGHTLY: &str =
+    "rustup toolchain install nightly --profile minimal --component rust-src";
 
 /// Installs rustup's nightly with the sources of `core`.
 pub(crate) fn install_nightly(ctx: &Ctx) -> Result<()> {
@@ -257,16 +278,31 @@ mod tests {
 
     #[test]
     fn std_package_names_its_compiler() {
-        assert_eq!(compiler_package("libstd-rust-web-dev-bpf").as_deref(), Some("rustc-web"));
-        assert_eq!(compiler_package("libstd-rust-dev-bpf").as_deref(), Some("rustc"));
-        assert_eq!(compiler_package("libstd-rust-1.89-dev-bpf").as_deref(), Some("rustc-1.89"));
+        assert_eq!(
+            compiler_package("libstd-rust-web-dev-bpf").as_deref(),
+            Some("rustc-web")
+        );
+        assert_eq!(
+            compiler_package("libstd-rust-dev-bpf").as_deref(),
+            Some("rustc")
+        );
+        assert_eq!(
+            compiler_package("libstd-rust-1.89-dev-bpf").as_deref(),
+            Some("rustc-1.89")
+        );
         assert_eq!(compiler_package("libstd-rust-dev-wasm32"), None);
     }
 
     #[test]
     fn llvm_is_read_from_the_dependencies() {
-        assert_eq!(llvm_of_depends("rustc-web\n  Depends: libc6\n  Depends: libllvm22\n"), Some(22));
-        assert_eq!(llvm_of_depends("rustc\n  Depends: libllvm19t64\n"), Some(19));
+        assert_eq!(
+            llvm_of_depends("rustc-web\n  Depends: libc6\n  Depends: libllvm22\n"),
+            Some(22)
+        );
+        assert_eq!(
+            llvm_of_depends("rustc\n  Depends: libllvm19t64\n"),
+            Some(19)
+        );
         assert_eq!(llvm_of_depends("rustc\n  Depends: libc6\n"), None);
     }
 }

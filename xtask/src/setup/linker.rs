@@ -57,7 +57,9 @@ pub(crate) fn install(ctx: &Ctx, llvm: u32) -> Result<PathBuf> {
         "building bpf-linker {VERSION} with LLVM {llvm}: it links the kernel programs (once, about a minute)"
     ));
     let prefix = capture(Command::new(format!("llvm-config-{llvm}")).arg("--prefix"))
-        .with_context(|| format!("llvm-{llvm}-dev is installed but its llvm-config is not usable"))?;
+        .with_context(|| {
+            format!("llvm-{llvm}-dev is installed but its llvm-config is not usable")
+        })?;
     let folder = root(ctx, llvm);
     make_dir(&folder)?;
     let mut cmd = isolated_cargo(&crate::proc::cargo_path());
@@ -68,7 +70,10 @@ pub(crate) fn install(ctx: &Ctx, llvm: u32) -> Result<PathBuf> {
         .env("LLVM_PREFIX", prefix.trim());
     run_with_progress("cargo install bpf-linker", &mut cmd)?;
     find(ctx, llvm).with_context(|| {
-        format!("the bpf-linker in {} does not start or has another LLVM", folder.display())
+        format!(
+            "the bpf-linker in {} does not start or has another LLVM",
+            folder.display()
+        )
     })
 }
 
@@ -88,7 +93,8 @@ fn arguments(ctx: &Ctx, llvm: u32) -> Vec<String> {
 }
 
 fn root(ctx: &Ctx, llvm: u32) -> PathBuf {
-    ctx.cache().join(format!("tools/bpf-linker-{VERSION}-llvm{llvm}"))
+    ctx.cache()
+        .join(format!("tools/bpf-linker-{VERSION}-llvm{llvm}"))
 }
 
 fn on_path(llvm: u32) -> Option<PathBuf> {
@@ -109,7 +115,9 @@ fn llvm_of(linker: &Path) -> Option<u32> {
 }
 
 fn llvm_of_ldd(ldd: &str) -> Option<u32> {
-    let rest = ldd.lines().find_map(|line| line.trim().strip_prefix("libLLVM"))?;
+    let rest = ldd
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("libLLVM"))?;
     // libLLVM.so.22.1 or libLLVM-19.so.1
     let digits: String = rest
         .chars()
@@ -127,7 +135,10 @@ mod tests {
     fn ldd_tells_the_llvm() {
         let new = "\tlinux-vdso.so.1 (0x0)\n\tlibLLVM.so.22.1 => /usr/lib/x (0x1)\n";
         assert_eq!(llvm_of_ldd(new), Some(22));
-        assert_eq!(llvm_of_ldd("\tlibLLVM-19.so.1 => /usr/lib/x (0x1)\n"), Some(19));
+        assert_eq!(
+            llvm_of_ldd("\tlibLLVM-19.so.1 => /usr/lib/x (0x1)\n"),
+            Some(19)
+        );
         assert_eq!(llvm_of_ldd("\tlibc.so.6 => /lib/libc.so.6 (0x1)\n"), None);
     }
 }

@@ -6,3 +6,4 @@ pub(crate) mod linker;
 pub(crate) mod os;
 pub(crate) mod packages;
 mod services;
+pub(crate) mod unpack;

@@ -33,9 +33,16 @@ impl OsRelease {
         let pretty = field("PRETTY_NAME");
         Self {
             id: field("ID"),
-            like: field("ID_LIKE").split_whitespace().map(str::to_owned).collect(),
+            like: field("ID_LIKE")
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect(),
             codename: field("VERSION_CODENAME"),
-            pretty: if pretty.is_empty() { "an unknown system".to_owned() } else { pretty },
+            pretty: if pretty.is_empty() {
+                "an unknown system".to_owned()
+            } else {
+                pretty
+            },
         }
     }
 
@@ -57,7 +64,8 @@ mod tests {
 
     #[test]
     fn debian_and_its_children_are_told_from_others() {
-        let debian = OsRelease::parse("ID=debian\nVERSION_CODENAME=bookworm\nPRETTY_NAME=\"Debian 12\"\n");
+        let debian =
+            OsRelease::parse("ID=debian\nVERSION_CODENAME=bookworm\nPRETTY_NAME=\"Debian 12\"\n");
         assert!(debian.is_debian_like());
         assert_eq!(debian.codename, "bookworm");
         assert_eq!(debian.pretty, "Debian 12");

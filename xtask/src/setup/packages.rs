@@ -9,31 +9,45 @@ pub(crate) struct Package {
 
 impl Package {
     pub(crate) fn new(name: impl Into<String>, why: impl Into<String>) -> Self {
-        Self { name: name.into(), why: why.into() }
+        Self {
+            name: name.into(),
+            why: why.into(),
+        }
     }
 }
 
 /// What the lab, the demo and the kernel tests run.
 const LAB: &[(&str, &str)] = &[
-    ("iproute2", "makes network namespaces, VXLAN links and IPsec states"),
+    (
+        "iproute2",
+        "makes network namespaces, VXLAN links and IPsec states",
+    ),
     ("redis-server", "the lab's database, a real one"),
     ("nginx", "the lab's web server, plain and TLS, a real one"),
     ("curl", "the lab's HTTP client"),
     ("openssl", "makes the lab's certificate"),
-    ("nftables", "counts the same packets independently, to check our counts"),
-    ("ethtool", "turns segmentation offload off where counts are compared"),
+    (
+        "nftables",
+        "counts the same packets independently, to check our counts",
+    ),
+    (
+        "ethtool",
+        "turns segmentation offload off where counts are compared",
+    ),
 ];
 
-/// What boots another kernel. The kernel itself and busybox are only unpacked
-/// into the cache, not installed.
+/// What the virtual machine needs of this one. QEMU, busybox and the kernel
+/// are only unpacked into the cache, not installed.
 const VM: &[(&str, &str)] = &[
-    ("qemu-system-x86", "runs the virtual machine, by emulation where there is no KVM"),
     ("kmod", "depmod here and modprobe in the virtual machine"),
     ("xz-utils", "newer Debian kernels compress their modules"),
 ];
 
 fn list(table: &[(&str, &str)]) -> Vec<Package> {
-    table.iter().map(|(name, why)| Package::new(*name, *why)).collect()
+    table
+        .iter()
+        .map(|(name, why)| Package::new(*name, *why))
+        .collect()
 }
 
 /// Packages of the lab, the demo and the tests.

@@ -35,9 +35,15 @@ impl Quiet {
             .cloned()
             .collect();
         if disable.is_empty() {
-            return Ok(Self { ours: false, disable });
+            return Ok(Self {
+                ours: false,
+                disable,
+            });
         }
-        say(format!("{} will be installed, but not started", disable.join(" and ")));
+        say(format!(
+            "{} will be installed, but not started",
+            disable.join(" and ")
+        ));
         let left_behind = std::fs::read_to_string(POLICY).is_ok_and(|text| text.contains(MARK));
         if left_behind {
             std::fs::remove_file(POLICY).ok();
@@ -47,7 +53,11 @@ impl Quiet {
         let script = format!(
             "#!/bin/sh\n{MARK}\nif ! kill -0 {pid} 2>/dev/null; then rm -f {POLICY}; exit 0; fi\nexit 101\n"
         );
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o755).open(POLICY);
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o755)
+            .open(POLICY);
         let ours = match file {
             Ok(mut file) => {
                 file.write_all(script.as_bytes())
