@@ -29,6 +29,21 @@ pub(crate) struct Cli {
 #[derive(Subcommand)]
 pub(crate) enum Task {
     Build(Build),
+    Test(Test),
+    /// Check format, warnings and licences
+    ///
+    /// rustfmt and clippy (warnings are errors) over the workspace and the
+    /// kernel programs, and the licence of every dependency in both lock files
+    /// against deny.toml. With cargo-deny installed, also advisories.
+    Lint,
+    /// Show what crosses the wire: plain overlay, encrypted, published port, TLS
+    ///
+    /// Builds two hosts in network namespaces, joined by an overlay with a real
+    /// web server and a real Redis, and tells what the monitor saw on the wire,
+    /// in four steps. Nothing of this machine's own network is touched. Where
+    /// the kernel has no IPsec, steps 2 to 4 run in a virtual machine.
+    Demo,
+    Bench(Bench),
     Vm(Vm),
 }
 
@@ -98,4 +113,35 @@ fn variable(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected NAME=VALUE".to_owned()),
     }
+}
+
+/// Build everything and run all tests
+///
+/// Kernel programs, lint, unit tests, command-line tests, and tests with real
+/// packets in network namespaces on this kernel; then those on Debian kernels
+/// in a virtual machine, where there is ESP. Needs root. The last line is
+/// `N passed, N failed`.
+#[derive(clap::Args)]
+pub(crate) struct Test {
+    /// Kernels of the virtual machine, separated by commas
+    #[arg(long, value_delimiter = ',', default_value = crate::vm::DEFAULT_KERNEL, value_name = "VERSIONS")]
+    pub(crate) kernels: Vec<String>,
+    /// Leave out the tests in the virtual machine
+    #[arg(long)]
+    pub(crate) no_vm: bool,
+    /// Only tests whose name contains this; lint is left out
+    pub(crate) filter: Option<String>,
+}
+
+/// Measure what the monitor costs
+///
+/// Builds optimised binaries and starts `overlay-lab bench` with the rest of
+/// the line. `cargo xtask bench kernel` measures nanoseconds per packet of each
+/// path through the kernel programs, above the floor of an empty program;
+/// `--json` prints the same for programs.
+#[derive(clap::Args)]
+pub(crate) struct Bench {
+    /// Arguments of `overlay-lab bench`, such as `kernel` or `kernel --json`
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    pub(crate) args: Vec<String>,
 }

@@ -181,6 +181,17 @@ pub(crate) fn build(ctx: &Ctx) -> Result<()> {
     Ok(())
 }
 
+/// Builds the programs if their objects are not there at all.
+pub(crate) fn ensure(ctx: &Ctx) -> Result<()> {
+    if BINARIES
+        .iter()
+        .all(|(_, object)| ctx.path(OBJECTS).join(object).exists())
+    {
+        return Ok(());
+    }
+    build(ctx)
+}
+
 /// Copies a built object, only if it changed: cargo looks at the time of the
 /// file to decide whether the embedding crate has to be built again.
 fn publish(built: &Path, object: &Path) -> Result<()> {

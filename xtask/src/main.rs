@@ -3,9 +3,12 @@
 mod build;
 mod cli;
 mod ebpf;
+mod lab;
+mod lint;
 mod paths;
 mod proc;
 mod setup;
+mod test;
 mod vm;
 
 use std::process::ExitCode;
@@ -31,6 +34,16 @@ fn start(cli: Cli) -> Result<ExitCode> {
     let ctx = Ctx::new(!cli.no_install)?;
     match cli.command {
         Task::Build(args) => build::build(&ctx, args.release, args.ebpf_only)?,
+        Task::Test(args) => {
+            return Ok(if test::main(&ctx, &args)? {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
+        }
+        Task::Lint => lint::main(&ctx)?,
+        Task::Demo => return Ok(ExitCode::from(lab::demo(&ctx)?)),
+        Task::Bench(args) => return Ok(ExitCode::from(lab::bench(&ctx, &args.args)?)),
         Task::Vm(args) => return Ok(ExitCode::from(vm::main(&ctx, args)?)),
     }
     Ok(ExitCode::SUCCESS)

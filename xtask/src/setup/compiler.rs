@@ -145,6 +145,23 @@ fn compiler_package(std: &str) -> Option<String> {
     })
 }
 
+/// The package with the clippy of a distribution's compiler (`rust-web-clippy`
+/// for `rustc-web`), if it has the same version.
+pub(crate) fn clippy_package(compiler: &Compiler) -> Option<Package> {
+    let owner = capture(Command::new("dpkg-query").arg("-S").arg(&compiler.rustc)).ok()?;
+    let (owner, _) = owner.split_once(':')?;
+    let middle = owner.strip_prefix("rustc")?.trim_start_matches('-');
+    let name = if middle.is_empty() {
+        "rust-clippy".to_owned()
+    } else {
+        format!("rust-{middle}-clippy")
+    };
+    let version = apt::candidate(&name)?;
+    version
+        .starts_with(&compiler.version.release)
+        .then(|| Package::new(name, "checks the kernel programs, with their own compiler"))
+}
+
 fn llvm_of_depends(depends: &str) -> Option<u32> {
     depends.lines().find_map(|line| {
         let digits: String = line

@@ -128,9 +128,17 @@ fn fetch(
         "fetching {package} into {}: the kernel to boot (not installed)",
         ctx.cache().display()
     ));
-    source.unpack(&package, std::slice::from_ref(&package), fresh)?;
-
     let release = package.trim_start_matches("linux-image-").to_owned();
+    // Newer kernels stand in packages of their own, apart from their modules.
+    let mut packages = vec![package.clone()];
+    for part in ["binary", "modules"] {
+        let part = format!("linux-{part}-{release}");
+        if source.names(&part)?.contains(&part) {
+            packages.push(part);
+        }
+    }
+    source.unpack(&package, &packages, fresh)?;
+
     let modules = initrd::modules_folder(fresh, &release)
         .with_context(|| format!("{package} has no modules"))?;
     for folder in NOT_NEEDED {

@@ -158,7 +158,7 @@ pub(crate) fn run(ctx: &Ctx, job: &Job, sink: &mut (dyn Write + Send)) -> Result
         .arg(&initrd)
         .args([
             "-append",
-            "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off nokaslr tsc=reliable",
+            "console=ttyS0 quiet loglevel=4 panic=-1 cryptomgr.notests mitigations=off nokaslr tsc=reliable",
         ])
         .args([
             "-chardev",

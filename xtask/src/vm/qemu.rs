@@ -114,7 +114,8 @@ fn follow(status: &UnixStream, start: Instant, timeout: Duration) -> Result<Opti
             .checked_sub(start.elapsed())
             .filter(|left| !left.is_zero())
         else {
-            return Ok(ready.then_some(End::TimedOut));
+            let given_is_over = ready || timeout <= BOOT;
+            return Ok(given_is_over.then_some(End::TimedOut));
         };
         status
             .set_read_timeout(Some(left))
