@@ -252,8 +252,16 @@ pub(crate) const NIGHTLY: &str =
 /// Installs rustup's nightly with the sources of `core`.
 pub(crate) fn install_nightly(ctx: &Ctx) -> Result<()> {
     if !ctx.install {
+        let update = if super::os::OsRelease::of_this_machine().is_debian_like()
+            && apt::candidate("rustc").is_none()
+        {
+            "    apt-get update\n\n(the package lists are empty: afterwards I can name the packages), or this:\n\n"
+        } else {
+            ""
+        };
         bail!(
-            "no compiler for {TARGET} was found, and --no-install was given.\nRun this, then the same xtask command again:\n\n    {NIGHTLY}"
+            "no compiler for {TARGET} was found, and --no-install was given.\n\
+             Run this, then the same xtask command again:\n\n{update}    {NIGHTLY}"
         );
     }
     say("installing a Rust nightly with its sources: no package of this system builds for eBPF");
