@@ -12,13 +12,18 @@ pub(crate) struct Tally {
     started: u64,
     /// Test programs that printed their result.
     finished: u64,
+    /// The test program that runs, where the output names it.
+    program: String,
 }
 
 impl Tally {
     /// Takes one line of output.
     pub(crate) fn line(&mut self, line: &str) {
         let line = line.trim_end();
-        if let Some(rest) = line.strip_prefix("test result: ") {
+        if let Some(program) = line.trim_start().strip_prefix("Running ") {
+            self.lose();
+            self.program = crate::proc::printable(program);
+        } else if let Some(rest) = line.strip_prefix("test result: ") {
             if let Some((passed, failed, ignored)) = result(rest) {
                 self.finished += 1;
                 self.passed += passed;
@@ -40,11 +45,25 @@ impl Tally {
     /// Takes a test program that ended without its result (it was killed,
     /// aborted, or never ran) as one failed test called `name`.
     pub(crate) fn settle(&mut self, name: &str, succeeded: bool) {
+        if self.program.is_empty() {
+            self.program = name.to_owned();
+        }
+        self.lose();
+        if !succeeded && self.failed == 0 {
+            self.failed = 1;
+            self.failures
+                .push(format!("{name}: failed before any test did; see above"));
+        }
+    }
+
+    /// Counts a program that began and never printed its result.
+    fn lose(&mut self) {
         let lost = self.started.saturating_sub(self.finished);
-        if lost > 0 || (!succeeded && self.failed == 0) {
-            self.failed += lost.max(1);
+        if lost > 0 {
+            self.failed += lost;
             self.failures.push(format!(
-                "{name}: ended without a result; see its output above"
+                "{}: ended without a result; see its output above",
+                self.program
             ));
         }
         self.started = self.finished;
@@ -114,13 +133,27 @@ mod tests {
     }
 
     #[test]
+    fn aborted_program_is_named() {
+        let mut tally = tally(
+            "     Running vm_one\nrunning 1 test\n     Running vm_two\nrunning 0 tests\ntest result: ok. 0 passed; 0 failed; 0 ignored; 0 measured\n",
+        );
+        tally.settle("the run", false);
+        assert_eq!(tally.failed, 1);
+        assert!(
+            tally.failures[0].starts_with("vm_one:"),
+            "{:?}",
+            tally.failures
+        );
+    }
+
+    #[test]
     fn what_did_not_even_start_counts_as_a_failure() {
         let mut tally = Tally::default();
         tally.settle("cargo test", false);
         assert_eq!(tally.failed, 1);
         let mut fine = Tally::default();
         fine.settle("cargo test", true);
-        assert_eq!(fine, Tally::default());
+        assert_eq!((fine.failed, fine.failures.len()), (0, 0));
     }
 
     #[test]

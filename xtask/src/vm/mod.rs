@@ -20,23 +20,9 @@ use crate::setup::{apt, packages};
 /// The exit code of timeout(1).
 const TIMED_OUT: u8 = 124;
 
-/// Modules that programs expect to be loaded before they use them. One that a
-/// kernel lacks is passed over.
-const LOAD: &[&str] = &[
-    "esp4",
-    "esp6",
-    "xfrm_user",
-    "xfrm_algo",
-    "vxlan",
-    "veth",
-    "bridge",
-    "sch_ingress",
-    "cls_bpf",
-    "nf_tables",
-    "xt_u32",
-    "xt_bpf",
-    "xt_policy",
-];
+/// Modules that programs expect to be loaded before they use them; all others
+/// the kernel loads when they are asked for. One that it lacks is passed over.
+const LOAD: &[&str] = &["esp4", "esp6", "xfrm_user", "vxlan", "veth"];
 
 /// Variables of ours that the command sees too.
 const PASSED: &[&str] = &[
