@@ -157,6 +157,7 @@ pub(crate) fn run(ctx: &Ctx, job: &Job, sink: &mut (dyn Write + Send)) -> Result
         ])
         .args(["-device", "virtio-9p-pci,fsdev=machine,mount_tag=machine"])
         .args(["-device", "virtio-rng-pci"]);
+    say(format!("booting Linux {} in QEMU", kernel.release));
     let sink = if interactive { None } else { Some(sink) };
     match qemu::run(&mut cmd, &console, job.timeout, sink) {
         Ok(qemu::End::Exit(code)) => Ok(code),
