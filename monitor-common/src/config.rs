@@ -17,6 +17,9 @@ pub const SNAP_MAX: u32 = 1536;
 pub struct Ports<const N: usize = VXLAN_PORTS>(pub [u16; N]);
 
 impl<const N: usize> Ports<N> {
+    /// How many ports fit.
+    pub const PLACES: usize = N;
+
     /// The set of these ports. `None` if there are none or more than `N`, or one is 0.
     #[must_use]
     pub fn new(ports: &[u16]) -> Option<Ports<N>> {

@@ -4,7 +4,7 @@
 
 use crate::label::{Direction, Encapsulation};
 use crate::reason::Reason;
-use crate::walk::Addresses;
+use crate::walk::{Addresses, Version};
 
 /// Declares how a shared struct becomes bytes and back, in the byte order of this machine. Fields
 /// are written one after the other, and the size is asserted, so padding cannot hide.
@@ -35,19 +35,19 @@ macro_rules! shared {
         }
         const _: () = assert!(size_of::<$name>() == $size);
     };
-    (@put bytes16, $value:expr, $out:ident, $at:expr) => {{
-        $out[$at..$at + 16].copy_from_slice(&$value);
-        $at + 16
+    (@put halves, $value:expr, $out:ident, $at:expr) => {{
+        let at = shared!(@put u64, $value[0], $out, $at);
+        shared!(@put u64, $value[1], $out, at)
     }};
     (@put $int:ident, $value:expr, $out:ident, $at:expr) => {{
         let bytes = $value.to_ne_bytes();
         $out[$at..$at + bytes.len()].copy_from_slice(&bytes);
         $at + bytes.len()
     }};
-    (@get bytes16, $bytes:ident, $at:expr) => {{
-        let mut field = [0; 16];
-        field.copy_from_slice(&$bytes[$at..$at + 16]);
-        (field, $at + 16)
+    (@get halves, $bytes:ident, $at:expr) => {{
+        let (first, at) = shared!(@get u64, $bytes, $at);
+        let (second, at) = shared!(@get u64, $bytes, at);
+        ([first, second], at)
     }};
     (@get $int:ident, $bytes:ident, $at:expr) => {{
         let mut field = [0; size_of::<$int>()];
@@ -157,51 +157,31 @@ pub struct EspKey {
     pub direction: u32,
     /// Security Parameters Index.
     pub spi: u32,
-    /// Source; IPv4 addresses as IPv4-mapped IPv6 (RFC 4291, 2.5.5.2).
-    pub source: [u8; 16],
-    /// Destination, likewise.
-    pub destination: [u8; 16],
+    /// Zero.
+    pub reserved: u32,
+    /// Source, as in [`Addresses`].
+    pub source: [u64; 2],
+    /// Destination, as in [`Addresses`].
+    pub destination: [u64; 2],
 }
-shared!(EspKey, 44, { ifindex: u32, direction: u32, spi: u32, source: bytes16, destination: bytes16 });
+shared!(EspKey, 48, { ifindex: u32, direction: u32, spi: u32, reserved: u32, source: halves, destination: halves });
 
 impl EspKey {
     /// The key under which packets are counted whose own association found no room.
     #[inline(always)]
     #[must_use]
     pub const fn other(ifindex: u32, direction: Direction) -> EspKey {
-        EspKey {
-            ifindex,
-            direction: direction as u32,
-            spi: 0,
-            source: [0; 16],
-            destination: [0; 16],
-        }
+        let (source, destination) = ([0; 2], [0; 2]);
+        EspKey { ifindex, direction: direction as u32, spi: 0, reserved: 0, source, destination }
     }
 
     /// The key of an association between two addresses.
     #[inline(always)]
     #[must_use]
-    pub fn new(ifindex: u32, direction: Direction, spi: u32, addresses: &Addresses) -> EspKey {
-        let (source, destination) = match addresses {
-            Addresses::V4(source, destination) => (mapped(*source), mapped(*destination)),
-            Addresses::V6(source, destination) => (*source, *destination),
-        };
-        EspKey {
-            ifindex,
-            direction: direction as u32,
-            spi,
-            source,
-            destination,
-        }
+    pub const fn new(ifindex: u32, direction: Direction, spi: u32, addresses: &Addresses) -> EspKey {
+        let Addresses { version: _, source, destination } = *addresses;
+        EspKey { ifindex, direction: direction as u32, spi, reserved: 0, source, destination }
     }
-}
-
-/// An IPv4 address as IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2).
-#[inline(always)]
-#[must_use]
-pub const fn mapped(address: u32) -> [u8; 16] {
-    let [a, b, c, d] = address.to_be_bytes();
-    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
 }
 
 /// Value of `ESP`.
@@ -304,42 +284,26 @@ pub fn flow_hash(
     ports: (u16, u16),
 ) -> (u64, bool) {
     let mut hash = mix(seed[0] ^ (((vni as u64) << 8) | protocol as u64), seed[1]);
-    let (source_port, destination_port) = (ports.0 as u64, ports.1 as u64);
-    let forward;
-    match addresses {
-        Addresses::V4(source, destination) => {
-            let source = ((*source as u64) << 16) | source_port;
-            let destination = ((*destination as u64) << 16) | destination_port;
-            forward = source <= destination;
-            let (low, high) = if forward {
-                (source, destination)
-            } else {
-                (destination, source)
-            };
-            hash = mix(hash ^ low, seed[2]);
-            hash = mix(hash ^ high, seed[3]);
-        }
-        Addresses::V6(source, destination) => {
-            let (source_high, source_low) = halves(source);
-            let (destination_high, destination_low) = halves(destination);
-            forward = (source_high, source_low, source_port)
-                <= (destination_high, destination_low, destination_port);
-            let source = [source_high, source_low, source_port];
-            let destination = [destination_high, destination_low, destination_port];
-            let (low, high) = if forward {
-                (source, destination)
-            } else {
-                (destination, source)
-            };
-            let mut i = 0;
-            while i < 3 {
-                hash = mix(hash ^ low[i], seed[2]);
-                hash = mix(hash ^ high[i], seed[3]);
-                i += 1;
-            }
-        }
+    let Addresses { version, source, destination } = addresses;
+    // Address and port of an IPv4 endpoint fit in one word.
+    let source_end = (source[1] << 16) | ports.0 as u64;
+    let destination_end = (destination[1] << 16) | ports.1 as u64;
+    if matches!(version, Version::V4) {
+        let forward = source_end <= destination_end;
+        let (low, high) =
+            if forward { (source_end, destination_end) } else { (destination_end, source_end) };
+        hash = mix(hash ^ low, seed[2]);
+        return (mix(hash ^ high, seed[3]), forward);
     }
-    (hash, forward)
+    // Ordered by address, then by port: what the shift above pushed out is in the first two words.
+    let forward = (source[0], source[1], ports.0) <= (destination[0], destination[1], ports.1);
+    let (low, high) = if forward { (source, destination) } else { (destination, source) };
+    let (low_port, high_port) = if forward { ports } else { (ports.1, ports.0) };
+    hash = mix(hash ^ low[0], seed[2]);
+    hash = mix(hash ^ low[1], seed[3]);
+    hash = mix(hash ^ high[0], seed[2]);
+    hash = mix(hash ^ high[1], seed[3]);
+    (mix(hash ^ (((low_port as u64) << 16) | high_port as u64), seed[2]), forward)
 }
 
 #[inline(always)]
@@ -348,15 +312,6 @@ const fn mix(word: u64, key: u64) -> u64 {
     // down to where the next multiplication uses them.
     let product = word.wrapping_mul(key | 1);
     product ^ (product >> 32)
-}
-
-#[inline(always)]
-fn halves(address: &[u8; 16]) -> (u64, u64) {
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *address;
-    (
-        u64::from_be_bytes([a, b, c, d, e, f, g, h]),
-        u64::from_be_bytes([i, j, k, l, m, n, o, p]),
-    )
 }
 
 #[cfg(test)]
@@ -387,10 +342,10 @@ mod tests {
             3,
             Direction::Tx,
             0x2ad4_577a,
-            &Addresses::V4(0xc0a8_4d01, 0xc0a8_4d02),
+            &Addresses::v4(0xc0a8_4d01, 0xc0a8_4d02),
         );
         assert_eq!(EspKey::from_bytes(&key.to_bytes()), key);
-        assert_eq!(key.source[10..], [0xff, 0xff, 192, 168, 77, 1]);
+        assert_eq!(key.source, [0, 0xffff_c0a8_4d01]);
         let count = EspCount {
             packets: 1,
             bytes: 2,
@@ -412,8 +367,8 @@ mod tests {
     #[test]
     fn both_directions_of_a_flow_hash_alike_and_others_do_not() {
         let seed = [11, 22, 33, 44];
-        let there = Addresses::V4(0x0a00_0107, 0x0a00_0103);
-        let back = Addresses::V4(0x0a00_0103, 0x0a00_0107);
+        let there = Addresses::v4(0x0a00_0107, 0x0a00_0103);
+        let back = Addresses::v4(0x0a00_0103, 0x0a00_0107);
         let (a, forward) = flow_hash(&seed, 4096, 6, &there, (39040, 6379));
         let (b, reverse) = flow_hash(&seed, 4096, 6, &back, (6379, 39040));
         assert_eq!(a, b);
@@ -426,8 +381,8 @@ mod tests {
             flow_hash(&[11, 22, 33, 46], 4096, 6, &there, (39040, 6379)).0
         );
 
-        let there = Addresses::V6([1; 16], [2; 16]);
-        let back = Addresses::V6([2; 16], [1; 16]);
+        let there = Addresses::v6([1; 16], [2; 16]);
+        let back = Addresses::v6([2; 16], [1; 16]);
         assert_eq!(
             flow_hash(&seed, NO_VNI, 6, &there, (1, 2)).0,
             flow_hash(&seed, NO_VNI, 6, &back, (2, 1)).0
@@ -446,7 +401,7 @@ mod tests {
         let mut low = std::collections::HashSet::new();
         let mut all = std::collections::HashSet::new();
         for n in 0..20_000u32 {
-            let addresses = Addresses::V4(0x0a00_0000 + n / 100, 0x0a00_ff01);
+            let addresses = Addresses::v4(0x0a00_0000 + n / 100, 0x0a00_ff01);
             let hash = flow_hash(&seed, 4096, 6, &addresses, (40_000 + (n % 100) as u16, 80)).0;
             all.insert(hash);
             low.insert(hash as u32 & 0xffff);

@@ -9,13 +9,45 @@ use crate::load::Load;
 use crate::reason::Reason;
 use crate::wire::{esp, eth, ipv4, ipv6, tcp, udp, vxlan};
 
-/// Addresses of one IP header, in host byte order for IPv4.
+/// Addresses of one IP header, each as two big-endian halves; IPv4 as IPv4-mapped IPv6 (RFC 4291,
+/// 2.5.5.2).
+///
+/// Words, not bytes: the eBPF compiler keeps a byte array in as many stack slots as it has bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Addresses {
-    /// IPv4 source and destination.
-    V4(u32, u32),
-    /// IPv6 source and destination.
-    V6([u8; 16], [u8; 16]),
+pub struct Addresses {
+    /// Which IP.
+    pub version: Version,
+    /// Source.
+    pub source: [u64; 2],
+    /// Destination.
+    pub destination: [u64; 2],
+}
+
+impl Addresses {
+    /// Two IPv4 addresses in host byte order.
+    #[inline(always)]
+    #[must_use]
+    pub const fn v4(source: u32, destination: u32) -> Addresses {
+        Addresses { version: Version::V4, source: mapped(source), destination: mapped(destination) }
+    }
+
+    /// Two IPv6 addresses as they stand on the wire.
+    #[inline(always)]
+    #[must_use]
+    pub const fn v6(source: [u8; 16], destination: [u8; 16]) -> Addresses {
+        Addresses { version: Version::V6, source: halves(source), destination: halves(destination) }
+    }
+}
+
+#[inline(always)]
+const fn mapped(address: u32) -> [u64; 2] {
+    [0, 0xffff_0000_0000 | address as u64]
+}
+
+#[inline(always)]
+const fn halves(address: [u8; 16]) -> [u64; 2] {
+    let all = u128::from_be_bytes(address);
+    [(all >> 64) as u64, all as u64]
 }
 
 /// Which IP header stands at [`Network::l3`].
@@ -44,50 +76,88 @@ pub struct Network {
     pub later_fragment: bool,
 }
 
+impl Network {
+    const NONE: Network =
+        Network { version: Version::V4, l3: 0, l4: 0, end: 0, protocol: 0, later_fragment: false };
+}
+
 /// What a frame on the watched interface is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outer {
+#[repr(u8)]
+pub enum Kind {
     /// Neither IPv4 nor IPv6 (ARP, LLDP, …): nothing for us.
     NotIp,
     /// IP outside any overlay.
-    Host(Network),
+    Host,
     /// VXLAN with a valid VNI.
-    Vxlan {
-        /// The packet between the nodes.
-        network: Network,
-        /// VXLAN Network Identifier.
-        vni: u32,
-        /// Offset of the inner Ethernet frame.
-        inner: usize,
-    },
+    Vxlan,
     /// ESP directly on IP.
-    Esp {
-        /// The packet between the nodes.
-        network: Network,
-        /// Security Parameters Index.
-        spi: u32,
-        /// Sequence number.
-        sequence: u32,
-    },
+    Esp,
     /// Not understood.
-    Unparsed(Reason),
+    Unparsed,
+}
+
+/// What a frame on the watched interface is, and where its parts are.
+///
+/// Flat, every field always set: an enum with payloads leaves registers undefined on some paths, and
+/// the verifier refuses to see those spilled. Read the fields that belong to `kind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outer {
+    /// Which of the fields below count.
+    pub kind: Kind,
+    /// Why it was not understood ([`Kind::Unparsed`]).
+    pub reason: Reason,
+    /// The packet between the nodes (all kinds but [`Kind::NotIp`] and [`Kind::Unparsed`]).
+    pub network: Network,
+    /// VXLAN Network Identifier ([`Kind::Vxlan`]).
+    pub vni: u32,
+    /// Offset of the inner Ethernet frame ([`Kind::Vxlan`]).
+    pub inner: usize,
+    /// Security Parameters Index ([`Kind::Esp`]).
+    pub spi: u32,
+    /// Sequence number ([`Kind::Esp`]).
+    pub sequence: u32,
+}
+
+impl Outer {
+    const NOT_IP: Outer = Outer {
+        kind: Kind::NotIp,
+        reason: Reason::EthernetTruncated,
+        network: Network::NONE,
+        vni: 0,
+        inner: 0,
+        spi: 0,
+        sequence: 0,
+    };
+
+    #[inline(always)]
+    const fn unparsed(reason: Reason) -> Outer {
+        Outer { kind: Kind::Unparsed, reason, ..Outer::NOT_IP }
+    }
 }
 
 /// What is inside an overlay packet, or inside a host's own packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Inner {
-    /// Not IP: ARP and the like. The value is the ethertype.
-    NotIp(u16),
+#[repr(u8)]
+pub enum InnerKind {
+    /// Not IP: ARP and the like.
+    NotIp,
     /// A packet of a flow.
-    Flow(Segment),
+    Flow,
     /// Not understood.
-    Unparsed(Reason),
+    Unparsed,
 }
 
-/// One packet of a flow.
+/// One packet of a flow, or why it is none. Flat for the same reason as [`Outer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Segment {
-    /// Its network layer.
+pub struct Inner {
+    /// Which of the fields below count.
+    pub kind: InnerKind,
+    /// Why it was not understood ([`InnerKind::Unparsed`]).
+    pub reason: Reason,
+    /// Type of what is inside ([`InnerKind::NotIp`]).
+    pub ethertype: u16,
+    /// Its network layer ([`InnerKind::Flow`], and this holds for all below).
     pub network: Network,
     /// Source port; 0 where the protocol has none, or in a later fragment.
     pub source_port: u16,
@@ -99,7 +169,23 @@ pub struct Segment {
     pub tcp_flags: u8,
 }
 
-impl Segment {
+impl Inner {
+    const NONE: Inner = Inner {
+        kind: InnerKind::NotIp,
+        reason: Reason::InnerTruncated,
+        ethertype: 0,
+        network: Network::NONE,
+        source_port: 0,
+        destination_port: 0,
+        payload: 0,
+        tcp_flags: 0,
+    };
+
+    #[inline(always)]
+    const fn unparsed(reason: Reason) -> Inner {
+        Inner { kind: InnerKind::Unparsed, reason, ..Inner::NONE }
+    }
+
     /// Payload length in bytes by the packet's own length fields (a sample may hold fewer).
     #[inline(always)]
     #[must_use]
@@ -111,123 +197,113 @@ impl Segment {
 /// Walks from the start of an Ethernet frame to its encapsulation.
 #[inline(always)]
 pub fn outer<L: Load + ?Sized>(packet: &L, vxlan_ports: &Ports) -> Outer {
-    let network = match frame(packet, 0) {
-        Ok(Frame::Ip(network)) => network,
-        Ok(Frame::Other(_)) => return Outer::NotIp,
-        Err(reason) => return Outer::Unparsed(reason),
-    };
+    let frame = frame(packet, 0);
+    match frame.kind {
+        FrameKind::Other => return Outer::NOT_IP,
+        FrameKind::Unparsed => return Outer::unparsed(frame.reason),
+        FrameKind::Ip => {}
+    }
+    let network = frame.network;
     match network.protocol {
         udp::PROTOCOL => outer_udp(packet, network, vxlan_ports),
         esp::PROTOCOL => outer_esp(packet, network),
         next if matches!(network.version, Version::V6) && ipv6::is_extension(next) => {
-            Outer::Unparsed(Reason::Ipv6Extension)
+            Outer::unparsed(Reason::Ipv6Extension)
         }
-        _ => Outer::Host(network),
+        _ => Outer { kind: Kind::Host, network, ..Outer::NOT_IP },
     }
 }
 
 #[inline(always)]
 fn outer_udp<L: Load + ?Sized>(packet: &L, network: Network, vxlan_ports: &Ports) -> Outer {
     if network.later_fragment {
-        return Outer::Unparsed(Reason::Fragment);
+        return Outer::unparsed(Reason::Fragment);
     }
     let Some(header) = packet.load(network.l4) else {
-        return Outer::Unparsed(Reason::UdpTruncated);
+        return Outer::unparsed(Reason::UdpTruncated);
     };
     let header = udp::Udp(header);
     if !vxlan_ports.contains(header.destination()) {
-        return Outer::Host(network);
+        return Outer { kind: Kind::Host, network, ..Outer::NOT_IP };
     }
     if (header.length() as usize) < udp::LEN + vxlan::LEN && header.length() != 0 {
-        return Outer::Unparsed(Reason::UdpLength);
+        return Outer::unparsed(Reason::UdpLength);
     }
     let at = network.l4 + udp::LEN;
     let Some(header) = packet.load(at) else {
-        return Outer::Unparsed(Reason::VxlanTruncated);
+        return Outer::unparsed(Reason::VxlanTruncated);
     };
     let header = vxlan::Vxlan(header);
     if !header.has_vni() {
-        return Outer::Unparsed(Reason::VxlanNoVni);
+        return Outer::unparsed(Reason::VxlanNoVni);
     }
-    Outer::Vxlan {
-        network,
-        vni: header.vni(),
-        inner: at + vxlan::LEN,
-    }
+    Outer { kind: Kind::Vxlan, network, vni: header.vni(), inner: at + vxlan::LEN, ..Outer::NOT_IP }
 }
 
 #[inline(always)]
 fn outer_esp<L: Load + ?Sized>(packet: &L, network: Network) -> Outer {
     if network.later_fragment {
-        return Outer::Unparsed(Reason::Fragment);
+        return Outer::unparsed(Reason::Fragment);
     }
     let Some(header) = packet.load(network.l4) else {
-        return Outer::Unparsed(Reason::EspTruncated);
+        return Outer::unparsed(Reason::EspTruncated);
     };
     let header = esp::Esp(header);
     if header.spi() == 0 {
-        return Outer::Unparsed(Reason::EspSpiZero);
+        return Outer::unparsed(Reason::EspSpiZero);
     }
-    Outer::Esp {
-        network,
-        spi: header.spi(),
-        sequence: header.sequence(),
-    }
+    Outer { kind: Kind::Esp, network, spi: header.spi(), sequence: header.sequence(), ..Outer::NOT_IP }
 }
 
 /// Walks from the start of the Ethernet frame inside an overlay packet to its flow.
 #[inline(always)]
 pub fn inner<L: Load + ?Sized>(packet: &L, at: usize) -> Inner {
-    match frame(packet, at) {
-        Ok(Frame::Ip(network)) => segment(packet, network),
-        Ok(Frame::Other(ethertype)) => Inner::NotIp(ethertype),
-        Err(reason) => Inner::Unparsed(inside(reason)),
+    let frame = frame(packet, at);
+    match frame.kind {
+        FrameKind::Other => Inner { ethertype: frame.ethertype, ..Inner::NONE },
+        FrameKind::Unparsed => Inner::unparsed(inside(frame.reason)),
+        FrameKind::Ip => segment(packet, frame.network),
     }
 }
 
 /// Walks from the network layer of a packet to its flow.
 #[inline(always)]
 pub fn segment<L: Load + ?Sized>(packet: &L, network: Network) -> Inner {
-    let without_ports = Segment {
-        network,
-        source_port: 0,
-        destination_port: 0,
-        payload: network.l4,
-        tcp_flags: 0,
-    };
+    let without_ports =
+        Inner { kind: InnerKind::Flow, network, payload: network.l4, ..Inner::NONE };
     if network.later_fragment {
-        return Inner::Flow(without_ports);
+        return without_ports;
     }
     match network.protocol {
         tcp::PROTOCOL => {
             let Some(header) = packet.load(network.l4) else {
-                return Inner::Unparsed(Reason::InnerTruncated);
+                return Inner::unparsed(Reason::InnerTruncated);
             };
             let header = tcp::Tcp(header);
             if header.header_len() < tcp::LEN {
-                return Inner::Unparsed(Reason::InnerMalformed);
+                return Inner::unparsed(Reason::InnerMalformed);
             }
-            Inner::Flow(Segment {
+            Inner {
                 source_port: header.source(),
                 destination_port: header.destination(),
                 payload: network.l4 + header.header_len(),
                 tcp_flags: header.flags(),
                 ..without_ports
-            })
+            }
         }
         udp::PROTOCOL => {
             let Some(header) = packet.load(network.l4) else {
-                return Inner::Unparsed(Reason::InnerTruncated);
+                return Inner::unparsed(Reason::InnerTruncated);
             };
             let header = udp::Udp(header);
-            Inner::Flow(Segment {
+            Inner {
                 source_port: header.source(),
                 destination_port: header.destination(),
                 payload: network.l4 + udp::LEN,
                 ..without_ports
-            })
+            }
         }
-        _ => Inner::Flow(without_ports),
+        _ => without_ports,
     }
 }
 
@@ -236,98 +312,139 @@ pub fn segment<L: Load + ?Sized>(packet: &L, network: Network) -> Inner {
 /// Apart from the walk, because counting VXLAN does not need them and a load is not free.
 #[inline(always)]
 pub fn addresses<L: Load + ?Sized>(packet: &L, network: &Network) -> Option<Addresses> {
-    Some(match network.version {
+    match network.version {
         Version::V4 => {
             let header = ipv4::Ipv4(packet.load(network.l3)?);
-            Addresses::V4(header.source(), header.destination())
+            Some(Addresses::v4(header.source(), header.destination()))
         }
         Version::V6 => {
-            let header = ipv6::Ipv6(packet.load(network.l3)?);
-            Addresses::V6(header.source(), header.destination())
+            let source = packet.load(network.l3 + ipv6::SOURCE)?;
+            Some(Addresses::v6(source, packet.load(network.l3 + ipv6::DESTINATION)?))
         }
-    })
+    }
 }
 
-enum Frame {
-    Ip(Network),
-    Other(u16),
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum FrameKind {
+    Ip,
+    Other,
+    Unparsed,
+}
+
+/// An Ethernet frame down to its network layer. Flat for the same reason as [`Outer`].
+#[derive(Clone, Copy)]
+struct Frame {
+    kind: FrameKind,
+    reason: Reason,
+    ethertype: u16,
+    network: Network,
+}
+
+impl Frame {
+    #[inline(always)]
+    const fn other(ethertype: u16) -> Frame {
+        Frame {
+            kind: FrameKind::Other,
+            reason: Reason::EthernetTruncated,
+            ethertype,
+            network: Network::NONE,
+        }
+    }
+
+    #[inline(always)]
+    const fn unparsed(reason: Reason) -> Frame {
+        Frame { kind: FrameKind::Unparsed, reason, ..Frame::other(0) }
+    }
 }
 
 /// An Ethernet frame with up to two VLAN tags, down to its network layer.
 #[inline(always)]
-fn frame<L: Load + ?Sized>(packet: &L, at: usize) -> Result<Frame, Reason> {
-    let header = eth::Ethernet(packet.load(at).ok_or(Reason::EthernetTruncated)?);
-    let l3 = at + eth::LEN;
-    let ethertype = header.ethertype();
-    if !eth::is_tag(ethertype) {
-        return network(packet, ethertype, l3);
+fn frame<L: Load + ?Sized>(packet: &L, at: usize) -> Frame {
+    let Some(header) = packet.load(at) else {
+        return Frame::unparsed(Reason::EthernetTruncated);
+    };
+    let mut ethertype = eth::Ethernet(header).ethertype();
+    let mut l3 = at + eth::LEN;
+    if eth::is_tag(ethertype) {
+        let Some(tag) = packet.load(l3) else {
+            return Frame::unparsed(Reason::EthernetTruncated);
+        };
+        ethertype = eth::Tag(tag).ethertype();
+        l3 += eth::TAG_LEN;
+        if eth::is_tag(ethertype) {
+            let Some(tag) = packet.load(l3) else {
+                return Frame::unparsed(Reason::EthernetTruncated);
+            };
+            ethertype = eth::Tag(tag).ethertype();
+            l3 += eth::TAG_LEN;
+            if eth::is_tag(ethertype) {
+                return Frame::unparsed(Reason::VlanDepth);
+            }
+        }
     }
-    let tag = eth::Tag(packet.load(l3).ok_or(Reason::EthernetTruncated)?);
-    let l3 = l3 + eth::TAG_LEN;
-    let ethertype = tag.ethertype();
-    if !eth::is_tag(ethertype) {
-        return network(packet, ethertype, l3);
+    match ethertype {
+        eth::IPV4 => network_v4(packet, l3),
+        eth::IPV6 => network_v6(packet, l3),
+        other => Frame::other(other),
     }
-    let tag = eth::Tag(packet.load(l3).ok_or(Reason::EthernetTruncated)?);
-    let l3 = l3 + eth::TAG_LEN;
-    let ethertype = tag.ethertype();
-    if !eth::is_tag(ethertype) {
-        return network(packet, ethertype, l3);
-    }
-    Err(Reason::VlanDepth)
 }
 
 #[inline(always)]
-fn network<L: Load + ?Sized>(packet: &L, ethertype: u16, l3: usize) -> Result<Frame, Reason> {
-    match ethertype {
-        eth::IPV4 => {
-            let header = ipv4::Ipv4(packet.load(l3).ok_or(Reason::Ipv4Truncated)?);
-            let header_len = if header.is_plain() {
-                // A constant on the usual path keeps the verifier's offsets exact and the code short.
-                ipv4::LEN
-            } else if header.version() == 4 && header.header_len() > ipv4::LEN {
-                header.header_len()
-            } else {
-                return Err(Reason::Ipv4Malformed);
-            };
-            let total_len = header.total_len() as usize;
-            let end = if total_len == 0 {
-                packet.frame_len()
-            } else if total_len < header_len {
-                return Err(Reason::Ipv4Malformed);
-            } else {
-                l3 + total_len
-            };
-            Ok(Frame::Ip(Network {
-                version: Version::V4,
-                l3,
-                l4: l3 + header_len,
-                end,
-                protocol: header.protocol(),
-                later_fragment: header.is_later_fragment(),
-            }))
-        }
-        eth::IPV6 => {
-            let header = ipv6::Ipv6(packet.load(l3).ok_or(Reason::Ipv6Truncated)?);
-            if header.version() != 6 {
-                return Err(Reason::Ipv6Malformed);
-            }
-            let payload_len = header.payload_len() as usize;
-            let l4 = l3 + ipv6::LEN;
-            Ok(Frame::Ip(Network {
-                version: Version::V6,
-                l3,
-                l4,
-                end: if payload_len == 0 {
-                    packet.frame_len()
-                } else {
-                    l4 + payload_len
-                },
-                protocol: header.next_header(),
-                later_fragment: false,
-            }))
-        }
-        other => Ok(Frame::Other(other)),
+fn network_v4<L: Load + ?Sized>(packet: &L, l3: usize) -> Frame {
+    let Some(header) = packet.load(l3) else {
+        return Frame::unparsed(Reason::Ipv4Truncated);
+    };
+    let header = ipv4::Ipv4(header);
+    let header_len = if header.is_plain() {
+        // A constant on the usual path keeps the verifier's offsets exact and the code short.
+        ipv4::LEN
+    } else if header.version() == 4 && header.header_len() > ipv4::LEN {
+        header.header_len()
+    } else {
+        return Frame::unparsed(Reason::Ipv4Malformed);
+    };
+    let total_len = header.total_len() as usize;
+    // Zero is a super-packet of over 64 KiB (BIG TCP).
+    if total_len != 0 && total_len < header_len {
+        return Frame::unparsed(Reason::Ipv4Malformed);
+    }
+    Frame {
+        kind: FrameKind::Ip,
+        network: Network {
+            version: Version::V4,
+            l3,
+            l4: l3 + header_len,
+            end: if total_len == 0 { packet.frame_len() } else { l3 + total_len },
+            protocol: header.protocol(),
+            later_fragment: header.is_later_fragment(),
+        },
+        ..Frame::other(eth::IPV4)
+    }
+}
+
+#[inline(always)]
+fn network_v6<L: Load + ?Sized>(packet: &L, l3: usize) -> Frame {
+    let Some(header) = packet.load(l3) else {
+        return Frame::unparsed(Reason::Ipv6Truncated);
+    };
+    let header = ipv6::Ipv6(header);
+    if header.version() != 6 {
+        return Frame::unparsed(Reason::Ipv6Malformed);
+    }
+    let payload_len = header.payload_len() as usize;
+    let l4 = l3 + ipv6::LEN;
+    Frame {
+        kind: FrameKind::Ip,
+        network: Network {
+            version: Version::V6,
+            l3,
+            l4,
+            end: if payload_len == 0 { packet.frame_len() } else { l4 + payload_len },
+            protocol: header.next_header(),
+            later_fragment: false,
+        },
+        ..Frame::other(eth::IPV6)
     }
 }
 

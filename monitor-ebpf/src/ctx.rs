@@ -1,17 +1,19 @@
 //! The only pointer code: packets as the hooks hand them over.
 //!
-//! [`Linear::load`] is the one bounds check in front of a packet pointer. Everything else asks a
-//! kernel helper, which checks for itself.
+//! [`Linear::load`] is the one bounds check in front of a packet pointer. What lies beyond the first
+//! buffer comes by a kernel helper, which checks for itself, through [`Scratch`].
 
+use core::arch::asm;
 use core::ffi::c_void;
 
-use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
 use aya_ebpf::helpers::generated::{
     bpf_probe_read_kernel, bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
 };
 use aya_ebpf::programs::{TcContext, XdpContext};
 use monitor_common::load::Load;
+
+use crate::maps::{SCRATCH, SCRATCH_LEN};
 
 /// A packet at a hook.
 pub trait Packet: Load {
@@ -53,11 +55,46 @@ impl Linear {
     }
 }
 
-/// Loads through a helper that copies to the stack, for bytes outside the linear part.
+/// The first bytes of a frame, copied to a place where the parser may read at any alignment (the
+/// stack is none: the verifier insists on alignment there).
+struct Scratch {
+    bytes: *const [u8; SCRATCH_LEN],
+    len: usize,
+}
+
+impl Scratch {
+    /// `copy` fills the scratch of this CPU with so many bytes; whether that worked.
+    #[inline(always)]
+    fn new(frame_len: usize, copy: impl FnOnce(*mut u8, u32) -> bool) -> Scratch {
+        let Some(bytes) = SCRATCH.get_ptr_mut(0) else {
+            return Scratch { bytes: core::ptr::null(), len: 0 };
+        };
+        let len = if frame_len > SCRATCH_LEN { SCRATCH_LEN } else { frame_len };
+        let copied = len != 0 && copy(bytes.cast(), len as u32);
+        Scratch { bytes, len: opaque(if copied { len } else { 0 }) }
+    }
+
+    #[inline(always)]
+    fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        let offset = opaque(offset);
+        if self.bytes.is_null() || offset > SCRATCH_LEN - N || offset + N > self.len {
+            return None;
+        }
+        // SAFETY: inside the scratch of this CPU, as just checked; nothing else of ours runs on it.
+        Some(unsafe { *self.bytes.cast::<u8>().add(offset).cast::<[u8; N]>() })
+    }
+}
+
+/// The same number, of which the compiler knows nothing any more.
+///
+/// What it knows makes it drop a check as implied by another, or check one register and use another.
+/// Both are right, and the verifier follows neither.
 #[inline(always)]
-fn load_by<const N: usize>(copy: impl FnOnce(*mut c_void) -> i64) -> Option<[u8; N]> {
-    let mut bytes = [0u8; N];
-    if copy(bytes.as_mut_ptr().cast()) == 0 { Some(bytes) } else { None }
+fn opaque(mut number: usize) -> usize {
+    // SAFETY: a register moved to itself. (An empty string would leave line information without an
+    // instruction, which the kernel refuses.)
+    unsafe { asm!("{0} = {0}", inout(reg) number, options(nomem, nostack, preserves_flags)) };
+    number
 }
 
 /// A socket buffer at TC, by its linear part.
@@ -104,24 +141,27 @@ impl Packet for Skb {
     }
 }
 
-/// A socket buffer at TC, by the helper that also reads its fragments.
+/// A socket buffer at TC, by a copy that also reaches into its fragments.
 pub struct SkbBytes {
     skb: *mut __sk_buff,
+    scratch: Scratch,
 }
 
 impl SkbBytes {
     /// The packet of this context.
     #[inline(always)]
     pub fn new(ctx: &TcContext) -> SkbBytes {
-        SkbBytes { skb: ctx.skb.skb }
+        let skb = ctx.skb.skb;
+        // SAFETY: the scratch holds as many bytes as are asked for.
+        let scratch = Scratch::new(skb_len(skb), |to, len| unsafe { skb_copy(skb, to, len) });
+        SkbBytes { skb, scratch }
     }
 }
 
 impl Load for SkbBytes {
     #[inline(always)]
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        // SAFETY: the helper gets a buffer of N bytes and checks the offset.
-        load_by::<N>(|to| unsafe { bpf_skb_load_bytes(self.skb.cast(), offset as u32, to, N as u32) })
+        self.scratch.load(offset)
     }
 
     #[inline(always)]
@@ -256,24 +296,27 @@ impl Packet for XdpFrags {
     }
 }
 
-/// A frame at XDP that spans several buffers, by the helper that reads them all.
+/// A frame at XDP that spans several buffers, by a copy that reaches into them.
 pub struct XdpFragsBytes {
     md: *mut xdp_md,
+    scratch: Scratch,
 }
 
 impl XdpFragsBytes {
     /// The packet of this context.
     #[inline(always)]
     pub fn new(ctx: &XdpContext) -> XdpFragsBytes {
-        XdpFragsBytes { md: ctx.ctx }
+        let md = ctx.ctx;
+        // SAFETY: the scratch holds as many bytes as are asked for.
+        let scratch = Scratch::new(xdp_len(md), |to, len| unsafe { xdp_copy(md, to, len) });
+        XdpFragsBytes { md, scratch }
     }
 }
 
 impl Load for XdpFragsBytes {
     #[inline(always)]
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        // SAFETY: the helper gets a buffer of N bytes and checks the offset.
-        load_by::<N>(|to| unsafe { bpf_xdp_load_bytes(self.md, offset as u32, to, N as u32) })
+        self.scratch.load(offset)
     }
 
     #[inline(always)]

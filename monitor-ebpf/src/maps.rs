@@ -27,3 +27,10 @@ pub static STATE: PerCpuArray<CpuState, 1> = PerCpuArray::new();
 /// Samples on their way to user space.
 #[btf_map]
 pub static SAMPLES: RingBuf<[u8; 0], 1048576> = RingBuf::new();
+
+/// Bytes of a frame that [`SCRATCH`] holds: all headers that the walk knows, at their longest.
+pub const SCRATCH_LEN: usize = 320;
+
+/// Where each CPU puts the headers of a frame that are not in its first buffer.
+#[btf_map]
+pub static SCRATCH: PerCpuArray<[u8; SCRATCH_LEN], 1> = PerCpuArray::new();

@@ -102,7 +102,7 @@ struct Record<const N: usize> {
 ///
 /// The kernel reserves constant sizes only, so there are four of them; the settings choose one, and
 /// the verifier removes the others.
-#[inline(always)]
+#[inline(never)]
 pub fn emit<P: Packet>(packet: &P, about: About, cause: Cause) {
     let snap = settings::snap();
     if snap <= 128 {

@@ -30,6 +30,12 @@ pub fn flow_samples() -> u32 {
     setting!(flow_samples)
 }
 
+/// Whether anything wants to know what is inside a VXLAN packet.
+#[inline(always)]
+pub fn looks_inside() -> bool {
+    flow_samples() != 0 || sample_every() != 0
+}
+
 /// Bytes of a frame to keep.
 #[inline(always)]
 pub fn snap() -> u32 {

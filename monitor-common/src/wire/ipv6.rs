@@ -8,8 +8,10 @@ pub const LEN: usize = 40;
 const VERSION: usize = 0;
 const PAYLOAD_LENGTH: usize = 4;
 const NEXT_HEADER: usize = 6;
-const SOURCE: usize = 8;
-const DESTINATION: usize = 24;
+/// Offset of the source address, 16 bytes.
+pub const SOURCE: usize = 8;
+/// Offset of the destination address, 16 bytes.
+pub const DESTINATION: usize = 24;
 
 /// A fixed IPv6 header.
 #[derive(Clone, Copy, Debug)]
@@ -36,20 +38,6 @@ impl Ipv6 {
     pub const fn next_header(&self) -> u8 {
         self.0[NEXT_HEADER]
     }
-
-    /// Source address.
-    #[inline(always)]
-    #[must_use]
-    pub fn source(&self) -> [u8; 16] {
-        address(&self.0, SOURCE)
-    }
-
-    /// Destination address.
-    #[inline(always)]
-    #[must_use]
-    pub fn destination(&self) -> [u8; 16] {
-        address(&self.0, DESTINATION)
-    }
 }
 
 /// Whether this next-header value is an extension header (RFC 8200, 4.1; RFC 7045, 4) that stands
@@ -58,17 +46,6 @@ impl Ipv6 {
 #[must_use]
 pub const fn is_extension(next_header: u8) -> bool {
     matches!(next_header, 0 | 43 | 44 | 60 | 135 | 139 | 140)
-}
-
-#[inline(always)]
-fn address(header: &[u8; LEN], at: usize) -> [u8; 16] {
-    let mut out = [0; 16];
-    let mut i = 0;
-    while i < 16 {
-        out[i] = header[at + i];
-        i += 1;
-    }
-    out
 }
 
 #[cfg(test)]
@@ -87,8 +64,8 @@ mod tests {
         assert_eq!(header.version(), 6);
         assert_eq!(header.payload_len(), 0x0102);
         assert_eq!(header.next_header(), 58);
-        assert_eq!(header.source(), [0xaa; 16]);
-        assert_eq!(header.destination(), [0xbb; 16]);
+        assert_eq!(bytes[SOURCE..DESTINATION], [0xaa; 16]);
+        assert_eq!(bytes[DESTINATION..LEN], [0xbb; 16]);
         assert!(is_extension(44) && !is_extension(50) && !is_extension(17));
     }
 }
