@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use monitor_lab::{Error, web};
 
+mod demo;
 mod up;
 
 /// Two hosts joined by an overlay network, on this machine, with real traffic.
@@ -20,6 +21,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Tell the story of the overlay in four steps, with what the monitor sees of each
+    ///
+    /// Plain overlay, encrypted overlay, published port, published port with TLS. Ends with 0 when every step
+    /// showed what it must, with 1 when one did not (also where the kernel has no ESP).
+    Demo(demo::Arguments),
     /// Set the lab up with all its services and hold it until Ctrl-C, to look around in it
     Up(up::Arguments),
     /// The web app of the lab (started by it)
@@ -37,6 +43,7 @@ enum Command {
 /// Parses, runs, and maps failures to exit codes: 2 usage, 3 kernel or privileges, 4 run time.
 pub(crate) fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Up(arguments) => up::run(&arguments),
         Command::Web { listen, redis } => web::serve(listen, redis).map(|()| ExitCode::SUCCESS),
     };

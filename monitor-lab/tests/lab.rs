@@ -1,5 +1,10 @@
 //! The lab on this kernel: what crosses its wire, and that nothing is left of it. Needs root.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy knows only functions marked #[test] as tests, not their helpers"
+)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
