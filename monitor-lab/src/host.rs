@@ -6,12 +6,17 @@ use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::device::{self, DeviceStats};
 use crate::error::{Context, Error, Result};
 use crate::netns::{self, NetNs};
 use crate::process::{Process, Spawner, die_with_parent};
 use crate::tools;
+
+/// How long links may take to come up. An emulated machine is slow.
+const LINK_PATIENCE: Duration = Duration::from_secs(20);
 
 /// A host or a container: a network namespace of its own on this machine's kernel. File system, processes
 /// and users are the machine's.
@@ -159,6 +164,39 @@ impl Host {
             // A kernel without IPv6 has nothing to turn off.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             done => done.context(|| format!("writing {path} on {}", self.name)),
+        }
+    }
+
+    /// Waits until its links carry frames. A link that was just set up drops what it is given until the
+    /// kernel's link watch has seen the carrier, which can take it a second (net/core/link_watch.c); a
+    /// bridge forwards to the port only after that.
+    pub(crate) fn wait_for_links(&self) -> Result<()> {
+        let end = Instant::now() + LINK_PATIENCE;
+        loop {
+            let links = self.run("ip", &["-oneline", "link", "show", "type", "veth"])?;
+            let ports = self.run("bridge", &["link", "show"])?;
+            let waiting = links
+                .lines()
+                .filter(|line| !line.contains(" state UP "))
+                .chain(
+                    ports
+                        .lines()
+                        .filter(|line| !line.contains(" state forwarding ")),
+                );
+            match waiting.last() {
+                None => return Ok(()),
+                Some(line) if Instant::now() > end => {
+                    return Err(Error::Command {
+                        command: "ip link set up".to_owned(),
+                        host: self.name.clone(),
+                        message: format!(
+                            "a link did not come up in {LINK_PATIENCE:?}: {}",
+                            line.trim()
+                        ),
+                    });
+                }
+                Some(_) => thread::sleep(Duration::from_millis(10)),
+            }
         }
     }
 

@@ -17,6 +17,12 @@ const VXLAN_OVERHEAD: u32 = 50;
 /// VXLAN's port (RFC 7348).
 const VXLAN_PORT: u16 = 4789;
 
+// Interface numbers. The two ends of a veth must not have the same, each in its namespace: the kernel's
+// link watch then takes the link for one without a lower device, and brings it up to a second later
+// (linkwatch_urgent_event in net/core/link_watch.c).
+const OWN_LINK: usize = 10;
+const FIRST_PORT: usize = 20;
+
 /// An overlay network as asked for.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -158,16 +164,19 @@ impl Overlay {
             )],
         )?;
         let mut lines = vec![
-            format!("link add br0 mtu {mtu} type bridge"),
+            // Else the bridge joins multicast groups itself, and says so to everyone.
+            format!("link add br0 mtu {mtu} type bridge mcast_snooping 0"),
             "link set vxlan0 master br0 up".to_owned(),
             "link set br0 up".to_owned(),
         ];
         let mut forwarding = Vec::new();
         for (index, container) in plan.containers.iter().enumerate() {
             let mac = container.mac();
+            let (near, far) = (FIRST_PORT + index, OWN_LINK);
             if container.node == node {
                 lines.push(format!(
-                    "link add veth{index} mtu {mtu} type veth peer name eth0 mtu {mtu} address {mac} netns {}",
+                    "link add veth{index} index {near} mtu {mtu} type veth peer name eth0 index {far} mtu {mtu} \
+                     address {mac} netns {}",
                     self.containers[index].namespace_path()
                 ));
                 lines.push(format!("link set veth{index} master br0 up"));
@@ -226,8 +235,10 @@ pub(crate) fn wire(nodes: &[Host; 2], quiet: bool) -> Result<u32> {
     nodes[0].batch(
         "ip",
         &[format!(
-            "link add eth0 mtu {WIRE_MTU} address {} type veth peer name eth0 mtu {WIRE_MTU} address {} netns {}",
+            "link add eth0 index {OWN_LINK} mtu {WIRE_MTU} address {} type veth peer name eth0 index {} \
+             mtu {WIRE_MTU} address {} netns {}",
             mac(0),
+            OWN_LINK + 1,
             mac(1),
             nodes[1].namespace_path(),
         )],
@@ -261,7 +272,8 @@ pub(crate) fn gateway(node: &Host, container: &Host, quiet: bool) -> Result<(Ipv
         "ip",
         &[
             format!(
-                "link add gateway0 type veth peer name eth1 netns {}",
+                "link add gateway0 index {FIRST_PORT} type veth peer name eth1 index {} netns {}",
+                OWN_LINK + 1,
                 container.namespace_path()
             ),
             format!("addr add {host_side}/24 dev gateway0"),
@@ -279,5 +291,7 @@ pub(crate) fn gateway(node: &Host, container: &Host, quiet: bool) -> Result<(Ipv
         node.offloads_off("gateway0")?;
         container.offloads_off("eth1")?;
     }
+    node.wait_for_links()?;
+    container.wait_for_links()?;
     Ok((host_side, container_side))
 }
