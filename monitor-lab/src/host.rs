@@ -29,7 +29,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// An empty namespace with the loopback device up.
+    /// An empty namespace.
     pub(crate) fn new(
         name: &str,
         address: IpAddr,
@@ -49,7 +49,6 @@ impl Host {
             host.sysctl("net/ipv6/conf/all/disable_ipv6", "1")?;
             host.sysctl("net/ipv6/conf/default/disable_ipv6", "1")?;
         }
-        host.batch("ip", &["link set lo up".to_owned()])?;
         Ok(host)
     }
 
@@ -167,23 +166,21 @@ impl Host {
         }
     }
 
-    /// Waits until its links carry frames. A link that was just set up drops what it is given until the
+    /// Waits until its veth links carry frames, of which the others' ends were set up later. A link that was just set up drops what it is given until the
     /// kernel's link watch has seen the carrier, which can take it a second (net/core/link_watch.c); a
     /// bridge forwards to the port only after that.
     pub(crate) fn wait_for_links(&self) -> Result<()> {
         let end = Instant::now() + LINK_PATIENCE;
         loop {
-            let links = self.run("ip", &["-oneline", "link", "show", "type", "veth"])?;
-            let ports = self.run("bridge", &["link", "show"])?;
-            let waiting = links
-                .lines()
-                .filter(|line| !line.contains(" state UP "))
-                .chain(
-                    ports
-                        .lines()
-                        .filter(|line| !line.contains(" state forwarding ")),
-                );
-            match waiting.last() {
+            let arguments = ["-details", "-oneline", "link", "show", "type", "veth"];
+            let links = self.run("ip", &arguments)?;
+            let ready = |line: &str| {
+                line.contains(" state UP ")
+                    && (!line.contains("bridge_slave")
+                        || line.contains("bridge_slave state forwarding"))
+            };
+            let mut waiting = links.lines().filter(|line| !ready(line));
+            match waiting.next() {
                 None => return Ok(()),
                 Some(line) if Instant::now() > end => {
                     return Err(Error::Command {

@@ -113,13 +113,11 @@ impl Builder {
             .iter()
             .map(|plan| Overlay::new(plan, &nodes, mtu, self.quiet, &spawner))
             .collect::<Result<Vec<_>>>()?;
-        let scratch = Scratch::new()?;
-        let services = Services::default();
         Ok(Lab {
-            services,
+            services: Services::default(),
             nodes,
             overlays,
-            scratch,
+            scratch: Scratch::new()?,
             quiet: self.quiet,
             program: self.program,
         })

@@ -147,6 +147,10 @@ impl Overlay {
                 sandbox.offloads_off("br0")?;
             }
         }
+        overlay
+            .sandboxes
+            .iter()
+            .try_for_each(Host::wait_for_links)?;
         Ok(overlay)
     }
 
@@ -164,6 +168,7 @@ impl Overlay {
             )],
         )?;
         let mut lines = vec![
+            "link set lo up".to_owned(),
             // Else the bridge joins multicast groups itself, and says so to everyone.
             format!("link add br0 mtu {mtu} type bridge mcast_snooping 0"),
             "link set vxlan0 master br0 up".to_owned(),
@@ -208,6 +213,7 @@ impl Overlay {
         quiet: bool,
     ) -> Result<()> {
         let mut lines = vec![
+            "link set lo up".to_owned(),
             format!("addr add {}/24 dev eth0", container.address),
             "link set eth0 up".to_owned(),
         ];
@@ -245,6 +251,7 @@ pub(crate) fn wire(nodes: &[Host; 2], quiet: bool) -> Result<u32> {
     )?;
     for (node, host) in nodes.iter().enumerate() {
         let mut lines = vec![
+            "link set lo up".to_owned(),
             format!("addr add {}/24 dev eth0", host.address()),
             "link set eth0 up".to_owned(),
         ];
@@ -258,6 +265,7 @@ pub(crate) fn wire(nodes: &[Host; 2], quiet: bool) -> Result<u32> {
         }
         host.batch("ip", &lines)?;
     }
+    nodes[0].wait_for_links()?;
     Ok(WIRE_MTU)
 }
 
@@ -292,6 +300,5 @@ pub(crate) fn gateway(node: &Host, container: &Host, quiet: bool) -> Result<(Ipv
         container.offloads_off("eth1")?;
     }
     node.wait_for_links()?;
-    container.wait_for_links()?;
     Ok((host_side, container_side))
 }
