@@ -71,15 +71,12 @@ fn a_plain_overlay_carries_http_and_redis_in_vxlan() {
     lab.node2().run("nft", &[ORACLE]).unwrap();
     let vxlan = &lab.overlays()[0].sandboxes()[1];
     let before = (settled(lab.node2(), "eth0"), settled(vxlan, "vxlan0"));
-    for visit in 1..=3 {
-        let page = lab.http_get().unwrap();
+    let pages = lab.http_get(3).unwrap();
+    assert_eq!(pages.len(), 3);
+    for (visit, page) in (1..).zip(&pages) {
         assert_eq!(page.status, 200);
-        assert!(
-            page.body
-                .contains(&format!("<td>10.0.1.9</td><td>{visit}</td>")),
-            "{}",
-            page.body
-        );
+        let count = format!("<td>10.0.1.9</td><td>{visit}</td>");
+        assert!(page.body.contains(&count), "{}", page.body);
     }
     let wire = settled(lab.node2(), "eth0") - before.0;
     let inside = settled(vxlan, "vxlan0") - before.1;
@@ -98,7 +95,7 @@ fn an_encrypted_overlay_carries_the_same_in_esp() {
     let Some(lab) = lab(true) else { return };
     lab.node2().run("nft", &[ORACLE]).unwrap();
     let before = settled(lab.node2(), "eth0");
-    assert_eq!(lab.http_get().unwrap().status, 200);
+    assert_eq!(lab.http_get(1).unwrap()[0].status, 200);
     let wire = settled(lab.node2(), "eth0") - before;
     assert!(wire.rx_packets > 10, "{wire:?}");
     assert_eq!(oracle(lab.node2()), [0, wire.rx_packets]);
@@ -129,11 +126,11 @@ fn cleartext_of_an_encrypted_network_is_refused() {
 fn the_published_port_answers_on_the_host_network() {
     let mut lab = lab(false).unwrap();
     lab.publish(Publish::Plain).unwrap();
-    let page = lab.http_get_published().unwrap();
+    let page = lab.http_get_published(1).unwrap().remove(0);
     assert_eq!(page.status, 200);
     assert!(page.body.contains("<h1>Visits</h1>"), "{}", page.body);
     lab.publish(Publish::Tls).unwrap();
-    let page = lab.http_get_published().unwrap();
+    let page = lab.http_get_published(1).unwrap().remove(0);
     assert_eq!(page.status, 200);
     assert!(page.body.contains("<h1>Visits</h1>"), "{}", page.body);
     assert_eq!(lab.published(), Some(Publish::Tls));

@@ -159,7 +159,7 @@ fn counter(monitor: &Path, node: &Host) -> anyhow::Result<Process> {
         "--host-flows",
         "all",
         "--listen",
-        metrics::ADDRESS,
+        &metrics::ADDRESS.to_string(),
     ]);
     command
         .stdin(Stdio::null())
@@ -174,21 +174,8 @@ fn counter(monitor: &Path, node: &Host) -> anyhow::Result<Process> {
     let (sender, said) = mpsc::sync_channel(16);
     thread::spawn(move || lines(errors).for_each(|line| drop(sender.try_send(line))));
     let end = Instant::now() + PATIENCE;
-    let url = format!("http://{}/healthz", metrics::ADDRESS);
     loop {
-        let answer = node.run(
-            "curl",
-            &[
-                "--silent",
-                "--fail",
-                "--max-time",
-                "5",
-                "--output",
-                "/dev/null",
-                &url,
-            ],
-        );
-        let Err(error) = answer else {
+        let Err(error) = metrics::get(node, "/healthz") else {
             return Ok(process);
         };
         let words = || said.try_iter().collect::<Vec<_>>().join("; ");
@@ -197,10 +184,10 @@ fn counter(monitor: &Path, node: &Host) -> anyhow::Result<Process> {
             bail!("overlay-monitor run ended early ({status}): {}", words());
         }
         if Instant::now() > end {
-            return Err(error).context(format!(
+            return Err(error.context(format!(
                 "overlay-monitor run does not answer; it said: {}",
                 words()
-            ));
+            )));
         }
         thread::sleep(Duration::from_millis(20));
     }

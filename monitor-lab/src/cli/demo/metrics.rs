@@ -1,12 +1,19 @@
 //! Counters of the agent, from its `/metrics` (Prometheus text format).
 
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::ops::Sub;
+use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use monitor_lab::Host;
 
 /// Where the agent serves, inside node1.
-pub(super) const ADDRESS: &str = "127.0.0.1:9100";
+pub(super) const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9100);
+/// How long it may take to answer. An emulated machine is slow.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Largest answer that is read.
+const LARGEST: u64 = 16 << 20;
 
 /// Frames and bytes in both directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,19 +57,31 @@ pub(super) struct Counts {
 
 /// Asks the agent on `host`.
 pub(super) fn scrape(host: &Host) -> anyhow::Result<Counts> {
-    let url = format!("http://{ADDRESS}/metrics");
-    let text = host.run(
-        "curl",
-        &[
-            "--silent",
-            "--show-error",
-            "--fail",
-            "--max-time",
-            "10",
-            &url,
-        ],
-    );
-    Ok(read(&text.context("asking the monitor for its counters")?))
+    let page = get(host, "/metrics").context("asking the monitor for its counters")?;
+    Ok(read(&page))
+}
+
+/// A page of the agent on `host`. HTTP/1.0, so the answer is the rest of the connection.
+pub(super) fn get(host: &Host, path: &str) -> anyhow::Result<String> {
+    let answer = host.enter(|| -> io::Result<String> {
+        let mut stream = TcpStream::connect_timeout(&ADDRESS, PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: {ADDRESS}\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.take(LARGEST).read_to_string(&mut answer)?;
+        Ok(answer)
+    })??;
+    let (head, body) = answer
+        .split_once("\r\n\r\n")
+        .context("the monitor's answer is not HTTP")?;
+    let status = head.split_whitespace().nth(1).unwrap_or_default();
+    if status != "200" {
+        bail!(
+            "the monitor answers {path} with status {status}: {}",
+            body.trim()
+        );
+    }
+    Ok(body.to_owned())
 }
 
 fn read(text: &str) -> Counts {

@@ -49,19 +49,16 @@ pub(super) fn observe(step: &Step, monitor: &Path, screen: &mut Screen) -> anyho
     );
     screen.command("node1#", "overlay-monitor tail -i eth0 --host-flows all")?;
     screen.command(step.request(), &format!("({REQUESTS} times)"))?;
-    for _ in 0..REQUESTS {
-        let page = if step.publish.is_some() {
-            lab.http_get_published()?
-        } else {
-            lab.http_get()?
-        };
-        if page.status != 200 {
-            bail!(
-                "the web app answered with status {}: {}",
-                page.status,
-                page.body.trim()
-            );
-        }
+    let pages = match step.publish {
+        Some(_) => lab.http_get_published(REQUESTS)?,
+        None => lab.http_get(REQUESTS)?,
+    };
+    if let Some(page) = pages.iter().find(|page| page.status != 200) {
+        bail!(
+            "the web app answered with status {}: {}",
+            page.status,
+            page.body.trim()
+        );
     }
     let wire = settled(node, "eth0")? - before.0;
     let overlay = vxlan.device_stats("vxlan0")? - before.1;
