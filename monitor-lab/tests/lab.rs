@@ -5,6 +5,8 @@
     reason = "clippy knows only functions marked #[test] as tests, not their helpers"
 )]
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -13,62 +15,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use monitor_lab::{DeviceStats, Error, Host, Lab, Publish};
+use monitor_lab::{Error, Lab, Publish};
+
+use common::{oracle, running, settled, watch};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_overlay-lab");
 
-/// Reads a counter until it stands still.
-fn settled(host: &Host, device: &str) -> DeviceStats {
-    let mut last = host.device_stats(device).unwrap();
-    loop {
-        std::thread::sleep(Duration::from_millis(100));
-        let now = host.device_stats(device).unwrap();
-        if now == last {
-            return now;
-        }
-        last = now;
-    }
-}
-
-/// A lab with Redis and the web app, or `None` where the kernel has no ESP.
-fn lab(encrypted: bool) -> Option<Lab> {
-    let mut lab = match Lab::builder()
-        .encrypted(encrypted)
-        .quiet(true)
-        .program(PROGRAM)
-        .build()
-    {
-        Err(Error::NoEsp(said)) => {
-            assert!(encrypted);
-            eprintln!("skipped: no ESP on this kernel ({said})");
-            return None;
-        }
-        lab => lab.unwrap(),
-    };
-    lab.start_redis().unwrap();
-    lab.start_web().unwrap();
-    Some(lab)
-}
-
-/// Counts datagrams on node2's wire by an independent hand, nftables: (VXLAN of VNI 4096, ESP), received.
-const ORACLE: &str = "table netdev oracle { chain wire { type filter hook ingress device eth0 priority 0; \
-    udp dport 4789 @th,96,24 4096 counter; ip protocol esp counter; }\n}";
-
-fn oracle(host: &Host) -> [u64; 2] {
-    let rules = host
-        .run("nft", &["list", "table", "netdev", "oracle"])
-        .unwrap();
-    let mut counts = rules
-        .split("counter packets ")
-        .skip(1)
-        .map(|rest| rest.split_whitespace().next().unwrap().parse().unwrap());
-    [counts.next().unwrap(), counts.next().unwrap()]
-}
-
 #[test]
 fn a_plain_overlay_carries_http_and_redis_in_vxlan() {
-    let lab = lab(false).unwrap();
-    lab.node2().run("nft", &[ORACLE]).unwrap();
+    let lab = running(false);
+    watch(lab.node2());
     let vxlan = &lab.overlays()[0].sandboxes()[1];
     let before = (settled(lab.node2(), "eth0"), settled(vxlan, "vxlan0"));
     let pages = lab.http_get(3).unwrap();
@@ -91,40 +47,8 @@ fn a_plain_overlay_carries_http_and_redis_in_vxlan() {
 }
 
 #[test]
-fn an_encrypted_overlay_carries_the_same_in_esp() {
-    let Some(lab) = lab(true) else { return };
-    lab.node2().run("nft", &[ORACLE]).unwrap();
-    let before = settled(lab.node2(), "eth0");
-    assert_eq!(lab.http_get(1).unwrap()[0].status, 200);
-    let wire = settled(lab.node2(), "eth0") - before;
-    assert!(wire.rx_packets > 10, "{wire:?}");
-    assert_eq!(oracle(lab.node2()), [0, wire.rx_packets]);
-    // Docker's parameters, as the kernel took them.
-    let states = lab.node1().run("ip", &["xfrm", "state"]).unwrap();
-    assert_eq!(
-        states.matches("aead rfc4106(gcm(aes))").count(),
-        4,
-        "{states}"
-    );
-    assert_eq!(states.matches("reqid 13681891").count(), 4, "{states}");
-    assert!(!states.contains("flag esn"), "{states}");
-}
-
-#[test]
-fn cleartext_of_an_encrypted_network_is_refused() {
-    let Some(lab) = lab(true) else { return };
-    // The accident: node2 has lost its rules and sends in cleartext.
-    lab.node2()
-        .run("nft", &["delete", "table", "inet", "overlay-lab"])
-        .unwrap();
-    let refused = lab.container("app1-client").unwrap();
-    let refused = refused.run("curl", &["--silent", "--max-time", "1", "http://10.0.1.7/"]);
-    assert!(matches!(refused, Err(Error::Command { .. })), "{refused:?}");
-}
-
-#[test]
 fn the_published_port_answers_on_the_host_network() {
-    let mut lab = lab(false).unwrap();
+    let mut lab = running(false);
     lab.publish(Publish::Plain).unwrap();
     let page = lab.http_get_published(1).unwrap().remove(0);
     assert_eq!(page.status, 200);
@@ -138,7 +62,7 @@ fn the_published_port_answers_on_the_host_network() {
 
 #[test]
 fn a_quiet_wire_is_silent() {
-    let lab = lab(false).unwrap();
+    let lab = running(false);
     let before = settled(lab.node1(), "eth0");
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(lab.node1().device_stats("eth0").unwrap(), before);
@@ -282,7 +206,7 @@ fn namespaces(lab: &Lab) -> Vec<String> {
 #[test]
 fn dropping_a_lab_leaves_nothing() {
     let before = surroundings();
-    let mut lab = lab(false).unwrap();
+    let mut lab = running(false);
     lab.publish(Publish::Plain).unwrap();
     let namespaces = namespaces(&lab);
     assert!(referred(&namespaces));

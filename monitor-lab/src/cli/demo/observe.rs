@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use monitor_lab::{DeviceStats, Host, Lab, Result};
+use monitor_lab::{DeviceStats, Host, Lab};
 
 use super::agent::{Agents, Sample};
 use super::metrics::{self, Counts};
@@ -14,6 +14,9 @@ use super::steps::Step;
 
 /// Requests that are sent in each step.
 const REQUESTS: usize = 10;
+
+/// How long the wire may take to come to rest.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What was seen on node1 while the requests were sent.
 #[derive(Debug)]
@@ -42,11 +45,7 @@ pub(super) fn observe(step: &Step, monitor: &Path, screen: &mut Screen) -> anyho
     let node = lab.node1();
     let vxlan = &lab.overlays()[0].sandboxes()[0];
     let agents = Agents::start(monitor, node, screen.live())?;
-    let before = (
-        settled(node, "eth0")?,
-        vxlan.device_stats("vxlan0")?,
-        metrics::scrape(node)?,
-    );
+    let before = still(node, vxlan)?;
     screen.command("node1#", "overlay-monitor tail -i eth0 --host-flows all")?;
     screen.command(step.request(), &format!("({REQUESTS} times)"))?;
     let pages = match step.publish {
@@ -60,13 +59,12 @@ pub(super) fn observe(step: &Step, monitor: &Path, screen: &mut Screen) -> anyho
             page.body.trim()
         );
     }
-    let wire = settled(node, "eth0")? - before.0;
-    let overlay = vxlan.device_stats("vxlan0")? - before.1;
-    let after = metrics::scrape(node)?;
+    let after = still(node, vxlan)?;
+    let (wire, overlay) = (after.0 - before.0, after.1 - before.1);
     let counts = Counts {
-        network: after.network - before.2.network,
-        vxlan: after.vxlan - before.2.vxlan,
-        esp: after.esp - before.2.esp,
+        network: after.2.network - before.2.network,
+        vxlan: after.2.vxlan - before.2.vxlan,
+        esp: after.2.esp - before.2.esp,
     };
     let samples = agents.stop()?;
     Ok(Seen {
@@ -77,16 +75,21 @@ pub(super) fn observe(step: &Step, monitor: &Path, screen: &mut Screen) -> anyho
     })
 }
 
-/// Reads a device's counters until nothing moves any more (connections take a moment to close).
-fn settled(host: &Host, device: &str) -> Result<DeviceStats> {
-    let end = Instant::now() + Duration::from_secs(5);
-    let mut last = host.device_stats(device)?;
+/// What the wire, the overlay and the monitor have counted at a moment at which nothing moves.
+type Reading = (DeviceStats, DeviceStats, Counts);
+
+/// Reads all counters, again until the wire stood still from before the first to after the last
+/// (connections take a moment to close).
+fn still(node: &Host, vxlan: &Host) -> anyhow::Result<Reading> {
+    let end = Instant::now() + PATIENCE;
     loop {
+        let wire = node.device_stats("eth0")?;
         thread::sleep(Duration::from_millis(200));
-        let now = host.device_stats(device)?;
-        if now == last || Instant::now() > end {
-            return Ok(now);
+        let overlay = vxlan.device_stats("vxlan0")?;
+        let counts = metrics::scrape(node)?;
+        // When it never rests the counts differ, and the step says so.
+        if node.device_stats("eth0")? == wire || Instant::now() > end {
+            return Ok((wire, overlay, counts));
         }
-        last = now;
     }
 }
