@@ -69,6 +69,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             monitor.display()
         );
     }
+    // Whole, for a name without a folder would be looked for in PATH.
+    let monitor = monitor
+        .canonicalize()
+        .with_context(|| format!("finding {}", monitor.display()))?;
     let mut screen = Screen::new();
     match show(&arguments.steps, &monitor, &mut screen) {
         // Whoever reads us has seen enough.
