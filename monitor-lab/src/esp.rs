@@ -1,0 +1,182 @@
+//! Encryption of overlay networks between two nodes, with the parameters that Docker's engine uses
+//! (`daemon/libnetwork/drivers/overlay/encryption.go` in Moby).
+//!
+//! Security associations belong to the pair of nodes and are shared by all encrypted networks; which
+//! datagrams take them is decided by a firewall mark that a rule sets by VNI.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use rustix::rand::{GetRandomFlags, getrandom};
+
+use crate::error::{Context, Error, Result};
+use crate::host::Host;
+
+/// Docker's firewall mark of datagrams to be encrypted, and its request id of states and policy.
+pub const MARK: u32 = 0xD0_C4E3;
+
+/// Bytes that ESP adds to a datagram at most, which Docker takes off the MTU (`pktExpansion`).
+pub(crate) const OVERHEAD: u32 = 26;
+
+/// One key of the ring. Docker keeps three and sends with the first.
+struct Key {
+    tag: u32,
+    secret: [u8; 16],
+}
+
+impl Key {
+    /// Key and salt (RFC 4106, section 8.1): 16 bytes of AES-128 key, then the tag, in hexadecimal.
+    fn hex(&self) -> String {
+        let salted = self.secret.into_iter().chain(self.tag.to_be_bytes());
+        salted.fold("0x".to_owned(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
+}
+
+/// The keys of a lab: random and never written anywhere.
+pub(crate) struct KeyRing([Key; 3]);
+
+impl KeyRing {
+    pub(crate) fn random() -> Result<Self> {
+        let key = |tag| {
+            let mut secret = [0; 16];
+            getrandom(&mut secret[..], GetRandomFlags::empty())
+                .context(|| "drawing a random key for ESP".to_owned())?;
+            Ok(Key { tag, secret })
+        };
+        Ok(Self([key(1)?, key(2)?, key(3)?]))
+    }
+}
+
+/// The SPI of one direction: FNV-1a over source, tag (big endian) and destination, addresses in their
+/// 16-byte form (`buildSPI`).
+fn spi(source: IpAddr, tag: u32, destination: IpAddr) -> u32 {
+    let sixteen = |address: IpAddr| match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    };
+    let bytes = sixteen(source)
+        .into_iter()
+        .chain(tag.to_be_bytes())
+        .chain(sixteen(destination));
+    bytes.fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
+}
+
+/// The `ip` lines that a node needs for one peer: an outbound state and policy under the first key, an
+/// inbound state for each key, no extended sequence numbers, no replay window.
+fn xfrm_lines(local: IpAddr, remote: IpAddr, keys: &KeyRing) -> Vec<String> {
+    let state = |source: IpAddr, destination: IpAddr, key: &Key| {
+        format!(
+            "xfrm state add src {source} dst {destination} proto esp spi {:#x} reqid {MARK} mode transport \
+             replay-window 0 aead rfc4106(gcm(aes)) {} 64",
+            spi(source, key.tag, destination),
+            key.hex(),
+        )
+    };
+    let first = &keys.0[0];
+    let mut lines = vec![state(local, remote, first)];
+    lines.extend(keys.0.iter().map(|key| state(remote, local, key)));
+    lines.push(format!(
+        "xfrm policy add src {local} dst {remote} proto udp dport 4789 dir out mark {MARK:#x} mask 0xffffffff \
+         tmpl src {local} dst {remote} proto esp spi {:#x} reqid {MARK} mode transport",
+        spi(local, first.tag, remote),
+    ));
+    lines
+}
+
+/// The rules that make the VNIs encrypted: mark what leaves, drop what comes in cleartext.
+/// `@th,96,24` is the VNI: 8 bytes of UDP and 4 of VXLAN flags behind the start of the UDP header (RFC 7348).
+fn rules(vnis: &[u32]) -> String {
+    let vnis = vnis
+        .iter()
+        .map(u32::to_string)
+        .collect::<Vec<_>>()
+        .join(", ");
+    format!(
+        "table inet overlay-lab {{\n\
+           chain encrypt {{\n\
+             type route hook output priority mangle;\n\
+             udp dport 4789 @th,96,24 {{ {vnis} }} meta mark set {MARK:#x}\n\
+           }}\n\
+           chain refuse-cleartext {{\n\
+             type filter hook input priority filter;\n\
+             udp dport 4789 @th,96,24 {{ {vnis} }} meta secpath missing drop\n\
+           }}\n\
+         }}\n"
+    )
+}
+
+/// Encrypts the networks `vnis` between `node` and the host at `remote`.
+///
+/// # Errors
+/// [`Error::NoEsp`] when the kernel cannot.
+pub(crate) fn encrypt(node: &Host, remote: IpAddr, keys: &KeyRing, vnis: &[u32]) -> Result<()> {
+    node.batch("ip", &xfrm_lines(node.address(), remote, keys))
+        .map_err(|error| match error {
+            // The parameters are fixed and the namespace is new: whatever is refused here is what the kernel
+            // lacks (ESP, the AEAD algorithm), under messages that differ from version to version.
+            Error::Command { message, .. } => {
+                let reason = message.lines().next().unwrap_or_default();
+                let reason = reason
+                    .trim_start_matches("RTNETLINK answers: ")
+                    .trim_start_matches("Error: ");
+                Error::NoEsp(reason.trim_end_matches('.').to_owned())
+            }
+            other => other,
+        })?;
+    node.feed("nft", &["-f", "-"], &rules(vnis)).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spi_is_fnv_1a_of_mapped_addresses_around_the_tag() {
+        // Test vectors of the FNV authors (FNV-1a 32): "" and "foobar".
+        let fnv = |text: &[u8]| {
+            text.iter().fold(0x811c_9dc5_u32, |h, b| {
+                (h ^ u32::from(*b)).wrapping_mul(0x0100_0193)
+            })
+        };
+        assert_eq!(fnv(b""), 0x811c_9dc5);
+        assert_eq!(fnv(b"foobar"), 0xbf9c_f968);
+        let mut bytes = vec![0; 10];
+        bytes.extend([0xff, 0xff, 192, 168, 77, 1, 0, 0, 0, 1]);
+        bytes.extend([0; 10]);
+        bytes.extend([0xff, 0xff, 192, 168, 77, 2]);
+        let (one, two) = (
+            "192.168.77.1".parse().unwrap(),
+            "192.168.77.2".parse().unwrap(),
+        );
+        assert_eq!(spi(one, 1, two), fnv(&bytes));
+        assert_ne!(spi(one, 1, two), spi(two, 1, one));
+    }
+
+    #[test]
+    fn one_state_out_three_in_and_a_policy() {
+        let keys = KeyRing::random().unwrap();
+        let (one, two) = (
+            "192.168.77.1".parse().unwrap(),
+            "192.168.77.2".parse().unwrap(),
+        );
+        let lines = xfrm_lines(one, two, &keys);
+        let starting = |text: &str| lines.iter().filter(|line| line.starts_with(text)).count();
+        assert_eq!(starting("xfrm state add src 192.168.77.1 "), 1);
+        assert_eq!(starting("xfrm state add src 192.168.77.2 "), 3);
+        assert_eq!(starting("xfrm policy add src 192.168.77.1 "), 1);
+    }
+
+    #[test]
+    fn key_carries_its_tag_as_salt() {
+        let key = Key {
+            tag: 0x0102_0304,
+            secret: [0xab; 16],
+        };
+        assert_eq!(key.hex(), format!("0x{}01020304", "ab".repeat(16)));
+    }
+}

@@ -1,0 +1,44 @@
+//! The programs of the distribution that the lab starts.
+
+use std::env;
+use std::path::PathBuf;
+
+use crate::error::{Error, Result};
+
+/// Programs and the Debian packages that have them.
+const PACKAGES: &[(&str, &str)] = &[
+    ("bridge", "iproute2"),
+    ("curl", "curl"),
+    ("ip", "iproute2"),
+    ("nft", "nftables"),
+    ("nginx", "nginx"),
+    ("openssl", "openssl"),
+    ("redis-server", "redis-server"),
+];
+
+/// Where a program lies: in `PATH`, or where root's programs lie, which `su` leaves out.
+///
+/// # Errors
+/// [`Error::MissingProgram`] with the name of its package.
+pub(crate) fn find(program: &str) -> Result<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+    env::split_paths(&path)
+        .chain(system)
+        .map(|folder| folder.join(program))
+        .find(|candidate| candidate.is_file())
+        .ok_or_else(|| Error::MissingProgram {
+            program: program.to_owned(),
+            package: PACKAGES
+                .iter()
+                .find(|(name, _)| *name == program)
+                .map_or("?", |(_, package)| package),
+        })
+}
+
+/// Checks that all of `programs` are there, before anything is made.
+pub(crate) fn require(programs: &[&str]) -> Result<()> {
+    programs
+        .iter()
+        .try_for_each(|program| find(program).map(drop))
+}
