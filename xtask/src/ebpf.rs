@@ -22,8 +22,8 @@ const BINARIES: &[(&str, &str)] = &[
 ];
 
 /// Compiler flags of the kernel programs. The one place to tune them.
-fn flags(arch: &str) -> Vec<String> {
-    vec![
+fn flags(arch: &str, llvm_major: u32) -> Vec<String> {
+    let mut flags = vec![
         // aya-ebpf chooses the layout of pt_regs by this.
         format!("--cfg=bpf_target_arch=\"{arch}\""),
         // BTF is made of the debug information.
@@ -31,7 +31,12 @@ fn flags(arch: &str) -> Vec<String> {
         "-Clink-arg=--btf".to_owned(),
         // v3 has 32-bit registers and jumps; kernels since 5.1 know it.
         "-Ctarget-cpu=v3".to_owned(),
-    ]
+    ];
+    if llvm_major >= 22 {
+        // One load for a field of a header, wherever it lies; older ones load it byte by byte.
+        flags.push("-Clink-arg=--cpu-features=+allows-misaligned-mem-access".to_owned());
+    }
+    flags
 }
 
 /// A compiler and a linker of the same LLVM.
@@ -101,7 +106,7 @@ pub(crate) fn tools(ctx: &Ctx) -> Result<Tools> {
 impl Tools {
     /// A cargo command on the eBPF workspace. `extra` are more compiler flags.
     fn cargo(&self, ctx: &Ctx, verb: &str, target_dir: &Path, extra: &[&str]) -> Command {
-        let mut flags = flags(self.compiler.version.host_arch());
+        let mut flags = flags(self.compiler.version.host_arch(), self.compiler.version.llvm_major);
         flags.extend(extra.iter().map(|flag| (*flag).to_owned()));
         let mut cmd = isolated_cargo(&self.compiler.cargo);
         cmd.current_dir(ctx.path(FOLDER))
