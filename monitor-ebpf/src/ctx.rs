@@ -69,8 +69,8 @@ impl Scratch {
         let Some(bytes) = SCRATCH.get_ptr_mut(0) else {
             return Scratch { bytes: core::ptr::null(), len: 0 };
         };
-        let len = if frame_len > SCRATCH_LEN { SCRATCH_LEN } else { frame_len };
-        let copied = len != 0 && copy(bytes.cast(), len as u32);
+        let len = bounded::<SCRATCH_LEN>(frame_len);
+        let copied = copy(bytes.cast(), len as u32);
         Scratch { bytes, len: opaque(if copied { len } else { 0 }) }
     }
 
@@ -95,6 +95,18 @@ fn opaque(mut number: usize) -> usize {
     // instruction, which the kernel refuses.)
     unsafe { asm!("{0} = {0}", inout(reg) number, options(nomem, nostack, preserves_flags)) };
     number
+}
+
+/// A length between 1 and `MAX`, in a form in which every verifier sees both bounds: those before 6.4
+/// learn nothing from a comparison with zero. A length of 0 becomes `MAX`, which the helpers refuse
+/// for a packet that is shorter.
+#[inline(always)]
+pub fn bounded<const MAX: usize>(len: usize) -> usize {
+    let mut below = opaque(len.wrapping_sub(1));
+    if below > MAX - 1 {
+        below = MAX - 1;
+    }
+    opaque(below) + 1
 }
 
 /// A socket buffer at TC, by its linear part.

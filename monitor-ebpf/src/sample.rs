@@ -7,7 +7,7 @@ use monitor_common::label::Direction;
 use monitor_common::sample::{Cause, NO_REASON, SampleHeader};
 
 use crate::count;
-use crate::ctx::Packet;
+use crate::ctx::{Packet, bounded};
 use crate::maps::{FLOWS, SAMPLES};
 use crate::settings;
 
@@ -125,16 +125,14 @@ fn emit_record<P: Packet, const N: usize>(packet: &P, about: About, cause: Cause
         return;
     };
     let frame_len = packet.frame_len() as u32;
-    let mut captured = if frame_len < settings::snap() { frame_len } else { settings::snap() };
+    let captured = if frame_len < settings::snap() { frame_len } else { settings::snap() };
     // Said again in the terms of this record, for the verifier.
-    if captured > N as u32 {
-        captured = N as u32;
-    }
+    let captured = bounded::<N>(captured as usize) as u32;
     let record: *mut Record<N> = entry.as_mut_ptr();
     // SAFETY: the ring has reserved a whole record; every header byte is written, and `captured`
     // tells the reader how much of the rest is.
     unsafe {
-        let copied = captured != 0 && packet.copy((&raw mut (*record).frame).cast(), captured);
+        let copied = packet.copy((&raw mut (*record).frame).cast(), captured);
         (*record).header = SampleHeader {
             time_ns: bpf_ktime_get_ns(),
             flow: about.flow,
