@@ -67,7 +67,11 @@ pub(crate) fn install(ctx: &Ctx, llvm: u32) -> Result<PathBuf> {
         .args(arguments(ctx, llvm))
         // We are in a folder with a workspace of its own settings; cargo install must not read them.
         .current_dir(&folder)
-        .env("LLVM_PREFIX", prefix.trim());
+        .env("LLVM_PREFIX", prefix.trim())
+        // The work is done in LLVM, which is built already: its own code needs
+        // neither the last optimisation nor debug information.
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_RELEASE_DEBUG", "0");
     run_with_progress("cargo install bpf-linker", &mut cmd)?;
     find(ctx, llvm).with_context(|| {
         format!(

@@ -152,12 +152,14 @@ fn load_order(modules_dep: &str, wanted: &[&str]) -> Vec<String> {
     order
 }
 
-/// Where a kernel's modules are below an unpacked package.
-pub(super) fn modules_folder(tree: &Path, release: &str) -> Option<PathBuf> {
+/// The folder `…/lib/modules/RELEASE` below an unpacked kernel: the only one there.
+pub(super) fn modules_folder(tree: &Path) -> Option<PathBuf> {
     ["lib/modules", "usr/lib/modules"]
         .iter()
-        .map(|below| tree.join(below).join(release))
-        .find(|path| path.is_dir())
+        .filter_map(|below| std::fs::read_dir(tree.join(below)).ok())
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.join("kernel").is_dir())
 }
 
 #[cfg(test)]

@@ -84,18 +84,23 @@ fn open(tree: &Path) -> Result<Kernel> {
             tree.display()
         )
     };
-    let image = std::fs::read_dir(tree.join("boot"))
-        .with_context(damaged)?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| path.to_string_lossy().contains("/vmlinuz-"))
-        .with_context(damaged)?;
-    let name = image.file_name().unwrap_or_default().to_string_lossy();
-    let release = name.trim_start_matches("vmlinuz-").to_owned();
-    let modules = initrd::modules_folder(tree, &release).with_context(damaged)?;
-    let modules = modules.parent().with_context(damaged)?.to_owned();
+    let folder = initrd::modules_folder(tree).with_context(damaged)?;
+    let release = folder
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    // Newer packages keep the kernel beside its modules.
+    let image = [
+        tree.join("boot").join(format!("vmlinuz-{release}")),
+        folder.join("vmlinuz"),
+    ]
+    .into_iter()
+    .find(|path| path.exists())
+    .with_context(damaged)?;
     Ok(Kernel {
         release,
-        modules,
+        modules: folder.parent().with_context(damaged)?.to_owned(),
         initrd: tree.join("initrd"),
         image,
     })
@@ -139,8 +144,8 @@ fn fetch(
     }
     source.unpack(&package, &packages, fresh)?;
 
-    let modules = initrd::modules_folder(fresh, &release)
-        .with_context(|| format!("{package} has no modules"))?;
+    let modules =
+        initrd::modules_folder(fresh).with_context(|| format!("{package} has no modules"))?;
     for folder in NOT_NEEDED {
         std::fs::remove_dir_all(modules.join("kernel").join(folder)).ok();
     }
