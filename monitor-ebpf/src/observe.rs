@@ -35,10 +35,14 @@ impl Next {
     const DONE: Next = Next(0);
     const NEEDS_BYTES: Next = Next(1);
 
-    /// Look inside, at the Ethernet header `at` bytes from the start of the frame (at most 65,535).
+    /// Bits of an offset: the longest outer headers that are walked end before 8,192. Far below 65,535,
+    /// where verifiers give up on a packet offset.
+    const AT: usize = 0x1fff;
+
+    /// Look inside, at the Ethernet header `at` bytes from the start of the frame.
     #[inline(always)]
     fn inside(vni: u32, at: usize) -> Next {
-        Next(2 | ((at as u64 & 0xffff) << 8) | (u64::from(vni) << 32))
+        Next(2 | (((at & Next::AT) as u64) << 8) | (u64::from(vni) << 32))
     }
 
     /// What is left to do.
@@ -54,7 +58,7 @@ impl Next {
     /// Where to look inside.
     #[inline(always)]
     pub fn at(self) -> usize {
-        (self.0 >> 8) as usize & 0xffff
+        (self.0 >> 8) as usize & Next::AT
     }
 
     /// VNI of what is inside; `NO_VNI` for a host's own packet, which is its own inside.

@@ -1,0 +1,103 @@
+//! Frames, made byte by byte and independently of the parser under test.
+
+/// VNI of the tutorial's network.
+pub const VNI: u32 = 4096;
+
+/// Ethernet around a payload of this type.
+#[must_use]
+pub fn ethernet(ethertype: u16, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
+    frame.extend(ethertype.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+/// A frame with a VLAN tag put in after its addresses.
+#[must_use]
+pub fn tagged(tag_type: u16, vlan: u16, frame: &[u8]) -> Vec<u8> {
+    let mut out = frame[..12].to_vec();
+    out.extend(tag_type.to_be_bytes());
+    out.extend(vlan.to_be_bytes());
+    out.extend(&frame[12..]);
+    out
+}
+
+/// An IPv4 packet; `options` must be a multiple of four bytes.
+#[must_use]
+pub fn ipv4(protocol: u8, options: &[u8], payload: &[u8]) -> Vec<u8> {
+    let header_len = 20 + options.len();
+    let total = u16::try_from(header_len + payload.len()).unwrap();
+    let mut packet = vec![0x40 | u8::try_from(header_len / 4).unwrap(), 0];
+    packet.extend(total.to_be_bytes());
+    packet.extend([0, 1, 0, 0, 64, protocol, 0, 0]);
+    packet.extend([192, 168, 77, 1, 192, 168, 77, 2]);
+    packet.extend(options);
+    packet.extend(payload);
+    packet
+}
+
+/// An IPv6 packet.
+#[must_use]
+pub fn ipv6(next_header: u8, payload: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0x60, 0, 0, 0];
+    packet.extend(u16::try_from(payload.len()).unwrap().to_be_bytes());
+    packet.extend([next_header, 64]);
+    packet.extend([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+    packet.extend([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
+    packet.extend(payload);
+    packet
+}
+
+/// A UDP datagram.
+#[must_use]
+pub fn udp(source: u16, destination: u16, payload: &[u8]) -> Vec<u8> {
+    let mut datagram = Vec::new();
+    datagram.extend(source.to_be_bytes());
+    datagram.extend(destination.to_be_bytes());
+    datagram.extend(u16::try_from(8 + payload.len()).unwrap().to_be_bytes());
+    datagram.extend([0, 0]);
+    datagram.extend(payload);
+    datagram
+}
+
+/// A TCP segment.
+#[must_use]
+pub fn tcp(source: u16, destination: u16, payload: &[u8]) -> Vec<u8> {
+    let mut segment = Vec::new();
+    segment.extend(source.to_be_bytes());
+    segment.extend(destination.to_be_bytes());
+    segment.extend([0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x18, 0xff, 0xff, 0, 0, 0, 0]);
+    segment.extend(payload);
+    segment
+}
+
+/// A VXLAN header with the I flag before a frame.
+#[must_use]
+pub fn vxlan(vni: u32, frame: &[u8]) -> Vec<u8> {
+    let mut packet = vec![8, 0, 0, 0];
+    packet.extend((vni << 8).to_be_bytes());
+    packet.extend(frame);
+    packet
+}
+
+/// The start of an ESP packet, and some ciphertext.
+#[must_use]
+pub fn esp(spi: u32, sequence: u32) -> Vec<u8> {
+    let mut packet = spi.to_be_bytes().to_vec();
+    packet.extend(sequence.to_be_bytes());
+    packet.extend([0x5a; 48]);
+    packet
+}
+
+/// The tutorial's `HGETALL ip`, as a frame inside the overlay.
+#[must_use]
+pub fn redis_command() -> Vec<u8> {
+    let payload = b"*2\r\n$7\r\nHGETALL\r\n$2\r\nip\r\n";
+    ethernet(0x0800, &ipv4(6, &[], &tcp(39040, 6379, payload)))
+}
+
+/// An inner frame in VXLAN, on IPv4, on Ethernet.
+#[must_use]
+pub fn overlay(vni: u32, inner: &[u8]) -> Vec<u8> {
+    ethernet(0x0800, &ipv4(17, &[], &udp(49152, 4789, &vxlan(vni, inner))))
+}
