@@ -1,1 +1,23 @@
-//! The node agent, as a library.
+//! The node agent, as a library: everything but the reading of `argv`.
+//!
+//! `kernel` and `attach` own the programs and maps; `snapshot` is what everybody else reads.
+
+pub mod agent;
+pub mod attach;
+pub mod classify;
+pub mod cli;
+pub mod command;
+pub mod decode;
+pub mod failure;
+pub mod findings;
+pub mod interface;
+pub mod kernel;
+pub mod metrics;
+mod netlink;
+pub mod preflight;
+pub mod record;
+pub mod ring;
+pub mod settings;
+pub mod sink;
+pub mod snapshot;
+pub mod text;

@@ -1,2 +1,50 @@
-//! Entry point.
-fn main() {}
+//! `cargo xtask`: builds, tests and runs overlay-monitor from a fresh clone.
+
+mod build;
+mod cli;
+mod ebpf;
+mod lab;
+mod lint;
+mod paths;
+mod proc;
+mod setup;
+mod test;
+mod vm;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+use cli::{Cli, Task};
+use paths::Ctx;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match start(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(cli: Cli) -> Result<ExitCode> {
+    let ctx = Ctx::new(!cli.no_install)?;
+    match cli.command {
+        Task::Build(args) => build::build(&ctx, args.release, args.ebpf_only)?,
+        Task::Test(args) => {
+            return Ok(if test::main(&ctx, &args)? {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
+        }
+        Task::Lint => lint::main(&ctx)?,
+        Task::Demo => return Ok(ExitCode::from(lab::demo(&ctx)?)),
+        Task::Bench(args) => return Ok(ExitCode::from(lab::bench(&ctx, &args.args)?)),
+        Task::Vm(args) => return Ok(ExitCode::from(vm::main(&ctx, args)?)),
+    }
+    Ok(ExitCode::SUCCESS)
+}

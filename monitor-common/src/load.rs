@@ -1,0 +1,79 @@
+//! How the parser reads bytes, whoever holds them.
+
+/// Bytes of a packet that can be read at an offset, or not.
+///
+/// The eBPF programs implement it over a packet pointer (where the check against `data_end` is what
+/// the verifier wants to see) and over the `*_load_bytes` helpers; user space over a slice.
+pub trait Load {
+    /// Copies `N` bytes from `offset` bytes after the start of the packet.
+    ///
+    /// `None` if not all of them are there. Offsets come from packet bytes and are never trusted.
+    fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
+
+    /// Length of the frame on the wire in bytes; what can be loaded may be shorter.
+    fn frame_len(&self) -> usize;
+}
+
+/// The first bytes of a frame of which more was on the wire.
+#[derive(Clone, Copy, Debug)]
+pub struct Captured<'a> {
+    /// What there is of it.
+    pub bytes: &'a [u8],
+    /// Its length on the wire.
+    pub frame_len: usize,
+}
+
+impl Load for Captured<'_> {
+    #[inline(always)]
+    fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.bytes.load(offset)
+    }
+
+    #[inline(always)]
+    fn frame_len(&self) -> usize {
+        self.frame_len
+    }
+}
+
+impl Load for [u8] {
+    #[inline(always)]
+    fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        let end = offset.checked_add(N)?;
+        self.get(offset..end)?.try_into().ok()
+    }
+
+    #[inline(always)]
+    fn frame_len(&self) -> usize {
+        self.len()
+    }
+}
+
+/// Big-endian 16 bits at `at` of a header that was loaded whole.
+///
+/// `at + 1` must be below `N`; both are constants of the header's file, so the compiler drops the
+/// checks.
+#[inline(always)]
+pub(crate) const fn be16<const N: usize>(header: &[u8; N], at: usize) -> u16 {
+    u16::from_be_bytes([header[at], header[at + 1]])
+}
+
+/// Big-endian 32 bits at `at` of a header that was loaded whole; see [`be16`].
+#[inline(always)]
+pub(crate) const fn be32<const N: usize>(header: &[u8; N], at: usize) -> u32 {
+    u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slice_gives_what_it_has_and_nothing_more() {
+        let bytes = [1u8, 2, 3, 4];
+        assert_eq!(bytes.load::<4>(0), Some([1, 2, 3, 4]));
+        assert_eq!(bytes.load::<1>(3), Some([4]));
+        assert_eq!(bytes.load::<2>(3), None);
+        assert_eq!(bytes.load::<1>(4), None);
+        assert_eq!(bytes.load::<1>(usize::MAX), None);
+    }
+}

@@ -1,0 +1,82 @@
+//! The settings of this load, as constants that the verifier can see through.
+
+use core::ptr::read_volatile;
+
+use monitor_common::config::{Config, HOST_PORTS, HostFlows, Ports, VXLAN_PORTS};
+
+/// Written by the loader before the kernel sees it; `.rodata`, frozen, so the verifier knows each
+/// value and removes what is switched off.
+#[unsafe(no_mangle)]
+static CONFIG: Config = Config::UNSET;
+
+/// One field at a time, volatile: the compiler must not fold the values of the object file, and the
+/// packet path must not copy the whole struct.
+macro_rules! setting {
+    ($($place:tt)+) => {
+        // SAFETY: a field of a static, always valid.
+        unsafe { read_volatile(&raw const CONFIG.$($place)+) }
+    };
+}
+
+/// One packet in this many is sampled; 0 none.
+#[inline(always)]
+pub fn sample_every() -> u32 {
+    setting!(sample_every)
+}
+
+/// First payload packets to sample of each flow and direction; 0 none.
+#[inline(always)]
+pub fn flow_samples() -> u32 {
+    setting!(flow_samples)
+}
+
+/// Whether anything wants to know what is inside a VXLAN packet.
+#[inline(always)]
+pub fn looks_inside() -> bool {
+    flow_samples() != 0 || sample_every() != 0
+}
+
+/// Bytes of a frame to keep.
+#[inline(always)]
+pub fn snap() -> u32 {
+    setting!(snap)
+}
+
+/// Seed of the flow hash.
+#[inline(always)]
+pub fn seed() -> [u64; 4] {
+    [setting!(seed[0]), setting!(seed[1]), setting!(seed[2]), setting!(seed[3])]
+}
+
+/// UDP ports of VXLAN.
+#[inline(always)]
+pub fn vxlan_ports() -> Ports<VXLAN_PORTS> {
+    Ports([
+        setting!(vxlan_ports.0[0]),
+        setting!(vxlan_ports.0[1]),
+        setting!(vxlan_ports.0[2]),
+        setting!(vxlan_ports.0[3]),
+    ])
+}
+
+/// Whether packets outside any overlay are looked at, at all.
+#[inline(always)]
+pub fn host_flows_on() -> bool {
+    setting!(host_flows) != HostFlows::Off as u32
+}
+
+/// Whether a packet between these ports, outside any overlay, is to be counted and sampled.
+#[inline(always)]
+pub fn watches_ports(source: u16, destination: u16) -> bool {
+    if setting!(host_flows) == HostFlows::All as u32 {
+        return true;
+    }
+    let mut found = false;
+    let mut i = 0;
+    while i < HOST_PORTS {
+        let port = setting!(host_ports.0[i]);
+        found |= port == source || port == destination;
+        i += 1;
+    }
+    found
+}

@@ -1,0 +1,41 @@
+//! HTTP/1.0 and HTTP/1.1 (RFC 9112): requests and responses.
+//!
+//! A message counts from its start line; a body or a header block joined in
+//! the middle fits nothing here.
+
+mod headers;
+mod request;
+mod response;
+mod target;
+
+use super::Payload;
+use super::verdict::Finding;
+
+/// Header fields that are parsed; more are ignored.
+const HEADERS_MAX: usize = 32;
+
+/// Longest method that is taken for one.
+const METHOD_MAX: usize = 24;
+
+pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
+    // RFC 9112 section 2.2: empty lines before a start line are ignored.
+    let blank = p
+        .bytes
+        .iter()
+        .take(4)
+        .take_while(|byte| b"\r\n".contains(byte))
+        .count();
+    let bytes = &p.bytes[blank..];
+    if bytes.starts_with(b"HTTP/") {
+        return response::inspect(bytes);
+    }
+    let method = bytes
+        .iter()
+        .take(METHOD_MAX + 1)
+        .position(|&byte| byte == b' ')?;
+    let is_method = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'-';
+    if method < 3 || !bytes[..method].iter().all(is_method) {
+        return None;
+    }
+    request::inspect(bytes, method)
+}

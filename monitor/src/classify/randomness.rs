@@ -1,0 +1,122 @@
+//! Whether bytes can be ciphertext at all.
+//!
+//! Random bytes prove nothing (compressed data looks the same); bytes that are
+//! not random prove that nobody encrypted them.
+
+/// What bytes look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// A person can read in them.
+    Readable,
+    /// As random as ciphertext has to be.
+    Random,
+    /// Neither, or too few to tell.
+    Unclear,
+}
+
+/// Fewest bytes that can be judged.
+const FEWEST: usize = 16;
+
+/// Most bytes that are judged.
+const MOST: usize = 256;
+
+/// Printable bytes in a row that random data does not show: a run of 20 in 256
+/// random bytes comes once in a million times.
+const READABLE_RUN: usize = 20;
+
+/// The same at the very start, where the content of a record stands.
+const READABLE_START: usize = 12;
+
+/// Text at the start, once in 50 times, that forbids to call them random.
+const SUSPICIOUS_START: usize = 4;
+
+/// A shorter run, once in 200 times, that already forbids to call them random.
+const SUSPICIOUS_RUN: usize = 10;
+
+/// Judges the first 256 bytes.
+pub(super) fn look(bytes: &[u8]) -> Look {
+    let bytes = &bytes[..bytes.len().min(MOST)];
+    let mut seen = [0_u64; 4];
+    let (mut run, mut longest, mut repeated) = (0_usize, 0_usize, 0_usize);
+    for &byte in bytes {
+        run = if is_readable(byte) { run + 1 } else { 0 };
+        longest = longest.max(run);
+        let (word, bit) = (usize::from(byte >> 6), 1_u64 << (byte & 63));
+        repeated += usize::from(seen[word] & bit != 0);
+        seen[word] |= bit;
+    }
+    let start = bytes
+        .iter()
+        .position(|&byte| !is_readable(byte))
+        .unwrap_or(bytes.len());
+    if longest >= READABLE_RUN || start >= READABLE_START {
+        return Look::Readable;
+    }
+    if bytes.len() < FEWEST
+        || longest >= SUSPICIOUS_RUN
+        || start >= SUSPICIOUS_START
+        || repeated > most_repeats(bytes.len())
+    {
+        return Look::Unclear;
+    }
+    Look::Random
+}
+
+const fn is_readable(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n')
+}
+
+/// Whether text stands at the very start, where a record without encryption
+/// has its content.
+pub(super) fn starts_readable(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .take(SUSPICIOUS_START)
+        .all(|&byte| is_readable(byte))
+}
+
+/// Upper limit of the bytes that occurred before among `n` random bytes: about
+/// n² / 512 by chance, and four standard deviations of a Poisson variable.
+fn most_repeats(n: usize) -> usize {
+    let mean = n * n / 512;
+    mean + 4 * mean.isqrt() + 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SHA-256-like bytes are not at hand; a 64-bit mixer does as well.
+    fn random(seed: u64, length: usize) -> Vec<u8> {
+        let mut state = seed;
+        let mut next = || {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut x = state;
+            x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            (x ^ (x >> 31)) as u8
+        };
+        (0..length).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn random_bytes_are_random_and_never_readable() {
+        for length in [16, 40, 91, 256] {
+            let looks: Vec<_> = (0..1000).map(|seed| look(&random(seed, length))).collect();
+            let random = looks.iter().filter(|look| **look == Look::Random).count();
+            assert!(random > 950, "{length}: {random}");
+            assert!(!looks.contains(&Look::Readable));
+        }
+    }
+
+    #[test]
+    fn text_and_structure_are_not_random() {
+        assert_eq!(look(b"password=hunter2&user=alice"), Look::Readable);
+        assert_eq!(look(&[0; 64]), Look::Unclear);
+        assert_eq!(
+            look(b"\0\0\0\x05\0\0\0\x01\0\0\0\x02\0\0\0\x01\0\0\0\x07"),
+            Look::Unclear
+        );
+        assert_eq!(look(&random(1, 15)), Look::Unclear);
+    }
+}

@@ -1,0 +1,183 @@
+//! SSL 3.0 to TLS 1.3: records, and what the hellos say in the clear.
+//!
+//! Parsed here and not by a library, because those at hand want whole records
+//! and whole extension blocks, and a sample seldom holds them.
+//!
+//! A suite without encryption is a TLS flow in plaintext. So nothing is called
+//! encrypted before a suite that encrypts was offered or chosen, or the body
+//! of a record looks like ciphertext.
+
+mod hello;
+mod reader;
+mod record;
+mod suites;
+
+use super::Payload;
+use super::randomness::{Look, look, starts_readable};
+use super::verdict::{Exposure, Finding, Strength};
+use reader::Reader;
+use record::{ContentType, Record};
+
+/// Records of a payload that are looked at.
+const RECORDS_MAX: usize = 8;
+
+/// Explicit nonce in front of the ciphertext in TLS 1.2 (RFC 5288 section 3): a
+/// counter in most implementations, and not random.
+const NONCE: usize = 8;
+
+pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
+    let mut rest = p.bytes;
+    let mut sight = Sight::default();
+    while sight.records < RECORDS_MAX {
+        let Some(record) = Record::read(&mut rest)? else {
+            break;
+        };
+        sight.add(&record)?;
+    }
+    sight.finding()
+}
+
+/// What the records of a payload add up to.
+#[derive(Default)]
+struct Sight {
+    records: usize,
+    /// What the first record is.
+    evidence: Option<String>,
+    strength: Option<Strength>,
+    /// The sender changes its keys here: what follows is protected.
+    keys_changed: bool,
+    encrypts: bool,
+    readable: bool,
+}
+
+impl Sight {
+    /// Nothing if this cannot be a record of TLS.
+    fn add(&mut self, record: &Record<'_>) -> Option<()> {
+        let (evidence, strength) = match record.content {
+            ContentType::Handshake => self.handshake(record)?,
+            ContentType::ApplicationData => {
+                self.protected_body(record.body);
+                let evidence = format!("{} application data", record.version_name());
+                (evidence, Strength::Likely)
+            }
+            ContentType::ChangeCipherSpec => {
+                if record.length != 1 || record.body.first().is_some_and(|&byte| byte != 1) {
+                    return None;
+                }
+                self.keys_changed = true;
+                let whole = if record.body.is_empty() {
+                    Strength::Weak
+                } else {
+                    Strength::Likely
+                };
+                (format!("{} ChangeCipherSpec", record.version_name()), whole)
+            }
+            ContentType::Alert => self.alert(record)?,
+        };
+        self.records += 1;
+        if self.records > 1 {
+            self.strength = Some(Strength::Certain);
+        } else {
+            self.strength = Some(strength);
+            self.evidence = Some(evidence);
+        }
+        Some(())
+    }
+
+    fn handshake(&mut self, record: &Record<'_>) -> Option<(String, Strength)> {
+        let name = record.version_name();
+        let mut reader = Reader::new(record.body);
+        if reader.is_empty() {
+            return Some((format!("{name} handshake"), Strength::Weak));
+        }
+        let Some((kind, message)) = record.clear_message(self.keys_changed) else {
+            // After a change of keys, or in the middle of a flow that changed
+            // them: a Finished that can be told is one that nobody encrypted.
+            match record.body {
+                [20, 0, 0, 12 | 36, ..] => self.readable = true,
+                body => self.protected_body(body),
+            }
+            let strength = if self.keys_changed {
+                Strength::Likely
+            } else {
+                Strength::Weak
+            };
+            return Some((format!("{name} handshake"), strength));
+        };
+        // Behind type and length.
+        if reader.take(4).is_none() {
+            return Some((format!("{name} {message}"), Strength::Likely));
+        }
+        match kind {
+            1 => {
+                let hello = hello::client(reader)?;
+                self.encrypts |= hello.encrypts();
+                self.readable |= hello.is_readable();
+                Some((hello.describe(), hello.strength()))
+            }
+            2 => {
+                let hello = hello::server(reader)?;
+                self.encrypts |= hello.encrypts();
+                self.readable |= hello.is_readable();
+                Some((hello.describe(), hello.strength()))
+            }
+            _ => Some((format!("{name} {message}"), Strength::Likely)),
+        }
+    }
+
+    /// Two bytes are an alert in the clear; more are one under protection, or
+    /// one with nothing but a checksum.
+    fn alert(&mut self, record: &Record<'_>) -> Option<(String, Strength)> {
+        let evidence = format!("{} alert", record.version_name());
+        let names_one = |level: u8, code: u8| {
+            matches!(level, 1 | 2)
+                .then(|| record::alert_name(code))
+                .flatten()
+        };
+        match *record.body {
+            [level, code] if record.length == 2 => {
+                let name = names_one(level, code)?;
+                Some((format!("{evidence} {name}"), Strength::Likely))
+            }
+            _ if record.length < 16 => (record.length == 2).then_some((evidence, Strength::Weak)),
+            [level, code, ..] if names_one(level, code).is_some() => {
+                Some((evidence, Strength::Likely))
+            }
+            _ => {
+                self.protected_body(record.body);
+                Some((evidence, Strength::Likely))
+            }
+        }
+    }
+
+    /// The body of a record that should be ciphertext.
+    fn protected_body(&mut self, body: &[u8]) {
+        match look(body) {
+            Look::Readable => self.readable = true,
+            Look::Random => self.encrypts = true,
+            Look::Unclear => {
+                self.encrypts |= body.len() > NONCE
+                    && !starts_readable(body)
+                    && look(&body[NONCE..]) == Look::Random;
+            }
+        }
+    }
+
+    fn finding(self) -> Option<Finding> {
+        let mut evidence = self.evidence?;
+        let exposure = if self.readable {
+            evidence.push_str(", not encrypted");
+            Exposure::Plaintext
+        } else if self.encrypts {
+            Exposure::Encrypted
+        } else {
+            Exposure::Unknown
+        };
+        Some(Finding {
+            strength: self.strength?,
+            exposure,
+            evidence,
+            credentials: Vec::new(),
+        })
+    }
+}

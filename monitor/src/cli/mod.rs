@@ -1,0 +1,152 @@
+//! What is on the command line, as it was typed; [`crate::settings`] checks it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::attach::HookChoice;
+
+const ABOUT: &str = "Shows which overlay networks cross this node's wire, and what can be read in them";
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 fine; 1 a check failed; 2 usage, configuration or no such interface; 3 kernel or privileges; 4 run time
+(port in use, input or output).
+
+Start here:
+  overlay-monitor check                         what this machine can and cannot do
+  overlay-monitor tail -i eth0                  watch what can be read, a line for each sampled packet
+  overlay-monitor run -i eth0                   the node agent: http://127.0.0.1:9469/metrics for Prometheus";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "overlay-monitor", version, about = ABOUT, after_help = AFTER_HELP, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What to log on standard error: error, warn, info, debug, trace, or a filter as of the
+    /// environment variable RUST_LOG, which this replaces.
+    #[arg(long, global = true, value_name = "LEVEL", help_heading = "Logging")]
+    pub log: Option<String>,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run as node agent: count every packet, and serve the counts to Prometheus
+    ///
+    /// Attaches to the interfaces, counts every VXLAN and ESP packet in the kernel and serves /metrics
+    /// and /healthz until SIGTERM or SIGINT. A value is read from the kernel at the moment of the scrape.
+    /// What can be read in plaintext is logged when it is first seen.
+    Run(RunArgs),
+    /// Print a line for each sampled packet: who talks to whom in which network, and what can be read
+    ///
+    /// What `tcpdump -A port 4789` was used for. Only packets that tell something are shown: with a payload,
+    /// ESP, or not understood. Everything is redacted: keys and paths are shown, values and credentials are not.
+    Tail(TailArgs),
+    /// Say what this machine can and cannot do, and what is missing for it
+    Check(CheckArgs),
+    /// Remove what an overlay-monitor that was killed left on its interfaces
+    ///
+    /// Only kernels before 6.6 let a program outlive its process. What a running overlay-monitor uses is
+    /// left alone, and so is everything that is not ours.
+    Detach(DetachArgs),
+}
+
+/// What and how to watch.
+#[derive(Debug, Default, Args)]
+pub struct WatchArgs {
+    /// Interface that carries the traffic between the nodes; may be given more than once
+    #[arg(short, long = "interface", value_name = "NAME", help_heading = "What to watch")]
+    pub interfaces: Vec<String>,
+    /// Also watch traffic outside any overlay, such as published ports: off, all, or ports=80,443
+    #[arg(long, value_name = "WHICH", help_heading = "What to watch")]
+    pub host_flows: Option<String>,
+    /// UDP ports of VXLAN: 4789 for Docker and Calico, 8472 for Flannel, K3s and Cilium [default: 4789]
+    #[arg(long, value_name = "PORT", value_delimiter = ',', help_heading = "What to watch")]
+    pub vxlan_port: Vec<u16>,
+    /// Where to see the packets [default: auto]
+    #[arg(long, value_enum, help_heading = "How to watch")]
+    pub hook: Option<HookChoice>,
+    /// Sample one packet in N, at random distances; 1 is every packet, 0 none
+    #[arg(long, value_name = "N", help_heading = "How to watch")]
+    pub sample_every: Option<u32>,
+    /// Sample the first N packets with payload of each inner flow and direction; 0 none
+    #[arg(long, value_name = "N", help_heading = "How to watch")]
+    pub flow_samples: Option<u32>,
+    /// Bytes to keep of each sampled frame, 128 to 1536
+    #[arg(long, value_name = "BYTES", help_heading = "How to watch")]
+    pub snap: Option<u32>,
+    /// Configuration file [default: /etc/overlay-monitor/config.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub watch: WatchArgs,
+    /// Address to serve /metrics and /healthz on [default: 127.0.0.1:9469]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<String>,
+}
+
+/// Arguments of `tail`.
+#[derive(Debug, Args)]
+pub struct TailArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub watch: WatchArgs,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Stop after N lines
+    #[arg(short = 'n', long, value_name = "N")]
+    pub lines: Option<u64>,
+    /// Also show packets that tell nothing: without payload, or not IP
+    #[arg(long)]
+    pub all: bool,
+    /// Show payload bytes, escaped, NOT redacted: other people's secrets will be on your screen
+    #[arg(long)]
+    pub show_payload: bool,
+}
+
+/// Output formats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// JSON Lines, one object a line.
+    Json,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Also look at this interface; may be given more than once
+    #[arg(short, long = "interface", value_name = "NAME")]
+    pub interfaces: Vec<String>,
+}
+
+/// Arguments of `detach`.
+#[derive(Debug, Args)]
+pub struct DetachArgs {
+    /// Only this interface; may be given more than once [default: all]
+    #[arg(short, long = "interface", value_name = "NAME")]
+    pub interfaces: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

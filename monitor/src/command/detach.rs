@@ -1,0 +1,42 @@
+//! `overlay-monitor detach`.
+
+use anyhow::anyhow;
+
+use crate::attach::clsact;
+use crate::cli::DetachArgs;
+use crate::failure::Failure;
+use crate::interface::{self, Interface};
+
+pub(super) fn run(args: &DetachArgs) -> Result<(), Failure> {
+    let interfaces = if args.interfaces.is_empty() {
+        interface::list()
+    } else {
+        args.interfaces.iter().map(|name| Interface::by_name(name)).collect::<Result<_, _>>()?
+    };
+    let (mut removed, mut in_use) = (0, 0);
+    for interface in &interfaces {
+        let found = clsact::detach(interface).map_err(|error| match error.raw_os_error() {
+            Some(libc::EPERM) => Failure::kernel(anyhow!(
+                "removing TC filters takes root, or the capability CAP_NET_ADMIN ({}: {error})",
+                interface.name
+            )),
+            _ => Failure::runtime(anyhow!(error).context(format!("cannot look at the TC filters of {}", interface.name))),
+        })?;
+        if found.removed != 0 {
+            println!("{}: removed {} left by an overlay-monitor that was killed", interface.name, count(found.removed));
+        }
+        if found.in_use != 0 {
+            println!("{}: left {} of a running overlay-monitor alone", interface.name, count(found.in_use));
+        }
+        removed += found.removed;
+        in_use += found.in_use;
+    }
+    if removed == 0 && in_use == 0 {
+        println!("nothing of ours is left on {} interfaces", interfaces.len());
+    }
+    Ok(())
+}
+
+fn count(filters: usize) -> String {
+    if filters == 1 { "1 TC filter".to_owned() } else { format!("{filters} TC filters") }
+}

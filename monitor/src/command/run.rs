@@ -1,0 +1,58 @@
+//! `overlay-monitor run`: the node agent.
+
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
+
+use anyhow::anyhow;
+use tokio::sync::oneshot;
+
+use crate::agent::{Agent, decoder};
+use crate::cli::RunArgs;
+use crate::failure::Failure;
+use crate::findings::Findings;
+use crate::ring;
+use crate::settings::{Defaults, Watch};
+use crate::sink::http;
+
+pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+    let watch = Watch::new(&args.watch, args.listen.as_deref(), Defaults::RUN)?;
+    // The port first: it is the likelier to fail, and leaves the interfaces alone then.
+    let listener = http::bind(watch.listen).await?;
+    let mut agent = Agent::start(&watch)?;
+    let ring = agent.take_samples().ok_or_else(|| Failure::runtime(anyhow!("no sample ring")))?;
+    let log = agent.take_log();
+    tracing::info!("watching {}", agent.describe());
+    tracing::info!("serving http://{}/metrics", watch.listen);
+
+    let decoder = decoder(&watch, false);
+    let agent = Arc::new(Mutex::new(agent));
+    let mut findings = Findings::default();
+    let names: Arc<Mutex<Agent>> = Arc::clone(&agent);
+    let draining = ring::drain(ring, log, |sample, time| {
+        let Ok(agent) = names.lock() else {
+            return ControlFlow::Break(Err(Failure::runtime(anyhow!("the agent failed"))));
+        };
+        let record = decoder.decode(sample, time, agent.name(sample.ifindex));
+        drop(agent);
+        if let Some(finding) = findings.note(&record) {
+            tracing::warn!("{finding}");
+        }
+        ControlFlow::Continue(())
+    });
+    let (stop_http, stopped) = oneshot::channel::<()>();
+    let serving = http::serve(listener, agent, async {
+        // Sent, or dropped with the sender: both mean stop.
+        drop(stopped.await);
+    });
+    tokio::pin!(serving);
+    let result = tokio::select! {
+        result = draining => result,
+        result = &mut serving => return result,
+        () = stop => Ok(()),
+    };
+    drop(stop_http);
+    serving.await?;
+    tracing::info!("stopped; nothing stays attached");
+    result
+}

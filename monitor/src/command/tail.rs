@@ -1,0 +1,47 @@
+//! `overlay-monitor tail`.
+
+use std::future::Future;
+use std::io::{self, IsTerminal};
+use std::ops::ControlFlow;
+
+use anyhow::anyhow;
+
+use crate::agent::{Agent, decoder};
+use crate::cli::TailArgs;
+use crate::failure::Failure;
+use crate::ring;
+use crate::settings::{Defaults, Watch};
+use crate::sink::tail::{Printed, Printer};
+
+pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+    let watch = Watch::new(&args.watch, None, Defaults::TAIL)?;
+    let mut agent = Agent::start(&watch)?;
+    let ring = agent.take_samples().ok_or_else(|| Failure::runtime(anyhow!("no sample ring")))?;
+    let log = agent.take_log();
+    eprintln!("watching {}; Ctrl-C ends", agent.describe());
+
+    let out = io::stdout();
+    let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let mut printer = Printer::new(out, args.format, colour, args.lines, args.all);
+    let decoder = decoder(&watch, args.show_payload);
+    let draining = ring::drain(ring, log, |sample, time| {
+        let record = decoder.decode(sample, time, agent.name(sample.ifindex));
+        match printer.print(&record) {
+            Ok(Printed::More) => ControlFlow::Continue(()),
+            Ok(Printed::Enough) => ControlFlow::Break(Ok(())),
+            Err(failure) => ControlFlow::Break(Err(failure)),
+        }
+    });
+    let result = tokio::select! {
+        result = draining => result,
+        () = stop => Ok(()),
+    };
+    let lost = agent.snapshot()?.state.ring_full;
+    if lost != 0 {
+        eprintln!(
+            "{lost} samples were lost because they came faster than they were printed; counts are not affected. \
+             Sample less with --sample-every N, or write to a file"
+        );
+    }
+    result
+}

@@ -1,0 +1,154 @@
+//! From a sample's bytes to a [`Record`]: the same walk as in the kernel, then the classifiers.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use jiff::Timestamp;
+use monitor_common::config::Ports;
+use monitor_common::label::{Direction, Encapsulation};
+use monitor_common::load::Captured;
+use monitor_common::sample::Sample;
+use monitor_common::walk::{self, Addresses, Inner, InnerKind, Kind, Version};
+
+use crate::classify::{Payload, Transport, Verdict, classify};
+use crate::record::{Endpoints, Record};
+use crate::text;
+
+/// Longest preview of a payload, in characters.
+const PREVIEW_MAX: usize = 4096;
+
+/// How samples are decoded.
+#[derive(Clone, Copy, Debug)]
+pub struct Decoder {
+    /// UDP ports of VXLAN.
+    pub vxlan_ports: Ports,
+    /// Whether payload bytes may be shown.
+    pub show_payload: bool,
+}
+
+impl Decoder {
+    /// Decodes a sample. Never fails: what cannot be told is absent, or says why.
+    #[must_use]
+    pub fn decode(&self, sample: &Sample<'_>, time: Timestamp, interface: &str) -> Record {
+        let packet = Captured { bytes: sample.frame, frame_len: sample.frame_len as usize };
+        let outer = walk::outer(&packet, &self.vxlan_ports);
+        let mut record = Record::new(time, interface, sample.direction);
+        record.length = sample.frame_len;
+        record.captured = u32::try_from(sample.frame.len()).unwrap_or(u32::MAX);
+        record.reason = sample.reason;
+        match outer.kind {
+            Kind::NotIp => {}
+            Kind::Host => {
+                let inner = walk::segment(&packet, outer.network);
+                self.inside(&mut record, &packet, &inner);
+            }
+            Kind::Vxlan => {
+                record.encapsulation = Encapsulation::Vxlan;
+                record.vni = Some(outer.vni);
+                record.outer = walk::addresses(&packet, &outer.network).map(|addresses| endpoints(&addresses));
+                let inner = walk::inner(&packet, outer.inner);
+                self.inside(&mut record, &packet, &inner);
+            }
+            Kind::Esp => {
+                record.encapsulation = Encapsulation::Esp;
+                record.outer = walk::addresses(&packet, &outer.network).map(|addresses| endpoints(&addresses));
+                record.transport = Some(Transport::Esp);
+                record.spi = Some(outer.spi);
+                record.sequence = Some(outer.sequence);
+            }
+            // The kernel saw the whole frame; a walk over its first bytes must not add a reason.
+            Kind::Unparsed if sample.reason.is_none() => {}
+            Kind::Unparsed => {
+                if self.show_payload {
+                    record.payload = Some(text::payload_preview(sample.frame, PREVIEW_MAX));
+                }
+            }
+        }
+        record
+    }
+
+    fn inside(&self, record: &mut Record, packet: &Captured<'_>, inner: &Inner) {
+        match inner.kind {
+            InnerKind::NotIp | InnerKind::Unparsed => {}
+            InnerKind::Flow => {
+                let Some(addresses) = walk::addresses(packet, &inner.network) else { return };
+                let transport = Transport::from(inner.network.protocol);
+                record.transport = Some(transport);
+                record.inner = Some(endpoints(&addresses));
+                record.source_port = inner.source_port;
+                record.destination_port = inner.destination_port;
+                record.payload_len = u32::try_from(inner.payload_len()).unwrap_or(u32::MAX);
+                if inner.network.later_fragment {
+                    return;
+                }
+                // The packet's own length ends the payload: what follows is an Ethernet trailer.
+                let end = packet.bytes.len().min(inner.network.end);
+                let bytes = packet.bytes.get(inner.payload..end).unwrap_or_default();
+                if record.payload_len == 0 || bytes.is_empty() {
+                    return;
+                }
+                if self.show_payload {
+                    record.payload = Some(text::payload_preview(bytes, PREVIEW_MAX));
+                }
+                record.verdict = classify(&Payload {
+                    bytes,
+                    wire_len: record.payload_len,
+                    transport,
+                    src_port: inner.source_port,
+                    dst_port: inner.destination_port,
+                });
+            }
+        }
+    }
+}
+
+fn endpoints(addresses: &Addresses) -> Endpoints {
+    Endpoints {
+        source: ip(addresses.version, addresses.source),
+        destination: ip(addresses.version, addresses.destination),
+    }
+}
+
+/// An address as the maps and the walk have it: two big-endian halves, IPv4 mapped.
+#[must_use]
+pub fn ip(version: Version, halves: [u64; 2]) -> IpAddr {
+    match version {
+        Version::V4 => IpAddr::V4(Ipv4Addr::from(halves[1] as u32)),
+        Version::V6 => {
+            IpAddr::V6(Ipv6Addr::from((u128::from(halves[0]) << 64) | u128::from(halves[1])))
+        }
+    }
+}
+
+/// As [`ip`], where the version is only told by the mapping (keys of the `ESP` map).
+#[must_use]
+pub fn ip_of_key(halves: [u64; 2]) -> IpAddr {
+    ip(Version::V6, halves).to_canonical()
+}
+
+impl Record {
+    fn new(time: Timestamp, interface: &str, direction: Direction) -> Record {
+        Record {
+            time,
+            interface: text::escape(interface, 64),
+            direction,
+            outer: None,
+            encapsulation: Encapsulation::None,
+            vni: None,
+            spi: None,
+            sequence: None,
+            transport: None,
+            inner: None,
+            source_port: 0,
+            destination_port: 0,
+            verdict: Verdict::unknown(),
+            reason: None,
+            length: 0,
+            captured: 0,
+            payload_len: 0,
+            payload: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

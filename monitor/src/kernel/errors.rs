@@ -1,0 +1,86 @@
+//! What the kernel answered, said so that a person knows what to do.
+
+use std::io;
+
+use anyhow::anyhow;
+use aya::EbpfError;
+use aya::programs::ProgramError;
+
+use crate::failure::Failure;
+
+const PRIVILEGES: &str = "loading eBPF programs takes root, or the capabilities CAP_BPF, CAP_NET_ADMIN and \
+                          CAP_PERFMON (before Linux 5.8: CAP_SYS_ADMIN)";
+
+/// Why the maps could not be created.
+pub(super) fn load(error: EbpfError) -> Failure {
+    match io_cause(&error) {
+        Some(code) => explain(code, anyhow!(error).context("cannot create the eBPF maps")),
+        None => Failure::kernel(anyhow!(error).context("cannot read the embedded eBPF object")),
+    }
+}
+
+/// Why a program could not be loaded.
+pub(super) fn program(name: &str, error: ProgramError) -> Failure {
+    if let ProgramError::LoadError { io_error, verifier_log } = &error {
+        let log = verifier_log.to_string();
+        if !log.trim().is_empty() {
+            return Failure::kernel(anyhow!(
+                "the kernel's verifier rejected program {name} ({io_error}). It said last:\n{}\n\
+                 This is a bug in overlay-monitor: please report it with the kernel's version (uname -r)",
+                tail(&log, 12)
+            ));
+        }
+        if let Some(code) = io_error.raw_os_error() {
+            let message = anyhow!("cannot load program {name}: {io_error}");
+            return explain(code, message);
+        }
+    }
+    match io_cause(&error) {
+        Some(code) => explain(code, anyhow!(error).context(format!("cannot load program {name}"))),
+        None => Failure::kernel(anyhow!(error).context(format!("cannot load program {name}"))),
+    }
+}
+
+fn explain(code: i32, error: anyhow::Error) -> Failure {
+    Failure::kernel(match code {
+        libc::EPERM | libc::EACCES => error.context(PRIVILEGES),
+        libc::ENOSYS => error.context("this kernel has no bpf system call (CONFIG_BPF_SYSCALL)"),
+        libc::ENOMEM => error.context("not enough memory for the eBPF maps (before Linux 5.11: RLIMIT_MEMLOCK)"),
+        _ => error,
+    })
+}
+
+/// The system call's error number, wherever it stands in the chain of causes.
+fn io_cause(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(code) = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
+            return Some(code);
+        }
+        next = error.source();
+    }
+    None
+}
+
+fn tail(log: &str, lines: usize) -> String {
+    let all: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
+    let mut out = String::new();
+    for line in &all[all.len().saturating_sub(lines)..] {
+        out.push_str("  ");
+        out.push_str(line);
+        out.push('\n');
+    }
+    out.pop();
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_of_a_log_are_what_matters() {
+        assert_eq!(tail("a\n\nb\nc\n", 2), "  b\n  c");
+        assert_eq!(tail("", 2), "");
+    }
+}

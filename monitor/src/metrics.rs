@@ -1,0 +1,354 @@
+//! The metrics: one table that drives the endpoint, the documentation and the test of both.
+
+use std::fmt;
+use std::sync::Mutex;
+
+use monitor_common::label::{Direction, Encapsulation};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use crate::snapshot::{Snapshot, Vni};
+
+/// What a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// Only ever grows. Its name gets the suffix `_total`.
+    Counter,
+    /// A value now.
+    Gauge,
+}
+
+/// A row of the table.
+pub struct Definition {
+    /// Name without prefix and suffix.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Type,
+    /// Names of its labels, in order.
+    pub labels: &'static [&'static str],
+    /// One sentence, without the full stop.
+    pub help: &'static str,
+    rows: fn(&Snapshot, &mut Rows<'_, '_>) -> fmt::Result,
+}
+
+impl Definition {
+    /// Name as it is exported.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        let suffix = match self.kind {
+            Type::Counter => "_total",
+            Type::Gauge => "",
+        };
+        format!("{PREFIX}_{}{suffix}", self.name)
+    }
+}
+
+/// Prefix of all names.
+pub const PREFIX: &str = "overlay";
+
+/// All metrics.
+pub const TABLE: &[Definition] = &[
+    Definition {
+        name: "packets",
+        kind: Type::Counter,
+        labels: &["interface", "direction", "encapsulation", "vni"],
+        help: "Packets on the wire; a VNI that found no room in the map is \"other\"",
+        rows: |snapshot, rows| traffic(snapshot, rows, |count| count.packets),
+    },
+    Definition {
+        name: "bytes",
+        kind: Type::Counter,
+        labels: &["interface", "direction", "encapsulation", "vni"],
+        help: "Bytes of these packets: whole frames from the Ethernet header on, without FCS",
+        rows: |snapshot, rows| traffic(snapshot, rows, |count| count.bytes),
+    },
+    Definition {
+        name: "esp_packets",
+        kind: Type::Counter,
+        labels: &["interface", "direction", "peer"],
+        help: "ESP packets by the other node's address",
+        rows: |snapshot, rows| esp(snapshot, rows, |count| count.packets),
+    },
+    Definition {
+        name: "esp_bytes",
+        kind: Type::Counter,
+        labels: &["interface", "direction", "peer"],
+        help: "Bytes of these packets: whole frames from the Ethernet header on, without FCS",
+        rows: |snapshot, rows| esp(snapshot, rows, |count| count.bytes),
+    },
+    Definition {
+        name: "unparsed_packets",
+        kind: Type::Counter,
+        labels: &["interface", "direction", "reason"],
+        help: "Packets not understood, by why",
+        rows: |snapshot, rows| {
+            for row in &snapshot.unparsed {
+                rows.value(&[&row.interface, row.direction.label(), row.reason.label()], row.packets)?;
+            }
+            Ok(())
+        },
+    },
+    Definition {
+        name: "samples",
+        kind: Type::Counter,
+        labels: &["outcome"],
+        help: "Packets chosen as samples: sent to the agent, or lost because the ring was full",
+        rows: |snapshot, rows| {
+            rows.value(&["sent"], snapshot.state.sent)?;
+            rows.value(&["ring_full"], snapshot.state.ring_full)
+        },
+    },
+    Definition {
+        name: "map_entries",
+        kind: Type::Gauge,
+        labels: &["map"],
+        help: "Entries in a kernel map",
+        rows: |snapshot, rows| snapshot.maps.iter().try_for_each(|map| rows.value(&[map.map], map.entries)),
+    },
+    Definition {
+        name: "map_capacity",
+        kind: Type::Gauge,
+        labels: &["map"],
+        help: "Entries that a kernel map has room for",
+        rows: |snapshot, rows| snapshot.maps.iter().try_for_each(|map| rows.value(&[map.map], map.capacity)),
+    },
+    Definition {
+        name: "map_overflow_packets",
+        kind: Type::Counter,
+        labels: &["map"],
+        help: "Packets that found no room in a kernel map, and were counted as \"other\"",
+        rows: |snapshot, rows| snapshot.maps.iter().try_for_each(|map| rows.value(&[map.map], map.overflow_packets)),
+    },
+    Definition {
+        name: "hook_info",
+        kind: Type::Gauge,
+        labels: &["interface", "direction", "hook"],
+        help: "1 for each hook in use: tcx, clsact, xdp or xdp-generic",
+        rows: |snapshot, rows| {
+            for hook in &snapshot.hooks {
+                rows.value(&[&hook.interface, hook.direction.label(), hook.hook.label()], 1)?;
+            }
+            Ok(())
+        },
+    },
+    Definition {
+        name: "build_info",
+        kind: Type::Gauge,
+        labels: &["version"],
+        help: "1, with the version of this agent",
+        rows: |_, rows| rows.value(&[env!("CARGO_PKG_VERSION")], 1),
+    },
+];
+
+fn traffic(
+    snapshot: &Snapshot,
+    rows: &mut Rows<'_, '_>,
+    value: impl Fn(&monitor_common::key::Count) -> u64,
+) -> fmt::Result {
+    for row in &snapshot.traffic {
+        let vni = match row.vni {
+            Vni::None => String::new(),
+            Vni::Id(vni) => vni.to_string(),
+            Vni::Other => "other".to_owned(),
+        };
+        let labels = [row.interface.as_str(), row.direction.label(), row.encapsulation.label(), vni.as_str()];
+        rows.value(&labels, value(&row.count))?;
+    }
+    // One row for each interface and direction, so that the sum over encapsulations has no holes.
+    for ((interface, direction), peers) in by_peer(snapshot, value_of_esp(&value)) {
+        let total = peers.into_iter().map(|(_, value)| value).sum();
+        rows.value(&[interface, direction.label(), Encapsulation::Esp.label(), ""], total)?;
+    }
+    Ok(())
+}
+
+fn value_of_esp(
+    value: &impl Fn(&monitor_common::key::Count) -> u64,
+) -> impl Fn(&monitor_common::key::EspCount) -> u64 {
+    move |count| value(&monitor_common::key::Count { packets: count.packets, bytes: count.bytes })
+}
+
+fn esp(
+    snapshot: &Snapshot,
+    rows: &mut Rows<'_, '_>,
+    value: impl Fn(&monitor_common::key::EspCount) -> u64,
+) -> fmt::Result {
+    for ((interface, direction), peers) in by_peer(snapshot, value) {
+        for (peer, value) in peers {
+            rows.value(&[interface, direction.label(), &peer], value)?;
+        }
+    }
+    Ok(())
+}
+
+type ByPeer<'a> = std::collections::BTreeMap<(&'a str, Direction), std::collections::BTreeMap<String, u64>>;
+
+/// SPIs change with every key, so they are added up: a label must not grow for ever.
+fn by_peer(snapshot: &Snapshot, value: impl Fn(&monitor_common::key::EspCount) -> u64) -> ByPeer<'_> {
+    let mut all = ByPeer::new();
+    for row in &snapshot.esp {
+        let peer = row.peer().map_or_else(|| "other".to_owned(), |peer| peer.to_string());
+        *all.entry((&row.interface, row.direction)).or_default().entry(peer).or_default() += value(&row.count);
+    }
+    all
+}
+
+/// Writes the rows of one metric.
+struct Rows<'a, 'b> {
+    definition: &'a Definition,
+    encoder: MetricEncoder<'b>,
+}
+
+impl Rows<'_, '_> {
+    fn value(&mut self, values: &[&str], value: u64) -> fmt::Result {
+        debug_assert_eq!(values.len(), self.definition.labels.len());
+        let labels: Vec<(&str, &str)> =
+            self.definition.labels.iter().copied().zip(values.iter().copied()).collect();
+        let encoder = self.encoder.encode_family(&labels)?;
+        match self.definition.kind {
+            Type::Counter => ConstCounter::new(value).encode(encoder),
+            Type::Gauge => ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(encoder),
+        }
+    }
+}
+
+struct Encoder(Mutex<Snapshot>);
+
+impl fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Encoder")
+    }
+}
+
+impl Collector for Encoder {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Ok(snapshot) = self.0.lock() else { return Err(fmt::Error) };
+        for definition in TABLE {
+            let kind = match definition.kind {
+                Type::Counter => MetricType::Counter,
+                Type::Gauge => MetricType::Gauge,
+            };
+            let encoder = encoder.encode_descriptor(definition.name, definition.help, None, kind)?;
+            (definition.rows)(&snapshot, &mut Rows { definition, encoder })?;
+        }
+        Ok(())
+    }
+}
+
+/// Content type of [`encode`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// A snapshot in the OpenMetrics text format, which Prometheus reads.
+///
+/// # Errors
+/// A formatting error; there is no input for which that is known to happen.
+pub fn encode(snapshot: Snapshot) -> Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix(PREFIX);
+    registry.register_collector(Box::new(Encoder(Mutex::new(snapshot))));
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+/// The page `docs/metrics.md`, from the table.
+#[must_use]
+pub fn documentation() -> String {
+    let mut page = String::from(
+        "# Metrics\n\nMade from the table in `monitor/src/metrics.rs`; a test compares the two.\n\
+         `direction` is `rx` or `tx`. Counts are exact, read from the kernel at the moment of the scrape.\n\n\
+         | metric | type | labels | what it is |\n| --- | --- | --- | --- |\n",
+    );
+    for row in TABLE {
+        let kind = match row.kind {
+            Type::Counter => "counter",
+            Type::Gauge => "gauge",
+        };
+        let labels = row.labels.join(", ");
+        page.push_str(&format!("| `{}` | {kind} | {labels} | {} |\n", row.full_name(), row.help));
+    }
+    page.push_str("\nReasons of `overlay_unparsed_packets_total`:\n\n| reason | why |\n| --- | --- |\n");
+    for reason in monitor_common::reason::Reason::ALL {
+        page.push_str(&format!("| `{}` | {} |\n", reason.label(), reason.explanation()));
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use monitor_common::key::{Count, EspCount};
+    use monitor_common::reason::Reason;
+
+    use super::*;
+    use crate::snapshot::{Association, Traffic, Unparsed};
+
+    fn snapshot() -> Snapshot {
+        let interface = "eth0".to_owned();
+        let count = EspCount { packets: 2, bytes: 300, sequence_min: 1, sequence_max: 2 };
+        let association = |spi| Association {
+            interface: interface.clone(),
+            direction: Direction::Rx,
+            addresses: Some(("192.168.77.2".parse().unwrap(), "192.168.77.1".parse().unwrap())),
+            spi,
+            count,
+        };
+        Snapshot {
+            traffic: vec![Traffic {
+                interface: interface.clone(),
+                direction: Direction::Rx,
+                encapsulation: Encapsulation::Vxlan,
+                vni: Vni::Id(4096),
+                count: Count { packets: 12, bytes: 1800 },
+            }],
+            esp: vec![association(0x100), association(0x200)],
+            unparsed: vec![Unparsed {
+                interface: interface.clone(),
+                direction: Direction::Tx,
+                reason: Reason::VxlanNoVni,
+                packets: 3,
+            }],
+            ..Snapshot::default()
+        }
+    }
+
+    #[test]
+    fn rows_come_out_as_the_contract_names_them() {
+        let text = encode(snapshot()).unwrap();
+        for line in [
+            r#"overlay_packets_total{interface="eth0",direction="rx",encapsulation="vxlan",vni="4096"} 12"#,
+            r#"overlay_bytes_total{interface="eth0",direction="rx",encapsulation="vxlan",vni="4096"} 1800"#,
+            r#"overlay_packets_total{interface="eth0",direction="rx",encapsulation="esp",vni=""} 4"#,
+            r#"overlay_esp_packets_total{interface="eth0",direction="rx",peer="192.168.77.2"} 4"#,
+            r#"overlay_unparsed_packets_total{interface="eth0",direction="tx",reason="vxlan_no_vni"} 3"#,
+            r#"overlay_samples_total{outcome="sent"} 0"#,
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\nnot in\n{text}");
+        }
+        assert!(!text.contains("0x100"), "SPIs are no label");
+    }
+
+    #[test]
+    fn every_row_of_the_table_is_well_named_and_described() {
+        let text = encode(snapshot()).unwrap();
+        for row in TABLE {
+            assert!(text.contains(&format!("# TYPE {PREFIX}_{} ", row.name)), "{}", row.name);
+            assert!(!row.help.ends_with('.'), "{}: the format adds the full stop", row.name);
+            assert!(!row.name.ends_with("_total"), "{}: the format adds the suffix", row.name);
+        }
+    }
+
+    #[test]
+    fn the_documentation_is_that_of_the_table() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, documentation()).unwrap();
+        }
+        let page = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(page, documentation(), "run the tests once with UPDATE_DOCS=1 and commit {}", path.display());
+    }
+}

@@ -1,0 +1,218 @@
+//! Checked settings: flags over the configuration file over defaults.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow, bail};
+use monitor_common::config::{HOST_PORTS, HostFlows, Ports, SNAP_MAX, SNAP_MIN, VXLAN_PORTS};
+use monitor_common::wire::vxlan;
+use serde::Deserialize;
+
+use crate::attach::HookChoice;
+use crate::cli::WatchArgs;
+use crate::failure::Failure;
+use crate::interface::Interface;
+use crate::kernel::LoadOptions;
+
+/// Where the configuration file is looked for.
+pub const CONFIG_FILE: &str = "/etc/overlay-monitor/config.toml";
+/// Largest configuration file that is read, in bytes.
+const CONFIG_MAX: u64 = 1 << 20;
+/// Where the agent listens unless told otherwise. Only this host: counts tell who talks to whom.
+const LISTEN: &str = "127.0.0.1:9469";
+
+/// The configuration file. Unknown keys are errors: a misspelt one must not be a silent default.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    interfaces: Vec<String>,
+    hook: Option<HookChoice>,
+    host_flows: Option<String>,
+    #[serde(default)]
+    vxlan_ports: Vec<u16>,
+    sample_every: Option<u32>,
+    flow_samples: Option<u32>,
+    snap: Option<u32>,
+    listen: Option<String>,
+}
+
+/// Defaults that differ from command to command.
+#[derive(Clone, Copy, Debug)]
+pub struct Defaults {
+    /// See [`LoadOptions`].
+    pub sample_every: u32,
+    /// See [`LoadOptions`].
+    pub flow_samples: u32,
+    /// See [`LoadOptions`].
+    pub snap: u32,
+    /// See [`LoadOptions`].
+    pub host_flows: HostFlows,
+}
+
+impl Defaults {
+    /// For the node agent: cheap.
+    pub const RUN: Defaults =
+        Defaults { sample_every: 1000, flow_samples: 3, snap: 256, host_flows: HostFlows::Off };
+    /// For somebody who looks on: everything.
+    pub const TAIL: Defaults = Defaults { sample_every: 1, flow_samples: 0, snap: 512, host_flows: HostFlows::All };
+}
+
+/// What to watch and how, checked.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    /// The interfaces, at least one.
+    pub interfaces: Vec<Interface>,
+    /// Which hooks.
+    pub hook: HookChoice,
+    /// What the kernel programs are loaded with.
+    pub load: LoadOptions,
+    /// The VXLAN ports as the parser takes them.
+    pub vxlan_ports: Ports,
+    /// Where to listen.
+    pub listen: SocketAddr,
+}
+
+impl Watch {
+    /// Checks flags and configuration file.
+    ///
+    /// # Errors
+    /// A usage failure that names the flag or the key, and what it takes.
+    pub fn new(args: &WatchArgs, listen: Option<&str>, defaults: Defaults) -> Result<Watch, Failure> {
+        let file = File::read(args.config.as_deref())?;
+        let (host_flows, host_ports) = match args.host_flows.as_deref().or(file.host_flows.as_deref()) {
+            None => (defaults.host_flows, Vec::new()),
+            Some(text) => parse_host_flows(text).map_err(Failure::usage)?,
+        };
+        let ports = first_given(&[&args.vxlan_port, &file.vxlan_ports], &[vxlan::PORT]);
+        let vxlan_ports = Ports::new(&ports).ok_or_else(|| {
+            Failure::usage(anyhow!("VXLAN ports {ports:?}: give 1 to {VXLAN_PORTS} ports, none of them 0"))
+        })?;
+        let snap = args.snap.or(file.snap).unwrap_or(defaults.snap);
+        if !(SNAP_MIN..=SNAP_MAX).contains(&snap) {
+            return Err(Failure::usage(anyhow!("snap {snap}: give {SNAP_MIN} to {SNAP_MAX} bytes")));
+        }
+        let listen = listen.or(file.listen.as_deref()).unwrap_or(LISTEN);
+        let listen = listen.parse().map_err(|_| {
+            Failure::usage(anyhow!(
+                "listen address {listen:?}: give an IP address and a port, such as 127.0.0.1:9469, [::1]:9469 or \
+                 0.0.0.0:9469 (all interfaces)"
+            ))
+        })?;
+        let names = first_given(&[&args.interfaces, &file.interfaces], &[]);
+        if names.is_empty() {
+            return Err(Failure::usage(anyhow!(
+                "no interface to watch: name the one that carries the traffic between the nodes with -i, or as \
+                 `interfaces` in {CONFIG_FILE}"
+            )));
+        }
+        let mut interfaces: Vec<Interface> = Vec::new();
+        for name in &names {
+            let interface = Interface::by_name(name)?;
+            if !interfaces.iter().any(|known| known.index == interface.index) {
+                interfaces.push(interface);
+            }
+        }
+        Ok(Watch {
+            interfaces,
+            hook: args.hook.or(file.hook).unwrap_or_default(),
+            load: LoadOptions {
+                sample_every: args.sample_every.or(file.sample_every).unwrap_or(defaults.sample_every),
+                flow_samples: args.flow_samples.or(file.flow_samples).unwrap_or(defaults.flow_samples),
+                snap,
+                host_flows,
+                host_ports,
+                vxlan_ports: ports,
+                ..LoadOptions::default()
+            },
+            vxlan_ports,
+            listen,
+        })
+    }
+}
+
+impl File {
+    fn read(path: Option<&Path>) -> Result<File, Failure> {
+        let (path, must_exist) = match path {
+            Some(path) => (path.to_owned(), true),
+            None => (PathBuf::from(CONFIG_FILE), false),
+        };
+        match File::parse(&path) {
+            Ok(file) => Ok(file),
+            Err(error) if !must_exist && is_missing(&error) => Ok(File::default()),
+            Err(error) => Err(Failure::usage(error.context(format!("configuration file {}", path.display())))),
+        }
+    }
+
+    fn parse(path: &Path) -> anyhow::Result<File> {
+        let meta = std::fs::metadata(path)?;
+        if !meta.is_file() || meta.len() > CONFIG_MAX {
+            bail!("not a file of at most {CONFIG_MAX} bytes");
+        }
+        let text = std::fs::read_to_string(path)?;
+        toml::from_str(&text).context("not a valid configuration")
+    }
+}
+
+fn is_missing(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+fn first_given<T: Clone>(given: &[&[T]], default: &[T]) -> Vec<T> {
+    given.iter().find(|list| !list.is_empty()).map_or(default, |list| *list).to_vec()
+}
+
+fn parse_host_flows(text: &str) -> anyhow::Result<(HostFlows, Vec<u16>)> {
+    const TAKES: &str = "give off, all, or ports=80,443";
+    match text {
+        "off" => Ok((HostFlows::Off, Vec::new())),
+        "all" => Ok((HostFlows::All, Vec::new())),
+        _ => {
+            let list = text.strip_prefix("ports=").ok_or_else(|| anyhow!("host flows {text:?}: {TAKES}"))?;
+            let ports: Vec<u16> = list
+                .split(',')
+                .map(|port| port.trim().parse().map_err(|_| anyhow!("host flows: {port:?} is no port; {TAKES}")))
+                .collect::<anyhow::Result<_>>()?;
+            if Ports::<HOST_PORTS>::new(&ports).is_none() {
+                bail!("host flows {text:?}: give 1 to {HOST_PORTS} ports, none of them 0");
+            }
+            Ok((HostFlows::Ports, ports))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_flows_take_three_forms() {
+        assert_eq!(parse_host_flows("off").unwrap(), (HostFlows::Off, vec![]));
+        assert_eq!(parse_host_flows("all").unwrap(), (HostFlows::All, vec![]));
+        assert_eq!(parse_host_flows("ports=80, 443").unwrap(), (HostFlows::Ports, vec![80, 443]));
+        for bad in ["", "on", "ports=", "ports=0", "ports=http", "ports=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17"] {
+            assert!(parse_host_flows(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_it() {
+        let error = toml::from_str::<File>("interface = 'eth0'").unwrap_err().to_string();
+        assert!(error.contains("interface") && error.contains("interfaces"), "{error}");
+        toml::from_str::<File>("interfaces = ['eth0']\nhook = 'xdp-generic'\nhost_flows = 'all'").unwrap();
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_the_default() {
+        let dir = std::env::temp_dir().join(format!("overlay-monitor-settings-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("config.toml");
+        std::fs::write(&path, "interfaces = ['lo']\nsnap = 300\nsample_every = 7\n").unwrap();
+        let args = WatchArgs { config: Some(path), sample_every: Some(9), ..WatchArgs::default() };
+        let watch = Watch::new(&args, None, Defaults::RUN).unwrap();
+        assert_eq!((watch.load.sample_every, watch.load.snap, watch.load.flow_samples), (9, 300, 3));
+        assert_eq!(watch.interfaces[0].name, "lo");
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}

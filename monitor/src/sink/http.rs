@@ -1,0 +1,124 @@
+//! The HTTP endpoint: `/metrics` and `/healthz`.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::agent::Agent;
+use crate::failure::Failure;
+use crate::metrics;
+
+/// Connections at a time; further ones wait.
+const CONNECTIONS: usize = 64;
+/// For a request's header to arrive.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// For a whole connection: no scrape takes that long.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The agent, as requests see it. Reading the maps is quick, and one scrape at a time is enough.
+pub type Shared = Arc<Mutex<Agent>>;
+
+/// Opens the port.
+///
+/// # Errors
+/// A runtime failure that says who may have the port.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let port = address.port();
+        let hint = match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                format!("something else listens there (`ss -ltnp sport = :{port}` shows what); give another --listen")
+            }
+            std::io::ErrorKind::AddrNotAvailable => "this host has no such address; give another --listen".to_owned(),
+            std::io::ErrorKind::PermissionDenied => format!("port {port} takes privileges; give another --listen"),
+            _ => "give another --listen".to_owned(),
+        };
+        Failure::runtime(anyhow!(error).context(format!("cannot listen on {address}: {hint}")))
+    })
+}
+
+/// Serves until `stop` is done; then ends open connections.
+///
+/// # Errors
+/// A runtime failure, if connections can no longer be accepted.
+pub async fn serve(listener: TcpListener, agent: Shared, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+    let routes = Router::new().route("/metrics", get(scrape)).route("/healthz", get(health)).with_state(agent);
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = JoinSet::new();
+    tokio::pin!(stop);
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await.context("semaphore").map_err(Failure::runtime)?;
+        let stream = tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                // The client left again, or descriptors are short for the moment.
+                Err(error) => {
+                    tracing::debug!("accept: {error}");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            },
+        };
+        while connections.try_join_next().is_some() {}
+        let service = TowerToHyperService::new(routes.clone());
+        connections.spawn(async move {
+            let connection = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEADER_TIMEOUT)
+                .max_buf_size(16 * 1024)
+                .serve_connection(TokioIo::new(stream), service);
+            match tokio::time::timeout(CONNECTION_TIMEOUT, connection).await {
+                Ok(Ok(())) | Err(_) => {}
+                Ok(Err(error)) => tracing::debug!("connection: {error}"),
+            }
+            drop(place);
+        });
+    }
+    connections.shutdown().await;
+    Ok(())
+}
+
+async fn scrape(State(agent): State<Shared>) -> Response {
+    let text = tokio::task::spawn_blocking(move || -> anyhow::Result<String> {
+        let agent = agent.lock().map_err(|_| anyhow!("the agent failed"))?;
+        let snapshot = agent.snapshot().map_err(|failure| failure.error)?;
+        drop(agent);
+        Ok(metrics::encode(snapshot)?)
+    })
+    .await
+    .map_err(anyhow::Error::from)
+    .and_then(|result| result);
+    match text {
+        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Err(error) => {
+            tracing::error!("scrape: {error:#}");
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")).into_response()
+        }
+    }
+}
+
+async fn health(State(agent): State<Shared>) -> Response {
+    let Ok(agent) = agent.lock() else {
+        return (StatusCode::INTERNAL_SERVER_ERROR, "the agent failed\n").into_response();
+    };
+    let lost = agent.lost();
+    if lost.is_empty() {
+        (StatusCode::OK, format!("ok: {}\n", agent.describe())).into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, format!("blind: no interface {}\n", lost.join(", "))).into_response()
+    }
+}

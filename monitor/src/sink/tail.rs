@@ -1,0 +1,65 @@
+//! Records as lines on an output that may be a terminal, a file or a pipe.
+
+use std::io::{self, Write};
+
+use anyhow::anyhow;
+
+use crate::cli::Format;
+use crate::failure::Failure;
+use crate::record::{Line, Record};
+
+/// Whether to go on printing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Printed {
+    /// Yes.
+    More,
+    /// No: as many lines as were asked for, or nobody reads any more.
+    Enough,
+}
+
+/// Prints records. Generic in its output, so that a test can read it.
+pub struct Printer<W> {
+    out: W,
+    format: Format,
+    colour: bool,
+    left: Option<u64>,
+    all: bool,
+}
+
+impl<W: Write> Printer<W> {
+    /// Prints at most `lines` lines; with `all`, also records that tell nothing.
+    pub fn new(out: W, format: Format, colour: bool, lines: Option<u64>, all: bool) -> Printer<W> {
+        Printer { out, format, colour, left: lines, all }
+    }
+
+    /// Prints a record, and flushes: somebody looks on.
+    ///
+    /// # Errors
+    /// A runtime failure, unless the output was closed, which ends it cleanly.
+    pub fn print(&mut self, record: &Record) -> Result<Printed, Failure> {
+        if self.left == Some(0) {
+            return Ok(Printed::Enough);
+        }
+        if !self.all && !record.is_telling() {
+            return Ok(Printed::More);
+        }
+        let written = match self.format {
+            Format::Text => writeln!(self.out, "{}", Line { record, colour: self.colour }),
+            Format::Json => serde_json::to_writer(&mut self.out, record)
+                .map_err(io::Error::from)
+                .and_then(|()| writeln!(self.out)),
+        };
+        match written.and_then(|()| self.out.flush()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Printed::Enough),
+            Err(error) => return Err(Failure::runtime(anyhow!(error).context("cannot print"))),
+        }
+        if let Some(left) = &mut self.left {
+            *left -= 1;
+            if *left == 0 {
+                return Ok(Printed::Enough);
+            }
+        }
+        Ok(Printed::More)
+    }
+}

@@ -1,0 +1,42 @@
+//! `cargo xtask build`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use crate::ebpf;
+use crate::paths::Ctx;
+use crate::proc::{capture, cargo, run, say};
+
+/// Builds the kernel programs, then the user-space binaries.
+pub(crate) fn build(ctx: &Ctx, release: bool, ebpf_only: bool) -> Result<()> {
+    ebpf::build(ctx)?;
+    if ebpf_only {
+        return Ok(());
+    }
+    say("building the user-space binaries");
+    let mut cmd = cargo();
+    cmd.current_dir(&ctx.root)
+        // We are running: xtask is built, and its file is busy.
+        .args(["build", "--workspace", "--exclude", "xtask", "--bins"]);
+    if release {
+        cmd.arg("--release");
+    }
+    run(&mut cmd)
+        .context("the user-space binaries do not build; the compiler's words are above")?;
+    say(format!("built: {}", out_dir(ctx, release)?.display()));
+    Ok(())
+}
+
+/// Folder of the user-space binaries, absolute.
+pub(crate) fn out_dir(ctx: &Ctx, release: bool) -> Result<PathBuf> {
+    let mut cmd = cargo();
+    cmd.current_dir(&ctx.root)
+        .args(["metadata", "--format-version", "1", "--no-deps"]);
+    let metadata: serde_json::Value =
+        serde_json::from_str(&capture(&mut cmd)?).context("`cargo metadata` printed no JSON")?;
+    let target = metadata["target_directory"]
+        .as_str()
+        .context("`cargo metadata` names no target directory")?;
+    Ok(PathBuf::from(target).join(if release { "release" } else { "debug" }))
+}

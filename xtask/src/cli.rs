@@ -1,0 +1,147 @@
+//! The command line, and the help a person learns it from.
+
+use clap::{Parser, Subcommand};
+
+/// Builds, tests and runs overlay-monitor from a fresh clone.
+///
+/// Everything that is missing is set up first: each command says in one line
+/// what it installs and why. A second run installs nothing. On Debian and
+/// Ubuntu this needs root; elsewhere, or with --no-install, the commands to
+/// type are printed instead.
+///
+/// Start with `cargo xtask demo`.
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    version,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    /// Never install anything: print the exact commands for this machine and stop
+    #[arg(long, global = true)]
+    pub(crate) no_install: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Task,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Task {
+    Build(Build),
+    Test(Test),
+    /// Check format, warnings and licences
+    ///
+    /// rustfmt and clippy (warnings are errors) over the workspace and the
+    /// kernel programs, and the licence of every dependency in both lock files
+    /// against deny.toml. With cargo-deny installed, also advisories.
+    Lint,
+    /// Show what crosses the wire: plain overlay, encrypted, published port, TLS
+    ///
+    /// Builds two hosts in network namespaces, joined by an overlay with a real
+    /// web server and a real Redis, and tells what the monitor saw on the wire,
+    /// in four steps. Nothing of this machine's own network is touched. Where
+    /// the kernel has no IPsec, steps 2 to 4 run in a virtual machine.
+    Demo,
+    Bench(Bench),
+    Vm(Vm),
+}
+
+/// Build the kernel programs and the binaries
+///
+/// The kernel programs need a compiler for bpfel-unknown-none: the
+/// distribution's with a prebuilt core, or a rustup nightly with rust-src; and
+/// a bpf-linker of the same LLVM. Both are found or installed. The objects go
+/// to target/bpf/, from where `cargo build` embeds them in the binaries; once
+/// they are there, plain `cargo build` works alone.
+#[derive(clap::Args)]
+pub(crate) struct Build {
+    /// Optimise the user-space binaries (the kernel programs always are)
+    #[arg(long)]
+    pub(crate) release: bool,
+    /// Stop after the kernel programs
+    #[arg(long)]
+    pub(crate) ebpf_only: bool,
+}
+
+/// Run a command on another kernel, in a virtual machine
+///
+/// Boots a Debian kernel in QEMU, by emulation, so that no KVM is needed. The
+/// command sees this machine's own files, in the current folder, as root;
+/// whatever it writes is lost at the end. Its output and exit code are passed
+/// on (124: out of time). There is no network but what it makes itself.
+///
+/// Kernels: 5.10 (Debian 11), 6.1 (12), 6.12 (13), 7.2 (unstable). Kernel and
+/// QEMU are unpacked below ~/.cache/overlay-monitor, not installed.
+///
+/// Examples:
+///   cargo xtask vm -- uname -r
+///   cargo xtask vm --kernel 5.10 -- target/debug/overlay-monitor check
+///   cargo xtask vm                              an interactive shell
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Vm {
+    /// Which kernel: 5.10, 6.1, 6.12 or 7.2
+    #[arg(long, default_value = crate::vm::DEFAULT_KERNEL, value_name = "VERSION")]
+    pub(crate) kernel: String,
+    /// Memory in MB; it holds the files that the command writes, too
+    #[arg(long, default_value_t = 2048, value_name = "MB", value_parser = clap::value_parser!(u32).range(256..))]
+    pub(crate) memory: u32,
+    /// Number of processors
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) cpus: u32,
+    /// End it after so many seconds, with exit code 124
+    #[arg(long, default_value_t = 900, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) timeout: u64,
+    /// Set a variable for the command (PATH, HOME, CI, TERM, RUST_LOG, RUST_BACKTRACE and
+    /// CARGO_TARGET_DIR are passed on anyway)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub(crate) env: Vec<(String, String)>,
+    /// Use KVM instead of emulation
+    #[arg(long)]
+    pub(crate) kvm: bool,
+    /// Debian mirror for kernels that this machine's package sources do not have
+    #[arg(long, value_name = "URL")]
+    pub(crate) mirror: Option<String>,
+    /// The command and its arguments; none: a shell
+    #[arg(last = true)]
+    pub(crate) command: Vec<String>,
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+/// Build everything and run all tests
+///
+/// Kernel programs, lint, unit tests, command-line tests, and tests with real
+/// packets in network namespaces on this kernel; then those on Debian kernels
+/// in a virtual machine, where there is ESP. Needs root. The last line is
+/// `N passed, N failed`.
+#[derive(clap::Args)]
+pub(crate) struct Test {
+    /// Kernels of the virtual machine, separated by commas
+    #[arg(long, value_delimiter = ',', default_value = crate::vm::DEFAULT_KERNEL, value_name = "VERSIONS")]
+    pub(crate) kernels: Vec<String>,
+    /// Leave out the tests in the virtual machine
+    #[arg(long)]
+    pub(crate) no_vm: bool,
+    /// Only tests whose name contains this; lint is left out
+    pub(crate) filter: Option<String>,
+}
+
+/// Measure what the monitor costs
+///
+/// Builds optimised binaries and starts `overlay-lab bench` with the rest of
+/// the line. `cargo xtask bench kernel` measures nanoseconds per packet of each
+/// path through the kernel programs, above the floor of an empty program;
+/// `--json` prints the same for programs.
+#[derive(clap::Args)]
+pub(crate) struct Bench {
+    /// Arguments of `overlay-lab bench`, such as `kernel` or `kernel --json`
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    pub(crate) args: Vec<String>,
+}

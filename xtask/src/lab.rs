@@ -1,0 +1,85 @@
+//! `cargo xtask demo` and `bench`: build, then start the lab's binary.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::build;
+use crate::paths::Ctx;
+use crate::proc::{output, say, shown};
+use crate::setup::{apt, packages};
+use crate::vm;
+
+const BINARY: &str = "overlay-lab";
+
+/// The tutorial's story. Its encrypted steps need ESP; where this kernel has
+/// none they run in the virtual machine.
+pub(crate) fn demo(ctx: &Ctx) -> Result<u8> {
+    apt::ensure(ctx, &packages::lab(), &[])?;
+    build::build(ctx, false, false)?;
+    let lab = binary(ctx, false)?;
+    if kernel_has_esp() {
+        return start(Command::new(lab).arg("demo"));
+    }
+    say("this kernel has no IPsec (ESP): step 1 runs here, steps 2 to 4 in a virtual machine");
+    let first = start(Command::new(&lab).args(["demo", "--steps", "1"]))?;
+    let lab = lab.to_string_lossy().into_owned();
+    let job = vm::Job::new(&ctx.root, &[&lab, "demo", "--steps", "2-4"]);
+    let rest = vm::run(ctx, &job, &mut std::io::stdout())
+        .context("steps 2 to 4 of the demo could not run: they need ESP or a virtual machine")?;
+    for (steps, code) in [("step 1", first), ("steps 2 to 4", rest)] {
+        if code != 0 {
+            say(format!("{steps} failed (exit code {code})"));
+        }
+    }
+    Ok(if first == 0 { rest } else { first })
+}
+
+/// Measures; `args` go to the lab as they are.
+pub(crate) fn bench(ctx: &Ctx, args: &[String]) -> Result<u8> {
+    apt::ensure(ctx, &packages::lab(), &[])?;
+    build::build(ctx, true, false)?;
+    start(Command::new(binary(ctx, true)?).arg("bench").args(args))
+}
+
+fn binary(ctx: &Ctx, release: bool) -> Result<PathBuf> {
+    Ok(build::out_dir(ctx, release)?.join(BINARY))
+}
+
+fn start(cmd: &mut Command) -> Result<u8> {
+    let status = cmd
+        .status()
+        .with_context(|| format!("cannot start `{}`", shown(cmd)))?;
+    // Killed by a signal: no code.
+    Ok(status
+        .code()
+        .and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(1))
+}
+
+/// Tries it: adds an IPsec state as Docker does, in a network namespace of its own.
+fn kernel_has_esp() -> bool {
+    let mut cmd = Command::new("unshare");
+    cmd.args(["--net", "ip", "xfrm", "state", "add"])
+        .args([
+            "src",
+            "192.0.2.1",
+            "dst",
+            "192.0.2.2",
+            "proto",
+            "esp",
+            "spi",
+            "1",
+        ])
+        .args([
+            "reqid",
+            "1",
+            "mode",
+            "transport",
+            "aead",
+            "rfc4106(gcm(aes))",
+        ])
+        .args(["0x000102030405060708090a0b0c0d0e0f10111213", "64"]);
+    output(&mut cmd).is_ok_and(|out| out.status.success())
+}

@@ -1,0 +1,9 @@
+//! Finds what this machine has and installs what it lacks.
+
+pub(crate) mod apt;
+pub(crate) mod compiler;
+pub(crate) mod linker;
+pub(crate) mod os;
+pub(crate) mod packages;
+mod services;
+pub(crate) mod unpack;

@@ -1,0 +1,28 @@
+#!/bin/busybox sh
+# First process of the guest: puts a writable layer over the machine's root
+# and goes there.
+b=/bin/busybox
+die() { echo "overlay-vm: $*" >/dev/console; $b sync; $b poweroff -f; }
+
+$b mount -t proc proc /proc
+$b mount -t sysfs sysfs /sys
+$b mount -t devtmpfs dev /dev
+while read -r m; do
+    $b insmod "/modules/$m.ko" || die "cannot load $m"
+done </modules/order
+
+$b mount -t 9p -o trans=virtio,version=9p2000.L,ro,msize=512000,cache=loose machine /lower ||
+    die "cannot mount the machine's root"
+$b mount -t tmpfs -o size=90%,mode=0755 tmpfs /rw
+$b mkdir /rw/upper /rw/work
+$b mount -t overlay -o lowerdir=/lower,upperdir=/rw/upper,workdir=/rw/work overlay /newroot ||
+    die "cannot mount the writable layer"
+
+$b mkdir -p /newroot/dev /newroot/proc /newroot/sys /newroot/run /newroot/tmp
+$b mount --move /dev /newroot/dev
+$b mount --move /proc /newroot/proc
+$b mount --move /sys /newroot/sys
+$b mount -t tmpfs -o mode=0755 tmpfs /newroot/run
+$b cp -r /job /newroot/run/overlay-vm
+$b cp /bin/busybox /newroot/run/overlay-vm/busybox
+exec $b switch_root /newroot /run/overlay-vm/busybox sh /run/overlay-vm/init

@@ -1,0 +1,279 @@
+//! `cargo xtask vm`: a command on another kernel, on this machine's own root.
+
+mod initrd;
+pub(crate) mod kernel;
+mod qemu;
+mod tools;
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::cli;
+use crate::paths::{Ctx, make_dir};
+use crate::proc::{capture, quote, say};
+use crate::setup::{apt, packages};
+
+/// The exit code of timeout(1).
+const TIMED_OUT: u8 = 124;
+
+/// Modules that programs expect to be loaded before they use them; all others
+/// the kernel loads when they are asked for. One that it lacks is passed over.
+const LOAD: &[&str] = &["esp4", "esp6", "xfrm_user", "vxlan", "veth"];
+
+/// Variables of ours that the command sees too.
+const PASSED: &[&str] = &[
+    "PATH",
+    "HOME",
+    "CI",
+    "TERM",
+    "RUST_LOG",
+    "RUST_BACKTRACE",
+    "CARGO_TARGET_DIR",
+];
+
+/// What to run, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub(crate) kernel: String,
+    pub(crate) memory: u32,
+    pub(crate) cpus: u32,
+    pub(crate) kvm: bool,
+    pub(crate) timeout: Duration,
+    pub(crate) mirror: Option<String>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) folder: PathBuf,
+    /// Empty: an interactive shell.
+    pub(crate) command: Vec<String>,
+}
+
+impl Job {
+    /// `command` in `folder` on the kernel that everything is tested with.
+    pub(crate) fn new(folder: &Path, command: &[&str]) -> Self {
+        Self {
+            kernel: DEFAULT_KERNEL.to_owned(),
+            memory: 2048,
+            cpus: 2,
+            kvm: false,
+            timeout: Duration::from_secs(900),
+            mirror: None,
+            env: Vec::new(),
+            folder: folder.to_owned(),
+            command: command.iter().map(|word| (*word).to_owned()).collect(),
+        }
+    }
+}
+
+/// Debian 12's: it has ESP, and no TCX, so both ways to attach are exercised.
+pub(crate) const DEFAULT_KERNEL: &str = "6.1";
+
+/// `cargo xtask vm`; the result is the exit code.
+pub(crate) fn main(ctx: &Ctx, args: cli::Vm) -> Result<u8> {
+    let interactive = args.command.is_empty();
+    if interactive && !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
+        bail!(
+            "an interactive shell needs a terminal; give a command: `cargo xtask vm -- uname -r`"
+        );
+    }
+    let folder = std::env::current_dir().context("the current folder is gone")?;
+    let job = Job {
+        kernel: args.kernel,
+        memory: args.memory,
+        cpus: args.cpus,
+        kvm: args.kvm,
+        timeout: Duration::from_secs(args.timeout),
+        mirror: args.mirror,
+        env: args.env,
+        command: args.command,
+        ..Job::new(&folder, &[])
+    };
+    run(ctx, &job, &mut std::io::stdout())
+}
+
+/// Sets up what the machine needs, without booting it.
+pub(crate) fn prepare(ctx: &Ctx, kernel: &str, mirror: Option<&str>) -> Result<()> {
+    parts(ctx, kernel, mirror).map(|_| ())
+}
+
+fn parts(ctx: &Ctx, version: &str, mirror: Option<&str>) -> Result<(tools::Qemu, kernel::Kernel)> {
+    if std::env::consts::ARCH != "x86_64" {
+        bail!(
+            "the virtual machine is an x86_64 one, and this is {}",
+            std::env::consts::ARCH
+        );
+    }
+    apt::ensure(ctx, &packages::vm(), &[])?;
+    let busybox = tools::busybox(ctx)?;
+    let kernel = kernel::ensure(ctx, version, mirror, &busybox)?;
+    Ok((tools::qemu(ctx)?, kernel))
+}
+
+/// Boots, runs the job, copies its output to `sink`, and returns its exit code.
+pub(crate) fn run(ctx: &Ctx, job: &Job, sink: &mut (dyn Write + Send)) -> Result<u8> {
+    let (qemu, kernel) = parts(ctx, &job.kernel, job.mirror.as_deref())?;
+    let work = WorkFolder::new(ctx)?;
+    let console = work.0.join("console.log");
+    let initrd = work.0.join("initrd");
+    let interactive = job.command.is_empty();
+
+    let mut archive = std::fs::read(&kernel.initrd)
+        .with_context(|| format!("cannot read {}", kernel.initrd.display()))?;
+    archive.extend(job_archive(job, &kernel, interactive));
+    std::fs::write(&initrd, archive)
+        .with_context(|| format!("cannot write {}", initrd.display()))?;
+
+    let mut cmd = qemu.command();
+    let accel = if job.kvm { "kvm" } else { "tcg,thread=multi" };
+    cmd.args(["-accel", accel, "-cpu", "max"])
+        // Without the HPET the guest keeps time by the TSC: far fewer exits.
+        .args(["-machine", "pc,hpet=off"])
+        .args(["-smp", &job.cpus.to_string(), "-m", &job.memory.to_string()])
+        .args([
+            "-nodefaults",
+            "-no-user-config",
+            "-no-reboot",
+            "-display",
+            "none",
+        ])
+        .arg("-kernel")
+        .arg(&kernel.image)
+        .arg("-initrd")
+        .arg(&initrd)
+        .args([
+            "-append",
+            "console=ttyS0 quiet loglevel=4 panic=-1 cryptomgr.notests mitigations=off nokaslr tsc=reliable",
+        ])
+        .args([
+            "-chardev",
+            &format!("file,id=console,path={}", comma(&console)),
+        ])
+        .args(["-serial", "chardev:console"])
+        .args([
+            "-fsdev",
+            "local,id=machine,path=/,security_model=none,readonly=on,multidevs=remap",
+        ])
+        .args(["-device", "virtio-9p-pci,fsdev=machine,mount_tag=machine"])
+        .args(["-device", "virtio-rng-pci"]);
+    say(format!("booting Linux {} in QEMU", kernel.release));
+    let sink = if interactive { None } else { Some(sink) };
+    match qemu::run(&mut cmd, &console, job.timeout, sink) {
+        Ok(qemu::End::Exit(code)) => Ok(code),
+        Ok(qemu::End::TimedOut) => {
+            say(format!(
+                "the command was ended after {} s in the virtual machine; --timeout gives it longer",
+                job.timeout.as_secs()
+            ));
+            Ok(TIMED_OUT)
+        }
+        Err(error) => Err(error.context(format!("kernel {} in QEMU", kernel.release))),
+    }
+}
+
+/// QEMU's options take a comma for the end of a value.
+fn comma(path: &Path) -> String {
+    path.to_string_lossy().replace(',', ",,")
+}
+
+/// The second part of the initrd: the job.
+fn job_archive(job: &Job, kernel: &kernel::Kernel, interactive: bool) -> Vec<u8> {
+    let (rows, columns) = if interactive {
+        terminal_size()
+    } else {
+        (24, 80)
+    };
+    let settings = [
+        ("VM_MODULES", kernel.modules.to_string_lossy().into_owned()),
+        ("VM_FOLDER", job.folder.to_string_lossy().into_owned()),
+        ("VM_LOAD", LOAD.join(" ")),
+        (
+            "VM_INTERACTIVE",
+            if interactive {
+                "1".to_owned()
+            } else {
+                String::new()
+            },
+        ),
+        ("VM_ROWS", rows.to_string()),
+        ("VM_COLUMNS", columns.to_string()),
+    ];
+    let settings: String = settings
+        .iter()
+        .map(|(name, value)| format!("{name}={}\n", quote(value)))
+        .collect();
+    let mut archive = initrd::Archive::default();
+    archive.file("job/settings", 0o644, settings.as_bytes());
+    archive.file("job/command", 0o644, command_script(job).as_bytes());
+    archive.finish()
+}
+
+/// A line of shell that becomes the command. By the full path of env(1):
+/// busybox' shell would take its own `ip`, `sh`, … for the system's.
+fn command_script(job: &Job) -> String {
+    let passed = PASSED
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)));
+    let mut words: Vec<String> = ["exec", "/usr/bin/env"].map(str::to_owned).to_vec();
+    words.extend(
+        passed
+            .chain(job.env.iter().cloned())
+            .map(|(name, value)| quote(&format!("{name}={value}"))),
+    );
+    words.push(quote(&format!("OVERLAY_VM={}", job.kernel)));
+    if job.command.is_empty() {
+        words.extend(["/bin/bash", "-i"].map(str::to_owned));
+    } else {
+        words.extend(job.command.iter().map(|word| quote(word)));
+    }
+    words.join(" ") + "\n"
+}
+
+fn terminal_size() -> (u16, u16) {
+    let size = capture(Command::new("stty").args(["-F", "/dev/tty", "size"])).unwrap_or_default();
+    let mut numbers = size.split_whitespace().filter_map(|word| word.parse().ok());
+    (numbers.next().unwrap_or(24), numbers.next().unwrap_or(80))
+}
+
+/// A folder for one run, removed at its end.
+struct WorkFolder(PathBuf);
+
+impl WorkFolder {
+    fn new(ctx: &Ctx) -> Result<Self> {
+        let parent = ctx.path("target/vm");
+        make_dir(&parent)?;
+        // Those of runs that were killed.
+        for entry in std::fs::read_dir(&parent).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if let Some(pid) = name.strip_prefix("run-")
+                && !Path::new("/proc").join(pid).exists()
+            {
+                std::fs::remove_dir_all(entry.path()).ok();
+            }
+        }
+        let folder = parent.join(format!("run-{}", std::process::id()));
+        make_dir(&folder)?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for WorkFolder {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_survives_the_shell() {
+        let mut job = Job::new(Path::new("/"), &["printf", "%s|", "a b", "it's", "$HOME"]);
+        job.env = vec![("WORD".to_owned(), "one two".to_owned())];
+        let script = command_script(&job).replace("/usr/bin/env", "/usr/bin/env -i");
+        let text = capture(Command::new("sh").args(["-c", &script])).unwrap();
+        assert_eq!(text, "a b|it's|$HOME|");
+    }
+}

@@ -1,0 +1,265 @@
+//! Starts QEMU, moves the output of the command, and ends in time.
+
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::proc::printable;
+
+/// A kernel that has not come so far by then will not any more.
+const BOOT: Duration = Duration::from_secs(120);
+/// From the command's end until the machine is off.
+const OFF: Duration = Duration::from_secs(10);
+
+/// How a run ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The command's own exit code.
+    Exit(u8),
+    /// The time given was over.
+    TimedOut,
+}
+
+/// Ends QEMU whatever happens.
+struct Machine(Child);
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// Runs the machine. `cmd` is complete but for the ports of the command; what
+/// the command prints goes to `sink`; `None` leaves our terminal to the guest.
+pub(super) fn run(
+    cmd: &mut Command,
+    console: &Path,
+    timeout: Duration,
+    sink: Option<&mut (dyn Write + Send)>,
+) -> Result<End> {
+    let (status, status_guest) = UnixStream::pair().context("cannot make a socket pair")?;
+    let (output, output_guest) = UnixStream::pair().context("cannot make a socket pair")?;
+    cmd.args(["-device", "virtio-serial-pci,max_ports=4"]);
+    port(cmd, "status", status_guest.as_raw_fd());
+    if sink.is_some() {
+        port(cmd, "output", output_guest.as_raw_fd());
+        cmd.stdin(Stdio::null()).stdout(Stdio::null());
+    } else {
+        cmd.args([
+            "-chardev",
+            "stdio,id=terminal,signal=off",
+            "-device",
+            "virtconsole,chardev=terminal",
+        ]);
+    }
+    cmd.stderr(Stdio::piped());
+    end_with_us(
+        cmd,
+        vec![status_guest.as_raw_fd(), output_guest.as_raw_fd()],
+    );
+
+    let start = Instant::now();
+    let mut machine = Machine(cmd.spawn().context("cannot start QEMU")?);
+    drop((status_guest, output_guest));
+    let stderr = machine.0.stderr.take();
+
+    std::thread::scope(|scope| {
+        let complaints = scope.spawn(move || {
+            let mut text = String::new();
+            if let Some(stderr) = stderr {
+                stderr.take(64 * 1024).read_to_string(&mut text).ok();
+            }
+            text
+        });
+        if let Some(sink) = sink {
+            scope.spawn(move || copy(&output, sink));
+        }
+        let end = follow(&status, start, timeout);
+        if matches!(end, Ok(Some(End::Exit(_)))) {
+            let off = Instant::now();
+            while off.elapsed() < OFF && matches!(machine.0.try_wait(), Ok(None)) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        // Also closes the sockets, so that the threads end.
+        drop(machine);
+        match end? {
+            Some(end) => Ok(end),
+            None => bail!(
+                "the virtual machine did not get as far as the command.\n  \
+                 QEMU says: {}\n  the console's last lines:\n{}",
+                printable(complaints.join().unwrap_or_default().trim()),
+                last_lines(console)
+            ),
+        }
+    })
+}
+
+/// Reads what the guest reports until its end. `None`: it never was ready, or
+/// went off before the command's end.
+fn follow(status: &UnixStream, start: Instant, timeout: Duration) -> Result<Option<End>> {
+    let mut lines = BufReader::new(status);
+    let mut line = String::new();
+    let mut ready = false;
+    loop {
+        let limit = if ready { timeout } else { BOOT.min(timeout) };
+        let Some(left) = limit
+            .checked_sub(start.elapsed())
+            .filter(|left| !left.is_zero())
+        else {
+            let given_is_over = ready || timeout <= BOOT;
+            return Ok(given_is_over.then_some(End::TimedOut));
+        };
+        status
+            .set_read_timeout(Some(left))
+            .context("cannot set a time limit")?;
+        match lines.read_line(&mut line) {
+            Ok(0) => return Ok(None),
+            Ok(_) if line.ends_with('\n') => {
+                match report(line.trim()) {
+                    Report::Ready => ready = true,
+                    Report::Exit(code) => return Ok(Some(End::Exit(code))),
+                    Report::Unknown => {}
+                }
+                line.clear();
+            }
+            Ok(_) => {}
+            Err(error)
+                if [
+                    ErrorKind::WouldBlock,
+                    ErrorKind::TimedOut,
+                    ErrorKind::Interrupted,
+                ]
+                .contains(&error.kind()) => {}
+            // QEMU is gone.
+            Err(_) => return Ok(None),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Report {
+    Ready,
+    Exit(u8),
+    Unknown,
+}
+
+fn report(line: &str) -> Report {
+    match line.split_once(' ') {
+        None if line == "ready" => Report::Ready,
+        Some(("exit", code)) => code.parse().map_or(Report::Unknown, Report::Exit),
+        _ => Report::Unknown,
+    }
+}
+
+fn copy(mut output: &UnixStream, sink: &mut dyn Write) {
+    let mut buffer = vec![0; 64 * 1024];
+    let mut broken = false;
+    loop {
+        match output.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(n) => {
+                // A reader that went away must not block the guest.
+                broken = broken
+                    || sink
+                        .write_all(&buffer[..n])
+                        .and_then(|()| sink.flush())
+                        .is_err();
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// Adds a port of the guest that is this end of a socket pair.
+fn port(cmd: &mut Command, name: &str, fd: RawFd) {
+    cmd.arg("-chardev").arg(format!("socket,id={name},fd={fd}"));
+    cmd.arg("-device")
+        .arg(format!("virtserialport,chardev={name},name=overlay.{name}"));
+}
+
+/// Hands `fds` down, and has the kernel kill the child when we die, however we
+/// die. It is bound to the calling *thread*, which must live as long as the child.
+fn end_with_us(cmd: &mut Command, fds: Vec<RawFd>) {
+    let parent = std::process::id();
+    let prepare = move || {
+        for fd in &fds {
+            // SAFETY: fcntl(2) on a descriptor that is open in this process;
+            // async-signal-safe, no memory is touched.
+            if unsafe { libc::fcntl(*fd, libc::F_SETFD, 0) } < 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+        }
+        // SAFETY: prctl(2) and getppid(2) with plain numbers; async-signal-safe.
+        unsafe {
+            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) < 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+            // We may have died between fork and prctl.
+            if u32::try_from(libc::getppid()) != Ok(parent) {
+                return Err(std::io::Error::other("the parent is gone"));
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: the closure only makes async-signal-safe calls and allocates nothing.
+    unsafe {
+        cmd.pre_exec(prepare);
+    }
+}
+
+/// The end of the guest's console, for error messages.
+pub(super) fn last_lines(console: &Path) -> String {
+    let bytes = std::fs::read(console).unwrap_or_default();
+    let text = printable(&String::from_utf8_lossy(&bytes));
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(30)..]
+        .iter()
+        .map(|line| format!("    {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_are_read() {
+        assert_eq!(report("ready"), Report::Ready);
+        assert_eq!(report("exit 7"), Report::Exit(7));
+        assert_eq!(report("exit 300"), Report::Unknown);
+        assert_eq!(report("exit"), Report::Unknown);
+        assert_eq!(report(""), Report::Unknown);
+    }
+
+    #[test]
+    fn guest_that_goes_off_early_is_told_from_one_that_ends() {
+        let limit = Duration::from_secs(5);
+        let (ours, mut guest) = UnixStream::pair().unwrap();
+        guest.write_all(b"ready\nexit 3\n").unwrap();
+        assert_eq!(
+            follow(&ours, Instant::now(), limit).unwrap(),
+            Some(End::Exit(3))
+        );
+        let (ours, mut guest) = UnixStream::pair().unwrap();
+        guest.write_all(b"ready\n").unwrap();
+        drop(guest);
+        assert_eq!(follow(&ours, Instant::now(), limit).unwrap(), None);
+        let (ours, mut guest) = UnixStream::pair().unwrap();
+        guest.write_all(b"ready\n").unwrap();
+        let short = Duration::from_millis(50);
+        assert_eq!(
+            follow(&ours, Instant::now(), short).unwrap(),
+            Some(End::TimedOut)
+        );
+    }
+}
