@@ -13,7 +13,9 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
 use axum::response::Html;
 use axum::routing::get;
-use redis::{Client, Commands, RedisResult};
+use redis::{
+    Client, Commands, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo, RedisResult,
+};
 use tokio::net::TcpListener;
 
 /// How long Redis may take.
@@ -26,7 +28,15 @@ const KEY: &str = "ip";
 /// # Errors
 /// When the address cannot be bound.
 pub fn serve(listen: SocketAddr, store: SocketAddr) -> anyhow::Result<()> {
-    let store = Client::open(format!("redis://{store}/")).context("the address of Redis")?;
+    let address = ConnectionAddr::Tcp(store.ip().to_string(), store.port());
+    // Nothing but our own commands on the wire: no introduction of the client library.
+    let settings = RedisConnectionInfo::default().set_skip_set_lib_name();
+    let store = address
+        .into_connection_info()
+        .map(|info| info.set_redis_settings(settings));
+    let store = store
+        .and_then(Client::open)
+        .context("the address of Redis")?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

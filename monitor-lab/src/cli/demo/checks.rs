@@ -14,18 +14,22 @@ pub(super) struct Check {
     pub(super) text: String,
 }
 
-/// The readable things, each once, in the order in which they crossed the wire.
+/// All readable things, each once, in the order in which they crossed the wire; what Redis answers comes
+/// last, for it says less than its commands.
 pub(super) fn evidence(samples: &[Sample]) -> Vec<&str> {
-    let mut all = Vec::new();
+    let (mut all, mut answers) = (Vec::new(), Vec::new());
     for sample in samples
         .iter()
         .filter(|sample| sample.exposure == "plaintext")
     {
         let text = sample.evidence.as_deref().unwrap_or(&sample.protocol);
-        if !all.contains(&text) {
-            all.push(text);
+        let answer = sample.protocol == "redis" && sample.src_port == Some(6379);
+        let list = if answer { &mut answers } else { &mut all };
+        if !list.contains(&text) {
+            list.push(text);
         }
     }
+    all.append(&mut answers);
     all
 }
 
@@ -40,7 +44,7 @@ pub(super) fn judge(step: &Step, seen: &Seen) -> Vec<Check> {
     };
     checks.push(match (step.encrypted, step.publish) {
         (false, _) => counts_equal(
-            "packets of VNI 4096",
+            "Packets of VNI 4096",
             seen.counts.network,
             Some(seen.wire),
             seen.overlay,

@@ -10,7 +10,7 @@ use super::steps::{STEPS, Step};
 /// Lines of the monitor that are shown in each step; the rest is counted.
 const SHOWN: usize = 14;
 /// Widest text of a table's column.
-const WIDEST: usize = 44;
+const WIDEST: usize = 56;
 
 /// Standard output, with colour where a person reads it.
 #[derive(Debug)]
