@@ -157,8 +157,6 @@ fn each_reason_is_counted_as_itself() {
     let good = overlay(VNI, &redis_command());
     let l4 = 14 + 20;
 
-    assert_reason(counting, &good[..14], Reason::Ipv4Truncated);
-    assert_reason(counting, &good[..l4 - 1], Reason::Ipv4Truncated);
     assert_reason(counting, &good[..l4], Reason::UdpTruncated);
     assert_reason(counting, &good[..l4 + 7], Reason::UdpTruncated);
     assert_reason(counting, &good[..l4 + 8], Reason::VxlanTruncated);
@@ -166,7 +164,6 @@ fn each_reason_is_counted_as_itself() {
     assert_reason(with_inner, &good[..l4 + 16], Reason::InnerTruncated);
     assert_reason(with_inner, &good[..l4 + 16 + 14 + 20 + 19], Reason::InnerTruncated);
     assert_reason(counting, &ethernet(0x8100, &[0, 1]), Reason::EthernetTruncated);
-    assert_reason(counting, &ethernet(0x86dd, &[0x60; 39]), Reason::Ipv6Truncated);
 
     let mut no_flag = good.clone();
     no_flag[l4 + 8] = 0xf7;
@@ -197,6 +194,25 @@ fn each_reason_is_counted_as_itself() {
     assert_reason(counting, &ethernet(0x86dd, &[0x50; 40]), Reason::Ipv6Malformed);
     let options = [60, 0, 1, 4, 0, 0, 0, 0].repeat(4);
     assert_reason(counting, &ethernet(0x86dd, &ipv6(60, &options)), Reason::Ipv6Extension);
+}
+
+/// Kernels of today refuse to make a socket buffer of a frame that ends inside its IP header, so only
+/// XDP can be shown one by a test run.
+#[test]
+fn a_frame_that_ends_inside_its_ip_header() {
+    let good = overlay(VNI, &redis_command());
+    let v6 = ethernet(0x86dd, &[0x60; 39]);
+    for (frame, reason) in [
+        (&good[..14], Reason::Ipv4Truncated),
+        (&good[..14 + 19], Reason::Ipv4Truncated),
+        (&v6[..], Reason::Ipv6Truncated),
+    ] {
+        for entry in entries().into_iter().filter(|entry| !matches!(entry, Entry::Tc(_))) {
+            let mut kernel = load(&counting());
+            run(&mut kernel, entry, frame, 1);
+            assert_eq!(reasons(&kernel), [(Direction::Rx, reason, 1)], "{entry:?} {frame:02x?}");
+        }
+    }
 }
 
 #[test]
