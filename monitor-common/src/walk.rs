@@ -4,7 +4,8 @@
 //! outcome to an action. Everything is `inline(always)`, so that each eBPF program becomes one
 //! function whose offsets the verifier can follow.
 
-use crate::config::Ports;
+pub mod usual;
+
 use crate::load::Load;
 use crate::reason::Reason;
 use crate::wire::{esp, eth, ipv4, ipv6, tcp, udp, vxlan};
@@ -194,9 +195,10 @@ impl Inner {
     }
 }
 
-/// Walks from the start of an Ethernet frame to its encapsulation.
+/// Walks from the start of an Ethernet frame to its encapsulation. `is_vxlan` tells whether a UDP
+/// destination port is one of VXLAN; it is asked only for UDP.
 #[inline(always)]
-pub fn outer<L: Load + ?Sized>(packet: &L, vxlan_ports: &Ports) -> Outer {
+pub fn outer<L: Load + ?Sized>(packet: &L, is_vxlan: impl FnOnce(u16) -> bool) -> Outer {
     let frame = frame(packet, 0);
     match frame.kind {
         FrameKind::Other => return Outer::NOT_IP,
@@ -205,14 +207,18 @@ pub fn outer<L: Load + ?Sized>(packet: &L, vxlan_ports: &Ports) -> Outer {
     }
     let network = frame.network;
     match network.protocol {
-        udp::PROTOCOL => outer_udp(packet, network, vxlan_ports),
+        udp::PROTOCOL => outer_udp(packet, network, is_vxlan),
         esp::PROTOCOL => outer_esp(packet, network),
         _ => Outer { kind: Kind::Host, network, ..Outer::NOT_IP },
     }
 }
 
 #[inline(always)]
-fn outer_udp<L: Load + ?Sized>(packet: &L, network: Network, vxlan_ports: &Ports) -> Outer {
+fn outer_udp<L: Load + ?Sized>(
+    packet: &L,
+    network: Network,
+    is_vxlan: impl FnOnce(u16) -> bool,
+) -> Outer {
     if network.later_fragment {
         return Outer::unparsed(Reason::Fragment);
     }
@@ -220,7 +226,7 @@ fn outer_udp<L: Load + ?Sized>(packet: &L, network: Network, vxlan_ports: &Ports
         return Outer::unparsed(Reason::UdpTruncated);
     };
     let header = udp::Udp(header);
-    if !vxlan_ports.contains(header.destination()) {
+    if !is_vxlan(header.destination()) {
         return Outer { kind: Kind::Host, network, ..Outer::NOT_IP };
     }
     if (header.length() as usize) < udp::LEN + vxlan::LEN && header.length() != 0 {

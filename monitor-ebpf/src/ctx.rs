@@ -1,6 +1,6 @@
 //! The only pointer code: packets as the hooks hand them over.
 //!
-//! [`Linear::load`] is the one bounds check in front of a packet pointer. What lies beyond the first
+//! [`Linear`] holds the bounds checks in front of a packet pointer. What lies beyond the first
 //! buffer comes by a kernel helper, which checks for itself, through [`Scratch`].
 
 use core::arch::asm;
@@ -11,7 +11,7 @@ use aya_ebpf::helpers::generated::{
     bpf_probe_read_kernel, bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
 };
 use aya_ebpf::programs::{TcContext, XdpContext};
-use monitor_common::load::Load;
+use monitor_common::load::{Load, Window};
 
 use crate::maps::{SCRATCH, SCRATCH_LEN};
 
@@ -50,8 +50,25 @@ impl Linear {
     }
 
     #[inline(always)]
+    fn window<const LEN: usize>(&self) -> Option<Checked> {
+        if self.start + LEN > self.end { None } else { Some(Checked(self.start)) }
+    }
+
+    #[inline(always)]
     fn len(&self) -> usize {
         self.end - self.start
+    }
+}
+
+/// The start of a packet, of which so much was checked to be there as its window says.
+struct Checked(usize);
+
+impl<const LEN: usize> Window<LEN> for Checked {
+    #[inline(always)]
+    fn get<const AT: usize, const N: usize>(&self) -> [u8; N] {
+        const { assert!(AT + N <= LEN) };
+        // SAFETY: inside the bytes that `Linear::window` has checked; the verifier checks it again.
+        unsafe { *((self.0 + AT) as *const [u8; N]) }
     }
 }
 
@@ -72,6 +89,11 @@ impl Scratch {
         let len = bounded::<SCRATCH_LEN>(frame_len);
         let copied = copy(bytes.cast(), len as u32);
         Scratch { bytes, len: opaque(if copied { len } else { 0 }) }
+    }
+
+    #[inline(always)]
+    fn window<const LEN: usize>(&self) -> Option<Checked> {
+        if self.bytes.is_null() || self.len < LEN { None } else { Some(Checked(self.bytes as usize)) }
     }
 
     #[inline(always)]
@@ -125,6 +147,11 @@ impl Skb {
 
 impl Load for Skb {
     #[inline(always)]
+    fn window<const LEN: usize>(&self) -> Option<impl Window<LEN>> {
+        self.linear.window::<LEN>()
+    }
+
+    #[inline(always)]
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         self.linear.load(offset)
     }
@@ -171,6 +198,11 @@ impl SkbBytes {
 }
 
 impl Load for SkbBytes {
+    #[inline(always)]
+    fn window<const LEN: usize>(&self) -> Option<impl Window<LEN>> {
+        self.scratch.window::<LEN>()
+    }
+
     #[inline(always)]
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         self.scratch.load(offset)
@@ -234,6 +266,11 @@ impl Xdp {
 
 impl Load for Xdp {
     #[inline(always)]
+    fn window<const LEN: usize>(&self) -> Option<impl Window<LEN>> {
+        self.linear.window::<LEN>()
+    }
+
+    #[inline(always)]
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         self.linear.load(offset)
     }
@@ -279,6 +316,11 @@ impl XdpFrags {
 }
 
 impl Load for XdpFrags {
+    #[inline(always)]
+    fn window<const LEN: usize>(&self) -> Option<impl Window<LEN>> {
+        self.linear.window::<LEN>()
+    }
+
     #[inline(always)]
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         self.linear.load(offset)
@@ -326,6 +368,11 @@ impl XdpFragsBytes {
 }
 
 impl Load for XdpFragsBytes {
+    #[inline(always)]
+    fn window<const LEN: usize>(&self) -> Option<impl Window<LEN>> {
+        self.scratch.window::<LEN>()
+    }
+
     #[inline(always)]
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         self.scratch.load(offset)

@@ -11,8 +11,8 @@ use crate::ctx::{Packet, bounded};
 use crate::maps::{FLOWS, SAMPLES};
 use crate::settings;
 
-/// Wake the reader early when this many bytes wait. Otherwise it comes by itself, every few
-/// milliseconds: waking it costs more than the sample.
+/// Wake the reader early when so many bytes wait for it. Otherwise it comes by itself, every few
+/// milliseconds: waking it takes an interrupt, and costs more than many samples do.
 const WAKE_AT: u64 = 64 * 1024;
 
 /// What is known of a packet when it is sampled.
@@ -145,7 +145,10 @@ fn emit_record<P: Packet, const N: usize>(packet: &P, about: About, cause: Cause
             reserved: 0,
         };
         let waiting = bpf_ringbuf_query((&raw const SAMPLES).cast_mut().cast(), u64::from(BPF_RB_AVAIL_DATA));
-        let flags = if waiting > WAKE_AT { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP };
+        // Only on the way up: a reader that is behind is awake already, and must not be woken again
+        // by every sample.
+        let crossed = waiting.wrapping_sub(WAKE_AT) < size_of::<Record<N>>() as u64;
+        let flags = if crossed { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP };
         (*state).sent += 1;
         entry.submit(u64::from(flags));
     }

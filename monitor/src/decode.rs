@@ -30,7 +30,7 @@ impl Decoder {
     #[must_use]
     pub fn decode(&self, sample: &Sample<'_>, time: Timestamp, interface: &str) -> Record {
         let packet = Captured { bytes: sample.frame, frame_len: sample.frame_len as usize };
-        let outer = walk::outer(&packet, &self.vxlan_ports);
+        let outer = walk::outer(&packet, |port| self.vxlan_ports.contains(port));
         let mut record = Record::new(time, interface, sample.direction);
         record.length = sample.frame_len;
         record.captured = u32::try_from(sample.frame.len()).unwrap_or(u32::MAX);

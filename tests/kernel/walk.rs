@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use monitor::kernel::{Entry, Kernel};
-use monitor_common::config::Ports;
 use monitor_common::load::Captured;
 use monitor_common::walk::{self, Kind};
 use overlay_tests::frame::{esp, ethernet, ipv4, ipv6, overlay, redis_command, tagged, udp, vxlan};
@@ -72,7 +71,7 @@ fn counts(kernel: &Kernel) -> HashMap<Seen, u64> {
 
 fn in_user_space(frame: &[u8]) -> Seen {
     let packet = Captured { bytes: frame, frame_len: frame.len() };
-    let outer = walk::outer(&packet, &Ports::new(&[4789]).unwrap());
+    let outer = walk::outer(&packet, |port| port == 4789);
     match outer.kind {
         Kind::NotIp | Kind::Host => Seen::Nothing,
         Kind::Vxlan => Seen::Vni(outer.vni, frame.len() as u64),
