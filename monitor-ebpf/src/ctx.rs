@@ -51,7 +51,11 @@ impl Linear {
 
     #[inline(always)]
     fn window<const LEN: usize>(&self) -> Option<Checked> {
-        if self.start + LEN > self.end { None } else { Some(Checked(self.start)) }
+        if self.start + LEN > self.end {
+            None
+        } else {
+            Some(Checked(self.start))
+        }
     }
 
     #[inline(always)]
@@ -84,16 +88,26 @@ impl Scratch {
     #[inline(always)]
     fn new(frame_len: usize, copy: impl FnOnce(*mut u8, u32) -> bool) -> Scratch {
         let Some(bytes) = SCRATCH.get_ptr_mut(0) else {
-            return Scratch { bytes: core::ptr::null(), len: 0 };
+            return Scratch {
+                bytes: core::ptr::null(),
+                len: 0,
+            };
         };
         let len = bounded::<SCRATCH_LEN>(frame_len);
         let copied = copy(bytes.cast(), len as u32);
-        Scratch { bytes, len: opaque(if copied { len } else { 0 }) }
+        Scratch {
+            bytes,
+            len: opaque(if copied { len } else { 0 }),
+        }
     }
 
     #[inline(always)]
     fn window<const LEN: usize>(&self) -> Option<Checked> {
-        if self.bytes.is_null() || self.len < LEN { None } else { Some(Checked(self.bytes as usize)) }
+        if self.bytes.is_null() || self.len < LEN {
+            None
+        } else {
+            Some(Checked(self.bytes as usize))
+        }
     }
 
     #[inline(always)]
@@ -141,7 +155,13 @@ impl Skb {
     /// The packet of this context.
     #[inline(always)]
     pub fn new(ctx: &TcContext) -> Skb {
-        Skb { skb: ctx.skb.skb, linear: Linear { start: ctx.data(), end: ctx.data_end() } }
+        Skb {
+            skb: ctx.skb.skb,
+            linear: Linear {
+                start: ctx.data(),
+                end: ctx.data_end(),
+            },
+        }
     }
 }
 
@@ -260,7 +280,13 @@ impl Xdp {
     /// The packet of this context.
     #[inline(always)]
     pub fn new(ctx: &XdpContext) -> Xdp {
-        Xdp { md: ctx.ctx, linear: Linear { start: ctx.data(), end: ctx.data_end() } }
+        Xdp {
+            md: ctx.ctx,
+            linear: Linear {
+                start: ctx.data(),
+                end: ctx.data_end(),
+            },
+        }
     }
 }
 
@@ -311,7 +337,13 @@ impl XdpFrags {
     /// The packet of this context.
     #[inline(always)]
     pub fn new(ctx: &XdpContext) -> XdpFrags {
-        XdpFrags { md: ctx.ctx, linear: Linear { start: ctx.data(), end: ctx.data_end() } }
+        XdpFrags {
+            md: ctx.ctx,
+            linear: Linear {
+                start: ctx.data(),
+                end: ctx.data_end(),
+            },
+        }
     }
 }
 

@@ -91,12 +91,20 @@ impl Next {
 /// Counts a packet of the usual shape; leaves every other one to [`outer`].
 #[inline(always)]
 pub fn usual<P: Packet>(packet: &P, direction: Direction) -> Next {
-    let Some(start) = usual::start(packet) else { return Next::WALK };
+    let Some(start) = usual::start(packet) else {
+        return Next::WALK;
+    };
     match start.shape(settings::is_vxlan) {
         Shape::Host if settings::host_flows_on() => Next::inside(NO_VNI, 0),
         Shape::Host => Next::DONE,
         Shape::Vxlan => vxlan(packet, direction, start.vni(), usual::INNER),
-        Shape::Esp => esp(packet, direction, &start.addresses(), start.spi(), start.sequence()),
+        Shape::Esp => esp(
+            packet,
+            direction,
+            &start.addresses(),
+            start.spi(),
+            start.sequence(),
+        ),
         Shape::Unusual => Next::WALK,
     }
 }
@@ -121,15 +129,39 @@ pub fn outer<P: Packet>(packet: &P, direction: Direction) -> Next {
 #[inline(always)]
 fn vxlan<P: Packet>(packet: &P, direction: Direction, vni: u32, inner: usize) -> Next {
     let bytes = packet.frame_len() as u64;
-    count::packet(packet.ifindex(), direction, Encapsulation::Vxlan, vni, bytes);
-    if settings::looks_inside() { Next::inside(vni, inner) } else { Next::DONE }
+    count::packet(
+        packet.ifindex(),
+        direction,
+        Encapsulation::Vxlan,
+        vni,
+        bytes,
+    );
+    if settings::looks_inside() {
+        Next::inside(vni, inner)
+    } else {
+        Next::DONE
+    }
 }
 
 #[inline(always)]
-fn esp<P: Packet>(packet: &P, direction: Direction, addresses: &Addresses, spi: u32, sequence: u32) -> Next {
+fn esp<P: Packet>(
+    packet: &P,
+    direction: Direction,
+    addresses: &Addresses,
+    spi: u32,
+    sequence: u32,
+) -> Next {
     let ifindex = packet.ifindex();
-    count::esp(&EspKey::new(ifindex, direction, spi, addresses), sequence, packet.frame_len() as u64);
-    if sample::is_due() { Next::sample(NO_REASON) } else { Next::DONE }
+    count::esp(
+        &EspKey::new(ifindex, direction, spi, addresses),
+        sequence,
+        packet.frame_len() as u64,
+    );
+    if sample::is_due() {
+        Next::sample(NO_REASON)
+    } else {
+        Next::DONE
+    }
 }
 
 #[inline(always)]
@@ -138,13 +170,20 @@ fn unparsed<P: Packet>(packet: &P, direction: Direction, reason: Reason) -> Next
         return Next::NEEDS_BYTES;
     }
     count::reason(packet.ifindex(), direction, reason);
-    if sample::is_due() { Next::sample(reason as u8) } else { Next::DONE }
+    if sample::is_due() {
+        Next::sample(reason as u8)
+    } else {
+        Next::DONE
+    }
 }
 
 /// Samples a packet as it is, without a look inside.
 #[inline(always)]
 pub fn whole<P: Packet>(packet: &P, direction: Direction, reason: u8) {
-    let about = About { reason, ..About::packet(packet.ifindex(), direction) };
+    let about = About {
+        reason,
+        ..About::packet(packet.ifindex(), direction)
+    };
     sample::emit(packet, about, Cause::Periodic);
 }
 
@@ -194,10 +233,17 @@ fn is_flow_start<P: Packet>(packet: &P, about: &mut About, vni: u32, inner: &Inn
     if settings::flow_samples() == 0 || inner.network.later_fragment || inner.payload_len() == 0 {
         return false;
     }
-    let Some(addresses) = walk::addresses(packet, &inner.network) else { return false };
+    let Some(addresses) = walk::addresses(packet, &inner.network) else {
+        return false;
+    };
     let ports = (inner.source_port, inner.destination_port);
-    let (flow, forward) =
-        flow_hash(&settings::seed(), vni, inner.network.protocol, &addresses, ports);
+    let (flow, forward) = flow_hash(
+        &settings::seed(),
+        vni,
+        inner.network.protocol,
+        &addresses,
+        ports,
+    );
     about.flow = flow;
     sample::is_flow_start(flow, forward)
 }

@@ -45,7 +45,12 @@ pub fn snap() -> u32 {
 /// Seed of the flow hash.
 #[inline(always)]
 pub fn seed() -> [u64; 4] {
-    [setting!(seed[0]), setting!(seed[1]), setting!(seed[2]), setting!(seed[3])]
+    [
+        setting!(seed[0]),
+        setting!(seed[1]),
+        setting!(seed[2]),
+        setting!(seed[3]),
+    ]
 }
 
 /// Whether this UDP destination port is one of VXLAN.

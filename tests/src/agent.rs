@@ -15,7 +15,11 @@ pub fn program() -> PathBuf {
         path.pop();
     }
     path.push("overlay-monitor");
-    assert!(path.exists(), "{} is not built: run `cargo xtask build`, or test with `cargo xtask test`", path.display());
+    assert!(
+        path.exists(),
+        "{} is not built: run `cargo xtask build`, or test with `cargo xtask test`",
+        path.display()
+    );
     path
 }
 
@@ -31,7 +35,11 @@ impl<'a> Agent<'a> {
     #[must_use]
     pub fn start(host: &'a Host, arguments: &[&str]) -> Agent<'a> {
         let mut command = host.command(program().to_str().unwrap()).unwrap();
-        command.arg("run").args(arguments).stdout(Stdio::null()).stderr(Stdio::inherit());
+        command
+            .arg("run")
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit());
         let process = host.spawn(command).unwrap();
         let agent = Agent { host, process };
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -45,21 +53,38 @@ impl<'a> Agent<'a> {
     /// The body of a page; `None` unless the answer is 200.
     #[must_use]
     pub fn get(&self, path: &str) -> Option<String> {
-        self.host.run("curl", &["-sf", "--max-time", "30", &format!("http://127.0.0.1:9469{path}")]).ok()
+        self.host
+            .run(
+                "curl",
+                &[
+                    "-sf",
+                    "--max-time",
+                    "30",
+                    &format!("http://127.0.0.1:9469{path}"),
+                ],
+            )
+            .ok()
     }
 
     /// The value of a metric, by its name and labels as they are exported; 0 if it is not there.
     #[must_use]
     pub fn metric(&self, name: &str) -> u64 {
         let page = self.get("/metrics").unwrap();
-        let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let value = page
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.map_or(0, |value| value.parse().unwrap())
     }
 
     /// Packets and bytes of a VNI on `eth0` in a direction.
     #[must_use]
     pub fn vni(&self, vni: u32, direction: &str) -> (u64, u64) {
-        let labels = format!(r#"{{interface="eth0",direction="{direction}",encapsulation="vxlan",vni="{vni}"}}"#);
-        (self.metric(&format!("overlay_packets_total{labels}")), self.metric(&format!("overlay_bytes_total{labels}")))
+        let labels = format!(
+            r#"{{interface="eth0",direction="{direction}",encapsulation="vxlan",vni="{vni}"}}"#
+        );
+        (
+            self.metric(&format!("overlay_packets_total{labels}")),
+            self.metric(&format!("overlay_bytes_total{labels}")),
+        )
     }
 }

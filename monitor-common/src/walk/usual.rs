@@ -58,13 +58,21 @@ impl<W: Window<INNER>> Start<W> {
             return Shape::Unusual;
         }
         if protocol == esp::PROTOCOL {
-            return if self.spi() == 0 { Shape::Unusual } else { Shape::Esp };
+            return if self.spi() == 0 {
+                Shape::Unusual
+            } else {
+                Shape::Esp
+            };
         }
         if !is_vxlan(bytes.be16::<{ L4 + 2 }>()) {
             return Shape::Host;
         }
         let has_room = bytes.be16::<{ L4 + 4 }>() as usize >= udp::LEN + vxlan::LEN;
-        if has_room && bytes.byte::<L5>() & 8 != 0 { Shape::Vxlan } else { Shape::Unusual }
+        if has_room && bytes.byte::<L5>() & 8 != 0 {
+            Shape::Vxlan
+        } else {
+            Shape::Unusual
+        }
     }
 
     /// VXLAN Network Identifier ([`Shape::Vxlan`]).
@@ -105,7 +113,10 @@ mod tests {
 
     fn packet(protocol: u8) -> Vec<u8> {
         let mut bytes = std::vec![2; 12];
-        bytes.extend([8, 0, 0x45, 0, 0, 100, 0, 1, 0x40, 0, 64, protocol, 0, 0, 192, 168, 77, 1, 192, 168, 77, 2]);
+        bytes.extend([
+            8, 0, 0x45, 0, 0, 100, 0, 1, 0x40, 0, 64, protocol, 0, 0, 192, 168, 77, 1, 192, 168,
+            77, 2,
+        ]);
         bytes.extend([0xc0, 0, 0x12, 0xb5, 0, 80, 0, 0, 8, 0, 0, 0, 0, 0x10, 0, 0]);
         bytes.extend([0xaa; 64]);
         bytes
@@ -114,17 +125,25 @@ mod tests {
     /// The one look and the whole walk agree on this packet; returns the shape.
     fn agree(bytes: &[u8]) -> Shape {
         let is_vxlan = |port| port == 4789;
-        let Some(start) = start(bytes) else { return Shape::Unusual };
+        let Some(start) = start(bytes) else {
+            return Shape::Unusual;
+        };
         let shape = start.shape(is_vxlan);
         let outer = walk::outer(bytes, is_vxlan);
         match shape {
             Shape::Unusual => {}
             Shape::Host => assert_eq!(outer.kind, Kind::Host, "{bytes:02x?}"),
-            Shape::Vxlan => assert_eq!((outer.kind, outer.vni, outer.inner), (Kind::Vxlan, start.vni(), INNER)),
+            Shape::Vxlan => assert_eq!(
+                (outer.kind, outer.vni, outer.inner),
+                (Kind::Vxlan, start.vni(), INNER)
+            ),
             Shape::Esp => {
                 assert_eq!((outer.kind, outer.spi), (Kind::Esp, start.spi()));
                 assert_eq!(outer.sequence, start.sequence());
-                assert_eq!(walk::addresses(bytes, &outer.network), Some(start.addresses()));
+                assert_eq!(
+                    walk::addresses(bytes, &outer.network),
+                    Some(start.addresses())
+                );
             }
         }
         shape

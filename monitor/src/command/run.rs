@@ -20,7 +20,9 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
     // The port first: it is the likelier to fail, and leaves the interfaces alone then.
     let listener = http::bind(watch.listen).await?;
     let mut agent = Agent::start(&watch)?;
-    let ring = agent.take_samples().ok_or_else(|| Failure::runtime(anyhow!("no sample ring")))?;
+    let ring = agent
+        .take_samples()
+        .ok_or_else(|| Failure::runtime(anyhow!("no sample ring")))?;
     let log = agent.take_log();
     tracing::info!("watching {}", agent.describe());
     tracing::info!("serving http://{}/metrics", watch.listen);

@@ -16,7 +16,9 @@ use crate::sink::tail::{Printed, Printer};
 pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
     let watch = Watch::new(&args.watch, None, Defaults::TAIL)?;
     let mut agent = Agent::start(&watch)?;
-    let ring = agent.take_samples().ok_or_else(|| Failure::runtime(anyhow!("no sample ring")))?;
+    let ring = agent
+        .take_samples()
+        .ok_or_else(|| Failure::runtime(anyhow!("no sample ring")))?;
     let log = agent.take_log();
     eprintln!("watching {}; Ctrl-C ends", agent.describe());
 

@@ -54,13 +54,24 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
 ///
 /// # Errors
 /// A runtime failure, if connections can no longer be accepted.
-pub async fn serve(listener: TcpListener, agent: Shared, stop: impl Future<Output = ()>) -> Result<(), Failure> {
-    let routes = Router::new().route("/metrics", get(scrape)).route("/healthz", get(health)).with_state(agent);
+pub async fn serve(
+    listener: TcpListener,
+    agent: Shared,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Failure> {
+    let routes = Router::new()
+        .route("/metrics", get(scrape))
+        .route("/healthz", get(health))
+        .with_state(agent);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     tokio::pin!(stop);
     loop {
-        let place = Arc::clone(&places).acquire_owned().await.context("semaphore").map_err(Failure::runtime)?;
+        let place = Arc::clone(&places)
+            .acquire_owned()
+            .await
+            .context("semaphore")
+            .map_err(Failure::runtime)?;
         let stream = tokio::select! {
             () = &mut stop => break,
             accepted = listener.accept() => match accepted {
@@ -119,6 +130,10 @@ async fn health(State(agent): State<Shared>) -> Response {
     if lost.is_empty() {
         (StatusCode::OK, format!("ok: {}\n", agent.describe())).into_response()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, format!("blind: no interface {}\n", lost.join(", "))).into_response()
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("blind: no interface {}\n", lost.join(", ")),
+        )
+            .into_response()
     }
 }

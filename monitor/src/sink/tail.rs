@@ -29,7 +29,13 @@ pub struct Printer<W> {
 impl<W: Write> Printer<W> {
     /// Prints at most `lines` lines; with `all`, also records that tell nothing.
     pub fn new(out: W, format: Format, colour: bool, lines: Option<u64>, all: bool) -> Printer<W> {
-        Printer { out, format, colour, left: lines, all }
+        Printer {
+            out,
+            format,
+            colour,
+            left: lines,
+            all,
+        }
     }
 
     /// Prints a record, and flushes: somebody looks on.
@@ -44,7 +50,14 @@ impl<W: Write> Printer<W> {
             return Ok(Printed::More);
         }
         let written = match self.format {
-            Format::Text => writeln!(self.out, "{}", Line { record, colour: self.colour }),
+            Format::Text => writeln!(
+                self.out,
+                "{}",
+                Line {
+                    record,
+                    colour: self.colour
+                }
+            ),
             Format::Json => serde_json::to_writer(&mut self.out, record)
                 .map_err(io::Error::from)
                 .and_then(|()| writeln!(self.out)),

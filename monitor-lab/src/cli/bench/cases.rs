@@ -20,8 +20,17 @@ pub(super) struct Case {
 
 /// All rows.
 pub(super) fn all() -> Vec<Case> {
-    let counting = LoadOptions { sample_every: 0, flow_samples: 0, ..LoadOptions::default() };
-    let every = LoadOptions { sample_every: 1, flow_samples: 0, ring_bytes: RING, ..LoadOptions::default() };
+    let counting = LoadOptions {
+        sample_every: 0,
+        flow_samples: 0,
+        ..LoadOptions::default()
+    };
+    let every = LoadOptions {
+        sample_every: 1,
+        flow_samples: 0,
+        ring_bytes: RING,
+        ..LoadOptions::default()
+    };
     vec![
         Case {
             name: "no overlay",
@@ -29,15 +38,33 @@ pub(super) fn all() -> Vec<Case> {
             options: counting.clone(),
             goal: Some(1.0),
         },
-        Case { name: "VXLAN counted", frame: vxlan_packet(), options: counting.clone(), goal: Some(8.0) },
+        Case {
+            name: "VXLAN counted",
+            frame: vxlan_packet(),
+            options: counting.clone(),
+            goal: Some(8.0),
+        },
         Case {
             name: "VXLAN counted, flows looked up, 1 in 1000 sampled",
             frame: vxlan_packet(),
-            options: LoadOptions { ring_bytes: RING, ..LoadOptions::default() },
+            options: LoadOptions {
+                ring_bytes: RING,
+                ..LoadOptions::default()
+            },
             goal: None,
         },
-        Case { name: "VXLAN, every packet sampled, 256 bytes", frame: vxlan_packet(), options: every, goal: Some(200.0) },
-        Case { name: "ESP counted", frame: esp_packet(), options: counting, goal: Some(15.0) },
+        Case {
+            name: "VXLAN, every packet sampled, 256 bytes",
+            frame: vxlan_packet(),
+            options: every,
+            goal: Some(200.0),
+        },
+        Case {
+            name: "ESP counted",
+            frame: esp_packet(),
+            options: counting,
+            goal: Some(15.0),
+        },
     ]
 }
 
@@ -58,7 +85,9 @@ fn esp_packet() -> Vec<u8> {
 }
 
 fn tcp_packet(payload: &[u8]) -> Vec<u8> {
-    let mut segment = vec![0x98, 0x80, 0x18, 0xeb, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x18, 0xff, 0xff, 0, 0, 0, 0];
+    let mut segment = vec![
+        0x98, 0x80, 0x18, 0xeb, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x18, 0xff, 0xff, 0, 0, 0, 0,
+    ];
     segment.extend(payload);
     ethernet(&ipv4(6, &segment))
 }
@@ -66,7 +95,9 @@ fn tcp_packet(payload: &[u8]) -> Vec<u8> {
 fn ipv4(protocol: u8, payload: &[u8]) -> Vec<u8> {
     let mut packet = vec![0x45, 0];
     packet.extend(length(20 + payload.len()));
-    packet.extend([0, 1, 0, 0, 64, protocol, 0, 0, 192, 168, 77, 1, 192, 168, 77, 2]);
+    packet.extend([
+        0, 1, 0, 0, 64, protocol, 0, 0, 192, 168, 77, 1, 192, 168, 77, 2,
+    ]);
     packet.extend(payload);
     packet
 }

@@ -19,7 +19,12 @@ impl Median {
     pub(super) fn of(values: &[f64]) -> Median {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
-        let at = |rank: usize| sorted.get(rank.min(sorted.len().saturating_sub(1))).copied().unwrap_or(0.0);
+        let at = |rank: usize| {
+            sorted
+                .get(rank.min(sorted.len().saturating_sub(1)))
+                .copied()
+                .unwrap_or(0.0)
+        };
         let n = sorted.len() as f64;
         let reach = 0.98 * n.sqrt();
         let low = (n / 2.0 - reach).floor().max(0.0) as usize;
@@ -30,7 +35,11 @@ impl Median {
         } else {
             at(middle)
         };
-        Median { low: at(low), median, high: at(high) }
+        Median {
+            low: at(low),
+            median,
+            high: at(high),
+        }
     }
 }
 
@@ -43,7 +52,10 @@ mod tests {
         let values: Vec<f64> = (1..=21).rev().map(f64::from).collect();
         let found = Median::of(&values);
         assert_eq!(found.median, 11.0);
-        assert!(found.low >= 6.0 && found.low <= 8.0 && found.high >= 15.0 && found.high <= 17.0, "{found:?}");
+        assert!(
+            found.low >= 6.0 && found.low <= 8.0 && found.high >= 15.0 && found.high <= 17.0,
+            "{found:?}"
+        );
         assert_eq!(Median::of(&[4.0, 2.0]).median, 3.0);
         assert_eq!(Median::of(&[]).median, 0.0);
     }
