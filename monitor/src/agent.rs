@@ -56,10 +56,10 @@ impl Agent {
         Snapshot::read(&self.kernel, &self.names, &self.attachments)
     }
 
-    /// Name of an interface that is or was watched.
+    /// Names of the interfaces that are or were watched, by index.
     #[must_use]
-    pub fn name(&self, ifindex: u32) -> &str {
-        self.names.get(&ifindex).map_or("?", String::as_str)
+    pub fn names(&self) -> &BTreeMap<u32, String> {
+        &self.names
     }
 
     /// Interfaces that are watched and are no longer there: their programs went with them.

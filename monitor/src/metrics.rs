@@ -186,7 +186,7 @@ fn traffic(
     }
     // One row for each interface and direction, so that the sum over encapsulations has no holes.
     for ((interface, direction), peers) in by_peer(snapshot, value_of_esp(&value)) {
-        let total = peers.into_iter().map(|(_, value)| value).sum();
+        let total = peers.into_values().sum();
         rows.value(
             &[interface, direction.label(), Encapsulation::Esp.label(), ""],
             total,

@@ -196,7 +196,10 @@ fn jit() -> Finding {
 
 fn btf() -> Finding {
     if Path::new("/sys/kernel/btf/vmlinux").exists() {
-        works("BTF of the kernel", "its structures are known")
+        works(
+            "BTF of the kernel",
+            "its structures are known (not needed yet)",
+        )
     } else {
         limited(
             "no BTF of the kernel",
@@ -205,15 +208,49 @@ fn btf() -> Finding {
     }
 }
 
+/// Said of the host, not of us: ESP is counted all the same.
 fn esp() -> Finding {
-    if Path::new("/proc/net/xfrm_stat").exists() {
-        works("IPsec in the kernel", "this host can encrypt overlays")
-    } else {
-        limited(
-            "no IPsec in the kernel",
-            "this host cannot encrypt overlays (CONFIG_XFRM); ESP is counted all the same",
-        )
+    let encrypts = "this host can encrypt overlays";
+    if loaded_modules().iter().any(|module| module == "esp4") {
+        return works("IPsec ESP in the kernel", encrypts);
     }
+    match configured("CONFIG_INET_ESP") {
+        Some(true) => works("IPsec ESP in the kernel", encrypts),
+        Some(false) => limited(
+            "no IPsec ESP in the kernel",
+            "this host cannot encrypt overlays (CONFIG_INET_ESP)",
+        ),
+        None => limited(
+            "IPsec ESP unknown",
+            "the kernel's configuration cannot be read, and esp4 is not loaded",
+        ),
+    }
+}
+
+fn loaded_modules() -> Vec<String> {
+    let text = read("/proc/modules");
+    text.lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Whether an option of the running kernel is built in or a module; `None` if its configuration cannot be
+/// found. (`/proc/config.gz` is compressed; what unpacks it is on every host that has it.)
+fn configured(option: &str) -> Option<bool> {
+    let release = read("/proc/sys/kernel/osrelease");
+    let mut text = read(&format!("/boot/config-{release}"));
+    if text.is_empty() {
+        let unpacked = std::process::Command::new("zcat")
+            .arg("/proc/config.gz")
+            .output()
+            .ok()?;
+        text = String::from_utf8(unpacked.stdout)
+            .ok()
+            .filter(|text| !text.is_empty())?;
+    }
+    let set = |value: &str| text.lines().any(|line| line == format!("{option}={value}"));
+    Some(set("y") || set("m"))
 }
 
 fn xdp(interface: &Interface) -> Finding {

@@ -14,7 +14,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use anyhow::{Context, anyhow};
 use monitor_common::label::Direction;
-use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL, Nla};
+use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL, Nla, NlasIterator};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::tc::{TcAttribute, TcHandle, TcHeader, TcMessage, TcOption};
 
@@ -43,6 +43,8 @@ const QDISC: TcHandle = TcHandle {
     minor: 0,
 };
 
+/// Options of a filter (`include/uapi/linux/rtnetlink.h`).
+const TCA_OPTIONS: u16 = 2;
 /// Attributes of a bpf filter (`include/uapi/linux/pkt_cls.h`).
 const TCA_BPF_FD: u16 = 6;
 const TCA_BPF_NAME: u16 = 7;
@@ -301,18 +303,31 @@ fn bpf_name(filter: &TcMessage) -> Option<String> {
             let TcOption::Other(other) = option else {
                 return None;
             };
-            if other.kind() != TCA_BPF_NAME {
-                return None;
-            }
             let mut value = vec![0; other.value_len()];
             other.emit_value(&mut value);
+            // The library knows no bpf filters: it gives their options as one attribute, unopened.
+            if other.kind() == TCA_OPTIONS {
+                name_in(&value)
+            } else {
+                None
+            }
+        })
+    })
+}
+
+/// The name among the options of a bpf filter.
+fn name_in(options: &[u8]) -> Option<String> {
+    NlasIterator::new(options)
+        .filter_map(Result::ok)
+        .find(|option| option.kind() == TCA_BPF_NAME)
+        .and_then(|option| {
+            let value = option.value();
             let end = value
                 .iter()
                 .position(|byte| *byte == 0)
                 .unwrap_or(value.len());
-            String::from_utf8(value[..end].to_vec()).ok()
+            String::from_utf8(value.get(..end)?.to_vec()).ok()
         })
-    })
 }
 
 fn remove(interface: &Interface, direction: Direction, preference: u16) -> io::Result<()> {

@@ -100,6 +100,10 @@ pub fn attach(
     owner: &clsact::Owner,
 ) -> Result<Vec<Attachment>, Failure> {
     kernel.prepare_interface(interface.index)?;
+    // Loading takes a while. Both first, so that no direction is watched much longer than the other.
+    for direction in Direction::ALL {
+        kernel.load(Entry::Tc(direction))?;
+    }
     let rx = match choice {
         HookChoice::Auto | HookChoice::Tc => tc(kernel, interface, Direction::Rx, owner)?,
         HookChoice::Xdp => xdp_or_tc(kernel, interface, Hook::Xdp, owner)?,

@@ -10,13 +10,13 @@ const ABOUT: &str =
     "Shows which overlay networks cross this node's wire, and what can be read in them";
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 fine; 1 a check failed; 2 usage, configuration or no such interface; 3 kernel or privileges; 4 run time
-(port in use, input or output).
+Exit codes: 0 fine; 1 a check failed; 2 usage, configuration or no such interface;
+3 kernel or privileges; 4 run time (port in use, input or output).
 
 Start here:
-  overlay-monitor check                         what this machine can and cannot do
-  overlay-monitor tail -i eth0                  watch what can be read, a line for each sampled packet
-  overlay-monitor run -i eth0                   the node agent: http://127.0.0.1:9469/metrics for Prometheus";
+  overlay-monitor check          what this machine can and cannot do
+  overlay-monitor tail -i eth0   watch what can be read, a line for each sampled packet
+  overlay-monitor run -i eth0    the node agent: http://127.0.0.1:9469/metrics for Prometheus";
 
 /// The command line.
 #[derive(Debug, Parser)]

@@ -27,6 +27,12 @@ pub(super) fn program(name: &str, error: ProgramError) -> Failure {
     } = &error
     {
         let log = verifier_log.to_string();
+        // Without CAP_PERFMON the verifier takes fewer programs, and says so in its own words.
+        if log.contains("!root") || log.contains("CAP_PERFMON") {
+            return Failure::kernel(
+                anyhow!("cannot load program {name}: {io_error}").context(PRIVILEGES),
+            );
+        }
         if !log.trim().is_empty() {
             return Failure::kernel(anyhow!(
                 "the kernel's verifier rejected program {name} ({io_error}). It said last:\n{}\n\

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::anyhow;
+use bytes::{BufMut, BytesMut};
 
 use crate::cli::Format;
 use crate::failure::Failure;
@@ -20,6 +21,8 @@ pub enum Printed {
 /// Prints records. Generic in its output, so that a test can read it.
 pub struct Printer<W> {
     out: W,
+    /// The line being made: written in one piece, so that lines of two writers do not mix.
+    line: BytesMut,
     format: Format,
     colour: bool,
     left: Option<u64>,
@@ -31,6 +34,7 @@ impl<W: Write> Printer<W> {
     pub fn new(out: W, format: Format, colour: bool, lines: Option<u64>, all: bool) -> Printer<W> {
         Printer {
             out,
+            line: BytesMut::new(),
             format,
             colour,
             left: lines,
@@ -49,19 +53,22 @@ impl<W: Write> Printer<W> {
         if !self.all && !record.is_telling() {
             return Ok(Printed::More);
         }
-        let written = match self.format {
+        self.line.clear();
+        let mut line = (&mut self.line).writer();
+        let made = match self.format {
             Format::Text => writeln!(
-                self.out,
+                line,
                 "{}",
                 Line {
                     record,
                     colour: self.colour
                 }
             ),
-            Format::Json => serde_json::to_writer(&mut self.out, record)
+            Format::Json => serde_json::to_writer(&mut line, record)
                 .map_err(io::Error::from)
-                .and_then(|()| writeln!(self.out)),
+                .and_then(|()| writeln!(line)),
         };
+        let written = made.and_then(|()| self.out.write_all(&self.line));
         match written.and_then(|()| self.out.flush()) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Printed::Enough),
