@@ -27,7 +27,10 @@ pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Resu
     let mut printer = Printer::new(out, args.format, colour, args.lines, args.all);
     let decoder = decoder(&watch, args.show_payload);
     let draining = ring::drain(ring, log, |sample, time| {
-        let interface = agent.names().get(&sample.ifindex).map_or("?", String::as_str);
+        let interface = agent
+            .names()
+            .get(&sample.ifindex)
+            .map_or("?", String::as_str);
         let record = decoder.decode(sample, time, interface);
         match printer.print(&record) {
             Ok(Printed::More) => ControlFlow::Continue(()),
