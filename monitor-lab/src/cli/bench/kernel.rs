@@ -20,10 +20,10 @@ use super::stats::Median;
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Runs of every case
-    #[arg(long, default_value_t = 21, value_parser = clap::value_parser!(u32).range(3..=1001))]
+    #[arg(long, default_value_t = 41, value_parser = clap::value_parser!(u32).range(3..=1001))]
     runs: u32,
     /// Packets in each run of a case
-    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1000..=10_000_000))]
+    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1000..=10_000_000))]
     packets: u32,
     /// Print one JSON object instead of the table
     #[arg(long)]
