@@ -14,7 +14,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use anyhow::{Context, anyhow};
 use monitor_common::label::Direction;
-use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL, Nla};
+use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL, Nla, NlasIterator};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::tc::{TcAttribute, TcHandle, TcHeader, TcMessage, TcOption};
 
@@ -229,12 +229,13 @@ fn bpf_name(filter: &TcMessage) -> Option<String> {
     filter.attributes.iter().find_map(|attribute| {
         let TcAttribute::Options(options) = attribute else { return None };
         options.iter().find_map(|option| {
-            let TcOption::Other(other) = option else { return None };
-            if other.kind() != TCA_BPF_NAME {
-                return None;
-            }
-            let mut value = vec![0; other.value_len()];
-            other.emit_value(&mut value);
+            // The library does not know this kind: it hands over all its attributes unparsed, as one.
+            let TcOption::Other(nested) = option else { return None };
+            let mut bytes = vec![0; nested.value_len()];
+            nested.emit_value(&mut bytes);
+            let found = NlasIterator::new(&bytes[..])
+                .find_map(|attribute| attribute.ok().filter(|attribute| attribute.kind() == TCA_BPF_NAME))?;
+            let value = found.value();
             let end = value.iter().position(|byte| *byte == 0).unwrap_or(value.len());
             String::from_utf8(value[..end].to_vec()).ok()
         })
