@@ -21,10 +21,11 @@ use crate::agent::Agent;
 use crate::failure::Failure;
 use crate::metrics;
 
-/// Connections at a time; further ones wait.
-const CONNECTIONS: usize = 64;
+/// Connections at a time; further ones wait. Far more than there are scrapers, so that some who connect
+/// and say nothing keep nobody out.
+const CONNECTIONS: usize = 256;
 /// For a request's header to arrive.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(2);
 /// For a whole connection: no scrape takes that long.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -60,13 +61,17 @@ pub async fn serve(listener: TcpListener, agent: Shared, stop: impl Future<Outpu
     let mut connections = JoinSet::new();
     tokio::pin!(stop);
     loop {
-        let place = Arc::clone(&places).acquire_owned().await.context("semaphore").map_err(Failure::runtime)?;
-        let stream = tokio::select! {
+        // Waiting for a place must not keep it from stopping.
+        let next = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, stream) = tokio::select! {
             () = &mut stop => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+            next = next => match next {
+                (place, Ok((stream, _))) => (place.context("semaphore").map_err(Failure::runtime)?, stream),
                 // The client left again, or descriptors are short for the moment.
-                Err(error) => {
+                (_, Err(error)) => {
                     tracing::debug!("accept: {error}");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
