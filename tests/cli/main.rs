@@ -1,1 +1,21 @@
+//! `overlay-monitor` as a person and a script meet it: the real program, on hosts of the lab.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
 
+mod http;
+mod limits;
+mod malformed;
+mod printed;
+mod stopping;
+mod strangers;
+mod usage;
+
+use monitor_lab::Lab;
+
+/// A lab on whose wire is only what a test puts there.
+fn quiet() -> Lab {
+    Lab::builder().quiet(true).build().unwrap()
+}

@@ -1,79 +1,68 @@
-//! The agent as a process in a host of the lab.
+//! `overlay-monitor run` in a host of the lab, and what it serves.
 
-use std::path::PathBuf;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use monitor_lab::Host;
 
-use monitor_lab::{Host, Process};
+use crate::process::Monitor;
 
-/// The built agent, beside this test's own program.
-#[must_use]
-pub fn program() -> PathBuf {
-    let mut path = std::env::current_exe().unwrap();
-    path.pop();
-    if path.ends_with("deps") {
-        path.pop();
-    }
-    path.push("overlay-monitor");
-    assert!(
-        path.exists(),
-        "{} is not built: run `cargo xtask build`, or test with `cargo xtask test`",
-        path.display()
-    );
-    path
-}
-
-/// `overlay-monitor run` on a host, serving its metrics there.
+/// The node agent, serving its metrics inside its host.
 pub struct Agent<'a> {
-    host: &'a Host,
-    /// The process; stopped when this is dropped.
-    pub process: Process,
+    /// The process; killed when this is dropped.
+    pub monitor: Monitor<'a>,
+    port: u16,
 }
 
 impl<'a> Agent<'a> {
-    /// Starts the agent, and waits until it serves.
+    /// Starts the agent on `eth0` at its default port, and waits until it serves.
     #[must_use]
     pub fn start(host: &'a Host, arguments: &[&str]) -> Agent<'a> {
-        let mut command = host.command(program().to_str().unwrap()).unwrap();
-        command
-            .arg("run")
-            .args(arguments)
-            .stdout(Stdio::null())
-            .stderr(Stdio::inherit());
-        let process = host.spawn(command).unwrap();
-        let agent = Agent { host, process };
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while agent.get("/healthz").is_none() {
-            assert!(Instant::now() < deadline, "the agent does not serve");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        Agent::start_at(host, 9469, arguments)
+    }
+
+    /// The same at another port, for a second one on the same host.
+    #[must_use]
+    pub fn start_at(host: &'a Host, port: u16, arguments: &[&str]) -> Agent<'a> {
+        let listen = format!("127.0.0.1:{port}");
+        let common = ["run", "-i", "eth0", "--listen", &listen];
+        let monitor = Monitor::start(host, &[&common, arguments].concat());
+        let mut agent = Agent { monitor, port };
+        // It attaches after the port is open and before it says this.
+        agent.monitor.wait_for("it serves", |monitor| {
+            monitor.err().contains("serving http")
+        });
         agent
     }
 
-    /// The body of a page; `None` unless the answer is 200.
+    /// Status code and body of a page; `None` without an answer.
     #[must_use]
-    pub fn get(&self, path: &str) -> Option<String> {
-        self.host
-            .run(
-                "curl",
-                &[
-                    "-sf",
-                    "--max-time",
-                    "30",
-                    &format!("http://127.0.0.1:9469{path}"),
-                ],
-            )
-            .ok()
+    pub fn ask(&self, path: &str) -> Option<(u16, String)> {
+        let url = format!("http://127.0.0.1:{}{path}", self.port);
+        let arguments = [
+            "-s",
+            "--noproxy",
+            "*",
+            "--max-time",
+            "60",
+            "-w",
+            "\n%{http_code}",
+            &url,
+        ];
+        let answer = self.monitor.host.run("curl", &arguments).ok()?;
+        let (body, status) = answer.rsplit_once('\n')?;
+        Some((status.parse().unwrap(), body.to_owned()))
+    }
+
+    /// The page `/metrics`.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        let (status, page) = self.ask("/metrics").unwrap();
+        assert_eq!(status, 200, "{page}");
+        page
     }
 
     /// The value of a metric, by its name and labels as they are exported; 0 if it is not there.
     #[must_use]
     pub fn metric(&self, name: &str) -> u64 {
-        let page = self.get("/metrics").unwrap();
-        let value = page
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        value.map_or(0, |value| value.parse().unwrap())
+        value(&self.metrics(), name)
     }
 
     /// Packets and bytes of a VNI on `eth0` in a direction.
@@ -82,9 +71,53 @@ impl<'a> Agent<'a> {
         let labels = format!(
             r#"{{interface="eth0",direction="{direction}",encapsulation="vxlan",vni="{vni}"}}"#
         );
+        let page = self.metrics();
         (
-            self.metric(&format!("overlay_packets_total{labels}")),
-            self.metric(&format!("overlay_bytes_total{labels}")),
+            value(&page, &format!("overlay_packets_total{labels}")),
+            value(&page, &format!("overlay_bytes_total{labels}")),
         )
     }
+
+    /// The hooks that it says it uses on `eth0`: for what is received, and for what is sent.
+    #[must_use]
+    pub fn hooks(&self) -> [String; 2] {
+        let page = self.metrics();
+        ["rx", "tx"].map(|direction| {
+            let start =
+                format!(r#"overlay_hook_info{{interface="eth0",direction="{direction}",hook=""#);
+            let mut found = page
+                .lines()
+                .filter_map(|line| line.strip_prefix(&start)?.strip_suffix(r#""} 1"#));
+            let hook = found
+                .next()
+                .unwrap_or_else(|| panic!("no hook for {direction} in\n{page}"));
+            assert_eq!(found.next(), None, "one hook a direction");
+            hook.to_owned()
+        })
+    }
+}
+
+/// The value of a metric in a page; 0 if it is not there.
+#[must_use]
+pub fn value(page: &str, name: &str) -> u64 {
+    let value = page
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.map_or(0, |value| value.parse().unwrap())
+}
+
+/// All rows of a metric that are not 0: labels and value.
+#[must_use]
+pub fn rows(page: &str, name: &str) -> Vec<(String, u64)> {
+    let row = |line: &str| {
+        let (labels, value) = line
+            .strip_prefix(name)?
+            .strip_prefix('{')?
+            .rsplit_once("} ")?;
+        Some((labels.to_owned(), value.parse().ok()?))
+    };
+    page.lines()
+        .filter_map(row)
+        .filter(|(_, value)| *value != 0)
+        .collect()
 }

@@ -1,5 +1,5 @@
 //! What the kernel and end-to-end tests share: frames made byte by byte, the programs run on them,
-//! and the agent as a process.
+//! the agent as a process, and packets on the lab's wires.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -7,5 +7,8 @@
 )]
 
 pub mod agent;
+pub mod attached;
 pub mod frame;
+pub mod process;
 pub mod programs;
+pub mod wire;

@@ -22,10 +22,11 @@ use crate::agent::Agent;
 use crate::failure::Failure;
 use crate::metrics;
 
-/// Connections at a time; further ones wait.
-const CONNECTIONS: usize = 64;
+/// Connections at a time; further ones wait. Far more than there are scrapers, so that some who connect
+/// and say nothing keep nobody out.
+const CONNECTIONS: usize = 256;
 /// For a request's header to arrive.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(2);
 /// For a whole connection: no scrape takes that long.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
 

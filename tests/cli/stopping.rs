@@ -1,0 +1,82 @@
+//! Clean ends: signals, enough lines, and nobody who reads any more.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::time::Duration;
+
+use overlay_tests::agent::Agent;
+use overlay_tests::attached::attached;
+use overlay_tests::frame::{VNI, overlay, redis_command};
+use overlay_tests::process::{Monitor, command, wait_until};
+use overlay_tests::wire::Raw;
+
+use super::quiet;
+
+/// What a person takes for at once.
+const QUICK: Duration = Duration::from_secs(5);
+
+#[test]
+fn run_and_tail_end_with_0_on_sigint_and_sigterm() {
+    let lab = quiet();
+    let node = lab.node1();
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        let mut agent = Agent::start(node, &[]);
+        let mut tail = Monitor::tail(node, &[]);
+        for monitor in [&mut agent.monitor, &mut tail] {
+            monitor.signal(signal);
+            let (status, took) = monitor.wait();
+            assert_eq!(status.code(), Some(0), "{}", monitor.err());
+            assert!(took < QUICK, "{took:?}");
+        }
+        assert_eq!(attached(node), [""; 0]);
+    }
+}
+
+#[test]
+fn tail_ends_when_nobody_reads_any_more() {
+    let lab = quiet();
+    let wire = Raw::open(lab.node2(), "eth0");
+    let send = || wire.send(&overlay(VNI, &redis_command()));
+    for format in ["text", "json"] {
+        let mut command = command(lab.node1(), &["tail", "-i", "eth0", "--format", format]);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut said = String::new();
+        BufReader::new(child.stderr.take().unwrap())
+            .read_line(&mut said)
+            .unwrap();
+        assert!(said.starts_with("watching eth0 rx"), "{said}");
+        send();
+        // As `head -1` does.
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        assert!(line.contains("HGETALL"), "{line}");
+        drop(out);
+        let mut status = None;
+        wait_until("it ends", || {
+            send();
+            status = child.try_wait().unwrap();
+            status.is_some()
+        });
+        assert_eq!(status.unwrap().code(), Some(0));
+        assert_eq!(attached(lab.node1()), [""; 0]);
+    }
+}
+
+#[test]
+fn tail_ends_after_as_many_lines_as_asked_for() {
+    let lab = quiet();
+    let wire = Raw::open(lab.node2(), "eth0");
+    let mut tail = Monitor::tail(lab.node1(), &["-n", "2"]);
+    for _ in 0..10 {
+        wire.send(&overlay(VNI, &redis_command()));
+    }
+    let (status, _) = tail.wait();
+    assert_eq!(status.code(), Some(0), "{}", tail.err());
+    assert_eq!(tail.out().lines().count(), 2, "{}", tail.out());
+    assert_eq!(attached(lab.node1()), [""; 0]);
+}

@@ -1,0 +1,171 @@
+//! Wrong usage and configuration: exit code 2, and a message that names the thing.
+
+use std::path::PathBuf;
+
+use overlay_tests::attached::attached;
+use overlay_tests::process::run;
+
+use super::quiet;
+
+/// Insists on exit code 2, a message with all of these in it, and nothing attached.
+fn refused(arguments: &[&str], says: &[&str]) {
+    let lab = quiet();
+    let ended = run(lab.node1(), arguments);
+    assert_eq!(ended.code, Some(2), "{arguments:?}: {ended:?}");
+    assert_eq!(ended.out, "", "{arguments:?}");
+    for part in says {
+        assert!(
+            ended.err.contains(part),
+            "{arguments:?}: no {part:?} in {}",
+            ended.err
+        );
+    }
+    assert!(!ended.err.contains("panicked"), "{ended:?}");
+    assert_eq!(attached(lab.node1()), [""; 0]);
+}
+
+#[test]
+fn no_subcommand_or_an_unknown_flag() {
+    refused(
+        &[],
+        &["Usage: overlay-monitor", "run", "tail", "check", "detach"],
+    );
+    refused(
+        &["--frobnicate"],
+        &["--frobnicate", "Usage: overlay-monitor"],
+    );
+    refused(
+        &["run", "--frobnicate"],
+        &["--frobnicate", "Usage: overlay-monitor run"],
+    );
+    refused(&["watch"], &["watch", "Usage: overlay-monitor"]);
+    refused(
+        &["tail", "-i", "eth0", "--format", "yaml"],
+        &["yaml", "text", "json"],
+    );
+}
+
+#[test]
+fn an_interface_that_does_not_exist() {
+    for command in ["run", "tail", "check", "detach"] {
+        refused(
+            &[command, "-i", "eth7"],
+            &["\"eth7\"", "there are: ", "eth0", "lo", "-i"],
+        );
+    }
+    refused(
+        &["run"],
+        &[
+            "no interface to watch",
+            "-i",
+            "/etc/overlay-monitor/config.toml",
+        ],
+    );
+    refused(&["run", "-i", "\u{1b}[2J"], &["no interface", "eth0"]);
+}
+
+#[test]
+fn a_bad_value() {
+    for command in ["run", "tail"] {
+        let bad = |flag: &str, value: &str, says: &[&str]| {
+            refused(&[command, "-i", "eth0", flag, value], says)
+        };
+        bad(
+            "--host-flows",
+            "sometimes",
+            &["host flows", "\"sometimes\"", "off, all, or ports=80,443"],
+        );
+        bad(
+            "--host-flows",
+            "ports=http",
+            &["\"http\" is no port", "off, all, or ports=80,443"],
+        );
+        bad("--vxlan-port", "0", &["VXLAN ports [0]", "none of them 0"]);
+        bad(
+            "--vxlan-port",
+            "1,2,3,4,5",
+            &["VXLAN ports [1, 2, 3, 4, 5]", "1 to 4"],
+        );
+        bad("--vxlan-port", "65536", &["65536", "--vxlan-port"]);
+        bad("--snap", "5", &["snap 5", "128 to 1536"]);
+        bad("--hook", "ebtables", &["ebtables", "xdp-generic"]);
+        bad("--sample-every", "-1", &["-1"]);
+        bad("--log", "=,=", &["--log"]);
+    }
+    for address in [
+        "nonsense",
+        "127.0.0.1",
+        "localhost:9469",
+        ":9469",
+        "127.0.0.1:70000",
+    ] {
+        let quoted = format!("{address:?}");
+        refused(
+            &["run", "-i", "eth0", "--listen", address],
+            &["listen address", &quoted, "127.0.0.1:9469"],
+        );
+    }
+}
+
+/// A folder of this process, removed in the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Folder {
+        let path =
+            std::env::temp_dir().join(format!("overlay-monitor-usage-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn file(&self, content: &[u8]) -> String {
+        let path = self.0.join("config.toml");
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+#[test]
+fn a_bad_configuration_file() {
+    let folder = Folder::new();
+    let bad = |path: &str, says: &[&str]| {
+        let named = format!("configuration file {path}");
+        refused(
+            &["run", "-i", "eth0", "--config", path],
+            &[&[named.as_str()], says].concat(),
+        );
+    };
+    bad("/nonexistent/config.toml", &["No such file"]);
+    bad(folder.0.to_str().unwrap(), &["not a file"]);
+    bad("/dev/zero", &["not a file"]);
+    bad(
+        &folder.file(b"interface = ['eth0']"),
+        &["unknown field `interface`", "interfaces"],
+    );
+    bad(&folder.file(b"snap = 'much'"), &["snap", "line 1"]);
+    bad(
+        &folder.file(b"hook = 'nowhere'"),
+        &["nowhere", "xdp-generic"],
+    );
+    bad(&folder.file(b"interfaces = ["), &["line 1"]);
+    bad(
+        &folder.file(&[0x7f, b'E', b'L', b'F', 0, 0xff, 0xfe, 0x1b]),
+        &["UTF-8"],
+    );
+    bad(
+        &folder.file(&vec![b'#'; (1 << 20) + 1]),
+        &["not a file of at most 1048576 bytes"],
+    );
+    // A value that only the settings can judge.
+    let path = folder.file(b"snap = 5");
+    refused(
+        &["run", "-i", "eth0", "--config", &path],
+        &["snap 5", "128 to 1536"],
+    );
+}
