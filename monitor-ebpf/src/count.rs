@@ -20,7 +20,7 @@ pub fn packet(
     bytes: u64,
 ) {
     let key = CounterKey::new(ifindex, direction, encapsulation, vni);
-    match COUNTERS.get_ptr_mut(&key) {
+    match COUNTERS.get_ptr_mut(key) {
         // SAFETY: this CPU's own slot; see the module.
         Some(count) => unsafe { add(count, bytes) },
         None => first_packet(&key, bytes),
@@ -46,7 +46,7 @@ fn first_packet(key: &CounterKey, bytes: u64) {
         return;
     };
     let other = CounterKey::other(key.ifindex, key.direction(), encapsulation);
-    if let Some(count) = COUNTERS.get_ptr_mut(&other) {
+    if let Some(count) = COUNTERS.get_ptr_mut(other) {
         // SAFETY: this CPU's own slot; see the module.
         unsafe { add(count, bytes) };
     }
@@ -84,7 +84,7 @@ fn first_esp(key: &EspKey, sequence: u32, bytes: u64) {
     } else {
         Direction::Tx
     };
-    if let Some(count) = ESP.get_ptr_mut(&EspKey::other(key.ifindex, direction)) {
+    if let Some(count) = ESP.get_ptr_mut(EspKey::other(key.ifindex, direction)) {
         // SAFETY: this CPU's own slot; see the module.
         unsafe {
             (*count).packets += 1;
@@ -108,7 +108,7 @@ pub fn reason(ifindex: u32, direction: Direction, reason: Reason) {
         direction as u8,
         reason as u8
     );
-    match REASONS.get_ptr_mut(&ReasonKey::new(ifindex, direction, reason)) {
+    match REASONS.get_ptr_mut(ReasonKey::new(ifindex, direction, reason)) {
         // SAFETY: this CPU's own slot; see the module.
         Some(count) => unsafe { *count += 1 },
         None => {

@@ -74,7 +74,7 @@ fn bpf_random() -> u32 {
 #[inline(always)]
 pub fn is_flow_start(flow: u64, forward: bool) -> bool {
     let wanted = settings::flow_samples();
-    match FLOWS.get_ptr_mut(&flow) {
+    match FLOWS.get_ptr_mut(flow) {
         Some(state) => {
             // Two CPUs may both see the last free place: one sample more, no harm.
             // SAFETY: a slot of the map; a torn or lost update moves a sample count by one.
@@ -101,7 +101,7 @@ fn first_of_flow(flow: u64, forward: bool) -> bool {
         forward: u32::from(forward),
         reverse: u32::from(!forward),
     };
-    let _ = FLOWS.insert(&flow, state, u64::from(BPF_ANY));
+    let _ = FLOWS.insert(flow, state, u64::from(BPF_ANY));
     true
 }
 

@@ -42,11 +42,11 @@ pub fn reference_tc(_ctx: TcContext) -> i32 {
 #[inline(always)]
 fn look_up() {
     let key = 4096u64;
-    match REFERENCE.get_ptr_mut(&key) {
+    match REFERENCE.get_ptr_mut(key) {
         // SAFETY: this CPU's own slot.
         Some(count) => unsafe { *count += 1 },
         None => {
-            let _ = REFERENCE.insert(&key, 0, 0);
+            let _ = REFERENCE.insert(key, 0, 0);
         }
     }
 }

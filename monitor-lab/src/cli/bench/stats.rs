@@ -30,7 +30,7 @@ impl Median {
         let low = (n / 2.0 - reach).floor().max(0.0) as usize;
         let high = (n / 2.0 + reach).ceil() as usize;
         let middle = sorted.len() / 2;
-        let median = if sorted.len() % 2 == 0 && middle > 0 {
+        let median = if sorted.len().is_multiple_of(2) && middle > 0 {
             f64::midpoint(at(middle - 1), at(middle))
         } else {
             at(middle)
