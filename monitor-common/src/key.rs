@@ -172,15 +172,38 @@ impl EspKey {
     #[must_use]
     pub const fn other(ifindex: u32, direction: Direction) -> EspKey {
         let (source, destination) = ([0; 2], [0; 2]);
-        EspKey { ifindex, direction: direction as u32, spi: 0, reserved: 0, source, destination }
+        EspKey {
+            ifindex,
+            direction: direction as u32,
+            spi: 0,
+            reserved: 0,
+            source,
+            destination,
+        }
     }
 
     /// The key of an association between two addresses.
     #[inline(always)]
     #[must_use]
-    pub const fn new(ifindex: u32, direction: Direction, spi: u32, addresses: &Addresses) -> EspKey {
-        let Addresses { version: _, source, destination } = *addresses;
-        EspKey { ifindex, direction: direction as u32, spi, reserved: 0, source, destination }
+    pub const fn new(
+        ifindex: u32,
+        direction: Direction,
+        spi: u32,
+        addresses: &Addresses,
+    ) -> EspKey {
+        let Addresses {
+            version: _,
+            source,
+            destination,
+        } = *addresses;
+        EspKey {
+            ifindex,
+            direction: direction as u32,
+            spi,
+            reserved: 0,
+            source,
+            destination,
+        }
     }
 }
 
@@ -284,26 +307,43 @@ pub fn flow_hash(
     ports: (u16, u16),
 ) -> (u64, bool) {
     let mut hash = mix(seed[0] ^ (((vni as u64) << 8) | protocol as u64), seed[1]);
-    let Addresses { version, source, destination } = addresses;
+    let Addresses {
+        version,
+        source,
+        destination,
+    } = addresses;
     // Address and port of an IPv4 endpoint fit in one word.
     let source_end = (source[1] << 16) | ports.0 as u64;
     let destination_end = (destination[1] << 16) | ports.1 as u64;
     if matches!(version, Version::V4) {
         let forward = source_end <= destination_end;
-        let (low, high) =
-            if forward { (source_end, destination_end) } else { (destination_end, source_end) };
+        let (low, high) = if forward {
+            (source_end, destination_end)
+        } else {
+            (destination_end, source_end)
+        };
         hash = mix(hash ^ low, seed[2]);
         return (mix(hash ^ high, seed[3]), forward);
     }
     // Ordered by address, then by port: what the shift above pushed out is in the first two words.
     let forward = (source[0], source[1], ports.0) <= (destination[0], destination[1], ports.1);
-    let (low, high) = if forward { (source, destination) } else { (destination, source) };
+    let (low, high) = if forward {
+        (source, destination)
+    } else {
+        (destination, source)
+    };
     let (low_port, high_port) = if forward { ports } else { (ports.1, ports.0) };
     hash = mix(hash ^ low[0], seed[2]);
     hash = mix(hash ^ low[1], seed[3]);
     hash = mix(hash ^ high[0], seed[2]);
     hash = mix(hash ^ high[1], seed[3]);
-    (mix(hash ^ (((low_port as u64) << 16) | high_port as u64), seed[2]), forward)
+    (
+        mix(
+            hash ^ (((low_port as u64) << 16) | high_port as u64),
+            seed[2],
+        ),
+        forward,
+    )
 }
 
 #[inline(always)]

@@ -10,8 +10,47 @@ pub trait Load {
     /// `None` if not all of them are there. Offsets come from packet bytes and are never trusted.
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
 
+    /// The first `LEN` bytes of the packet, checked once to be there. `None` if not all of them are.
+    fn window<const LEN: usize>(&self) -> Option<impl Window<LEN>>;
+
     /// Length of the frame on the wire in bytes; what can be loaded may be shorter.
     fn frame_len(&self) -> usize;
+}
+
+/// Bytes that are known to be there, each read only when it is asked for.
+pub trait Window<const LEN: usize> {
+    /// Copies `N` bytes from `AT` bytes after the start. Not to compile if they are not all inside.
+    fn get<const AT: usize, const N: usize>(&self) -> [u8; N];
+
+    /// Big-endian 16 bits at `AT`.
+    #[inline(always)]
+    fn be16<const AT: usize>(&self) -> u16 {
+        u16::from_be_bytes(self.get::<AT, 2>())
+    }
+
+    /// Big-endian 32 bits at `AT`.
+    #[inline(always)]
+    fn be32<const AT: usize>(&self) -> u32 {
+        u32::from_be_bytes(self.get::<AT, 4>())
+    }
+
+    /// The byte at `AT`.
+    #[inline(always)]
+    fn byte<const AT: usize>(&self) -> u8 {
+        self.get::<AT, 1>()[0]
+    }
+}
+
+struct Bytes<'a, const LEN: usize>(&'a [u8; LEN]);
+
+impl<const LEN: usize> Window<LEN> for Bytes<'_, LEN> {
+    #[inline(always)]
+    fn get<const AT: usize, const N: usize>(&self) -> [u8; N] {
+        const { assert!(AT + N <= LEN) };
+        let mut out = [0; N];
+        out.copy_from_slice(&self.0[AT..AT + N]);
+        out
+    }
 }
 
 /// The first bytes of a frame of which more was on the wire.
@@ -30,6 +69,11 @@ impl Load for Captured<'_> {
     }
 
     #[inline(always)]
+    fn window<const LEN: usize>(&self) -> Option<impl Window<LEN>> {
+        self.bytes.first_chunk().map(Bytes)
+    }
+
+    #[inline(always)]
     fn frame_len(&self) -> usize {
         self.frame_len
     }
@@ -40,6 +84,11 @@ impl Load for [u8] {
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         let end = offset.checked_add(N)?;
         self.get(offset..end)?.try_into().ok()
+    }
+
+    #[inline(always)]
+    fn window<const LEN: usize>(&self) -> Option<impl Window<LEN>> {
+        self.first_chunk().map(Bytes)
     }
 
     #[inline(always)]

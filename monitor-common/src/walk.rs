@@ -4,7 +4,8 @@
 //! outcome to an action. Everything is `inline(always)`, so that each eBPF program becomes one
 //! function whose offsets the verifier can follow.
 
-use crate::config::Ports;
+pub mod usual;
+
 use crate::load::Load;
 use crate::reason::Reason;
 use crate::wire::{esp, eth, ipv4, ipv6, tcp, udp, vxlan};
@@ -28,14 +29,22 @@ impl Addresses {
     #[inline(always)]
     #[must_use]
     pub const fn v4(source: u32, destination: u32) -> Addresses {
-        Addresses { version: Version::V4, source: mapped(source), destination: mapped(destination) }
+        Addresses {
+            version: Version::V4,
+            source: mapped(source),
+            destination: mapped(destination),
+        }
     }
 
     /// Two IPv6 addresses as they stand on the wire.
     #[inline(always)]
     #[must_use]
     pub const fn v6(source: [u8; 16], destination: [u8; 16]) -> Addresses {
-        Addresses { version: Version::V6, source: halves(source), destination: halves(destination) }
+        Addresses {
+            version: Version::V6,
+            source: halves(source),
+            destination: halves(destination),
+        }
     }
 }
 
@@ -77,8 +86,14 @@ pub struct Network {
 }
 
 impl Network {
-    const NONE: Network =
-        Network { version: Version::V4, l3: 0, l4: 0, end: 0, protocol: 0, later_fragment: false };
+    const NONE: Network = Network {
+        version: Version::V4,
+        l3: 0,
+        l4: 0,
+        end: 0,
+        protocol: 0,
+        later_fragment: false,
+    };
 }
 
 /// What a frame on the watched interface is.
@@ -132,7 +147,11 @@ impl Outer {
 
     #[inline(always)]
     const fn unparsed(reason: Reason) -> Outer {
-        Outer { kind: Kind::Unparsed, reason, ..Outer::NOT_IP }
+        Outer {
+            kind: Kind::Unparsed,
+            reason,
+            ..Outer::NOT_IP
+        }
     }
 }
 
@@ -183,7 +202,11 @@ impl Inner {
 
     #[inline(always)]
     const fn unparsed(reason: Reason) -> Inner {
-        Inner { kind: InnerKind::Unparsed, reason, ..Inner::NONE }
+        Inner {
+            kind: InnerKind::Unparsed,
+            reason,
+            ..Inner::NONE
+        }
     }
 
     /// Payload length in bytes by the packet's own length fields (a sample may hold fewer).
@@ -194,9 +217,10 @@ impl Inner {
     }
 }
 
-/// Walks from the start of an Ethernet frame to its encapsulation.
+/// Walks from the start of an Ethernet frame to its encapsulation. `is_vxlan` tells whether a UDP
+/// destination port is one of VXLAN; it is asked only for UDP.
 #[inline(always)]
-pub fn outer<L: Load + ?Sized>(packet: &L, vxlan_ports: &Ports) -> Outer {
+pub fn outer<L: Load + ?Sized>(packet: &L, is_vxlan: impl FnOnce(u16) -> bool) -> Outer {
     let frame = frame(packet, 0);
     match frame.kind {
         FrameKind::Other => return Outer::NOT_IP,
@@ -205,14 +229,22 @@ pub fn outer<L: Load + ?Sized>(packet: &L, vxlan_ports: &Ports) -> Outer {
     }
     let network = frame.network;
     match network.protocol {
-        udp::PROTOCOL => outer_udp(packet, network, vxlan_ports),
+        udp::PROTOCOL => outer_udp(packet, network, is_vxlan),
         esp::PROTOCOL => outer_esp(packet, network),
-        _ => Outer { kind: Kind::Host, network, ..Outer::NOT_IP },
+        _ => Outer {
+            kind: Kind::Host,
+            network,
+            ..Outer::NOT_IP
+        },
     }
 }
 
 #[inline(always)]
-fn outer_udp<L: Load + ?Sized>(packet: &L, network: Network, vxlan_ports: &Ports) -> Outer {
+fn outer_udp<L: Load + ?Sized>(
+    packet: &L,
+    network: Network,
+    is_vxlan: impl FnOnce(u16) -> bool,
+) -> Outer {
     if network.later_fragment {
         return Outer::unparsed(Reason::Fragment);
     }
@@ -220,8 +252,12 @@ fn outer_udp<L: Load + ?Sized>(packet: &L, network: Network, vxlan_ports: &Ports
         return Outer::unparsed(Reason::UdpTruncated);
     };
     let header = udp::Udp(header);
-    if !vxlan_ports.contains(header.destination()) {
-        return Outer { kind: Kind::Host, network, ..Outer::NOT_IP };
+    if !is_vxlan(header.destination()) {
+        return Outer {
+            kind: Kind::Host,
+            network,
+            ..Outer::NOT_IP
+        };
     }
     if (header.length() as usize) < udp::LEN + vxlan::LEN && header.length() != 0 {
         return Outer::unparsed(Reason::UdpLength);
@@ -234,7 +270,13 @@ fn outer_udp<L: Load + ?Sized>(packet: &L, network: Network, vxlan_ports: &Ports
     if !header.has_vni() {
         return Outer::unparsed(Reason::VxlanNoVni);
     }
-    Outer { kind: Kind::Vxlan, network, vni: header.vni(), inner: at + vxlan::LEN, ..Outer::NOT_IP }
+    Outer {
+        kind: Kind::Vxlan,
+        network,
+        vni: header.vni(),
+        inner: at + vxlan::LEN,
+        ..Outer::NOT_IP
+    }
 }
 
 #[inline(always)]
@@ -249,7 +291,13 @@ fn outer_esp<L: Load + ?Sized>(packet: &L, network: Network) -> Outer {
     if header.spi() == 0 {
         return Outer::unparsed(Reason::EspSpiZero);
     }
-    Outer { kind: Kind::Esp, network, spi: header.spi(), sequence: header.sequence(), ..Outer::NOT_IP }
+    Outer {
+        kind: Kind::Esp,
+        network,
+        spi: header.spi(),
+        sequence: header.sequence(),
+        ..Outer::NOT_IP
+    }
 }
 
 /// Walks from the start of the Ethernet frame inside an overlay packet to its flow.
@@ -257,7 +305,10 @@ fn outer_esp<L: Load + ?Sized>(packet: &L, network: Network) -> Outer {
 pub fn inner<L: Load + ?Sized>(packet: &L, at: usize) -> Inner {
     let frame = frame(packet, at);
     match frame.kind {
-        FrameKind::Other => Inner { ethertype: frame.ethertype, ..Inner::NONE },
+        FrameKind::Other => Inner {
+            ethertype: frame.ethertype,
+            ..Inner::NONE
+        },
         FrameKind::Unparsed => Inner::unparsed(inside(frame.reason)),
         FrameKind::Ip => segment(packet, frame.network),
     }
@@ -266,8 +317,12 @@ pub fn inner<L: Load + ?Sized>(packet: &L, at: usize) -> Inner {
 /// Walks from the network layer of a packet to its flow.
 #[inline(always)]
 pub fn segment<L: Load + ?Sized>(packet: &L, network: Network) -> Inner {
-    let without_ports =
-        Inner { kind: InnerKind::Flow, network, payload: network.l4, ..Inner::NONE };
+    let without_ports = Inner {
+        kind: InnerKind::Flow,
+        network,
+        payload: network.l4,
+        ..Inner::NONE
+    };
     if network.later_fragment {
         return without_ports;
     }
@@ -316,7 +371,10 @@ pub fn addresses<L: Load + ?Sized>(packet: &L, network: &Network) -> Option<Addr
         }
         Version::V6 => {
             let source = packet.load(network.l3 + ipv6::SOURCE)?;
-            Some(Addresses::v6(source, packet.load(network.l3 + ipv6::DESTINATION)?))
+            Some(Addresses::v6(
+                source,
+                packet.load(network.l3 + ipv6::DESTINATION)?,
+            ))
         }
     }
 }
@@ -351,7 +409,11 @@ impl Frame {
 
     #[inline(always)]
     const fn unparsed(reason: Reason) -> Frame {
-        Frame { kind: FrameKind::Unparsed, reason, ..Frame::other(0) }
+        Frame {
+            kind: FrameKind::Unparsed,
+            reason,
+            ..Frame::other(0)
+        }
     }
 }
 
@@ -412,7 +474,11 @@ fn network_v4<L: Load + ?Sized>(packet: &L, l3: usize) -> Frame {
             version: Version::V4,
             l3,
             l4: l3 + header_len,
-            end: if total_len == 0 { packet.frame_len() } else { l3 + total_len },
+            end: if total_len == 0 {
+                packet.frame_len()
+            } else {
+                l3 + total_len
+            },
             protocol: header.protocol(),
             later_fragment: header.is_later_fragment(),
         },
@@ -432,7 +498,11 @@ fn network_v6<L: Load + ?Sized>(packet: &L, l3: usize) -> Frame {
     let payload_len = header.payload_len() as usize;
     let mut l4 = l3 + ipv6::LEN;
     // Zero is a jumbogram, or a super-packet of over 64 KiB (BIG TCP).
-    let end = if payload_len == 0 { packet.frame_len() } else { l4 + payload_len };
+    let end = if payload_len == 0 {
+        packet.frame_len()
+    } else {
+        l4 + payload_len
+    };
     let mut protocol = header.next_header();
     let mut later_fragment = false;
     let mut extensions = 0;
@@ -450,8 +520,19 @@ fn network_v6<L: Load + ?Sized>(packet: &L, l3: usize) -> Frame {
         protocol = header.next_header();
         l4 += header.len(is_fragment);
     }
-    let network = Network { version: Version::V6, l3, l4, end, protocol, later_fragment };
-    Frame { kind: FrameKind::Ip, network, ..Frame::other(eth::IPV6) }
+    let network = Network {
+        version: Version::V6,
+        l3,
+        l4,
+        end,
+        protocol,
+        later_fragment,
+    };
+    Frame {
+        kind: FrameKind::Ip,
+        network,
+        ..Frame::other(eth::IPV6)
+    }
 }
 
 /// How many IPv6 extension headers are walked, in one packet.

@@ -12,7 +12,13 @@ use crate::maps::{COUNTERS, ESP, REASONS, STATE};
 
 /// Counts a packet of `bytes` bytes under its VNI.
 #[inline(always)]
-pub fn packet(ifindex: u32, direction: Direction, encapsulation: Encapsulation, vni: u32, bytes: u64) {
+pub fn packet(
+    ifindex: u32,
+    direction: Direction,
+    encapsulation: Encapsulation,
+    vni: u32,
+    bytes: u64,
+) {
     let key = CounterKey::new(ifindex, direction, encapsulation, vni);
     match COUNTERS.get_ptr_mut(&key) {
         // SAFETY: this CPU's own slot; see the module.
@@ -24,12 +30,21 @@ pub fn packet(ifindex: u32, direction: Direction, encapsulation: Encapsulation, 
 #[inline(never)]
 fn first_packet(key: &CounterKey, bytes: u64) {
     // Another CPU may insert the same key meanwhile; then this CPU's slot is there, and is zero.
-    let _ = COUNTERS.insert(key, Count { packets: 0, bytes: 0 }, u64::from(BPF_NOEXIST));
+    let _ = COUNTERS.insert(
+        key,
+        Count {
+            packets: 0,
+            bytes: 0,
+        },
+        u64::from(BPF_NOEXIST),
+    );
     if let Some(count) = COUNTERS.get_ptr_mut(key) {
         // SAFETY: this CPU's own slot; see the module.
         return unsafe { add(count, bytes) };
     }
-    let Some(encapsulation) = key.encapsulation() else { return };
+    let Some(encapsulation) = key.encapsulation() else {
+        return;
+    };
     let other = CounterKey::other(key.ifindex, key.direction(), encapsulation);
     if let Some(count) = COUNTERS.get_ptr_mut(&other) {
         // SAFETY: this CPU's own slot; see the module.
@@ -53,13 +68,22 @@ pub fn esp(key: &EspKey, sequence: u32, bytes: u64) {
 
 #[inline(never)]
 fn first_esp(key: &EspKey, sequence: u32, bytes: u64) {
-    let empty = EspCount { packets: 0, bytes: 0, sequence_min: 0, sequence_max: 0 };
+    let empty = EspCount {
+        packets: 0,
+        bytes: 0,
+        sequence_min: 0,
+        sequence_max: 0,
+    };
     let _ = ESP.insert(key, empty, u64::from(BPF_NOEXIST));
     if let Some(count) = ESP.get_ptr_mut(key) {
         // SAFETY: this CPU's own slot; see the module.
         return unsafe { add_esp(count, sequence, bytes) };
     }
-    let direction = if key.direction == 0 { Direction::Rx } else { Direction::Tx };
+    let direction = if key.direction == 0 {
+        Direction::Rx
+    } else {
+        Direction::Tx
+    };
     if let Some(count) = ESP.get_ptr_mut(&EspKey::other(key.ifindex, direction)) {
         // SAFETY: this CPU's own slot; see the module.
         unsafe {
@@ -77,7 +101,13 @@ fn first_esp(key: &EspKey, sequence: u32, bytes: u64) {
 #[inline(never)]
 pub fn reason(ifindex: u32, direction: Direction, reason: Reason) {
     #[cfg(feature = "log")]
-    aya_log_ebpf::debug!(&(), "interface {} direction {}: not understood, reason {}", ifindex, direction as u8, reason as u8);
+    aya_log_ebpf::debug!(
+        &(),
+        "interface {} direction {}: not understood, reason {}",
+        ifindex,
+        direction as u8,
+        reason as u8
+    );
     match REASONS.get_ptr_mut(&ReasonKey::new(ifindex, direction, reason)) {
         // SAFETY: this CPU's own slot; see the module.
         Some(count) => unsafe { *count += 1 },

@@ -1,6 +1,6 @@
 //! The only pointer code: packets as the hooks hand them over.
 //!
-//! [`Linear::load`] is the one bounds check in front of a packet pointer. What lies beyond the first
+//! [`Linear`] holds the bounds checks in front of a packet pointer. What lies beyond the first
 //! buffer comes by a kernel helper, which checks for itself, through [`Scratch`].
 
 use core::arch::asm;
@@ -11,7 +11,7 @@ use aya_ebpf::helpers::generated::{
     bpf_probe_read_kernel, bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
 };
 use aya_ebpf::programs::{TcContext, XdpContext};
-use monitor_common::load::Load;
+use monitor_common::load::{Load, Window};
 
 use crate::maps::{SCRATCH, SCRATCH_LEN};
 
@@ -50,8 +50,29 @@ impl Linear {
     }
 
     #[inline(always)]
+    fn window<const LEN: usize>(&self) -> Option<Checked> {
+        if self.start + LEN > self.end {
+            None
+        } else {
+            Some(Checked(self.start))
+        }
+    }
+
+    #[inline(always)]
     fn len(&self) -> usize {
         self.end - self.start
+    }
+}
+
+/// The start of a packet, of which so much was checked to be there as its window says.
+struct Checked(usize);
+
+impl<const LEN: usize> Window<LEN> for Checked {
+    #[inline(always)]
+    fn get<const AT: usize, const N: usize>(&self) -> [u8; N] {
+        const { assert!(AT + N <= LEN) };
+        // SAFETY: inside the bytes that `Linear::window` has checked; the verifier checks it again.
+        unsafe { *((self.0 + AT) as *const [u8; N]) }
     }
 }
 
@@ -67,11 +88,26 @@ impl Scratch {
     #[inline(always)]
     fn new(frame_len: usize, copy: impl FnOnce(*mut u8, u32) -> bool) -> Scratch {
         let Some(bytes) = SCRATCH.get_ptr_mut(0) else {
-            return Scratch { bytes: core::ptr::null(), len: 0 };
+            return Scratch {
+                bytes: core::ptr::null(),
+                len: 0,
+            };
         };
         let len = bounded::<SCRATCH_LEN>(frame_len);
         let copied = copy(bytes.cast(), len as u32);
-        Scratch { bytes, len: opaque(if copied { len } else { 0 }) }
+        Scratch {
+            bytes,
+            len: opaque(if copied { len } else { 0 }),
+        }
+    }
+
+    #[inline(always)]
+    fn window<const LEN: usize>(&self) -> Option<Checked> {
+        if self.bytes.is_null() || self.len < LEN {
+            None
+        } else {
+            Some(Checked(self.bytes as usize))
+        }
     }
 
     #[inline(always)]
@@ -119,11 +155,22 @@ impl Skb {
     /// The packet of this context.
     #[inline(always)]
     pub fn new(ctx: &TcContext) -> Skb {
-        Skb { skb: ctx.skb.skb, linear: Linear { start: ctx.data(), end: ctx.data_end() } }
+        Skb {
+            skb: ctx.skb.skb,
+            linear: Linear {
+                start: ctx.data(),
+                end: ctx.data_end(),
+            },
+        }
     }
 }
 
 impl Load for Skb {
+    #[inline(always)]
+    fn window<const LEN: usize>(&self) -> Option<impl Window<LEN>> {
+        self.linear.window::<LEN>()
+    }
+
     #[inline(always)]
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         self.linear.load(offset)
@@ -171,6 +218,11 @@ impl SkbBytes {
 }
 
 impl Load for SkbBytes {
+    #[inline(always)]
+    fn window<const LEN: usize>(&self) -> Option<impl Window<LEN>> {
+        self.scratch.window::<LEN>()
+    }
+
     #[inline(always)]
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         self.scratch.load(offset)
@@ -228,11 +280,22 @@ impl Xdp {
     /// The packet of this context.
     #[inline(always)]
     pub fn new(ctx: &XdpContext) -> Xdp {
-        Xdp { md: ctx.ctx, linear: Linear { start: ctx.data(), end: ctx.data_end() } }
+        Xdp {
+            md: ctx.ctx,
+            linear: Linear {
+                start: ctx.data(),
+                end: ctx.data_end(),
+            },
+        }
     }
 }
 
 impl Load for Xdp {
+    #[inline(always)]
+    fn window<const LEN: usize>(&self) -> Option<impl Window<LEN>> {
+        self.linear.window::<LEN>()
+    }
+
     #[inline(always)]
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         self.linear.load(offset)
@@ -274,11 +337,22 @@ impl XdpFrags {
     /// The packet of this context.
     #[inline(always)]
     pub fn new(ctx: &XdpContext) -> XdpFrags {
-        XdpFrags { md: ctx.ctx, linear: Linear { start: ctx.data(), end: ctx.data_end() } }
+        XdpFrags {
+            md: ctx.ctx,
+            linear: Linear {
+                start: ctx.data(),
+                end: ctx.data_end(),
+            },
+        }
     }
 }
 
 impl Load for XdpFrags {
+    #[inline(always)]
+    fn window<const LEN: usize>(&self) -> Option<impl Window<LEN>> {
+        self.linear.window::<LEN>()
+    }
+
     #[inline(always)]
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         self.linear.load(offset)
@@ -326,6 +400,11 @@ impl XdpFragsBytes {
 }
 
 impl Load for XdpFragsBytes {
+    #[inline(always)]
+    fn window<const LEN: usize>(&self) -> Option<impl Window<LEN>> {
+        self.scratch.window::<LEN>()
+    }
+
     #[inline(always)]
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         self.scratch.load(offset)

@@ -8,8 +8,9 @@
 use monitor_common::key::{EspKey, NO_VNI, flow_hash};
 use monitor_common::label::{Direction, Encapsulation};
 use monitor_common::reason::Reason;
-use monitor_common::sample::Cause;
-use monitor_common::walk::{self, Inner, InnerKind, Kind, Outer};
+use monitor_common::sample::{Cause, NO_REASON};
+use monitor_common::walk::usual::{self, Shape};
+use monitor_common::walk::{self, Addresses, Inner, InnerKind, Kind};
 
 use crate::ctx::Packet;
 use crate::sample::About;
@@ -20,8 +21,12 @@ use crate::{count, sample, settings};
 pub enum Step {
     /// Nothing: it was dealt with, or is none of our business.
     Done,
+    /// It takes the whole walk to tell what it is.
+    Walk,
     /// The same step again, with all the bytes: its headers reach beyond those at hand.
     NeedsBytes,
+    /// Sample it as it is.
+    Sample,
     /// Look inside.
     Inside,
 }
@@ -34,6 +39,7 @@ pub struct Next(u64);
 impl Next {
     const DONE: Next = Next(0);
     const NEEDS_BYTES: Next = Next(1);
+    const WALK: Next = Next(3);
 
     /// Bits of an offset: the longest outer headers that are walked end before 8,192. Far below 65,535,
     /// where verifiers give up on a packet offset.
@@ -45,12 +51,26 @@ impl Next {
         Next(2 | (((at & Next::AT) as u64) << 8) | (u64::from(vni) << 32))
     }
 
+    /// Sample the packet, with a [`Reason`] or [`NO_REASON`].
+    #[inline(always)]
+    fn sample(reason: u8) -> Next {
+        Next(4 | (u64::from(reason) << 8))
+    }
+
+    /// Why it was not understood ([`Step::Sample`]).
+    #[inline(always)]
+    pub fn reason(self) -> u8 {
+        (self.0 >> 8) as u8
+    }
+
     /// What is left to do.
     #[inline(always)]
     pub fn step(self) -> Step {
         match self.0 & 0xff {
             0 => Step::Done,
             1 => Step::NeedsBytes,
+            3 => Step::Walk,
+            4 => Step::Sample,
             _ => Step::Inside,
         }
     }
@@ -68,35 +88,80 @@ impl Next {
     }
 }
 
+/// Counts a packet of the usual shape; leaves every other one to [`outer`].
+#[inline(always)]
+pub fn usual<P: Packet>(packet: &P, direction: Direction) -> Next {
+    let Some(start) = usual::start(packet) else {
+        return Next::WALK;
+    };
+    match start.shape(settings::is_vxlan) {
+        Shape::Host if settings::host_flows_on() => Next::inside(NO_VNI, 0),
+        Shape::Host => Next::DONE,
+        Shape::Vxlan => vxlan(packet, direction, start.vni(), usual::INNER),
+        Shape::Esp => esp(
+            packet,
+            direction,
+            &start.addresses(),
+            start.spi(),
+            start.sequence(),
+        ),
+        Shape::Unusual => Next::WALK,
+    }
+}
+
 /// Walks and counts the outer headers.
 #[inline(always)]
 pub fn outer<P: Packet>(packet: &P, direction: Direction) -> Next {
-    let outer = walk::outer(packet, &settings::vxlan_ports());
+    let outer = walk::outer(packet, settings::is_vxlan);
     match outer.kind {
         Kind::NotIp => Next::DONE,
         Kind::Host if settings::host_flows_on() => Next::inside(NO_VNI, 0),
         Kind::Host => Next::DONE,
-        Kind::Vxlan => vxlan(packet, direction, &outer),
-        Kind::Esp => esp(packet, direction, &outer),
+        Kind::Vxlan => vxlan(packet, direction, outer.vni, outer.inner),
+        Kind::Esp => match walk::addresses(packet, &outer.network) {
+            Some(addresses) => esp(packet, direction, &addresses, outer.spi, outer.sequence),
+            None => Next::NEEDS_BYTES,
+        },
         Kind::Unparsed => unparsed(packet, direction, outer.reason),
     }
 }
 
 #[inline(always)]
-fn vxlan<P: Packet>(packet: &P, direction: Direction, outer: &Outer) -> Next {
+fn vxlan<P: Packet>(packet: &P, direction: Direction, vni: u32, inner: usize) -> Next {
     let bytes = packet.frame_len() as u64;
-    count::packet(packet.ifindex(), direction, Encapsulation::Vxlan, outer.vni, bytes);
-    if settings::looks_inside() { Next::inside(outer.vni, outer.inner) } else { Next::DONE }
+    count::packet(
+        packet.ifindex(),
+        direction,
+        Encapsulation::Vxlan,
+        vni,
+        bytes,
+    );
+    if settings::looks_inside() {
+        Next::inside(vni, inner)
+    } else {
+        Next::DONE
+    }
 }
 
 #[inline(always)]
-fn esp<P: Packet>(packet: &P, direction: Direction, outer: &Outer) -> Next {
-    let Some(addresses) = walk::addresses(packet, &outer.network) else { return Next::NEEDS_BYTES };
+fn esp<P: Packet>(
+    packet: &P,
+    direction: Direction,
+    addresses: &Addresses,
+    spi: u32,
+    sequence: u32,
+) -> Next {
     let ifindex = packet.ifindex();
-    let key = EspKey::new(ifindex, direction, outer.spi, &addresses);
-    count::esp(&key, outer.sequence, packet.frame_len() as u64);
-    sample_if_due(packet, About::packet(ifindex, direction));
-    Next::DONE
+    count::esp(
+        &EspKey::new(ifindex, direction, spi, addresses),
+        sequence,
+        packet.frame_len() as u64,
+    );
+    if sample::is_due() {
+        Next::sample(NO_REASON)
+    } else {
+        Next::DONE
+    }
 }
 
 #[inline(always)]
@@ -104,10 +169,22 @@ fn unparsed<P: Packet>(packet: &P, direction: Direction, reason: Reason) -> Next
     if packet.is_partial() {
         return Next::NEEDS_BYTES;
     }
-    let ifindex = packet.ifindex();
-    count::reason(ifindex, direction, reason);
-    sample_if_due(packet, About { reason: reason as u8, ..About::packet(ifindex, direction) });
-    Next::DONE
+    count::reason(packet.ifindex(), direction, reason);
+    if sample::is_due() {
+        Next::sample(reason as u8)
+    } else {
+        Next::DONE
+    }
+}
+
+/// Samples a packet as it is, without a look inside.
+#[inline(always)]
+pub fn whole<P: Packet>(packet: &P, direction: Direction, reason: u8) {
+    let about = About {
+        reason,
+        ..About::packet(packet.ifindex(), direction)
+    };
+    sample::emit(packet, about, Cause::Periodic);
 }
 
 /// Walks what is inside, and samples it. Returns whether it must be done again with all the bytes.
@@ -156,10 +233,17 @@ fn is_flow_start<P: Packet>(packet: &P, about: &mut About, vni: u32, inner: &Inn
     if settings::flow_samples() == 0 || inner.network.later_fragment || inner.payload_len() == 0 {
         return false;
     }
-    let Some(addresses) = walk::addresses(packet, &inner.network) else { return false };
+    let Some(addresses) = walk::addresses(packet, &inner.network) else {
+        return false;
+    };
     let ports = (inner.source_port, inner.destination_port);
-    let (flow, forward) =
-        flow_hash(&settings::seed(), vni, inner.network.protocol, &addresses, ports);
+    let (flow, forward) = flow_hash(
+        &settings::seed(),
+        vni,
+        inner.network.protocol,
+        &addresses,
+        ports,
+    );
     about.flow = flow;
     sample::is_flow_start(flow, forward)
 }

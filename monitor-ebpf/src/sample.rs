@@ -11,8 +11,8 @@ use crate::ctx::{Packet, bounded};
 use crate::maps::{FLOWS, SAMPLES};
 use crate::settings;
 
-/// Wake the reader early when this many bytes wait. Otherwise it comes by itself, every few
-/// milliseconds: waking it costs more than the sample.
+/// Wake the reader early when so many bytes wait for it. Otherwise it comes by itself, every few
+/// milliseconds: waking it takes an interrupt, and costs more than many samples do.
 const WAKE_AT: u64 = 64 * 1024;
 
 /// What is known of a packet when it is sampled.
@@ -32,7 +32,12 @@ impl About {
     /// A packet without a flow.
     #[inline(always)]
     pub fn packet(ifindex: u32, direction: Direction) -> About {
-        About { flow: 0, ifindex, direction, reason: NO_REASON }
+        About {
+            flow: 0,
+            ifindex,
+            direction,
+            reason: NO_REASON,
+        }
     }
 }
 
@@ -44,7 +49,9 @@ pub fn is_due() -> bool {
     if every < 2 {
         return every == 1;
     }
-    let Some(state) = count::state() else { return false };
+    let Some(state) = count::state() else {
+        return false;
+    };
     // SAFETY: this CPU's own slot.
     let state: &mut CpuState = unsafe { &mut *state };
     if state.countdown > 1 {
@@ -72,7 +79,11 @@ pub fn is_flow_start(flow: u64, forward: bool) -> bool {
             // Two CPUs may both see the last free place: one sample more, no harm.
             // SAFETY: a slot of the map; a torn or lost update moves a sample count by one.
             let taken = unsafe {
-                if forward { &mut (*state).forward } else { &mut (*state).reverse }
+                if forward {
+                    &mut (*state).forward
+                } else {
+                    &mut (*state).reverse
+                }
             };
             if *taken >= wanted {
                 return false;
@@ -86,7 +97,10 @@ pub fn is_flow_start(flow: u64, forward: bool) -> bool {
 
 #[inline(never)]
 fn first_of_flow(flow: u64, forward: bool) -> bool {
-    let state = FlowState { forward: u32::from(forward), reverse: u32::from(!forward) };
+    let state = FlowState {
+        forward: u32::from(forward),
+        reverse: u32::from(!forward),
+    };
     let _ = FLOWS.insert(&flow, state, u64::from(BPF_ANY));
     true
 }
@@ -125,7 +139,11 @@ fn emit_record<P: Packet, const N: usize>(packet: &P, about: About, cause: Cause
         return;
     };
     let frame_len = packet.frame_len() as u32;
-    let captured = if frame_len < settings::snap() { frame_len } else { settings::snap() };
+    let captured = if frame_len < settings::snap() {
+        frame_len
+    } else {
+        settings::snap()
+    };
     // Said again in the terms of this record, for the verifier.
     let captured = bounded::<N>(captured as usize) as u32;
     let record: *mut Record<N> = entry.as_mut_ptr();
@@ -144,8 +162,18 @@ fn emit_record<P: Packet, const N: usize>(packet: &P, about: About, cause: Cause
             reason: about.reason,
             reserved: 0,
         };
-        let waiting = bpf_ringbuf_query((&raw const SAMPLES).cast_mut().cast(), u64::from(BPF_RB_AVAIL_DATA));
-        let flags = if waiting > WAKE_AT { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP };
+        let waiting = bpf_ringbuf_query(
+            (&raw const SAMPLES).cast_mut().cast(),
+            u64::from(BPF_RB_AVAIL_DATA),
+        );
+        // Only on the way up: a reader that is behind is awake already, and must not be woken again
+        // by every sample.
+        let crossed = waiting.wrapping_sub(WAKE_AT) < size_of::<Record<N>>() as u64;
+        let flags = if crossed {
+            BPF_RB_FORCE_WAKEUP
+        } else {
+            BPF_RB_NO_WAKEUP
+        };
         (*state).sent += 1;
         entry.submit(u64::from(flags));
     }

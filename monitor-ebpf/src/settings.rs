@@ -2,7 +2,7 @@
 
 use core::ptr::read_volatile;
 
-use monitor_common::config::{Config, HOST_PORTS, HostFlows, Ports, VXLAN_PORTS};
+use monitor_common::config::{Config, HOST_PORTS, HostFlows};
 
 /// Written by the loader before the kernel sees it; `.rodata`, frozen, so the verifier knows each
 /// value and removes what is switched off.
@@ -45,18 +45,22 @@ pub fn snap() -> u32 {
 /// Seed of the flow hash.
 #[inline(always)]
 pub fn seed() -> [u64; 4] {
-    [setting!(seed[0]), setting!(seed[1]), setting!(seed[2]), setting!(seed[3])]
+    [
+        setting!(seed[0]),
+        setting!(seed[1]),
+        setting!(seed[2]),
+        setting!(seed[3]),
+    ]
 }
 
-/// UDP ports of VXLAN.
+/// Whether this UDP destination port is one of VXLAN.
 #[inline(always)]
-pub fn vxlan_ports() -> Ports<VXLAN_PORTS> {
-    Ports([
-        setting!(vxlan_ports.0[0]),
-        setting!(vxlan_ports.0[1]),
-        setting!(vxlan_ports.0[2]),
-        setting!(vxlan_ports.0[3]),
-    ])
+pub fn is_vxlan(port: u16) -> bool {
+    // One after the other: the first is nearly always the one, and unused places repeat it.
+    port == setting!(vxlan_ports.0[0])
+        || port == setting!(vxlan_ports.0[1])
+        || port == setting!(vxlan_ports.0[2])
+        || port == setting!(vxlan_ports.0[3])
 }
 
 /// Whether packets outside any overlay are looked at, at all.

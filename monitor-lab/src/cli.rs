@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use monitor_lab::{Error, web};
 
+mod bench;
 mod demo;
 mod up;
 
@@ -26,6 +27,8 @@ enum Command {
     /// Plain overlay, encrypted overlay, published port, published port with TLS. Ends with 0 when every step
     /// showed what it must, with 1 when one did not (also where the kernel has no ESP).
     Demo(demo::Arguments),
+    /// Measure what the kernel programs cost
+    Bench(bench::Arguments),
     /// Set the lab up with all its services and hold it until Ctrl-C, to look around in it
     Up(up::Arguments),
     /// The web app of the lab (started by it)
@@ -44,6 +47,7 @@ enum Command {
 pub(crate) fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Up(arguments) => up::run(&arguments),
         Command::Web { listen, redis } => web::serve(listen, redis).map(|()| ExitCode::SUCCESS),
     };

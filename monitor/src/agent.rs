@@ -19,7 +19,10 @@ pub struct Agent {
     attachments: Vec<Attachment>,
     kernel: Kernel,
     names: BTreeMap<u32, String>,
-    #[expect(dead_code, reason = "held: says that the filters of this process are in use")]
+    #[expect(
+        dead_code,
+        reason = "held: says that the filters of this process are in use"
+    )]
     owner: clsact::Owner,
 }
 
@@ -37,7 +40,12 @@ impl Agent {
             attachments.extend(attach::attach(&mut kernel, interface, watch.hook, &owner)?);
             names.insert(interface.index, interface.name.clone());
         }
-        Ok(Agent { attachments, kernel, names, owner })
+        Ok(Agent {
+            attachments,
+            kernel,
+            names,
+            owner,
+        })
     }
 
     /// What is counted now.
@@ -48,10 +56,10 @@ impl Agent {
         Snapshot::read(&self.kernel, &self.names, &self.attachments)
     }
 
-    /// Name of an interface that is or was watched.
+    /// Names of the interfaces that are or were watched, by index.
     #[must_use]
-    pub fn name(&self, ifindex: u32) -> &str {
-        self.names.get(&ifindex).map_or("?", String::as_str)
+    pub fn names(&self) -> &BTreeMap<u32, String> {
+        &self.names
     }
 
     /// Interfaces that are watched and are no longer there: their programs went with them.
@@ -71,7 +79,14 @@ impl Agent {
         let hooks: Vec<String> = self
             .attachments
             .iter()
-            .map(|at| format!("{} {} ({})", at.interface.name, at.direction.label(), at.hook))
+            .map(|at| {
+                format!(
+                    "{} {} ({})",
+                    at.interface.name,
+                    at.direction.label(),
+                    at.hook
+                )
+            })
             .collect();
         hooks.join(", ")
     }
@@ -90,5 +105,8 @@ impl Agent {
 /// The decoder for these settings.
 #[must_use]
 pub fn decoder(watch: &Watch, show_payload: bool) -> Decoder {
-    Decoder { vxlan_ports: watch.vxlan_ports, show_payload }
+    Decoder {
+        vxlan_ports: watch.vxlan_ports,
+        show_payload,
+    }
 }

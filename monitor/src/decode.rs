@@ -29,8 +29,11 @@ impl Decoder {
     /// Decodes a sample. Never fails: what cannot be told is absent, or says why.
     #[must_use]
     pub fn decode(&self, sample: &Sample<'_>, time: Timestamp, interface: &str) -> Record {
-        let packet = Captured { bytes: sample.frame, frame_len: sample.frame_len as usize };
-        let outer = walk::outer(&packet, &self.vxlan_ports);
+        let packet = Captured {
+            bytes: sample.frame,
+            frame_len: sample.frame_len as usize,
+        };
+        let outer = walk::outer(&packet, |port| self.vxlan_ports.contains(port));
         let mut record = Record::new(time, interface, sample.direction);
         record.length = sample.frame_len;
         record.captured = u32::try_from(sample.frame.len()).unwrap_or(u32::MAX);
@@ -44,13 +47,15 @@ impl Decoder {
             Kind::Vxlan => {
                 record.encapsulation = Encapsulation::Vxlan;
                 record.vni = Some(outer.vni);
-                record.outer = walk::addresses(&packet, &outer.network).map(|addresses| endpoints(&addresses));
+                record.outer =
+                    walk::addresses(&packet, &outer.network).map(|addresses| endpoints(&addresses));
                 let inner = walk::inner(&packet, outer.inner);
                 self.inside(&mut record, &packet, &inner);
             }
             Kind::Esp => {
                 record.encapsulation = Encapsulation::Esp;
-                record.outer = walk::addresses(&packet, &outer.network).map(|addresses| endpoints(&addresses));
+                record.outer =
+                    walk::addresses(&packet, &outer.network).map(|addresses| endpoints(&addresses));
                 record.transport = Some(Transport::Esp);
                 record.spi = Some(outer.spi);
                 record.sequence = Some(outer.sequence);
@@ -70,7 +75,9 @@ impl Decoder {
         match inner.kind {
             InnerKind::NotIp | InnerKind::Unparsed => {}
             InnerKind::Flow => {
-                let Some(addresses) = walk::addresses(packet, &inner.network) else { return };
+                let Some(addresses) = walk::addresses(packet, &inner.network) else {
+                    return;
+                };
                 let transport = Transport::from(inner.network.protocol);
                 record.transport = Some(transport);
                 record.inner = Some(endpoints(&addresses));
@@ -113,9 +120,9 @@ fn endpoints(addresses: &Addresses) -> Endpoints {
 pub fn ip(version: Version, halves: [u64; 2]) -> IpAddr {
     match version {
         Version::V4 => IpAddr::V4(Ipv4Addr::from(halves[1] as u32)),
-        Version::V6 => {
-            IpAddr::V6(Ipv6Addr::from((u128::from(halves[0]) << 64) | u128::from(halves[1])))
-        }
+        Version::V6 => IpAddr::V6(Ipv6Addr::from(
+            (u128::from(halves[0]) << 64) | u128::from(halves[1]),
+        )),
     }
 }
 

@@ -41,17 +41,26 @@ pub struct Failure {
 impl Failure {
     /// Wrong usage or configuration, or no such interface.
     pub fn usage(error: impl Into<anyhow::Error>) -> Failure {
-        Failure { kind: Kind::Usage, error: error.into() }
+        Failure {
+            kind: Kind::Usage,
+            error: error.into(),
+        }
     }
 
     /// The kernel or the privileges.
     pub fn kernel(error: impl Into<anyhow::Error>) -> Failure {
-        Failure { kind: Kind::Kernel, error: error.into() }
+        Failure {
+            kind: Kind::Kernel,
+            error: error.into(),
+        }
     }
 
     /// At run time.
     pub fn runtime(error: impl Into<anyhow::Error>) -> Failure {
-        Failure { kind: Kind::Runtime, error: error.into() }
+        Failure {
+            kind: Kind::Runtime,
+            error: error.into(),
+        }
     }
 
     /// The exit code of this failure.

@@ -31,7 +31,11 @@ impl Findings {
         let evidence = record.verdict.evidence.as_deref().unwrap_or_default();
         Some(format!(
             "{place}: {} can be read in plaintext, first seen {} port {} to {} port {}: {evidence}",
-            record.verdict.protocol, inner.source, record.source_port, inner.destination, record.destination_port
+            record.verdict.protocol,
+            inner.source,
+            record.source_port,
+            inner.destination,
+            record.destination_port
         ))
     }
 }

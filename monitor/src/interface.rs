@@ -32,7 +32,10 @@ impl Interface {
                 Names(&list())
             )));
         }
-        Ok(Interface { name: name.to_owned(), index })
+        Ok(Interface {
+            name: name.to_owned(),
+            index,
+        })
     }
 }
 
@@ -49,8 +52,13 @@ pub fn list() -> Vec<Interface> {
         }
         let mut at = all;
         while (*at).if_index != 0 && !(*at).if_name.is_null() {
-            let name = std::ffi::CStr::from_ptr((*at).if_name).to_string_lossy().into_owned();
-            found.push(Interface { name, index: (*at).if_index });
+            let name = std::ffi::CStr::from_ptr((*at).if_name)
+                .to_string_lossy()
+                .into_owned();
+            found.push(Interface {
+                name,
+                index: (*at).if_index,
+            });
             at = at.add(1);
         }
         libc::if_freenameindex(all);

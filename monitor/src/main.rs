@@ -56,7 +56,8 @@ fn logging(level: Option<&str>) -> Result<(), Failure> {
             .with_context(|| format!("--log {level:?}: give error, warn, info, debug or trace"))
             .map_err(Failure::usage)?,
         // The netlink library warns of every attribute that is newer than it.
-        None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,netlink_packet_route=error")),
+        None => EnvFilter::try_from_default_env()
+            .unwrap_or_else(|_| EnvFilter::new("info,netlink_packet_route=error")),
     };
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -87,7 +87,10 @@ pub const TABLE: &[Definition] = &[
         help: "Packets not understood, by why",
         rows: |snapshot, rows| {
             for row in &snapshot.unparsed {
-                rows.value(&[&row.interface, row.direction.label(), row.reason.label()], row.packets)?;
+                rows.value(
+                    &[&row.interface, row.direction.label(), row.reason.label()],
+                    row.packets,
+                )?;
             }
             Ok(())
         },
@@ -107,21 +110,36 @@ pub const TABLE: &[Definition] = &[
         kind: Type::Gauge,
         labels: &["map"],
         help: "Entries in a kernel map",
-        rows: |snapshot, rows| snapshot.maps.iter().try_for_each(|map| rows.value(&[map.map], map.entries)),
+        rows: |snapshot, rows| {
+            snapshot
+                .maps
+                .iter()
+                .try_for_each(|map| rows.value(&[map.map], map.entries))
+        },
     },
     Definition {
         name: "map_capacity",
         kind: Type::Gauge,
         labels: &["map"],
         help: "Entries that a kernel map has room for",
-        rows: |snapshot, rows| snapshot.maps.iter().try_for_each(|map| rows.value(&[map.map], map.capacity)),
+        rows: |snapshot, rows| {
+            snapshot
+                .maps
+                .iter()
+                .try_for_each(|map| rows.value(&[map.map], map.capacity))
+        },
     },
     Definition {
         name: "map_overflow_packets",
         kind: Type::Counter,
         labels: &["map"],
         help: "Packets that found no room in a kernel map, and were counted as \"other\"",
-        rows: |snapshot, rows| snapshot.maps.iter().try_for_each(|map| rows.value(&[map.map], map.overflow_packets)),
+        rows: |snapshot, rows| {
+            snapshot
+                .maps
+                .iter()
+                .try_for_each(|map| rows.value(&[map.map], map.overflow_packets))
+        },
     },
     Definition {
         name: "hook_info",
@@ -130,7 +148,10 @@ pub const TABLE: &[Definition] = &[
         help: "1 for each hook in use: tcx, clsact, xdp or xdp-generic",
         rows: |snapshot, rows| {
             for hook in &snapshot.hooks {
-                rows.value(&[&hook.interface, hook.direction.label(), hook.hook.label()], 1)?;
+                rows.value(
+                    &[&hook.interface, hook.direction.label(), hook.hook.label()],
+                    1,
+                )?;
             }
             Ok(())
         },
@@ -155,13 +176,21 @@ fn traffic(
             Vni::Id(vni) => vni.to_string(),
             Vni::Other => "other".to_owned(),
         };
-        let labels = [row.interface.as_str(), row.direction.label(), row.encapsulation.label(), vni.as_str()];
+        let labels = [
+            row.interface.as_str(),
+            row.direction.label(),
+            row.encapsulation.label(),
+            vni.as_str(),
+        ];
         rows.value(&labels, value(&row.count))?;
     }
     // One row for each interface and direction, so that the sum over encapsulations has no holes.
     for ((interface, direction), peers) in by_peer(snapshot, value_of_esp(&value)) {
-        let total = peers.into_iter().map(|(_, value)| value).sum();
-        rows.value(&[interface, direction.label(), Encapsulation::Esp.label(), ""], total)?;
+        let total = peers.into_values().sum();
+        rows.value(
+            &[interface, direction.label(), Encapsulation::Esp.label(), ""],
+            total,
+        )?;
     }
     Ok(())
 }
@@ -169,7 +198,12 @@ fn traffic(
 fn value_of_esp(
     value: &impl Fn(&monitor_common::key::Count) -> u64,
 ) -> impl Fn(&monitor_common::key::EspCount) -> u64 {
-    move |count| value(&monitor_common::key::Count { packets: count.packets, bytes: count.bytes })
+    move |count| {
+        value(&monitor_common::key::Count {
+            packets: count.packets,
+            bytes: count.bytes,
+        })
+    }
 }
 
 fn esp(
@@ -185,14 +219,23 @@ fn esp(
     Ok(())
 }
 
-type ByPeer<'a> = std::collections::BTreeMap<(&'a str, Direction), std::collections::BTreeMap<String, u64>>;
+type ByPeer<'a> =
+    std::collections::BTreeMap<(&'a str, Direction), std::collections::BTreeMap<String, u64>>;
 
 /// SPIs change with every key, so they are added up: a label must not grow for ever.
-fn by_peer(snapshot: &Snapshot, value: impl Fn(&monitor_common::key::EspCount) -> u64) -> ByPeer<'_> {
+fn by_peer(
+    snapshot: &Snapshot,
+    value: impl Fn(&monitor_common::key::EspCount) -> u64,
+) -> ByPeer<'_> {
     let mut all = ByPeer::new();
     for row in &snapshot.esp {
-        let peer = row.peer().map_or_else(|| "other".to_owned(), |peer| peer.to_string());
-        *all.entry((&row.interface, row.direction)).or_default().entry(peer).or_default() += value(&row.count);
+        let peer = row
+            .peer()
+            .map_or_else(|| "other".to_owned(), |peer| peer.to_string());
+        *all.entry((&row.interface, row.direction))
+            .or_default()
+            .entry(peer)
+            .or_default() += value(&row.count);
     }
     all
 }
@@ -206,12 +249,19 @@ struct Rows<'a, 'b> {
 impl Rows<'_, '_> {
     fn value(&mut self, values: &[&str], value: u64) -> fmt::Result {
         debug_assert_eq!(values.len(), self.definition.labels.len());
-        let labels: Vec<(&str, &str)> =
-            self.definition.labels.iter().copied().zip(values.iter().copied()).collect();
+        let labels: Vec<(&str, &str)> = self
+            .definition
+            .labels
+            .iter()
+            .copied()
+            .zip(values.iter().copied())
+            .collect();
         let encoder = self.encoder.encode_family(&labels)?;
         match self.definition.kind {
             Type::Counter => ConstCounter::new(value).encode(encoder),
-            Type::Gauge => ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(encoder),
+            Type::Gauge => {
+                ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(encoder)
+            }
         }
     }
 }
@@ -226,14 +276,23 @@ impl fmt::Debug for Encoder {
 
 impl Collector for Encoder {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Ok(snapshot) = self.0.lock() else { return Err(fmt::Error) };
+        let Ok(snapshot) = self.0.lock() else {
+            return Err(fmt::Error);
+        };
         for definition in TABLE {
             let kind = match definition.kind {
                 Type::Counter => MetricType::Counter,
                 Type::Gauge => MetricType::Gauge,
             };
-            let encoder = encoder.encode_descriptor(definition.name, definition.help, None, kind)?;
-            (definition.rows)(&snapshot, &mut Rows { definition, encoder })?;
+            let encoder =
+                encoder.encode_descriptor(definition.name, definition.help, None, kind)?;
+            (definition.rows)(
+                &snapshot,
+                &mut Rows {
+                    definition,
+                    encoder,
+                },
+            )?;
         }
         Ok(())
     }
@@ -268,11 +327,21 @@ pub fn documentation() -> String {
             Type::Gauge => "gauge",
         };
         let labels = row.labels.join(", ");
-        page.push_str(&format!("| `{}` | {kind} | {labels} | {} |\n", row.full_name(), row.help));
+        page.push_str(&format!(
+            "| `{}` | {kind} | {labels} | {} |\n",
+            row.full_name(),
+            row.help
+        ));
     }
-    page.push_str("\nReasons of `overlay_unparsed_packets_total`:\n\n| reason | why |\n| --- | --- |\n");
+    page.push_str(
+        "\nReasons of `overlay_unparsed_packets_total`:\n\n| reason | why |\n| --- | --- |\n",
+    );
     for reason in monitor_common::reason::Reason::ALL {
-        page.push_str(&format!("| `{}` | {} |\n", reason.label(), reason.explanation()));
+        page.push_str(&format!(
+            "| `{}` | {} |\n",
+            reason.label(),
+            reason.explanation()
+        ));
     }
     page
 }
@@ -289,11 +358,19 @@ mod tests {
 
     fn snapshot() -> Snapshot {
         let interface = "eth0".to_owned();
-        let count = EspCount { packets: 2, bytes: 300, sequence_min: 1, sequence_max: 2 };
+        let count = EspCount {
+            packets: 2,
+            bytes: 300,
+            sequence_min: 1,
+            sequence_max: 2,
+        };
         let association = |spi| Association {
             interface: interface.clone(),
             direction: Direction::Rx,
-            addresses: Some(("192.168.77.2".parse().unwrap(), "192.168.77.1".parse().unwrap())),
+            addresses: Some((
+                "192.168.77.2".parse().unwrap(),
+                "192.168.77.1".parse().unwrap(),
+            )),
             spi,
             count,
         };
@@ -303,7 +380,10 @@ mod tests {
                 direction: Direction::Rx,
                 encapsulation: Encapsulation::Vxlan,
                 vni: Vni::Id(4096),
-                count: Count { packets: 12, bytes: 1800 },
+                count: Count {
+                    packets: 12,
+                    bytes: 1800,
+                },
             }],
             esp: vec![association(0x100), association(0x200)],
             unparsed: vec![Unparsed {
@@ -327,7 +407,10 @@ mod tests {
             r#"overlay_unparsed_packets_total{interface="eth0",direction="tx",reason="vxlan_no_vni"} 3"#,
             r#"overlay_samples_total{outcome="sent"} 0"#,
         ] {
-            assert!(text.lines().any(|found| found == line), "{line}\nnot in\n{text}");
+            assert!(
+                text.lines().any(|found| found == line),
+                "{line}\nnot in\n{text}"
+            );
         }
         assert!(!text.contains("0x100"), "SPIs are no label");
     }
@@ -336,9 +419,21 @@ mod tests {
     fn every_row_of_the_table_is_well_named_and_described() {
         let text = encode(snapshot()).unwrap();
         for row in TABLE {
-            assert!(text.contains(&format!("# TYPE {PREFIX}_{} ", row.name)), "{}", row.name);
-            assert!(!row.help.ends_with('.'), "{}: the format adds the full stop", row.name);
-            assert!(!row.name.ends_with("_total"), "{}: the format adds the suffix", row.name);
+            assert!(
+                text.contains(&format!("# TYPE {PREFIX}_{} ", row.name)),
+                "{}",
+                row.name
+            );
+            assert!(
+                !row.help.ends_with('.'),
+                "{}: the format adds the full stop",
+                row.name
+            );
+            assert!(
+                !row.name.ends_with("_total"),
+                "{}: the format adds the suffix",
+                row.name
+            );
         }
     }
 
@@ -349,6 +444,11 @@ mod tests {
             std::fs::write(&path, documentation()).unwrap();
         }
         let page = std::fs::read_to_string(&path).unwrap_or_default();
-        assert_eq!(page, documentation(), "run the tests once with UPDATE_DOCS=1 and commit {}", path.display());
+        assert_eq!(
+            page,
+            documentation(),
+            "run the tests once with UPDATE_DOCS=1 and commit {}",
+            path.display()
+        );
     }
 }

@@ -28,7 +28,6 @@ pub(crate) fn dump(message: RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkM
     request(message, NLM_F_DUMP)
 }
 
-
 /// Sends a request for one thing.
 ///
 /// # Errors

@@ -60,7 +60,11 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
     }
     let mut out = io::stdout().lock();
     for finding in &findings {
-        let line = writeln!(out, "{:<8} {:<28} {}", finding.outcome, finding.what, finding.means);
+        let line = writeln!(
+            out,
+            "{:<8} {:<28} {}",
+            finding.outcome, finding.what, finding.means
+        );
         match line {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
@@ -68,36 +72,62 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
         }
     }
     loaded?;
-    if findings.iter().any(|finding| finding.outcome == Outcome::Missing) {
-        return Err(Failure { kind: Kind::Violation, error: anyhow!("something that is needed is missing, see above") });
+    if findings
+        .iter()
+        .any(|finding| finding.outcome == Outcome::Missing)
+    {
+        return Err(Failure {
+            kind: Kind::Violation,
+            error: anyhow!("something that is needed is missing, see above"),
+        });
     }
     Ok(())
 }
 
 fn works(what: impl Into<String>, means: impl Into<String>) -> Finding {
-    Finding { outcome: Outcome::Works, what: what.into(), means: means.into() }
+    Finding {
+        outcome: Outcome::Works,
+        what: what.into(),
+        means: means.into(),
+    }
 }
 
 fn limited(what: impl Into<String>, means: impl Into<String>) -> Finding {
-    Finding { outcome: Outcome::Limited, what: what.into(), means: means.into() }
+    Finding {
+        outcome: Outcome::Limited,
+        what: what.into(),
+        means: means.into(),
+    }
 }
 
 fn missing(what: impl Into<String>, means: impl Into<String>) -> Finding {
-    Finding { outcome: Outcome::Missing, what: what.into(), means: means.into() }
+    Finding {
+        outcome: Outcome::Missing,
+        what: what.into(),
+        means: means.into(),
+    }
 }
 
 fn read(path: &str) -> String {
-    fs::read_to_string(path).unwrap_or_default().trim().to_owned()
+    fs::read_to_string(path)
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 fn kernel_version() -> Finding {
     let release = read("/proc/sys/kernel/osrelease");
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|part| part.parse::<u32>().unwrap_or(0));
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if version >= (5, 10) {
         works(format!("Linux {release}"), "5.10 or later")
     } else {
-        missing(format!("Linux {release}"), "too old: 5.10 is the oldest that is supported")
+        missing(
+            format!("Linux {release}"),
+            "too old: 5.10 is the oldest that is supported",
+        )
     }
 }
 
@@ -107,16 +137,23 @@ fn programs(findings: &mut Vec<Finding>) -> Result<(), Failure> {
         Ok(kernel) => kernel,
         Err(failure) => {
             findings.push(missing("eBPF maps", failure.to_string()));
-            return Err(Failure::kernel(anyhow!("eBPF programs cannot be loaded, see above")));
+            return Err(Failure::kernel(anyhow!(
+                "eBPF programs cannot be loaded, see above"
+            )));
         }
     };
     for direction in Direction::ALL {
         if let Err(failure) = kernel.load(Entry::Tc(direction)) {
             findings.push(missing("eBPF programs for TC", failure.to_string()));
-            return Err(Failure::kernel(anyhow!("eBPF programs cannot be loaded, see above")));
+            return Err(Failure::kernel(anyhow!(
+                "eBPF programs cannot be loaded, see above"
+            )));
         }
     }
-    findings.push(works("eBPF programs for TC", "packets can be counted in both directions"));
+    findings.push(works(
+        "eBPF programs for TC",
+        "packets can be counted in both directions",
+    ));
     findings.push(if attach::has_tcx(&mut kernel) {
         works("TCX links", "our programs are first, and go when the process goes")
     } else {
@@ -125,36 +162,95 @@ fn programs(findings: &mut Vec<Finding>) -> Result<(), Failure> {
             "TC filters are used: after kill -9 they stay until the next start or `overlay-monitor detach`",
         )
     });
-    findings.push(match (kernel.load(Entry::XdpFrags), kernel.load(Entry::Xdp)) {
-        (Ok(()), _) => works("eBPF programs for XDP", "--hook xdp can be used, at any MTU"),
-        (Err(_), Ok(())) => limited("XDP without frags", "--hook xdp is refused by drivers at a jumbo MTU (Linux 5.18)"),
-        (Err(_), Err(failure)) => limited("no XDP", format!("--hook xdp falls back to TC: {failure}")),
-    });
+    findings.push(
+        match (kernel.load(Entry::XdpFrags), kernel.load(Entry::Xdp)) {
+            (Ok(()), _) => works(
+                "eBPF programs for XDP",
+                "--hook xdp can be used, at any MTU",
+            ),
+            (Err(_), Ok(())) => limited(
+                "XDP without frags",
+                "--hook xdp is refused by drivers at a jumbo MTU (Linux 5.18)",
+            ),
+            (Err(_), Err(failure)) => {
+                limited("no XDP", format!("--hook xdp falls back to TC: {failure}"))
+            }
+        },
+    );
     Ok(())
 }
 
 fn jit() -> Finding {
     match read("/proc/sys/net/core/bpf_jit_enable").as_str() {
         "1" | "2" => works("eBPF JIT", "programs run as machine code"),
-        "" => limited("eBPF JIT unknown", "/proc/sys/net/core/bpf_jit_enable cannot be read"),
-        _ => limited("no eBPF JIT", "every packet costs several times as much: sysctl net.core.bpf_jit_enable=1"),
+        "" => limited(
+            "eBPF JIT unknown",
+            "/proc/sys/net/core/bpf_jit_enable cannot be read",
+        ),
+        _ => limited(
+            "no eBPF JIT",
+            "every packet costs several times as much: sysctl net.core.bpf_jit_enable=1",
+        ),
     }
 }
 
 fn btf() -> Finding {
     if Path::new("/sys/kernel/btf/vmlinux").exists() {
-        works("BTF of the kernel", "its structures are known")
+        works(
+            "BTF of the kernel",
+            "its structures are known (not needed yet)",
+        )
     } else {
-        limited("no BTF of the kernel", "CONFIG_DEBUG_INFO_BTF: ESP cannot be attributed to networks, only to peers")
+        limited(
+            "no BTF of the kernel",
+            "CONFIG_DEBUG_INFO_BTF: ESP cannot be attributed to networks, only to peers",
+        )
     }
 }
 
+/// Said of the host, not of us: ESP is counted all the same.
 fn esp() -> Finding {
-    if Path::new("/proc/net/xfrm_stat").exists() {
-        works("IPsec in the kernel", "this host can encrypt overlays")
-    } else {
-        limited("no IPsec in the kernel", "this host cannot encrypt overlays (CONFIG_XFRM); ESP is counted all the same")
+    let encrypts = "this host can encrypt overlays";
+    if loaded_modules().iter().any(|module| module == "esp4") {
+        return works("IPsec ESP in the kernel", encrypts);
     }
+    match configured("CONFIG_INET_ESP") {
+        Some(true) => works("IPsec ESP in the kernel", encrypts),
+        Some(false) => limited(
+            "no IPsec ESP in the kernel",
+            "this host cannot encrypt overlays (CONFIG_INET_ESP)",
+        ),
+        None => limited(
+            "IPsec ESP unknown",
+            "the kernel's configuration cannot be read, and esp4 is not loaded",
+        ),
+    }
+}
+
+fn loaded_modules() -> Vec<String> {
+    let text = read("/proc/modules");
+    text.lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Whether an option of the running kernel is built in or a module; `None` if its configuration cannot be
+/// found. (`/proc/config.gz` is compressed; what unpacks it is on every host that has it.)
+fn configured(option: &str) -> Option<bool> {
+    let release = read("/proc/sys/kernel/osrelease");
+    let mut text = read(&format!("/boot/config-{release}"));
+    if text.is_empty() {
+        let unpacked = std::process::Command::new("zcat")
+            .arg("/proc/config.gz")
+            .output()
+            .ok()?;
+        text = String::from_utf8(unpacked.stdout)
+            .ok()
+            .filter(|text| !text.is_empty())?;
+    }
+    let set = |value: &str| text.lines().any(|line| line == format!("{option}={value}"));
+    Some(set("y") || set("m"))
 }
 
 fn xdp(interface: &Interface) -> Finding {
@@ -163,8 +259,13 @@ fn xdp(interface: &Interface) -> Finding {
         Ok(None) => works(what, "no other XDP program is on it"),
         Ok(Some(program)) => limited(
             what,
-            format!("XDP program {program} is on it: --hook xdp falls back to TC, and does not count what that one drops"),
+            format!(
+                "XDP program {program} is on it: --hook xdp falls back to TC, and does not count what that one drops"
+            ),
         ),
-        Err(error) => limited(what, format!("cannot tell whether an XDP program is on it: {error}")),
+        Err(error) => limited(
+            what,
+            format!("cannot tell whether an XDP program is on it: {error}"),
+        ),
     }
 }

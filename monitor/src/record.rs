@@ -124,7 +124,13 @@ impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let record = self.record;
         let time = record.time.to_zoned(TimeZone::system());
-        write!(f, "{} {} {}", time.strftime("%H:%M:%S.%6f"), record.interface, record.direction.label())?;
+        write!(
+            f,
+            "{} {} {}",
+            time.strftime("%H:%M:%S.%6f"),
+            record.interface,
+            record.direction.label()
+        )?;
         if let Some(outer) = record.outer {
             write!(f, "  {} > {}", outer.source, outer.destination)?;
         }
@@ -159,7 +165,11 @@ impl Line<'_> {
     fn inner(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let record = self.record;
         let Some(inner) = record.inner else {
-            return if record.vni.is_some() && record.reason.is_none() { write!(f, "  not IP") } else { Ok(()) };
+            return if record.vni.is_some() && record.reason.is_none() {
+                write!(f, "  not IP")
+            } else {
+                Ok(())
+            };
         };
         let source = Endpoint(inner.source, record.source_port);
         let destination = Endpoint(inner.destination, record.destination_port);
@@ -190,7 +200,11 @@ impl Line<'_> {
     }
 
     fn coloured(&self, f: &mut fmt::Formatter<'_>, colour: &str, text: &str) -> fmt::Result {
-        if self.colour { write!(f, "\x1b[{colour}m{text}\x1b[0m") } else { f.write_str(text) }
+        if self.colour {
+            write!(f, "\x1b[{colour}m{text}\x1b[0m")
+        } else {
+            f.write_str(text)
+        }
     }
 }
 

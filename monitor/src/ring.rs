@@ -32,7 +32,9 @@ pub async fn drain(
 ) -> Result<(), Failure> {
     // SAFETY: the ring owns its descriptor, and gives the same one until it is dropped with the AsyncFd.
     let ring = unsafe { AsyncFd::register(ring) };
-    let mut ring = ring.context("cannot wait for samples").map_err(Failure::runtime)?;
+    let mut ring = ring
+        .context("cannot wait for samples")
+        .map_err(Failure::runtime)?;
     let mut tick = tokio::time::interval(PERIOD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -67,10 +69,15 @@ fn batch(
     handle: &mut impl FnMut(&Sample<'_>, Timestamp) -> ControlFlow<Result<(), Failure>>,
 ) -> ControlFlow<Result<(), Failure>, Batch> {
     for _ in 0..BATCH {
-        let Some(record) = ring.next() else { return ControlFlow::Continue(Batch::Emptied) };
+        let Some(record) = ring.next() else {
+            return ControlFlow::Continue(Batch::Emptied);
+        };
         match Sample::parse(&record) {
             Some(sample) => handle(&sample, clock.at(sample.time_ns))?,
-            None => tracing::warn!("a malformed record in the sample ring: {} bytes", record.len()),
+            None => tracing::warn!(
+                "a malformed record in the sample ring: {} bytes",
+                record.len()
+            ),
         }
     }
     ControlFlow::Continue(Batch::Full)
@@ -85,12 +92,18 @@ struct Clock {
 
 impl Clock {
     fn now() -> Clock {
-        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        let mut time = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
         // SAFETY: writes to the struct; a clock that exists everywhere.
         unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
         let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
         let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
-        Clock { wall: Timestamp::now(), monotonic_ns: seconds.saturating_mul(1_000_000_000) + nanos }
+        Clock {
+            wall: Timestamp::now(),
+            monotonic_ns: seconds.saturating_mul(1_000_000_000) + nanos,
+        }
     }
 
     fn at(self, monotonic_ns: u64) -> Timestamp {

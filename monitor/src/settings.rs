@@ -53,10 +53,19 @@ pub struct Defaults {
 
 impl Defaults {
     /// For the node agent: cheap.
-    pub const RUN: Defaults =
-        Defaults { sample_every: 1000, flow_samples: 3, snap: 256, host_flows: HostFlows::Off };
+    pub const RUN: Defaults = Defaults {
+        sample_every: 1000,
+        flow_samples: 3,
+        snap: 256,
+        host_flows: HostFlows::Off,
+    };
     /// For somebody who looks on: everything.
-    pub const TAIL: Defaults = Defaults { sample_every: 1, flow_samples: 0, snap: 512, host_flows: HostFlows::All };
+    pub const TAIL: Defaults = Defaults {
+        sample_every: 1,
+        flow_samples: 0,
+        snap: 512,
+        host_flows: HostFlows::All,
+    };
 }
 
 /// What to watch and how, checked.
@@ -79,19 +88,28 @@ impl Watch {
     ///
     /// # Errors
     /// A usage failure that names the flag or the key, and what it takes.
-    pub fn new(args: &WatchArgs, listen: Option<&str>, defaults: Defaults) -> Result<Watch, Failure> {
+    pub fn new(
+        args: &WatchArgs,
+        listen: Option<&str>,
+        defaults: Defaults,
+    ) -> Result<Watch, Failure> {
         let file = File::read(args.config.as_deref())?;
-        let (host_flows, host_ports) = match args.host_flows.as_deref().or(file.host_flows.as_deref()) {
-            None => (defaults.host_flows, Vec::new()),
-            Some(text) => parse_host_flows(text).map_err(Failure::usage)?,
-        };
+        let (host_flows, host_ports) =
+            match args.host_flows.as_deref().or(file.host_flows.as_deref()) {
+                None => (defaults.host_flows, Vec::new()),
+                Some(text) => parse_host_flows(text).map_err(Failure::usage)?,
+            };
         let ports = first_given(&[&args.vxlan_port, &file.vxlan_ports], &[vxlan::PORT]);
         let vxlan_ports = Ports::new(&ports).ok_or_else(|| {
-            Failure::usage(anyhow!("VXLAN ports {ports:?}: give 1 to {VXLAN_PORTS} ports, none of them 0"))
+            Failure::usage(anyhow!(
+                "VXLAN ports {ports:?}: give 1 to {VXLAN_PORTS} ports, none of them 0"
+            ))
         })?;
         let snap = args.snap.or(file.snap).unwrap_or(defaults.snap);
         if !(SNAP_MIN..=SNAP_MAX).contains(&snap) {
-            return Err(Failure::usage(anyhow!("snap {snap}: give {SNAP_MIN} to {SNAP_MAX} bytes")));
+            return Err(Failure::usage(anyhow!(
+                "snap {snap}: give {SNAP_MIN} to {SNAP_MAX} bytes"
+            )));
         }
         let listen = listen.or(file.listen.as_deref()).unwrap_or(LISTEN);
         let listen = listen.parse().map_err(|_| {
@@ -110,7 +128,10 @@ impl Watch {
         let mut interfaces: Vec<Interface> = Vec::new();
         for name in &names {
             let interface = Interface::by_name(name)?;
-            if !interfaces.iter().any(|known| known.index == interface.index) {
+            if !interfaces
+                .iter()
+                .any(|known| known.index == interface.index)
+            {
                 interfaces.push(interface);
             }
         }
@@ -118,8 +139,14 @@ impl Watch {
             interfaces,
             hook: args.hook.or(file.hook).unwrap_or_default(),
             load: LoadOptions {
-                sample_every: args.sample_every.or(file.sample_every).unwrap_or(defaults.sample_every),
-                flow_samples: args.flow_samples.or(file.flow_samples).unwrap_or(defaults.flow_samples),
+                sample_every: args
+                    .sample_every
+                    .or(file.sample_every)
+                    .unwrap_or(defaults.sample_every),
+                flow_samples: args
+                    .flow_samples
+                    .or(file.flow_samples)
+                    .unwrap_or(defaults.flow_samples),
                 snap,
                 host_flows,
                 host_ports,
@@ -141,7 +168,9 @@ impl File {
         match File::parse(&path) {
             Ok(file) => Ok(file),
             Err(error) if !must_exist && is_missing(&error) => Ok(File::default()),
-            Err(error) => Err(Failure::usage(error.context(format!("configuration file {}", path.display())))),
+            Err(error) => Err(Failure::usage(
+                error.context(format!("configuration file {}", path.display())),
+            )),
         }
     }
 
@@ -156,11 +185,17 @@ impl File {
 }
 
 fn is_missing(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 fn first_given<T: Clone>(given: &[&[T]], default: &[T]) -> Vec<T> {
-    given.iter().find(|list| !list.is_empty()).map_or(default, |list| *list).to_vec()
+    given
+        .iter()
+        .find(|list| !list.is_empty())
+        .map_or(default, |list| *list)
+        .to_vec()
 }
 
 fn parse_host_flows(text: &str) -> anyhow::Result<(HostFlows, Vec<u16>)> {
@@ -169,10 +204,16 @@ fn parse_host_flows(text: &str) -> anyhow::Result<(HostFlows, Vec<u16>)> {
         "off" => Ok((HostFlows::Off, Vec::new())),
         "all" => Ok((HostFlows::All, Vec::new())),
         _ => {
-            let list = text.strip_prefix("ports=").ok_or_else(|| anyhow!("host flows {text:?}: {TAKES}"))?;
+            let list = text
+                .strip_prefix("ports=")
+                .ok_or_else(|| anyhow!("host flows {text:?}: {TAKES}"))?;
             let ports: Vec<u16> = list
                 .split(',')
-                .map(|port| port.trim().parse().map_err(|_| anyhow!("host flows: {port:?} is no port; {TAKES}")))
+                .map(|port| {
+                    port.trim()
+                        .parse()
+                        .map_err(|_| anyhow!("host flows: {port:?} is no port; {TAKES}"))
+                })
                 .collect::<anyhow::Result<_>>()?;
             if Ports::<HOST_PORTS>::new(&ports).is_none() {
                 bail!("host flows {text:?}: give 1 to {HOST_PORTS} ports, none of them 0");
@@ -190,28 +231,56 @@ mod tests {
     fn host_flows_take_three_forms() {
         assert_eq!(parse_host_flows("off").unwrap(), (HostFlows::Off, vec![]));
         assert_eq!(parse_host_flows("all").unwrap(), (HostFlows::All, vec![]));
-        assert_eq!(parse_host_flows("ports=80, 443").unwrap(), (HostFlows::Ports, vec![80, 443]));
-        for bad in ["", "on", "ports=", "ports=0", "ports=http", "ports=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17"] {
+        assert_eq!(
+            parse_host_flows("ports=80, 443").unwrap(),
+            (HostFlows::Ports, vec![80, 443])
+        );
+        for bad in [
+            "",
+            "on",
+            "ports=",
+            "ports=0",
+            "ports=http",
+            "ports=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17",
+        ] {
             assert!(parse_host_flows(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn an_unknown_key_is_an_error_that_names_it() {
-        let error = toml::from_str::<File>("interface = 'eth0'").unwrap_err().to_string();
-        assert!(error.contains("interface") && error.contains("interfaces"), "{error}");
-        toml::from_str::<File>("interfaces = ['eth0']\nhook = 'xdp-generic'\nhost_flows = 'all'").unwrap();
+        let error = toml::from_str::<File>("interface = 'eth0'")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("interface") && error.contains("interfaces"),
+            "{error}"
+        );
+        toml::from_str::<File>("interfaces = ['eth0']\nhook = 'xdp-generic'\nhost_flows = 'all'")
+            .unwrap();
     }
 
     #[test]
     fn flags_win_over_the_file_and_the_file_over_the_default() {
-        let dir = std::env::temp_dir().join(format!("overlay-monitor-settings-{}", std::process::id()));
+        let dir =
+            std::env::temp_dir().join(format!("overlay-monitor-settings-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         let path = dir.join("config.toml");
         std::fs::write(&path, "interfaces = ['lo']\nsnap = 300\nsample_every = 7\n").unwrap();
-        let args = WatchArgs { config: Some(path), sample_every: Some(9), ..WatchArgs::default() };
+        let args = WatchArgs {
+            config: Some(path),
+            sample_every: Some(9),
+            ..WatchArgs::default()
+        };
         let watch = Watch::new(&args, None, Defaults::RUN).unwrap();
-        assert_eq!((watch.load.sample_every, watch.load.snap, watch.load.flow_samples), (9, 300, 3));
+        assert_eq!(
+            (
+                watch.load.sample_every,
+                watch.load.snap,
+                watch.load.flow_samples
+            ),
+            (9, 300, 3)
+        );
         assert_eq!(watch.interfaces[0].name, "lo");
         std::fs::remove_dir_all(&dir).unwrap();
     }

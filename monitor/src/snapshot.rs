@@ -57,10 +57,11 @@ impl Association {
     /// The other node.
     #[must_use]
     pub fn peer(&self) -> Option<IpAddr> {
-        self.addresses.map(|(source, destination)| match self.direction {
-            Direction::Rx => source,
-            Direction::Tx => destination,
-        })
+        self.addresses
+            .map(|(source, destination)| match self.direction {
+                Direction::Rx => source,
+                Direction::Tx => destination,
+            })
     }
 }
 
@@ -115,12 +116,19 @@ impl Snapshot {
         names: &BTreeMap<u32, String>,
         attachments: &[Attachment],
     ) -> Result<Snapshot, Failure> {
-        let name = |ifindex: u32| names.get(&ifindex).cloned().unwrap_or_else(|| format!("if{ifindex}"));
+        let name = |ifindex: u32| {
+            names
+                .get(&ifindex)
+                .cloned()
+                .unwrap_or_else(|| format!("if{ifindex}"))
+        };
         let counters = kernel.counters()?;
         let associations = kernel.esp()?;
         let reasons = kernel.reasons()?;
         let state = kernel.state()?;
-        let maps = kernel.sizes().in_use(counters.len(), associations.len(), reasons.len(), &state);
+        let maps = kernel
+            .sizes()
+            .in_use(counters.len(), associations.len(), reasons.len(), &state);
 
         let mut traffic: Vec<Traffic> = counters
             .into_iter()
@@ -133,37 +141,70 @@ impl Snapshot {
                     (Some(_), Encapsulation::None | Encapsulation::Esp) => Vni::None,
                     (Some(vni), Encapsulation::Vxlan) => Vni::Id(vni),
                 };
-                Some(Traffic { interface: name(key.ifindex), direction: key.direction(), encapsulation, vni, count })
+                Some(Traffic {
+                    interface: name(key.ifindex),
+                    direction: key.direction(),
+                    encapsulation,
+                    vni,
+                    count,
+                })
             })
             .collect();
         traffic.sort_by(|a, b| {
-            (&a.interface, a.direction, a.encapsulation, a.vni).cmp(&(&b.interface, b.direction, b.encapsulation, b.vni))
+            (&a.interface, a.direction, a.encapsulation, a.vni).cmp(&(
+                &b.interface,
+                b.direction,
+                b.encapsulation,
+                b.vni,
+            ))
         });
 
         let mut esp: Vec<Association> = associations
             .into_iter()
             .filter_map(|(key, count)| {
                 let direction = Direction::from_index(u8::try_from(key.direction).ok()?)?;
-                let addresses = (key.spi != 0)
-                    .then(|| (decode::ip_of_key(key.source), decode::ip_of_key(key.destination)));
+                let addresses = (key.spi != 0).then(|| {
+                    (
+                        decode::ip_of_key(key.source),
+                        decode::ip_of_key(key.destination),
+                    )
+                });
                 if addresses.is_none() && count.packets == 0 {
                     return None;
                 }
-                Some(Association { interface: name(key.ifindex), direction, addresses, spi: key.spi, count })
+                Some(Association {
+                    interface: name(key.ifindex),
+                    direction,
+                    addresses,
+                    spi: key.spi,
+                    count,
+                })
             })
             .collect();
         esp.sort_by(|a, b| {
-            (&a.interface, a.direction, a.addresses, a.spi).cmp(&(&b.interface, b.direction, b.addresses, b.spi))
+            (&a.interface, a.direction, a.addresses, a.spi).cmp(&(
+                &b.interface,
+                b.direction,
+                b.addresses,
+                b.spi,
+            ))
         });
 
         let mut unparsed: Vec<Unparsed> = reasons
             .into_iter()
             .filter_map(|(key, packets)| {
                 let (direction, reason) = (key.direction()?, key.reason()?);
-                Some(Unparsed { interface: name(key.ifindex), direction, reason, packets })
+                Some(Unparsed {
+                    interface: name(key.ifindex),
+                    direction,
+                    reason,
+                    packets,
+                })
             })
             .collect();
-        unparsed.sort_by(|a, b| (&a.interface, a.direction, a.reason).cmp(&(&b.interface, b.direction, b.reason)));
+        unparsed.sort_by(|a, b| {
+            (&a.interface, a.direction, a.reason).cmp(&(&b.interface, b.direction, b.reason))
+        });
 
         let hooks = attachments
             .iter()
@@ -173,7 +214,14 @@ impl Snapshot {
                 hook: attachment.hook,
             })
             .collect();
-        Ok(Snapshot { traffic, esp, unparsed, state, maps, hooks })
+        Ok(Snapshot {
+            traffic,
+            esp,
+            unparsed,
+            state,
+            maps,
+            hooks,
+        })
     }
 
     /// Packets and bytes of a VNI in a direction, all interfaces together.

@@ -12,13 +12,19 @@ use overlay_tests::programs::{IFINDEX, counting, direction, entries, load, run};
 
 /// What was counted, without what is prepared and zero.
 fn counted(kernel: &Kernel) -> Vec<(CounterKey, Count)> {
-    kernel.counters().unwrap().into_iter().filter(|(_, count)| count.packets != 0).collect()
+    kernel
+        .counters()
+        .unwrap()
+        .into_iter()
+        .filter(|(_, count)| count.packets != 0)
+        .collect()
 }
 
 fn reasons(kernel: &Kernel) -> Vec<(Direction, Reason, u64)> {
     let all = kernel.reasons().unwrap();
     let seen = all.into_iter().filter(|(_, packets)| *packets != 0);
-    seen.map(|(key, packets)| (key.direction().unwrap(), key.reason().unwrap(), packets)).collect()
+    seen.map(|(key, packets)| (key.direction().unwrap(), key.reason().unwrap(), packets))
+        .collect()
 }
 
 fn assert_vni(options: &LoadOptions, frame: &[u8], vni: u32) {
@@ -26,7 +32,10 @@ fn assert_vni(options: &LoadOptions, frame: &[u8], vni: u32) {
         let mut kernel = load(options);
         run(&mut kernel, entry, frame, 1);
         let key = CounterKey::new(IFINDEX, direction(entry), Encapsulation::Vxlan, vni);
-        let count = Count { packets: 1, bytes: frame.len() as u64 };
+        let count = Count {
+            packets: 1,
+            bytes: frame.len() as u64,
+        };
         assert_eq!(counted(&kernel), [(key, count)], "{entry:?}");
         assert_eq!(reasons(&kernel), [], "{entry:?}");
     }
@@ -36,7 +45,11 @@ fn assert_reason(options: &LoadOptions, frame: &[u8], reason: Reason) {
     for entry in entries() {
         let mut kernel = load(options);
         run(&mut kernel, entry, frame, 1);
-        assert_eq!(reasons(&kernel), [(direction(entry), reason, 1)], "{entry:?} {frame:02x?}");
+        assert_eq!(
+            reasons(&kernel),
+            [(direction(entry), reason, 1)],
+            "{entry:?} {frame:02x?}"
+        );
     }
 }
 
@@ -44,27 +57,43 @@ fn assert_nothing(frame: &[u8]) {
     for entry in entries() {
         let mut kernel = load(&counting());
         run(&mut kernel, entry, frame, 1);
-        assert_eq!((counted(&kernel), reasons(&kernel)), (vec![], vec![]), "{entry:?}");
+        assert_eq!(
+            (counted(&kernel), reasons(&kernel)),
+            (vec![], vec![]),
+            "{entry:?}"
+        );
     }
 }
 
 #[test]
 fn vxlan_on_ipv4() {
     assert_vni(&counting(), &overlay(VNI, &redis_command()), VNI);
-    assert_vni(&LoadOptions::default(), &overlay(VNI, &redis_command()), VNI);
+    assert_vni(
+        &LoadOptions::default(),
+        &overlay(VNI, &redis_command()),
+        VNI,
+    );
 }
 
 #[test]
 fn the_lowest_and_the_highest_vni() {
     assert_vni(&counting(), &overlay(0, &redis_command()), 0);
-    assert_vni(&counting(), &overlay(0x00ff_ffff, &redis_command()), 0x00ff_ffff);
+    assert_vni(
+        &counting(),
+        &overlay(0x00ff_ffff, &redis_command()),
+        0x00ff_ffff,
+    );
 }
 
 #[test]
 fn vxlan_behind_ipv4_options() {
     let datagram = udp(49152, 4789, &vxlan(VNI, &redis_command()));
     for words in 1..=10 {
-        assert_vni(&LoadOptions::default(), &ethernet(0x0800, &ipv4(17, &vec![1; 4 * words], &datagram)), VNI);
+        assert_vni(
+            &LoadOptions::default(),
+            &ethernet(0x0800, &ipv4(17, &vec![1; 4 * words], &datagram)),
+            VNI,
+        );
     }
 }
 
@@ -83,43 +112,76 @@ fn vxlan_on_ipv6_with_and_without_extension_headers() {
 fn vxlan_behind_one_or_two_vlan_tags() {
     let frame = overlay(VNI, &redis_command());
     assert_vni(&counting(), &tagged(0x8100, 7, &frame), VNI);
-    assert_vni(&counting(), &tagged(0x88a8, 8, &tagged(0x8100, 7, &frame)), VNI);
+    assert_vni(
+        &counting(),
+        &tagged(0x88a8, 8, &tagged(0x8100, 7, &frame)),
+        VNI,
+    );
 }
 
 #[test]
 fn vxlan_on_another_port_is_vxlan_only_where_it_is_told_so() {
-    let frame = ethernet(0x0800, &ipv4(17, &[], &udp(49152, 8472, &vxlan(1, &redis_command()))));
+    let frame = ethernet(
+        0x0800,
+        &ipv4(17, &[], &udp(49152, 8472, &vxlan(1, &redis_command()))),
+    );
     assert_nothing(&frame);
-    assert_vni(&LoadOptions { vxlan_ports: vec![4789, 8472], ..counting() }, &frame, 1);
+    assert_vni(
+        &LoadOptions {
+            vxlan_ports: vec![4789, 8472],
+            ..counting()
+        },
+        &frame,
+        1,
+    );
 }
 
 #[test]
 fn the_source_port_of_vxlan_means_nothing() {
-    assert_nothing(&ethernet(0x0800, &ipv4(17, &[], &udp(4789, 53, &vxlan(VNI, &redis_command())))));
+    assert_nothing(&ethernet(
+        0x0800,
+        &ipv4(17, &[], &udp(4789, 53, &vxlan(VNI, &redis_command()))),
+    ));
 }
 
 #[test]
 fn what_is_no_overlay_leaves_no_trace() {
     assert_nothing(&ethernet(0x0806, &[0; 28]));
-    assert_nothing(&ethernet(0x0800, &ipv4(6, &[], &tcp(1, 80, b"GET / HTTP/1.1\r\n\r\n"))));
+    assert_nothing(&ethernet(
+        0x0800,
+        &ipv4(6, &[], &tcp(1, 80, b"GET / HTTP/1.1\r\n\r\n")),
+    ));
     assert_nothing(&ethernet(0x0800, &ipv4(17, &[], &udp(1, 53, b"query"))));
     assert_nothing(&ethernet(0x86dd, &ipv6(58, &[128, 0, 0, 0])));
 }
 
 #[test]
 fn the_hosts_own_traffic_where_it_is_asked_for() {
-    let http = ethernet(0x0800, &ipv4(6, &[], &tcp(40000, 80, b"GET / HTTP/1.1\r\n\r\n")));
+    let http = ethernet(
+        0x0800,
+        &ipv4(6, &[], &tcp(40000, 80, b"GET / HTTP/1.1\r\n\r\n")),
+    );
     let dns = ethernet(0x0800, &ipv4(17, &[], &udp(40000, 53, b"query")));
-    for (host_flows, host_ports, expected) in
-        [(HostFlows::All, vec![], 2), (HostFlows::Ports, vec![443, 80], 1), (HostFlows::Off, vec![], 0)]
-    {
+    for (host_flows, host_ports, expected) in [
+        (HostFlows::All, vec![], 2),
+        (HostFlows::Ports, vec![443, 80], 1),
+        (HostFlows::Off, vec![], 0),
+    ] {
         for entry in entries() {
-            let mut kernel = load(&LoadOptions { host_flows, host_ports: host_ports.clone(), ..counting() });
+            let mut kernel = load(&LoadOptions {
+                host_flows,
+                host_ports: host_ports.clone(),
+                ..counting()
+            });
             run(&mut kernel, entry, &http, 1);
             run(&mut kernel, entry, &dns, 1);
             let counts = kernel.counters().unwrap();
             let key = CounterKey::new(IFINDEX, direction(entry), Encapsulation::None, 0);
-            assert_eq!(counts.get(&key).map_or(0, |count| count.packets), expected, "{host_flows:?} {entry:?}");
+            assert_eq!(
+                counts.get(&key).map_or(0, |count| count.packets),
+                expected,
+                "{host_flows:?} {entry:?}"
+            );
         }
     }
 }
@@ -140,12 +202,37 @@ fn esp_by_association_with_its_sequence_range() {
                 bytes += frame.len() as u64;
                 run(&mut kernel, entry, &frame, 1);
             }
-            let seen: Vec<_> = kernel.esp().unwrap().into_iter().filter(|(_, count)| count.packets != 0).collect();
-            let [(key, count)] = seen[..] else { panic!("{seen:?}") };
-            assert_eq!((key.ifindex, key.spi, key.direction), (IFINDEX, 0x2ad4_577a, direction(entry) as u32));
+            let seen: Vec<_> = kernel
+                .esp()
+                .unwrap()
+                .into_iter()
+                .filter(|(_, count)| count.packets != 0)
+                .collect();
+            let [(key, count)] = seen[..] else {
+                panic!("{seen:?}")
+            };
+            assert_eq!(
+                (key.ifindex, key.spi, key.direction),
+                (IFINDEX, 0x2ad4_577a, direction(entry) as u32)
+            );
             let source = monitor::decode::ip_of_key(key.source).to_string();
-            assert_eq!(source, if version == 4 { "192.168.77.1" } else { "fd00::1" });
-            assert_eq!(count, EspCount { packets: 3, bytes, sequence_min: 5, sequence_max: 9 });
+            assert_eq!(
+                source,
+                if version == 4 {
+                    "192.168.77.1"
+                } else {
+                    "fd00::1"
+                }
+            );
+            assert_eq!(
+                count,
+                EspCount {
+                    packets: 3,
+                    bytes,
+                    sequence_min: 5,
+                    sequence_max: 9
+                }
+            );
         }
     }
 }
@@ -153,7 +240,10 @@ fn esp_by_association_with_its_sequence_range() {
 #[test]
 fn each_reason_is_counted_as_itself() {
     let counting = &counting();
-    let with_inner = &LoadOptions { sample_every: 0, ..LoadOptions::default() };
+    let with_inner = &LoadOptions {
+        sample_every: 0,
+        ..LoadOptions::default()
+    };
     let good = overlay(VNI, &redis_command());
     let l4 = 14 + 20;
 
@@ -162,8 +252,16 @@ fn each_reason_is_counted_as_itself() {
     assert_reason(counting, &good[..l4 + 8], Reason::VxlanTruncated);
     assert_reason(counting, &good[..l4 + 15], Reason::VxlanTruncated);
     assert_reason(with_inner, &good[..l4 + 16], Reason::InnerTruncated);
-    assert_reason(with_inner, &good[..l4 + 16 + 14 + 20 + 19], Reason::InnerTruncated);
-    assert_reason(counting, &ethernet(0x8100, &[0, 1]), Reason::EthernetTruncated);
+    assert_reason(
+        with_inner,
+        &good[..l4 + 16 + 14 + 20 + 19],
+        Reason::InnerTruncated,
+    );
+    assert_reason(
+        counting,
+        &ethernet(0x8100, &[0, 1]),
+        Reason::EthernetTruncated,
+    );
 
     let mut no_flag = good.clone();
     no_flag[l4 + 8] = 0xf7;
@@ -189,11 +287,27 @@ fn each_reason_is_counted_as_itself() {
 
     let three_tags = tagged(0x8100, 1, &tagged(0x8100, 2, &tagged(0x88a8, 3, &good)));
     assert_reason(counting, &three_tags, Reason::VlanDepth);
-    assert_reason(counting, &ethernet(0x0800, &ipv4(50, &[], &esp(0, 1))), Reason::EspSpiZero);
-    assert_reason(counting, &ethernet(0x0800, &ipv4(50, &[], &esp(9, 1)[..7])), Reason::EspTruncated);
-    assert_reason(counting, &ethernet(0x86dd, &[0x50; 40]), Reason::Ipv6Malformed);
+    assert_reason(
+        counting,
+        &ethernet(0x0800, &ipv4(50, &[], &esp(0, 1))),
+        Reason::EspSpiZero,
+    );
+    assert_reason(
+        counting,
+        &ethernet(0x0800, &ipv4(50, &[], &esp(9, 1)[..7])),
+        Reason::EspTruncated,
+    );
+    assert_reason(
+        counting,
+        &ethernet(0x86dd, &[0x50; 40]),
+        Reason::Ipv6Malformed,
+    );
     let options = [60, 0, 1, 4, 0, 0, 0, 0].repeat(4);
-    assert_reason(counting, &ethernet(0x86dd, &ipv6(60, &options)), Reason::Ipv6Extension);
+    assert_reason(
+        counting,
+        &ethernet(0x86dd, &ipv6(60, &options)),
+        Reason::Ipv6Extension,
+    );
 }
 
 /// Kernels of today refuse to make a socket buffer of a frame that ends inside its IP header, so only
@@ -207,10 +321,17 @@ fn a_frame_that_ends_inside_its_ip_header() {
         (&good[..14 + 19], Reason::Ipv4Truncated),
         (&v6[..], Reason::Ipv6Truncated),
     ] {
-        for entry in entries().into_iter().filter(|entry| !matches!(entry, Entry::Tc(_))) {
+        for entry in entries()
+            .into_iter()
+            .filter(|entry| !matches!(entry, Entry::Tc(_)))
+        {
             let mut kernel = load(&counting());
             run(&mut kernel, entry, frame, 1);
-            assert_eq!(reasons(&kernel), [(Direction::Rx, reason, 1)], "{entry:?} {frame:02x?}");
+            assert_eq!(
+                reasons(&kernel),
+                [(Direction::Rx, reason, 1)],
+                "{entry:?} {frame:02x?}"
+            );
         }
     }
 }
@@ -220,11 +341,23 @@ fn a_packet_with_a_bad_inside_still_counts_in_its_vni() {
     let good = overlay(VNI, &redis_command());
     let frame = &good[..14 + 20 + 16 + 14 + 20];
     for entry in entries() {
-        let mut kernel = load(&LoadOptions { sample_every: 0, ..LoadOptions::default() });
+        let mut kernel = load(&LoadOptions {
+            sample_every: 0,
+            ..LoadOptions::default()
+        });
         run(&mut kernel, entry, frame, 1);
         let key = CounterKey::new(IFINDEX, direction(entry), Encapsulation::Vxlan, VNI);
-        assert_eq!(kernel.counters().unwrap()[&key], Count { packets: 1, bytes: frame.len() as u64 });
-        assert_eq!(reasons(&kernel), [(direction(entry), Reason::InnerTruncated, 1)]);
+        assert_eq!(
+            kernel.counters().unwrap()[&key],
+            Count {
+                packets: 1,
+                bytes: frame.len() as u64
+            }
+        );
+        assert_eq!(
+            reasons(&kernel),
+            [(direction(entry), Reason::InnerTruncated, 1)]
+        );
     }
 }
 

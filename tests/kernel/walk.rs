@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use monitor::kernel::{Entry, Kernel};
-use monitor_common::config::Ports;
 use monitor_common::load::Captured;
 use monitor_common::walk::{self, Kind};
 use overlay_tests::frame::{esp, ethernet, ipv4, ipv6, overlay, redis_command, tagged, udp, vxlan};
@@ -32,7 +31,11 @@ struct Watcher {
 impl Watcher {
     fn new(entry: Entry) -> Watcher {
         let kernel = load(&counting());
-        Watcher { before: counts(&kernel), kernel, entry }
+        Watcher {
+            before: counts(&kernel),
+            kernel,
+            entry,
+        }
     }
 
     fn sees(&mut self, frame: &[u8]) -> Seen {
@@ -57,11 +60,17 @@ impl Watcher {
 /// Bytes of each VNI, packets of everything else.
 fn counts(kernel: &Kernel) -> HashMap<Seen, u64> {
     let counters = kernel.counters().unwrap();
-    let vnis = counters.iter().filter_map(|(key, count)| Some((Seen::Vni(key.vni()?, 0), count.bytes)));
+    let vnis = counters
+        .iter()
+        .filter_map(|(key, count)| Some((Seen::Vni(key.vni()?, 0), count.bytes)));
     let esp = kernel.esp().unwrap();
-    let spis = esp.iter().map(|(key, count)| (Seen::Spi(key.spi), count.packets));
+    let spis = esp
+        .iter()
+        .map(|(key, count)| (Seen::Spi(key.spi), count.packets));
     let reasons = kernel.reasons().unwrap();
-    let reasons = reasons.iter().map(|(key, packets)| (Seen::Reason(key.reason().unwrap().label()), *packets));
+    let reasons = reasons
+        .iter()
+        .map(|(key, packets)| (Seen::Reason(key.reason().unwrap().label()), *packets));
     let mut all = HashMap::new();
     for (what, count) in vnis.chain(spis).chain(reasons) {
         // Mutated addresses make several associations of one SPI.
@@ -71,8 +80,11 @@ fn counts(kernel: &Kernel) -> HashMap<Seen, u64> {
 }
 
 fn in_user_space(frame: &[u8]) -> Seen {
-    let packet = Captured { bytes: frame, frame_len: frame.len() };
-    let outer = walk::outer(&packet, &Ports::new(&[4789]).unwrap());
+    let packet = Captured {
+        bytes: frame,
+        frame_len: frame.len(),
+    };
+    let outer = walk::outer(&packet, |port| port == 4789);
     match outer.kind {
         Kind::NotIp | Kind::Host => Seen::Nothing,
         Kind::Vxlan => Seen::Vni(outer.vni, frame.len() as u64),
@@ -104,17 +116,28 @@ fn every_truncation_of_every_shape() {
     for shape in shapes() {
         for len in SHORTEST..=shape.len() {
             let frame = &shape[..len];
-            assert_eq!(watcher.sees(frame), in_user_space(frame), "{len} of {shape:02x?}");
+            assert_eq!(
+                watcher.sees(frame),
+                in_user_space(frame),
+                "{len} of {shape:02x?}"
+            );
         }
     }
 }
 
 #[test]
 fn mutated_frames_and_noise() {
-    let watchers: Vec<_> = entries().into_iter().map(|entry| RefCell::new(Watcher::new(entry))).collect();
+    let watchers: Vec<_> = entries()
+        .into_iter()
+        .map(|entry| RefCell::new(Watcher::new(entry)))
+        .collect();
     let shapes = shapes();
-    let mutated = (0..shapes.len(), prop::collection::vec((0usize..120, any::<u8>()), 1..8), 0usize..200).prop_map(
-        move |(shape, changes, cut)| {
+    let mutated = (
+        0..shapes.len(),
+        prop::collection::vec((0usize..120, any::<u8>()), 1..8),
+        0usize..200,
+    )
+        .prop_map(move |(shape, changes, cut)| {
             let mut frame = shapes[shape].clone();
             for (at, value) in changes {
                 let len = frame.len();
@@ -123,14 +146,20 @@ fn mutated_frames_and_noise() {
             // Not inside the outer IP header: kernels refuse to make a socket buffer of that.
             frame.truncate(frame.len().min(SHORTEST + 48 + cut));
             frame
-        },
-    );
+        });
     let noise = prop::collection::vec(any::<u8>(), SHORTEST + 48..300);
     let strategy = (prop_oneof![4 => mutated, 1 => noise], 0..watchers.len());
-    let config = ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig {
+        cases: 4000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
     TestRunner::new(config)
         .run(&strategy, |(frame, entry)| {
-            prop_assert_eq!(watchers[entry].borrow_mut().sees(&frame), in_user_space(&frame));
+            prop_assert_eq!(
+                watchers[entry].borrow_mut().sees(&frame),
+                in_user_space(&frame)
+            );
             Ok(())
         })
         .unwrap();

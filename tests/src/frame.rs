@@ -99,5 +99,8 @@ pub fn redis_command() -> Vec<u8> {
 /// An inner frame in VXLAN, on IPv4, on Ethernet.
 #[must_use]
 pub fn overlay(vni: u32, inner: &[u8]) -> Vec<u8> {
-    ethernet(0x0800, &ipv4(17, &[], &udp(49152, 4789, &vxlan(vni, inner))))
+    ethernet(
+        0x0800,
+        &ipv4(17, &[], &udp(49152, 4789, &vxlan(vni, inner))),
+    )
 }

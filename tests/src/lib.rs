@@ -1,6 +1,10 @@
 //! What the kernel and end-to-end tests share: frames made byte by byte, the programs run on them,
 //! the agent as a process, and packets on the lab's wires.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
 
 pub mod agent;
 pub mod attached;

@@ -10,21 +10,31 @@ pub const IFINDEX: u32 = 1;
 /// Options that only count.
 #[must_use]
 pub fn counting() -> LoadOptions {
-    LoadOptions { sample_every: 0, flow_samples: 0, ..LoadOptions::default() }
+    LoadOptions {
+        sample_every: 0,
+        flow_samples: 0,
+        ..LoadOptions::default()
+    }
 }
 
 /// Kernel version, as `(major, minor)`.
 #[must_use]
 pub fn kernel_version() -> (u32, u32) {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-    let mut numbers = release.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
+    let mut numbers = release
+        .split(['.', '-'])
+        .map(|part| part.parse().unwrap_or(0));
     (numbers.next().unwrap(), numbers.next().unwrap())
 }
 
 /// Every entry point that this kernel must be able to load.
 #[must_use]
 pub fn entries() -> Vec<Entry> {
-    let mut all = vec![Entry::Xdp, Entry::Tc(Direction::Rx), Entry::Tc(Direction::Tx)];
+    let mut all = vec![
+        Entry::Xdp,
+        Entry::Tc(Direction::Rx),
+        Entry::Tc(Direction::Tx),
+    ];
     if kernel_version() >= (5, 18) {
         all.push(Entry::XdpFrags);
     }
@@ -50,12 +60,19 @@ pub fn load(options: &LoadOptions) -> Kernel {
 
 /// Runs a program on a frame, `repeat` times, and insists that it passes the packet.
 pub fn run(kernel: &mut Kernel, entry: Entry, frame: &[u8], repeat: u32) {
-    let options = TestRunOptions { data_in: Some(frame), repeat, ..TestRunOptions::default() };
+    let options = TestRunOptions {
+        data_in: Some(frame),
+        repeat,
+        ..TestRunOptions::default()
+    };
     let result = kernel.test_run(entry, options).unwrap();
     let pass = match entry {
         Entry::Xdp | Entry::XdpFrags => 2,
         // `TC_ACT_UNSPEC`: the next program decides.
         Entry::Tc(_) => u32::MAX,
     };
-    assert_eq!(result.return_value, pass, "{entry:?} must pass every packet: {frame:02x?}");
+    assert_eq!(
+        result.return_value, pass,
+        "{entry:?} must pass every packet: {frame:02x?}"
+    );
 }

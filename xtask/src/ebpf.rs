@@ -106,7 +106,10 @@ pub(crate) fn tools(ctx: &Ctx) -> Result<Tools> {
 impl Tools {
     /// A cargo command on the eBPF workspace. `extra` are more compiler flags.
     fn cargo(&self, ctx: &Ctx, verb: &str, target_dir: &Path, extra: &[&str]) -> Command {
-        let mut flags = flags(self.compiler.version.host_arch(), self.compiler.version.llvm_major);
+        let mut flags = flags(
+            self.compiler.version.host_arch(),
+            self.compiler.version.llvm_major,
+        );
         flags.extend(extra.iter().map(|flag| (*flag).to_owned()));
         let mut cmd = isolated_cargo(&self.compiler.cargo);
         cmd.current_dir(ctx.path(FOLDER))

@@ -1,1 +1,308 @@
+use std::vec::Vec;
 
+use super::*;
+use crate::load::Captured;
+use crate::wire::vxlan::VNI_MAX;
+
+const OUTER_V4: usize = eth::LEN + ipv4::LEN;
+
+fn ethernet(ethertype: u16, payload: &[u8]) -> Vec<u8> {
+    let mut frame = std::vec![2; 12];
+    frame.extend(ethertype.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+fn ip4(protocol: u8, payload: &[u8]) -> Vec<u8> {
+    let total = (ipv4::LEN + payload.len()) as u16;
+    let mut packet = std::vec![0x45, 0];
+    packet.extend(total.to_be_bytes());
+    packet.extend([0, 0, 0, 0, 64, protocol, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+    packet.extend(payload);
+    packet
+}
+
+fn ip6(next_header: u8, payload: &[u8]) -> Vec<u8> {
+    let mut packet = std::vec![0x60, 0, 0, 0];
+    packet.extend((payload.len() as u16).to_be_bytes());
+    packet.extend([next_header, 64]);
+    packet.extend([0xaa; 16]);
+    packet.extend([0xbb; 16]);
+    packet.extend(payload);
+    packet
+}
+
+fn udp_to(port: u16, payload: &[u8]) -> Vec<u8> {
+    let mut datagram = std::vec![0xc0, 0];
+    datagram.extend(port.to_be_bytes());
+    datagram.extend(((udp::LEN + payload.len()) as u16).to_be_bytes());
+    datagram.extend([0, 0]);
+    datagram.extend(payload);
+    datagram
+}
+
+fn tcp_with(options: usize, payload: &[u8]) -> Vec<u8> {
+    let mut segment = std::vec![0x98, 0x80, 0x18, 0xeb, 0, 0, 0, 1, 0, 0, 0, 1];
+    segment.extend([
+        ((tcp::LEN + options) / 4 * 16) as u8,
+        0x18,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+    ]);
+    segment.extend(std::iter::repeat_n(1, options));
+    segment.extend(payload);
+    segment
+}
+
+fn vxlan_with(vni: u32, inner: &[u8]) -> Vec<u8> {
+    let mut packet = std::vec![8, 0, 0, 0];
+    packet.extend((vni << 8).to_be_bytes());
+    packet.extend(inner);
+    packet
+}
+
+fn is_vxlan(port: u16) -> bool {
+    port == 4789
+}
+
+fn walk(frame: &[u8]) -> Outer {
+    outer(frame, is_vxlan)
+}
+
+fn redis() -> Vec<u8> {
+    ethernet(
+        eth::IPV4,
+        &ip4(tcp::PROTOCOL, &tcp_with(12, b"*1\r\n$4\r\nPING\r\n")),
+    )
+}
+
+fn overlay() -> Vec<u8> {
+    ethernet(
+        eth::IPV4,
+        &ip4(udp::PROTOCOL, &udp_to(4789, &vxlan_with(4096, &redis()))),
+    )
+}
+
+#[test]
+fn vxlan_and_the_flow_inside() {
+    let frame = overlay();
+    let found = walk(&frame);
+    assert_eq!(
+        (found.kind, found.vni, found.inner),
+        (Kind::Vxlan, 4096, 50)
+    );
+    let flow = inner(&frame[..], found.inner);
+    assert_eq!(flow.kind, InnerKind::Flow);
+    assert_eq!(
+        (flow.source_port, flow.destination_port, flow.tcp_flags),
+        (39040, 6379, 0x18)
+    );
+    assert_eq!(
+        &frame[flow.payload..flow.payload + flow.payload_len()],
+        b"*1\r\n$4\r\nPING\r\n"
+    );
+    assert_eq!(
+        addresses(&frame[..], &flow.network),
+        Some(Addresses::v4(0x0a00_0001, 0x0a00_0002))
+    );
+}
+
+#[test]
+fn each_header_at_its_exact_length_and_one_byte_short() {
+    let frame = overlay();
+    let at = |len: usize| {
+        let found = walk(&frame[..len]);
+        (found.kind, found.reason)
+    };
+    let unparsed = |reason| (Kind::Unparsed, reason);
+    assert_eq!(at(0), unparsed(Reason::EthernetTruncated));
+    assert_eq!(at(13), unparsed(Reason::EthernetTruncated));
+    assert_eq!(at(14), unparsed(Reason::Ipv4Truncated));
+    assert_eq!(at(33), unparsed(Reason::Ipv4Truncated));
+    assert_eq!(at(34), unparsed(Reason::UdpTruncated));
+    assert_eq!(at(41), unparsed(Reason::UdpTruncated));
+    assert_eq!(at(42), unparsed(Reason::VxlanTruncated));
+    assert_eq!(at(49), unparsed(Reason::VxlanTruncated));
+    assert_eq!(at(50).0, Kind::Vxlan);
+
+    let inside = |len: usize| inner(&frame[..len], 50);
+    for len in [50, 63, 64, 83, 84, 84 + tcp::LEN - 1] {
+        assert_eq!(
+            (inside(len).kind, inside(len).reason),
+            (InnerKind::Unparsed, Reason::InnerTruncated),
+            "{len}"
+        );
+    }
+    assert_eq!(inside(84 + tcp::LEN).kind, InnerKind::Flow);
+}
+
+#[test]
+fn truncation_never_invents_anything() {
+    let v6 = ethernet(
+        eth::IPV6,
+        &ip6(udp::PROTOCOL, &udp_to(4789, &vxlan_with(VNI_MAX, &redis()))),
+    );
+    let esp = ethernet(
+        eth::IPV4,
+        &ip4(esp::PROTOCOL, &[0, 0, 1, 0, 0, 0, 0, 1, 9, 9]),
+    );
+    for whole in [overlay(), v6, esp, redis()] {
+        let expected = walk(&whole);
+        let mut known = false;
+        for len in 0..=whole.len() {
+            let found = walk(&whole[..len]);
+            if found.kind == Kind::Unparsed {
+                assert!(
+                    !known,
+                    "{len}: more bytes never make a packet less understood"
+                );
+                continue;
+            }
+            known = true;
+            assert_eq!(
+                (found.kind, found.vni, found.spi),
+                (expected.kind, expected.vni, expected.spi),
+                "{len}"
+            );
+        }
+        assert!(known);
+    }
+}
+
+#[test]
+fn a_length_of_zero_means_up_to_the_end_of_the_frame() {
+    let mut frame = overlay();
+    frame[16..18].copy_from_slice(&[0, 0]);
+    let packet = Captured {
+        bytes: &frame,
+        frame_len: 70_000,
+    };
+    let found = outer(&packet, is_vxlan);
+    assert_eq!((found.kind, found.network.end), (Kind::Vxlan, 70_000));
+}
+
+#[test]
+fn vlan_tags_up_to_two() {
+    let tag = |frame: &[u8], kind: u16| {
+        let mut out = frame[..12].to_vec();
+        out.extend(kind.to_be_bytes());
+        out.extend([0, 7]);
+        out.extend(&frame[12..]);
+        out
+    };
+    let once = tag(&overlay(), eth::VLAN);
+    let twice = tag(&once, eth::VLAN_SERVICE);
+    let thrice = tag(&twice, eth::VLAN_SERVICE);
+    assert_eq!((walk(&once).kind, walk(&once).inner), (Kind::Vxlan, 54));
+    assert_eq!((walk(&twice).kind, walk(&twice).inner), (Kind::Vxlan, 58));
+    assert_eq!(
+        (walk(&thrice).kind, walk(&thrice).reason),
+        (Kind::Unparsed, Reason::VlanDepth)
+    );
+    for len in [14, 17] {
+        assert_eq!(walk(&once[..len]).reason, Reason::EthernetTruncated);
+    }
+}
+
+#[test]
+fn ipv6_extension_headers_up_to_three() {
+    let datagram = udp_to(4789, &vxlan_with(7, &redis()));
+    let chained = |count: usize| {
+        let mut payload = Vec::new();
+        for n in 1..=count {
+            payload.extend([
+                if n == count { udp::PROTOCOL } else { 60 },
+                0,
+                1,
+                4,
+                0,
+                0,
+                0,
+                0,
+            ]);
+        }
+        payload.extend(&datagram);
+        ethernet(
+            eth::IPV6,
+            &ip6(if count == 0 { udp::PROTOCOL } else { 60 }, &payload),
+        )
+    };
+    for count in 0..=3 {
+        assert_eq!(
+            (walk(&chained(count)).kind, walk(&chained(count)).vni),
+            (Kind::Vxlan, 7),
+            "{count}"
+        );
+    }
+    assert_eq!(walk(&chained(4)).reason, Reason::Ipv6Extension);
+    let cut = &chained(1)[..eth::LEN + ipv6::LEN + 7];
+    assert_eq!(walk(cut).reason, Reason::Ipv6Truncated);
+}
+
+#[test]
+fn later_fragments_have_no_ports() {
+    let mut frame = overlay();
+    frame[20..22].copy_from_slice(&[0x20, 0]);
+    assert_eq!(
+        walk(&frame).kind,
+        Kind::Vxlan,
+        "the first fragment has the header"
+    );
+    frame[20..22].copy_from_slice(&[0, 1]);
+    assert_eq!(walk(&frame).reason, Reason::Fragment);
+
+    let fragment = [udp::PROTOCOL, 0, 0, 8, 0, 0, 0, 1];
+    let mut payload = fragment.to_vec();
+    payload.extend([0x12, 0xb5, 0x12, 0xb5]);
+    assert_eq!(
+        walk(&ethernet(eth::IPV6, &ip6(ipv6::FRAGMENT, &payload))).reason,
+        Reason::Fragment
+    );
+
+    let mut host = redis();
+    host[20..22].copy_from_slice(&[0, 1]);
+    let found = walk(&host);
+    let flow = segment(&host[..], found.network);
+    assert_eq!(
+        (found.kind, flow.kind, flow.source_port),
+        (Kind::Host, InnerKind::Flow, 0)
+    );
+}
+
+#[test]
+fn contradictions_are_malformed() {
+    let reason = |at: usize, value: u8| {
+        let mut frame = overlay();
+        frame[at] = value;
+        walk(&frame).reason
+    };
+    assert_eq!(reason(14, 0x65), Reason::Ipv4Malformed);
+    assert_eq!(reason(14, 0x44), Reason::Ipv4Malformed);
+    assert_eq!(reason(OUTER_V4 + 8, 0xf7), Reason::VxlanNoVni);
+    let mut short = overlay();
+    short[16..18].copy_from_slice(&[0, 19]);
+    assert_eq!(walk(&short).reason, Reason::Ipv4Malformed);
+    short = overlay();
+    short[OUTER_V4 + 4..OUTER_V4 + 6].copy_from_slice(&[0, 15]);
+    assert_eq!(walk(&short).reason, Reason::UdpLength);
+    let mut data_offset = overlay();
+    data_offset[84 + 12] = 0x40;
+    assert_eq!(inner(&data_offset[..], 50).reason, Reason::InnerMalformed);
+}
+
+#[test]
+fn a_payload_ends_where_the_packet_says() {
+    let mut frame = redis();
+    let end = frame.len();
+    frame.extend([0; 6]);
+    let flow = segment(&frame[..], walk(&frame).network);
+    assert_eq!(
+        flow.payload + flow.payload_len(),
+        end,
+        "an Ethernet trailer is no payload"
+    );
+}

@@ -70,7 +70,11 @@ impl Extension {
     #[inline(always)]
     #[must_use]
     pub const fn len(&self, is_fragment: bool) -> usize {
-        if is_fragment { Extension::LEN } else { (self.0[1] as usize + 1) << 3 }
+        if is_fragment {
+            Extension::LEN
+        } else {
+            (self.0[1] as usize + 1) << 3
+        }
     }
 
     /// Of a fragment header: whether this is a fragment other than the first (RFC 8200, 4.5).
@@ -103,6 +107,9 @@ mod tests {
         let hop_by_hop = Extension([58, 1, 5, 2, 0, 0, 1, 0]);
         assert_eq!((hop_by_hop.next_header(), hop_by_hop.len(false)), (58, 16));
         assert!(Extension([17, 0, 0, 8, 0, 0, 0, 0]).is_later_fragment());
-        assert!(!Extension([17, 0, 0, 1, 0, 0, 0, 0]).is_later_fragment(), "only the M flag");
+        assert!(
+            !Extension([17, 0, 0, 1, 0, 0, 0, 0]).is_later_fragment(),
+            "only the M flag"
+        );
     }
 }

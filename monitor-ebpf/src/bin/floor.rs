@@ -1,9 +1,12 @@
-//! Programs that do nothing: what `BPF_PROG_TEST_RUN` itself costs.
+//! What the cost of the programs is compared with: programs that do nothing, which is what a test run
+//! itself costs, and programs that do one look-up, which is what a machine makes of the least that
+//! counting takes.
 #![no_std]
 #![no_main]
 
 use aya_ebpf::bindings::{TC_ACT_UNSPEC, xdp_action};
-use aya_ebpf::macros::{classifier, xdp};
+use aya_ebpf::btf_maps::PerCpuHashMap;
+use aya_ebpf::macros::{btf_map, classifier, xdp};
 use aya_ebpf::programs::{TcContext, XdpContext};
 
 /// Floor of the XDP programs.
@@ -16,6 +19,36 @@ pub fn floor_xdp(_ctx: XdpContext) -> u32 {
 #[classifier]
 pub fn floor_tc(_ctx: TcContext) -> i32 {
     TC_ACT_UNSPEC
+}
+
+/// One element, put there by the first packet.
+#[btf_map]
+static REFERENCE: PerCpuHashMap<u64, u64, 1024> = PerCpuHashMap::new();
+
+/// One look-up in a per-CPU hash of 8-byte keys, and one addition, at XDP.
+#[xdp]
+pub fn reference_xdp(_ctx: XdpContext) -> u32 {
+    look_up();
+    xdp_action::XDP_PASS
+}
+
+/// As [`reference_xdp`], at TC.
+#[classifier]
+pub fn reference_tc(_ctx: TcContext) -> i32 {
+    look_up();
+    TC_ACT_UNSPEC
+}
+
+#[inline(always)]
+fn look_up() {
+    let key = 4096u64;
+    match REFERENCE.get_ptr_mut(&key) {
+        // SAFETY: this CPU's own slot.
+        Some(count) => unsafe { *count += 1 },
+        None => {
+            let _ = REFERENCE.insert(&key, 0, 0);
+        }
+    }
 }
 
 #[panic_handler]

@@ -26,11 +26,25 @@ const NAME: &str = "overlay-monitor/";
 const OWNS_QDISC: &str = "/q";
 
 /// `TC_H_CLSACT` and the minor numbers of its two hooks (`include/uapi/linux/pkt_sched.h`).
-const CLSACT: TcHandle = TcHandle { major: 0xffff, minor: 0xfff1 };
-const INGRESS: TcHandle = TcHandle { major: 0xffff, minor: 0xfff2 };
-const EGRESS: TcHandle = TcHandle { major: 0xffff, minor: 0xfff3 };
-const QDISC: TcHandle = TcHandle { major: 0xffff, minor: 0 };
+const CLSACT: TcHandle = TcHandle {
+    major: 0xffff,
+    minor: 0xfff1,
+};
+const INGRESS: TcHandle = TcHandle {
+    major: 0xffff,
+    minor: 0xfff2,
+};
+const EGRESS: TcHandle = TcHandle {
+    major: 0xffff,
+    minor: 0xfff3,
+};
+const QDISC: TcHandle = TcHandle {
+    major: 0xffff,
+    minor: 0,
+};
 
+/// Options of a filter (`include/uapi/linux/rtnetlink.h`).
+const TCA_OPTIONS: u16 = 2;
 /// Attributes of a bpf filter (`include/uapi/linux/pkt_cls.h`).
 const TCA_BPF_FD: u16 = 6;
 const TCA_BPF_NAME: u16 = 7;
@@ -55,7 +69,9 @@ impl Owner {
     pub fn new() -> Result<Owner, Failure> {
         let random = RandomState::new().hash_one(std::process::id());
         let token = format!("{random:016x}");
-        let alive = socket(&token).context("cannot reserve a name for this process").map_err(Failure::runtime)?;
+        let alive = socket(&token)
+            .context("cannot reserve a name for this process")
+            .map_err(Failure::runtime)?;
         Ok(Owner { token, alive })
     }
 }
@@ -90,12 +106,17 @@ impl Filter {
         owner: &Owner,
     ) -> Result<Filter, Failure> {
         let failed = |error: io::Error| {
-            Failure::kernel(anyhow!(error).context(format!("cannot add a TC filter to {}", interface.name)))
+            Failure::kernel(
+                anyhow!(error).context(format!("cannot add a TC filter to {}", interface.name)),
+            )
         };
         let mut owns_qdisc = add_qdisc(interface).map_err(failed)?;
         for direction in Direction::ALL {
             // Who leaves last removes it, whoever of us added it.
-            owns_qdisc |= list(interface, direction).map_err(failed)?.iter().any(Listed::owns_qdisc);
+            owns_qdisc |= list(interface, direction)
+                .map_err(failed)?
+                .iter()
+                .any(Listed::owns_qdisc);
         }
         let mut there = Vec::new();
         for filter in list(interface, direction).map_err(failed)? {
@@ -114,7 +135,9 @@ impl Filter {
         let taken = |preference: u16| there.iter().any(|filter| filter.preference == preference);
         let preference = (1..=u16::MAX)
             .find(|preference| !taken(*preference))
-            .ok_or_else(|| Failure::kernel(anyhow!("{}: no free TC filter preference", interface.name)))?;
+            .ok_or_else(|| {
+                Failure::kernel(anyhow!("{}: no free TC filter preference", interface.name))
+            })?;
         if there.iter().any(|filter| filter.preference < preference) {
             tracing::warn!(
                 "{}: other TC filters come before ours ({}): what they drop or redirect is not counted",
@@ -122,25 +145,55 @@ impl Filter {
                 direction.label()
             );
         }
-        let name = format!("{NAME}{}{}", owner.token, if owns_qdisc { OWNS_QDISC } else { "" });
+        let name = format!(
+            "{NAME}{}{}",
+            owner.token,
+            if owns_qdisc { OWNS_QDISC } else { "" }
+        );
         let options = vec![
-            TcOption::Other(DefaultNla::new(TCA_BPF_FD, program.as_fd().as_raw_fd().to_ne_bytes().to_vec())),
-            TcOption::Other(DefaultNla::new(TCA_BPF_NAME, [name.as_bytes(), b"\0"].concat())),
-            TcOption::Other(DefaultNla::new(TCA_BPF_FLAGS, FLAG_DIRECT_ACTION.to_ne_bytes().to_vec())),
+            TcOption::Other(DefaultNla::new(
+                TCA_BPF_FD,
+                program.as_fd().as_raw_fd().to_ne_bytes().to_vec(),
+            )),
+            TcOption::Other(DefaultNla::new(
+                TCA_BPF_NAME,
+                [name.as_bytes(), b"\0"].concat(),
+            )),
+            TcOption::Other(DefaultNla::new(
+                TCA_BPF_FLAGS,
+                FLAG_DIRECT_ACTION.to_ne_bytes().to_vec(),
+            )),
         ];
         let message = TcMessage::from_parts(
             header(interface, direction, preference),
-            vec![TcAttribute::Kind("bpf".into()), TcAttribute::Options(options)],
+            vec![
+                TcAttribute::Kind("bpf".into()),
+                TcAttribute::Options(options),
+            ],
         );
-        netlink::change(RouteNetlinkMessage::NewTrafficFilter(message), NLM_F_CREATE | NLM_F_EXCL).map_err(failed)?;
-        Ok(Filter { interface: interface.clone(), direction, preference, owns_qdisc })
+        netlink::change(
+            RouteNetlinkMessage::NewTrafficFilter(message),
+            NLM_F_CREATE | NLM_F_EXCL,
+        )
+        .map_err(failed)?;
+        Ok(Filter {
+            interface: interface.clone(),
+            direction,
+            preference,
+            owns_qdisc,
+        })
     }
 }
 
 impl Drop for Filter {
     fn drop(&mut self) {
-        let removed = remove(&self.interface, self.direction, self.preference)
-            .and_then(|()| if self.owns_qdisc { remove_empty_qdisc(&self.interface) } else { Ok(()) });
+        let removed = remove(&self.interface, self.direction, self.preference).and_then(|()| {
+            if self.owns_qdisc {
+                remove_empty_qdisc(&self.interface)
+            } else {
+                Ok(())
+            }
+        });
         match removed {
             Ok(()) => {}
             // The interface went, and the filter with it.
@@ -200,7 +253,11 @@ impl Listed {
     }
 
     fn owns_qdisc(&self) -> bool {
-        self.token().is_some() && self.name.as_deref().is_some_and(|name| name.ends_with(OWNS_QDISC))
+        self.token().is_some()
+            && self
+                .name
+                .as_deref()
+                .is_some_and(|name| name.ends_with(OWNS_QDISC))
     }
 }
 
@@ -210,36 +267,67 @@ fn list(interface: &Interface, direction: Direction) -> io::Result<Vec<Listed>> 
     let mut by_preference = HashMap::<u16, Option<String>>::new();
     let answers = match netlink::dump(RouteNetlinkMessage::GetTrafficFilter(message)) {
         Ok(answers) => answers,
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOENT | libc::EOPNOTSUPP)) => {
+        Err(error)
+            if matches!(
+                error.raw_os_error(),
+                Some(libc::EINVAL | libc::ENOENT | libc::EOPNOTSUPP)
+            ) =>
+        {
             return Ok(Vec::new());
         }
         Err(error) => return Err(error),
     };
     for answer in answers {
-        let RouteNetlinkMessage::NewTrafficFilter(filter) = answer else { continue };
-        let name = by_preference.entry((filter.header.info >> 16) as u16).or_default();
+        let RouteNetlinkMessage::NewTrafficFilter(filter) = answer else {
+            continue;
+        };
+        let name = by_preference
+            .entry((filter.header.info >> 16) as u16)
+            .or_default();
         if let Some(found) = bpf_name(&filter) {
             *name = Some(found);
         }
     }
-    Ok(by_preference.into_iter().map(|(preference, name)| Listed { preference, name }).collect())
+    Ok(by_preference
+        .into_iter()
+        .map(|(preference, name)| Listed { preference, name })
+        .collect())
 }
 
 fn bpf_name(filter: &TcMessage) -> Option<String> {
     filter.attributes.iter().find_map(|attribute| {
-        let TcAttribute::Options(options) = attribute else { return None };
+        let TcAttribute::Options(options) = attribute else {
+            return None;
+        };
         options.iter().find_map(|option| {
-            // The library does not know this kind: it hands over all its attributes unparsed, as one.
-            let TcOption::Other(nested) = option else { return None };
-            let mut bytes = vec![0; nested.value_len()];
-            nested.emit_value(&mut bytes);
-            let found = NlasIterator::new(&bytes[..])
-                .find_map(|attribute| attribute.ok().filter(|attribute| attribute.kind() == TCA_BPF_NAME))?;
-            let value = found.value();
-            let end = value.iter().position(|byte| *byte == 0).unwrap_or(value.len());
-            String::from_utf8(value[..end].to_vec()).ok()
+            let TcOption::Other(other) = option else {
+                return None;
+            };
+            let mut value = vec![0; other.value_len()];
+            other.emit_value(&mut value);
+            // The library knows no bpf filters: it gives their options as one attribute, unopened.
+            if other.kind() == TCA_OPTIONS {
+                name_in(&value)
+            } else {
+                None
+            }
         })
     })
+}
+
+/// The name among the options of a bpf filter.
+fn name_in(options: &[u8]) -> Option<String> {
+    NlasIterator::new(options)
+        .filter_map(Result::ok)
+        .find(|option| option.kind() == TCA_BPF_NAME)
+        .and_then(|option| {
+            let value = option.value();
+            let end = value
+                .iter()
+                .position(|byte| *byte == 0)
+                .unwrap_or(value.len());
+            String::from_utf8(value.get(..end)?.to_vec()).ok()
+        })
 }
 
 fn remove(interface: &Interface, direction: Direction, preference: u16) -> io::Result<()> {
@@ -256,7 +344,11 @@ fn header(interface: &Interface, direction: Direction, preference: u16) -> TcHea
         Direction::Tx => EGRESS,
     };
     // Priority and protocol share `tcm_info` (`TC_H_MAKE`). 0 is "any" in a dump.
-    let protocol = if preference == 0 { 0 } else { ALL_PROTOCOLS.to_be() };
+    let protocol = if preference == 0 {
+        0
+    } else {
+        ALL_PROTOCOLS.to_be()
+    };
     TcHeader {
         index: interface.index.cast_signed(),
         parent,
@@ -266,8 +358,12 @@ fn header(interface: &Interface, direction: Direction, preference: u16) -> TcHea
 }
 
 fn qdisc(interface: &Interface) -> TcMessage {
-    let header =
-        TcHeader { index: interface.index.cast_signed(), handle: QDISC, parent: CLSACT, ..TcHeader::default() };
+    let header = TcHeader {
+        index: interface.index.cast_signed(),
+        handle: QDISC,
+        parent: CLSACT,
+        ..TcHeader::default()
+    };
     TcMessage::from_parts(header, vec![TcAttribute::Kind("clsact".into())])
 }
 

@@ -48,10 +48,27 @@ pub(super) fn knows_tcx(program: impl AsFd) -> bool {
     )
 }
 
-fn create(program: BorrowedFd<'_>, ifindex: u32, attach_type: u32, flags: u32) -> io::Result<OwnedFd> {
-    let attr = LinkCreate { program: program.as_raw_fd().cast_unsigned(), ifindex, attach_type, flags };
+fn create(
+    program: BorrowedFd<'_>,
+    ifindex: u32,
+    attach_type: u32,
+    flags: u32,
+) -> io::Result<OwnedFd> {
+    let attr = LinkCreate {
+        program: program.as_raw_fd().cast_unsigned(),
+        ifindex,
+        attach_type,
+        flags,
+    };
     // SAFETY: the kernel reads `size_of::<LinkCreate>()` bytes of the struct, and keeps no pointer.
-    let fd = unsafe { libc::syscall(libc::SYS_bpf, LINK_CREATE, &raw const attr, size_of::<LinkCreate>()) };
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            LINK_CREATE,
+            &raw const attr,
+            size_of::<LinkCreate>(),
+        )
+    };
     let fd = i32::try_from(fd).unwrap_or(-1);
     if fd < 0 {
         return Err(io::Error::last_os_error());

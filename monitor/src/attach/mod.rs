@@ -100,6 +100,10 @@ pub fn attach(
     owner: &clsact::Owner,
 ) -> Result<Vec<Attachment>, Failure> {
     kernel.prepare_interface(interface.index)?;
+    // Loading takes a while. Both first, so that no direction is watched much longer than the other.
+    for direction in Direction::ALL {
+        kernel.load(Entry::Tc(direction))?;
+    }
     let rx = match choice {
         HookChoice::Auto | HookChoice::Tc => tc(kernel, interface, Direction::Rx, owner)?,
         HookChoice::Xdp => xdp_or_tc(kernel, interface, Hook::Xdp, owner)?,
@@ -118,7 +122,12 @@ fn xdp_or_tc(
     let error = match xdp(kernel, interface, hook) {
         Ok(guard) => {
             let guard = Guard::Xdp(guard);
-            return Ok(Attachment { interface: interface.clone(), direction: Direction::Rx, hook, guard });
+            return Ok(Attachment {
+                interface: interface.clone(),
+                direction: Direction::Rx,
+                hook,
+                guard,
+            });
         }
         Err(XdpError::Load(failure)) => return Err(failure),
         Err(XdpError::Attach(error)) => error,
@@ -126,7 +135,9 @@ fn xdp_or_tc(
     let why = match error.raw_os_error() {
         Some(libc::EBUSY | libc::EEXIST) => "another XDP program is there, and is left in place",
         Some(libc::EOPNOTSUPP) => "its driver has no native XDP",
-        Some(libc::ERANGE | libc::EINVAL) => "its driver refuses XDP as it is set up (MTU, queues or offloads)",
+        Some(libc::ERANGE | libc::EINVAL) => {
+            "its driver refuses XDP as it is set up (MTU, queues or offloads)"
+        }
         Some(libc::ENODEV) => return Err(vanished(interface)),
         _ => {
             return Err(Failure::kernel(
@@ -134,7 +145,10 @@ fn xdp_or_tc(
             ));
         }
     };
-    tracing::warn!("{}: no {hook}: {why} ({error}). Using TC for what is received", interface.name);
+    tracing::warn!(
+        "{}: no {hook}: {why} ({error}). Using TC for what is received",
+        interface.name
+    );
     tc(kernel, interface, Direction::Rx, owner)
 }
 
@@ -151,7 +165,9 @@ fn xdp(kernel: &mut Kernel, interface: &Interface, hook: Hook) -> Result<OwnedFd
     };
     match attach(kernel, Entry::XdpFrags) {
         Ok(link) => Ok(link),
-        Err(XdpError::Attach(error)) if matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EEXIST)) => {
+        Err(XdpError::Attach(error))
+            if matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EEXIST)) =>
+        {
             Err(XdpError::Attach(error))
         }
         Err(XdpError::Attach(_)) => attach(kernel, Entry::Xdp),
@@ -174,10 +190,18 @@ fn tc(
         None => {
             let program = kernel.tc(direction)?;
             let fd = program.fd().map_err(Failure::kernel)?;
-            (Hook::Clsact, Guard::Clsact(clsact::Filter::add(interface, direction, fd, owner)?))
+            (
+                Hook::Clsact,
+                Guard::Clsact(clsact::Filter::add(interface, direction, fd, owner)?),
+            )
         }
     };
-    Ok(Attachment { interface: interface.clone(), direction, hook, guard })
+    Ok(Attachment {
+        interface: interface.clone(),
+        direction,
+        hook,
+        guard,
+    })
 }
 
 /// `None` where the kernel has no TCX.
@@ -207,20 +231,25 @@ fn tcx(
             tracing::debug!("{}: {error}", interface.name);
             Err(vanished(interface))
         }
-        Err(error) => {
-            Err(Failure::kernel(anyhow!(error).context(format!("cannot attach to TC of {}", interface.name))))
-        }
+        Err(error) => Err(Failure::kernel(
+            anyhow!(error).context(format!("cannot attach to TC of {}", interface.name)),
+        )),
     }
 }
 
 fn vanished(interface: &Interface) -> Failure {
-    Failure::usage(anyhow!("interface {} vanished while it was being attached to", interface.name))
+    Failure::usage(anyhow!(
+        "interface {} vanished while it was being attached to",
+        interface.name
+    ))
 }
 
 /// Whether this kernel knows TCX links, tried without touching an interface.
 #[must_use]
 pub fn has_tcx(kernel: &mut Kernel) -> bool {
-    let Ok(program) = kernel.tc(Direction::Rx) else { return false };
+    let Ok(program) = kernel.tc(Direction::Rx) else {
+        return false;
+    };
     let Ok(fd) = program.fd() else { return false };
     link::knows_tcx(fd)
 }
@@ -234,9 +263,13 @@ pub fn xdp_program(interface: &Interface) -> io::Result<Option<u32>> {
     message.header.index = interface.index;
     let answers = netlink::get(RouteNetlinkMessage::GetLink(message))?;
     Ok(answers.iter().find_map(|answer| {
-        let RouteNetlinkMessage::NewLink(link) = answer else { return None };
+        let RouteNetlinkMessage::NewLink(link) = answer else {
+            return None;
+        };
         link.attributes.iter().find_map(|attribute| {
-            let LinkAttribute::Xdp(xdp) = attribute else { return None };
+            let LinkAttribute::Xdp(xdp) = attribute else {
+                return None;
+            };
             xdp.iter().find_map(|part| match part {
                 LinkXdp::ProgId(id) => Some(*id),
                 _ => None,

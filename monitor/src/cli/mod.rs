@@ -6,16 +6,17 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::attach::HookChoice;
 
-const ABOUT: &str = "Shows which overlay networks cross this node's wire, and what can be read in them";
+const ABOUT: &str =
+    "Shows which overlay networks cross this node's wire, and what can be read in them";
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 fine; 1 a check failed; 2 usage, configuration or no such interface; 3 kernel or privileges; 4 run time
-(port in use, input or output).
+Exit codes: 0 fine; 1 a check failed; 2 usage, configuration or no such interface;
+3 kernel or privileges; 4 run time (port in use, input or output).
 
 Start here:
-  overlay-monitor check                         what this machine can and cannot do
-  overlay-monitor tail -i eth0                  watch what can be read, a line for each sampled packet
-  overlay-monitor run -i eth0                   the node agent: http://127.0.0.1:9469/metrics for Prometheus";
+  overlay-monitor check          what this machine can and cannot do
+  overlay-monitor tail -i eth0   watch what can be read, a line for each sampled packet
+  overlay-monitor run -i eth0    the node agent: http://127.0.0.1:9469/metrics for Prometheus";
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -57,13 +58,23 @@ pub enum Command {
 #[derive(Debug, Default, Args)]
 pub struct WatchArgs {
     /// Interface that carries the traffic between the nodes; may be given more than once
-    #[arg(short, long = "interface", value_name = "NAME", help_heading = "What to watch")]
+    #[arg(
+        short,
+        long = "interface",
+        value_name = "NAME",
+        help_heading = "What to watch"
+    )]
     pub interfaces: Vec<String>,
     /// Also watch traffic outside any overlay, such as published ports: off, all, or ports=80,443
     #[arg(long, value_name = "WHICH", help_heading = "What to watch")]
     pub host_flows: Option<String>,
     /// UDP ports of VXLAN: 4789 for Docker and Calico, 8472 for Flannel, K3s and Cilium [default: 4789]
-    #[arg(long, value_name = "PORT", value_delimiter = ',', help_heading = "What to watch")]
+    #[arg(
+        long,
+        value_name = "PORT",
+        value_delimiter = ',',
+        help_heading = "What to watch"
+    )]
     pub vxlan_port: Vec<u16>,
     /// Where to see the packets [default: auto]
     #[arg(long, value_enum, help_heading = "How to watch")]

@@ -11,7 +11,10 @@ pub(super) fn run(args: &DetachArgs) -> Result<(), Failure> {
     let interfaces = if args.interfaces.is_empty() {
         interface::list()
     } else {
-        args.interfaces.iter().map(|name| Interface::by_name(name)).collect::<Result<_, _>>()?
+        args.interfaces
+            .iter()
+            .map(|name| Interface::by_name(name))
+            .collect::<Result<_, _>>()?
     };
     let (mut removed, mut in_use) = (0, 0);
     for interface in &interfaces {
@@ -20,13 +23,24 @@ pub(super) fn run(args: &DetachArgs) -> Result<(), Failure> {
                 "removing TC filters takes root, or the capability CAP_NET_ADMIN ({}: {error})",
                 interface.name
             )),
-            _ => Failure::runtime(anyhow!(error).context(format!("cannot look at the TC filters of {}", interface.name))),
+            _ => Failure::runtime(anyhow!(error).context(format!(
+                "cannot look at the TC filters of {}",
+                interface.name
+            ))),
         })?;
         if found.removed != 0 {
-            println!("{}: removed {} left by an overlay-monitor that was killed", interface.name, count(found.removed));
+            println!(
+                "{}: removed {} left by an overlay-monitor that was killed",
+                interface.name,
+                count(found.removed)
+            );
         }
         if found.in_use != 0 {
-            println!("{}: left {} of a running overlay-monitor alone", interface.name, count(found.in_use));
+            println!(
+                "{}: left {} of a running overlay-monitor alone",
+                interface.name,
+                count(found.in_use)
+            );
         }
         removed += found.removed;
         in_use += found.in_use;
@@ -38,5 +52,9 @@ pub(super) fn run(args: &DetachArgs) -> Result<(), Failure> {
 }
 
 fn count(filters: usize) -> String {
-    if filters == 1 { "1 TC filter".to_owned() } else { format!("{filters} TC filters") }
+    if filters == 1 {
+        "1 TC filter".to_owned()
+    } else {
+        format!("{filters} TC filters")
+    }
 }

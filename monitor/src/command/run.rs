@@ -4,7 +4,7 @@ use std::future::Future;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use tokio::sync::oneshot;
 
 use crate::agent::{Agent, decoder};
@@ -20,39 +20,39 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
     // The port first: it is the likelier to fail, and leaves the interfaces alone then.
     let listener = http::bind(watch.listen).await?;
     let mut agent = Agent::start(&watch)?;
-    let ring = agent.take_samples().ok_or_else(|| Failure::runtime(anyhow!("no sample ring")))?;
+    let ring = agent
+        .take_samples()
+        .ok_or_else(|| Failure::runtime(anyhow!("no sample ring")))?;
     let log = agent.take_log();
     tracing::info!("watching {}", agent.describe());
     tracing::info!("serving http://{}/metrics", watch.listen);
 
     let decoder = decoder(&watch, false);
-    let agent = Arc::new(Mutex::new(agent));
+    let names = agent.names().clone();
     let mut findings = Findings::default();
-    let names: Arc<Mutex<Agent>> = Arc::clone(&agent);
     let draining = ring::drain(ring, log, |sample, time| {
-        let Ok(agent) = names.lock() else {
-            return ControlFlow::Break(Err(Failure::runtime(anyhow!("the agent failed"))));
-        };
-        let record = decoder.decode(sample, time, agent.name(sample.ifindex));
-        drop(agent);
+        let interface = names.get(&sample.ifindex).map_or("?", String::as_str);
+        let record = decoder.decode(sample, time, interface);
         if let Some(finding) = findings.note(&record) {
             tracing::warn!("{finding}");
         }
         ControlFlow::Continue(())
     });
     let (stop_http, stopped) = oneshot::channel::<()>();
-    let serving = http::serve(listener, agent, async {
+    let agent = Arc::new(Mutex::new(agent));
+    let serving = tokio::spawn(http::serve(listener, agent, async {
         // Sent, or dropped with the sender: both mean stop.
         drop(stopped.await);
-    });
-    tokio::pin!(serving);
+    }));
     let result = tokio::select! {
         result = draining => result,
-        result = &mut serving => return result,
         () = stop => Ok(()),
     };
     drop(stop_http);
-    serving.await?;
+    serving
+        .await
+        .context("the HTTP endpoint failed")
+        .map_err(Failure::runtime)?;
     tracing::info!("stopped; nothing stays attached");
     result
 }

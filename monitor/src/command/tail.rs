@@ -16,7 +16,9 @@ use crate::sink::tail::{Printed, Printer};
 pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
     let watch = Watch::new(&args.watch, None, Defaults::TAIL)?;
     let mut agent = Agent::start(&watch)?;
-    let ring = agent.take_samples().ok_or_else(|| Failure::runtime(anyhow!("no sample ring")))?;
+    let ring = agent
+        .take_samples()
+        .ok_or_else(|| Failure::runtime(anyhow!("no sample ring")))?;
     let log = agent.take_log();
     eprintln!("watching {}; Ctrl-C ends", agent.describe());
 
@@ -25,7 +27,11 @@ pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Resu
     let mut printer = Printer::new(out, args.format, colour, args.lines, args.all);
     let decoder = decoder(&watch, args.show_payload);
     let draining = ring::drain(ring, log, |sample, time| {
-        let record = decoder.decode(sample, time, agent.name(sample.ifindex));
+        let interface = agent
+            .names()
+            .get(&sample.ifindex)
+            .map_or("?", String::as_str);
+        let record = decoder.decode(sample, time, interface);
         match printer.print(&record) {
             Ok(Printed::More) => ControlFlow::Continue(()),
             Ok(Printed::Enough) => ControlFlow::Break(Ok(())),

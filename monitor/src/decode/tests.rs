@@ -41,7 +41,10 @@ fn vxlan(vni: u32, inner: &[u8]) -> Vec<u8> {
 }
 
 fn decode(frame: &[u8], show_payload: bool) -> Record {
-    let decoder = Decoder { vxlan_ports: Ports::new(&[4789]).unwrap(), show_payload };
+    let decoder = Decoder {
+        vxlan_ports: Ports::new(&[4789]).unwrap(),
+        show_payload,
+    };
     let sample = Sample {
         time_ns: 0,
         flow: 0,
@@ -56,15 +59,25 @@ fn decode(frame: &[u8], show_payload: bool) -> Record {
 }
 
 fn text(record: &Record) -> String {
-    Line { record, colour: false }.to_string()
+    Line {
+        record,
+        colour: false,
+    }
+    .to_string()
 }
 
 #[test]
 fn the_tutorials_redis_command_reads_as_one_line() {
     let inner = tcp(39040, 6379, b"*2\r\n$7\r\nHGETALL\r\n$2\r\nip\r\n");
-    let frame = vxlan(4096, &ethernet(&ipv4(6, [10, 0, 1, 7], [10, 0, 1, 3], &inner)));
+    let frame = vxlan(
+        4096,
+        &ethernet(&ipv4(6, [10, 0, 1, 7], [10, 0, 1, 3], &inner)),
+    );
     let record = decode(&frame, false);
-    assert_eq!((record.verdict.protocol, record.verdict.exposure), (Protocol::Redis, Exposure::Plaintext));
+    assert_eq!(
+        (record.verdict.protocol, record.verdict.exposure),
+        (Protocol::Redis, Exposure::Plaintext)
+    );
     let line = text(&record);
     let expected = "eth0 rx  192.168.77.2 > 192.168.77.1  vni 4096  10.0.1.7:39040 > 10.0.1.3:6379 tcp  \
                     redis  plaintext  HGETALL ip";
@@ -82,9 +95,15 @@ fn esp_has_nothing_to_read() {
     let mut payload = 0x2ad4_577au32.to_be_bytes().to_vec();
     payload.extend(7u32.to_be_bytes());
     payload.extend([0x5a; 64]);
-    let record = decode(&ethernet(&ipv4(50, [192, 168, 77, 2], [192, 168, 77, 1], &payload)), true);
+    let record = decode(
+        &ethernet(&ipv4(50, [192, 168, 77, 2], [192, 168, 77, 1], &payload)),
+        true,
+    );
     let line = text(&record);
-    assert!(line.ends_with("ESP spi 0x2ad4577a seq 7  (nothing to read)"), "{line}");
+    assert!(
+        line.ends_with("ESP spi 0x2ad4577a seq 7  (nothing to read)"),
+        "{line}"
+    );
     assert_eq!(serde_json::to_value(&record).unwrap()["spi"], "0x2ad4577a");
 }
 
@@ -100,7 +119,10 @@ fn an_ethernet_trailer_is_no_payload() {
 #[test]
 fn no_byte_of_a_packet_controls_the_terminal() {
     let hostile = b"GET /\x1b]0;owned\x07\x9b31m HTTP/1.1\r\nHost: \x1b[2J\r\n\r\n";
-    let frame = vxlan(4096, &ethernet(&ipv4(6, [10, 0, 1, 7], [10, 0, 1, 3], &tcp(1, 80, hostile))));
+    let frame = vxlan(
+        4096,
+        &ethernet(&ipv4(6, [10, 0, 1, 7], [10, 0, 1, 3], &tcp(1, 80, hostile))),
+    );
     let record = decode(&frame, true);
     for out in [text(&record), serde_json::to_string(&record).unwrap()] {
         assert!(!out.chars().any(char::is_control), "{out:?}");
@@ -109,7 +131,12 @@ fn no_byte_of_a_packet_controls_the_terminal() {
 
 #[test]
 fn every_truncation_of_every_shape_decodes_without_a_panic() {
-    let inner = ethernet(&ipv4(6, [10, 0, 1, 7], [10, 0, 1, 3], &tcp(1, 80, b"GET / HTTP/1.1\r\n\r\n")));
+    let inner = ethernet(&ipv4(
+        6,
+        [10, 0, 1, 7],
+        [10, 0, 1, 3],
+        &tcp(1, 80, b"GET / HTTP/1.1\r\n\r\n"),
+    ));
     for frame in [vxlan(1, &inner), inner] {
         for len in 0..=frame.len() {
             let sample = Sample {
@@ -122,7 +149,10 @@ fn every_truncation_of_every_shape_decodes_without_a_panic() {
                 reason: None,
                 frame: &frame[..len],
             };
-            let decoder = Decoder { vxlan_ports: Ports::new(&[4789]).unwrap(), show_payload: true };
+            let decoder = Decoder {
+                vxlan_ports: Ports::new(&[4789]).unwrap(),
+                show_payload: true,
+            };
             let record = decoder.decode(&sample, Timestamp::UNIX_EPOCH, "eth0");
             assert_ne!(record.verdict.exposure, Exposure::Encrypted);
             text(&record);

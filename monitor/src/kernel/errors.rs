@@ -21,8 +21,18 @@ pub(super) fn load(error: EbpfError) -> Failure {
 
 /// Why a program could not be loaded.
 pub(super) fn program(name: &str, error: ProgramError) -> Failure {
-    if let ProgramError::LoadError { io_error, verifier_log } = &error {
+    if let ProgramError::LoadError {
+        io_error,
+        verifier_log,
+    } = &error
+    {
         let log = verifier_log.to_string();
+        // Without CAP_PERFMON the verifier takes fewer programs, and says so in its own words.
+        if log.contains("!root") || log.contains("CAP_PERFMON") {
+            return Failure::kernel(
+                anyhow!("cannot load program {name}: {io_error}").context(PRIVILEGES),
+            );
+        }
         if !log.trim().is_empty() {
             return Failure::kernel(anyhow!(
                 "the kernel's verifier rejected program {name} ({io_error}). It said last:\n{}\n\
@@ -36,7 +46,10 @@ pub(super) fn program(name: &str, error: ProgramError) -> Failure {
         }
     }
     match io_cause(&error) {
-        Some(code) => explain(code, anyhow!(error).context(format!("cannot load program {name}"))),
+        Some(code) => explain(
+            code,
+            anyhow!(error).context(format!("cannot load program {name}")),
+        ),
         None => Failure::kernel(anyhow!(error).context(format!("cannot load program {name}"))),
     }
 }
@@ -45,7 +58,9 @@ fn explain(code: i32, error: anyhow::Error) -> Failure {
     Failure::kernel(match code {
         libc::EPERM | libc::EACCES => error.context(PRIVILEGES),
         libc::ENOSYS => error.context("this kernel has no bpf system call (CONFIG_BPF_SYSCALL)"),
-        libc::ENOMEM => error.context("not enough memory for the eBPF maps (before Linux 5.11: RLIMIT_MEMLOCK)"),
+        libc::ENOMEM => {
+            error.context("not enough memory for the eBPF maps (before Linux 5.11: RLIMIT_MEMLOCK)")
+        }
         _ => error,
     })
 }
@@ -54,7 +69,10 @@ fn explain(code: i32, error: anyhow::Error) -> Failure {
 fn io_cause(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(code) = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
+        if let Some(code) = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::raw_os_error)
+        {
             return Some(code);
         }
         next = error.source();

@@ -11,7 +11,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use anyhow::{Context, anyhow};
 use aya::maps::{Map, MapData, PerCpuArray, PerCpuHashMap, PerCpuValues, RingBuf};
-use aya::programs::{Program, ProgramError, SchedClassifier, TestRun, TestRunOptions, TestRunResult, Xdp};
+use aya::programs::{
+    Program, ProgramError, SchedClassifier, TestRun, TestRunOptions, TestRunResult, Xdp,
+};
 use aya::util::nr_cpus;
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use aya_log::EbpfLogger;
@@ -62,7 +64,10 @@ impl Default for LoadOptions {
 impl LoadOptions {
     fn config(&self) -> Result<Config, Failure> {
         let ports = |ports: &[u16], what: &str| {
-            format!("{what} {ports:?}: give 1 to {} ports, none of them 0", Ports::<4>::PLACES)
+            format!(
+                "{what} {ports:?}: give 1 to {} ports, none of them 0",
+                Ports::<4>::PLACES
+            )
         };
         let vxlan_ports = Ports::new(&self.vxlan_ports)
             .ok_or_else(|| Failure::usage(anyhow!(ports(&self.vxlan_ports, "VXLAN ports"))))?;
@@ -137,11 +142,14 @@ impl Kernel {
         raise_memlock();
         let config = options.config()?.to_bytes();
         let cpus = nr_cpus().map_err(|(path, error)| {
-            Failure::kernel(anyhow!("cannot tell the number of CPUs from {path}: {error}"))
+            Failure::kernel(anyhow!(
+                "cannot tell the number of CPUs from {path}: {error}"
+            ))
         })?;
         let sizes = MapSizes::for_cpus(cpus, options.ring_bytes);
         let mut loader = EbpfLoader::new();
-        let log_level = u8::from(tracing::enabled!(tracing::Level::DEBUG)) * aya_log::Level::Debug as u8;
+        let log_level =
+            u8::from(tracing::enabled!(tracing::Level::DEBUG)) * aya_log::Level::Debug as u8;
         loader.override_global("CONFIG", &config[..], true);
         // Not there in an object that was built without the feature `log`.
         loader.override_global("AYA_LOG_LEVEL", &log_level, false);
@@ -169,7 +177,11 @@ impl Kernel {
         let result = match self.program_mut(name)? {
             Program::Xdp(program) => program.load(),
             Program::SchedClassifier(program) => program.load(),
-            _ => return Err(Failure::kernel(anyhow!("program {name} of the object has an unexpected type"))),
+            _ => {
+                return Err(Failure::kernel(anyhow!(
+                    "program {name} of the object has an unexpected type"
+                )));
+            }
         };
         match result {
             Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(()),
@@ -178,9 +190,11 @@ impl Kernel {
     }
 
     fn program_mut(&mut self, name: &str) -> Result<&mut Program, Failure> {
-        self.ebpf
-            .program_mut(name)
-            .ok_or_else(|| Failure::kernel(anyhow!("the eBPF object has no program {name}: build it anew")))
+        self.ebpf.program_mut(name).ok_or_else(|| {
+            Failure::kernel(anyhow!(
+                "the eBPF object has no program {name}: build it anew"
+            ))
+        })
     }
 
     /// The TC program of a direction, loaded.
@@ -190,7 +204,9 @@ impl Kernel {
     pub fn tc(&mut self, direction: Direction) -> Result<&mut SchedClassifier, Failure> {
         let entry = Entry::Tc(direction);
         self.load(entry)?;
-        self.program_mut(entry.program())?.try_into().map_err(Failure::kernel)
+        self.program_mut(entry.program())?
+            .try_into()
+            .map_err(Failure::kernel)
     }
 
     /// File descriptor of an XDP program, loaded.
@@ -199,7 +215,10 @@ impl Kernel {
     /// See [`Kernel::load`].
     pub fn xdp(&mut self, entry: Entry) -> Result<BorrowedFd<'_>, Failure> {
         self.load(entry)?;
-        let program: &mut Xdp = self.program_mut(entry.program())?.try_into().map_err(Failure::kernel)?;
+        let program: &mut Xdp = self
+            .program_mut(entry.program())?
+            .try_into()
+            .map_err(Failure::kernel)?;
         Ok(program.fd().map_err(Failure::kernel)?.as_fd())
     }
 
@@ -207,12 +226,20 @@ impl Kernel {
     ///
     /// # Errors
     /// A kernel failure; frames of under 14 bytes are refused by the kernel itself.
-    pub fn test_run(&mut self, entry: Entry, options: TestRunOptions<'_>) -> Result<TestRunResult, Failure> {
+    pub fn test_run(
+        &mut self,
+        entry: Entry,
+        options: TestRunOptions<'_>,
+    ) -> Result<TestRunResult, Failure> {
         self.load(entry)?;
         let result = match self.program_mut(entry.program())? {
             Program::Xdp(program) => program.test_run(options),
             Program::SchedClassifier(program) => program.test_run(options),
-            _ => return Err(Failure::kernel(anyhow!("not a program that can be run on a frame"))),
+            _ => {
+                return Err(Failure::kernel(anyhow!(
+                    "not a program that can be run on a frame"
+                )));
+            }
         };
         result.context("BPF_PROG_TEST_RUN").map_err(Failure::kernel)
     }
@@ -224,18 +251,28 @@ impl Kernel {
     pub fn prepare_interface(&mut self, ifindex: u32) -> Result<(), Failure> {
         const NO_EXIST: u64 = 1;
         let added = |result: Result<(), aya::maps::MapError>| match result {
-            Err(aya::maps::MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::EEXIST) => {
+            Err(aya::maps::MapError::SyscallError(error))
+                if error.io_error.raw_os_error() == Some(libc::EEXIST) =>
+            {
                 Ok(())
             }
-            other => other.context("cannot prepare the maps for an interface").map_err(Failure::kernel),
+            other => other
+                .context("cannot prepare the maps for an interface")
+                .map_err(Failure::kernel),
         };
         for direction in Direction::ALL {
             for encapsulation in Encapsulation::ALL {
                 let key = CounterKey::other(ifindex, direction, encapsulation).to_bytes();
-                added(self.counters.insert(key, per_cpu([0; Count::SIZE])?, NO_EXIST))?;
+                added(
+                    self.counters
+                        .insert(key, per_cpu([0; Count::SIZE])?, NO_EXIST),
+                )?;
             }
             let key = EspKey::other(ifindex, direction).to_bytes();
-            added(self.esp.insert(key, per_cpu([0; EspCount::SIZE])?, NO_EXIST))?;
+            added(
+                self.esp
+                    .insert(key, per_cpu([0; EspCount::SIZE])?, NO_EXIST),
+            )?;
             for reason in Reason::ALL {
                 let key = ReasonKey::new(ifindex, direction, *reason).to_bytes();
                 added(self.reasons.insert(key, per_cpu(0u64)?, NO_EXIST))?;
@@ -249,11 +286,15 @@ impl Kernel {
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn counters(&self) -> Result<HashMap<CounterKey, Count>, Failure> {
-        sum(self.counters.iter(), |key| CounterKey::from_bytes(&key), |total: &mut Count, value| {
-            let value = Count::from_bytes(value);
-            total.packets += value.packets;
-            total.bytes += value.bytes;
-        })
+        sum(
+            self.counters.iter(),
+            |key| CounterKey::from_bytes(&key),
+            |total: &mut Count, value| {
+                let value = Count::from_bytes(value);
+                total.packets += value.packets;
+                total.bytes += value.bytes;
+            },
+        )
     }
 
     /// Packets, bytes and sequence range per security association, all CPUs added up.
@@ -261,18 +302,25 @@ impl Kernel {
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn esp(&self) -> Result<HashMap<EspKey, EspCount>, Failure> {
-        sum(self.esp.iter(), |key| EspKey::from_bytes(&key), |total: &mut EspTotal, value| {
-            let value = EspCount::from_bytes(value);
-            if value.packets == 0 {
-                return;
-            }
-            let before = total.0.packets != 0;
-            total.0.sequence_min =
-                if before { total.0.sequence_min.min(value.sequence_min) } else { value.sequence_min };
-            total.0.sequence_max = total.0.sequence_max.max(value.sequence_max);
-            total.0.packets += value.packets;
-            total.0.bytes += value.bytes;
-        })
+        sum(
+            self.esp.iter(),
+            |key| EspKey::from_bytes(&key),
+            |total: &mut EspTotal, value| {
+                let value = EspCount::from_bytes(value);
+                if value.packets == 0 {
+                    return;
+                }
+                let before = total.0.packets != 0;
+                total.0.sequence_min = if before {
+                    total.0.sequence_min.min(value.sequence_min)
+                } else {
+                    value.sequence_min
+                };
+                total.0.sequence_max = total.0.sequence_max.max(value.sequence_max);
+                total.0.packets += value.packets;
+                total.0.bytes += value.bytes;
+            },
+        )
         .map(|all| all.into_iter().map(|(key, total)| (key, total.0)).collect())
     }
 
@@ -281,7 +329,11 @@ impl Kernel {
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn reasons(&self) -> Result<HashMap<ReasonKey, u64>, Failure> {
-        sum(self.reasons.iter(), |key| ReasonKey::from_bytes(&key), |total, value| *total += value)
+        sum(
+            self.reasons.iter(),
+            |key| ReasonKey::from_bytes(&key),
+            |total, value| *total += value,
+        )
     }
 
     /// Samples and overflows, all CPUs added up. `countdown` is meaningless in a sum, and 0.
@@ -289,7 +341,11 @@ impl Kernel {
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn state(&self) -> Result<CpuState, Failure> {
-        let cpus = self.state.get(&0, 0).context("map STATE").map_err(Failure::runtime)?;
+        let cpus = self
+            .state
+            .get(&0, 0)
+            .context("map STATE")
+            .map_err(Failure::runtime)?;
         let mut total = CpuState::default();
         for value in cpus.iter() {
             let value = CpuState::from_bytes(value);
@@ -313,7 +369,9 @@ impl Kernel {
         if !tracing::enabled!(tracing::Level::DEBUG) {
             return None;
         }
-        EbpfLogger::init(&mut self.ebpf).inspect_err(|error| tracing::debug!("no log of the programs: {error}")).ok()
+        EbpfLogger::init(&mut self.ebpf)
+            .inspect_err(|error| tracing::debug!("no log of the programs: {error}"))
+            .ok()
     }
 
     /// The sample ring; `None` if somebody has taken it.
@@ -327,7 +385,12 @@ struct EspTotal(EspCount);
 
 impl Default for EspTotal {
     fn default() -> EspTotal {
-        EspTotal(EspCount { packets: 0, bytes: 0, sequence_min: 0, sequence_max: 0 })
+        EspTotal(EspCount {
+            packets: 0,
+            bytes: 0,
+            sequence_min: 0,
+            sequence_max: 0,
+        })
     }
 }
 
@@ -339,7 +402,9 @@ fn sum<K, V: aya::Pod, KeyOut: std::hash::Hash + Eq, Total: Default>(
 ) -> Result<HashMap<KeyOut, Total>, Failure> {
     let mut all = HashMap::new();
     for entry in entries {
-        let (raw, cpus) = entry.context("cannot read a map").map_err(Failure::runtime)?;
+        let (raw, cpus) = entry
+            .context("cannot read a map")
+            .map_err(Failure::runtime)?;
         let total = all.entry(key(raw)).or_default();
         for value in cpus.iter() {
             add(total, value);
@@ -353,17 +418,25 @@ fn per_cpu<V: aya::Pod>(value: V) -> Result<PerCpuValues<V>, Failure> {
     PerCpuValues::try_from(vec![value; cpus]).map_err(Failure::kernel)
 }
 
-fn map<M: TryFrom<Map, Error = aya::maps::MapError>>(ebpf: &mut Ebpf, name: &str) -> Result<M, Failure> {
-    let map = ebpf
-        .take_map(name)
-        .ok_or_else(|| Failure::kernel(anyhow!("the eBPF object has no map {name}: build it anew")))?;
-    M::try_from(map).with_context(|| format!("map {name}")).map_err(Failure::kernel)
+fn map<M: TryFrom<Map, Error = aya::maps::MapError>>(
+    ebpf: &mut Ebpf,
+    name: &str,
+) -> Result<M, Failure> {
+    let map = ebpf.take_map(name).ok_or_else(|| {
+        Failure::kernel(anyhow!("the eBPF object has no map {name}: build it anew"))
+    })?;
+    M::try_from(map)
+        .with_context(|| format!("map {name}"))
+        .map_err(Failure::kernel)
 }
 
 /// Before 5.11 map memory counts against `RLIMIT_MEMLOCK`. Where it may not be raised the kernel
 /// says so itself, when the map is created.
 fn raise_memlock() {
-    let unlimited = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    let unlimited = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
     // SAFETY: the struct is only read.
     unsafe {
         libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const unlimited);

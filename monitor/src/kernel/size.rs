@@ -37,7 +37,13 @@ impl MapSizes {
     /// The sizes for a host with this many possible CPUs: per-CPU maps multiply by it.
     #[must_use]
     pub fn for_cpus(cpus: usize, ring_bytes: u32) -> MapSizes {
-        let mut sizes = MapSizes { counters: 36_864, esp: 4_096, reasons: 1_024, flows: 131_072, ring_bytes };
+        let mut sizes = MapSizes {
+            counters: 36_864,
+            esp: 4_096,
+            reasons: 1_024,
+            flows: 131_072,
+            ring_bytes,
+        };
         while sizes.bytes(cpus) > BUDGET && sizes.counters > 1_024 {
             sizes.counters /= 2;
             sizes.esp /= 2;
@@ -70,7 +76,13 @@ impl MapSizes {
 
     /// How full the maps are that can overflow.
     #[must_use]
-    pub(crate) fn in_use(&self, counters: usize, esp: usize, reasons: usize, state: &CpuState) -> Vec<MapUse> {
+    pub(crate) fn in_use(
+        &self,
+        counters: usize,
+        esp: usize,
+        reasons: usize,
+        state: &CpuState,
+    ) -> Vec<MapUse> {
         let row = |map, entries: usize, capacity: u32, overflow_packets| MapUse {
             map,
             entries: entries as u64,
@@ -104,9 +116,16 @@ mod tests {
     fn the_budget_holds_on_any_host() {
         for cpus in [1, 2, 16, 64, 128, 512, 4096] {
             let sizes = MapSizes::for_cpus(cpus, 1 << 20);
-            assert!(sizes.bytes(cpus) <= BUDGET || sizes.counters <= 1_152, "{cpus} CPUs: {sizes:?}");
+            assert!(
+                sizes.bytes(cpus) <= BUDGET || sizes.counters <= 1_152,
+                "{cpus} CPUs: {sizes:?}"
+            );
         }
-        assert_eq!(MapSizes::for_cpus(64, 1 << 20).counters, 36_864, "64 CPUs fit without scaling");
+        assert_eq!(
+            MapSizes::for_cpus(64, 1 << 20).counters,
+            36_864,
+            "64 CPUs fit without scaling"
+        );
         assert!(MapSizes::for_cpus(64, 1 << 20).bytes(64) <= BUDGET);
     }
 }

@@ -1,11 +1,12 @@
 //! The HTTP endpoint: `/metrics` and `/healthz`.
 
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -13,8 +14,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::agent::Agent;
@@ -40,11 +41,11 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         let port = address.port();
         let hint = match error.kind() {
-            std::io::ErrorKind::AddrInUse => {
+            io::ErrorKind::AddrInUse => {
                 format!("something else listens there (`ss -ltnp sport = :{port}` shows what); give another --listen")
             }
-            std::io::ErrorKind::AddrNotAvailable => "this host has no such address; give another --listen".to_owned(),
-            std::io::ErrorKind::PermissionDenied => format!("port {port} takes privileges; give another --listen"),
+            io::ErrorKind::AddrNotAvailable => "this host has no such address; give another --listen".to_owned(),
+            io::ErrorKind::PermissionDenied => format!("port {port} takes privileges; give another --listen"),
             _ => "give another --listen".to_owned(),
         };
         Failure::runtime(anyhow!(error).context(format!("cannot listen on {address}: {hint}")))
@@ -52,31 +53,27 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
 }
 
 /// Serves until `stop` is done; then ends open connections.
-///
-/// # Errors
-/// A runtime failure, if connections can no longer be accepted.
-pub async fn serve(listener: TcpListener, agent: Shared, stop: impl Future<Output = ()>) -> Result<(), Failure> {
-    let routes = Router::new().route("/metrics", get(scrape)).route("/healthz", get(health)).with_state(agent);
+pub async fn serve(listener: TcpListener, agent: Shared, stop: impl Future<Output = ()>) {
+    let routes = Router::new()
+        .route("/metrics", get(scrape))
+        .route("/healthz", get(health))
+        .with_state(agent);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     tokio::pin!(stop);
     loop {
-        // Waiting for a place must not keep it from stopping.
-        let next = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
-        };
-        let (place, stream) = tokio::select! {
+        let accepted = tokio::select! {
             () = &mut stop => break,
-            next = next => match next {
-                (place, Ok((stream, _))) => (place.context("semaphore").map_err(Failure::runtime)?, stream),
-                // The client left again, or descriptors are short for the moment.
-                (_, Err(error)) => {
-                    tracing::debug!("accept: {error}");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                }
-            },
+            accepted = accept(&listener, &places) => accepted,
+        };
+        let (place, stream) = match accepted {
+            Ok(accepted) => accepted,
+            // The client left again, or descriptors are short for the moment.
+            Err(error) => {
+                tracing::debug!("accept: {error}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
         };
         while connections.try_join_next().is_some() {}
         let service = TowerToHyperService::new(routes.clone());
@@ -94,7 +91,19 @@ pub async fn serve(listener: TcpListener, agent: Shared, stop: impl Future<Outpu
         });
     }
     connections.shutdown().await;
-    Ok(())
+}
+
+/// A connection, once there is a place for one.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(OwnedSemaphorePermit, TcpStream)> {
+    let place = Arc::clone(places)
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((place, stream))
 }
 
 async fn scrape(State(agent): State<Shared>) -> Response {
@@ -124,6 +133,10 @@ async fn health(State(agent): State<Shared>) -> Response {
     if lost.is_empty() {
         (StatusCode::OK, format!("ok: {}\n", agent.describe())).into_response()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, format!("blind: no interface {}\n", lost.join(", "))).into_response()
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("blind: no interface {}\n", lost.join(", ")),
+        )
+            .into_response()
     }
 }

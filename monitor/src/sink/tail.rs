@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::anyhow;
+use bytes::{BufMut, BytesMut};
 
 use crate::cli::Format;
 use crate::failure::Failure;
@@ -20,6 +21,8 @@ pub enum Printed {
 /// Prints records. Generic in its output, so that a test can read it.
 pub struct Printer<W> {
     out: W,
+    /// The line being made: written in one piece, so that lines of two writers do not mix.
+    line: BytesMut,
     format: Format,
     colour: bool,
     left: Option<u64>,
@@ -29,7 +32,14 @@ pub struct Printer<W> {
 impl<W: Write> Printer<W> {
     /// Prints at most `lines` lines; with `all`, also records that tell nothing.
     pub fn new(out: W, format: Format, colour: bool, lines: Option<u64>, all: bool) -> Printer<W> {
-        Printer { out, format, colour, left: lines, all }
+        Printer {
+            out,
+            line: BytesMut::new(),
+            format,
+            colour,
+            left: lines,
+            all,
+        }
     }
 
     /// Prints a record, and flushes: somebody looks on.
@@ -43,12 +53,22 @@ impl<W: Write> Printer<W> {
         if !self.all && !record.is_telling() {
             return Ok(Printed::More);
         }
-        let written = match self.format {
-            Format::Text => writeln!(self.out, "{}", Line { record, colour: self.colour }),
-            Format::Json => serde_json::to_writer(&mut self.out, record)
+        self.line.clear();
+        let mut line = (&mut self.line).writer();
+        let made = match self.format {
+            Format::Text => writeln!(
+                line,
+                "{}",
+                Line {
+                    record,
+                    colour: self.colour
+                }
+            ),
+            Format::Json => serde_json::to_writer(&mut line, record)
                 .map_err(io::Error::from)
-                .and_then(|()| writeln!(self.out)),
+                .and_then(|()| writeln!(line)),
         };
+        let written = made.and_then(|()| self.out.write_all(&self.line));
         match written.and_then(|()| self.out.flush()) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Printed::Enough),

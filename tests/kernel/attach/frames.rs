@@ -18,20 +18,25 @@ const VNI: u32 = 5000;
 fn jumbo() -> Lab {
     let lab = quiet();
     for node in [lab.node1(), lab.node2()] {
-        node.run("ip", &["link", "set", "dev", "eth0", "mtu", "9000"]).unwrap();
+        node.run("ip", &["link", "set", "dev", "eth0", "mtu", "9000"])
+            .unwrap();
     }
     lab
 }
 
 /// Ethernet, IPv4 and UDP around so many bytes.
 fn inner(length: usize) -> Vec<u8> {
-    ethernet(0x0800, &ipv4(17, &[], &udp(1000, 2000, &vec![0x2e; length])))
+    ethernet(
+        0x0800,
+        &ipv4(17, &[], &udp(1000, 2000, &vec![0x2e; length])),
+    )
 }
 
 #[test]
 fn headers_beyond_the_linear_part_of_a_socket_buffer_are_read() {
     let lab = jumbo();
-    let [sender, receiver] = [lab.node1(), lab.node2()].map(|node| Agent::start(node, &["--sample-every", "1"]));
+    let [sender, receiver] =
+        [lab.node1(), lab.node2()].map(|node| Agent::start(node, &["--sample-every", "1"]));
     let frame = overlay(VNI, &inner(5000));
     let raw = Raw::open_scattered(lab.node1(), "eth0");
     for _ in 0..10 {
@@ -56,14 +61,26 @@ fn xdp_counts_jumbo_frames() {
     } else {
         // Without frags the driver refuses a frame larger than its buffers.
         assert_eq!(agent.hooks(), [tc(), tc()], "{said}");
-        assert!(said.contains("its driver refuses XDP as it is set up"), "{said}");
+        assert!(
+            said.contains("its driver refuses XDP as it is set up"),
+            "{said}"
+        );
     }
     let payload = vxlan(VNI, &inner(8000));
-    let socket = lab.node2().enter(|| UdpSocket::bind((lab.node2().address(), 0))).unwrap().unwrap();
+    let socket = lab
+        .node2()
+        .enter(|| UdpSocket::bind((lab.node2().address(), 0)))
+        .unwrap()
+        .unwrap();
     for _ in 0..10 {
-        socket.send_to(&payload, (lab.node1().address(), 4789)).unwrap();
+        socket
+            .send_to(&payload, (lab.node1().address(), 4789))
+            .unwrap();
     }
     wait_until("they have arrived", || agent.vni(VNI, "rx").0 >= 10);
-    assert_eq!(agent.vni(VNI, "rx"), (10, 10 * (14 + 20 + 8 + payload.len() as u64)));
+    assert_eq!(
+        agent.vni(VNI, "rx"),
+        (10, 10 * (14 + 20 + 8 + payload.len() as u64))
+    );
     assert_eq!(rows(&agent.metrics(), "overlay_unparsed_packets_total"), []);
 }

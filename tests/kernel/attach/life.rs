@@ -20,15 +20,35 @@ fn expected() -> [Expected; 2] {
     if has_tcx() {
         let tcx = &["tcx ingress ours", "tcx egress ours"];
         [
-            Expected { arguments: &[], hooks: ["tcx", "tcx"], running: tcx, killed: &[] },
-            Expected { arguments: xdp, hooks: ["xdp", "tcx"], running: &["tcx egress ours", "xdp"], killed: &[] },
+            Expected {
+                arguments: &[],
+                hooks: ["tcx", "tcx"],
+                running: tcx,
+                killed: &[],
+            },
+            Expected {
+                arguments: xdp,
+                hooks: ["xdp", "tcx"],
+                running: &["tcx egress ours", "xdp"],
+                killed: &[],
+            },
         ]
     } else {
         let running = &["filter egress ours", "xdp", "clsact"];
         let killed = &["filter egress ours", "clsact"];
         [
-            Expected { arguments: &[], hooks: ["clsact", "clsact"], running: clsact, killed: clsact },
-            Expected { arguments: xdp, hooks: ["xdp", "clsact"], running, killed },
+            Expected {
+                arguments: &[],
+                hooks: ["clsact", "clsact"],
+                running: clsact,
+                killed: clsact,
+            },
+            Expected {
+                arguments: xdp,
+                hooks: ["xdp", "clsact"],
+                running,
+                killed,
+            },
         ]
     }
 }
@@ -61,8 +81,19 @@ fn what_a_kill_leaves_is_taken_over_and_then_detached() {
 
         let mut second = Agent::start(node, expected.arguments);
         assert_eq!(shape(node), expected.running, "one of each: {left:?}");
-        assert!(attached(node).iter().all(|line| !line.contains(' ') || !left.contains(line)), "{left:?} stayed");
-        assert_eq!(second.monitor.err().contains("that a killed overlay-monitor left"), !has_tcx());
+        assert!(
+            attached(node)
+                .iter()
+                .all(|line| !line.contains(' ') || !left.contains(line)),
+            "{left:?} stayed"
+        );
+        assert_eq!(
+            second
+                .monitor
+                .err()
+                .contains("that a killed overlay-monitor left"),
+            !has_tcx()
+        );
         exchange(&lab, 10);
         assert_counted(&second, 10);
         second.monitor.kill();
@@ -70,7 +101,11 @@ fn what_a_kill_leaves_is_taken_over_and_then_detached() {
 
         let detach = run(node, &["detach"]);
         assert_eq!(detach.code, Some(0), "{detach:?}");
-        let filters = expected.killed.iter().filter(|line| line.starts_with("filter")).count();
+        let filters = expected
+            .killed
+            .iter()
+            .filter(|line| line.starts_with("filter"))
+            .count();
         let says = match filters {
             0 => "nothing of ours is left on 2 interfaces",
             1 => "eth0: removed 1 TC filter left by an overlay-monitor that was killed",
@@ -104,7 +139,8 @@ fn detach_leaves_a_running_agent_alone() {
 fn a_qdisc_that_was_there_stays() {
     let lab = quiet();
     let node = lab.node1();
-    node.run("tc", &["qdisc", "add", "dev", "eth0", "clsact"]).unwrap();
+    node.run("tc", &["qdisc", "add", "dev", "eth0", "clsact"])
+        .unwrap();
     let mut agent = Agent::start(node, &[]);
     assert_eq!(agent.hooks(), [tc(), tc()]);
     agent.monitor.stop();
@@ -112,7 +148,9 @@ fn a_qdisc_that_was_there_stays() {
 
     let mut agent = Agent::start(node, &[]);
     agent.monitor.kill();
-    wait_until("links are gone", || !has_tcx() || attached(node) == ["clsact"]);
+    wait_until("links are gone", || {
+        !has_tcx() || attached(node) == ["clsact"]
+    });
     assert_eq!(run(node, &["detach"]).code, Some(0));
     assert_eq!(attached(node), ["clsact"]);
 }
@@ -124,11 +162,23 @@ fn an_interface_that_vanishes_is_said_to_be_lost() {
     exchange(&lab, 10);
     assert_counted(&agent, 10);
     let (status, said) = agent.ask("/healthz").unwrap();
-    assert!(status == 200 && said.starts_with("ok: eth0 rx"), "{status} {said}");
+    assert!(
+        status == 200 && said.starts_with("ok: eth0 rx"),
+        "{status} {said}"
+    );
     lab.node1().run("ip", &["link", "del", "eth0"]).unwrap();
-    wait_until("/healthz says so", || agent.ask("/healthz").unwrap().0 == 503);
-    assert_eq!(agent.ask("/healthz").unwrap().1, "blind: no interface eth0\n");
+    wait_until("/healthz says so", || {
+        agent.ask("/healthz").unwrap().0 == 503
+    });
+    assert_eq!(
+        agent.ask("/healthz").unwrap().1,
+        "blind: no interface eth0\n"
+    );
     assert_counted(&agent, 10);
     agent.monitor.stop();
-    assert!(!agent.monitor.err().contains("cannot"), "{}", agent.monitor.err());
+    assert!(
+        !agent.monitor.err().contains("cannot"),
+        "{}",
+        agent.monitor.err()
+    );
 }

@@ -25,7 +25,12 @@ fn two_agents_count_the_same_and_go_one_by_one() {
     exchange(&lab, 10);
     assert_counted(&one, 10);
     assert_counted(&two, 10);
-    assert_eq!(two.monitor.err().contains("other TC filters come before ours"), !has_tcx());
+    assert_eq!(
+        two.monitor
+            .err()
+            .contains("other TC filters come before ours"),
+        !has_tcx()
+    );
     one.monitor.stop();
     exchange(&lab, 10);
     assert_counted(&two, 20);
@@ -36,7 +41,13 @@ fn two_agents_count_the_same_and_go_one_by_one() {
     assert_counted(&three, 10);
     three.monitor.kill();
     assert_eq!(run(node, &["detach"]).code, Some(0));
-    let alone = |hook: &str| shape(node).iter().filter(|line| line.contains(hook)).count() == 1;
+    let alone = |hook: &str| {
+        shape(node)
+            .iter()
+            .filter(|line| line.contains(hook))
+            .count()
+            == 1
+    };
     wait_until("only one is left", || alone("ingress") && alone("egress"));
     exchange(&lab, 10);
     assert_counted(&two, 40);
@@ -56,10 +67,16 @@ impl Foreign {
         let attached = host.enter(|| {
             let ifindex = Interface::by_name("eth0").unwrap().index;
             let options = options();
-            let only_count = LoadOptions { sample_every: 0, flow_samples: 0, ..LoadOptions::default() };
+            let only_count = LoadOptions {
+                sample_every: 0,
+                flow_samples: 0,
+                ..LoadOptions::default()
+            };
             let mut kernel = Kernel::new(&only_count).unwrap();
             let program = kernel.tc(Direction::Rx).unwrap();
-            program.attach_with_options("eth0", TcAttachType::Ingress, options).unwrap();
+            program
+                .attach_with_options("eth0", TcAttachType::Ingress, options)
+                .unwrap();
             Foreign { kernel, ifindex }
         });
         attached.unwrap()
@@ -68,7 +85,13 @@ impl Foreign {
     fn assert_counted(&self, packets: u64) {
         let key = CounterKey::new(self.ifindex, Direction::Rx, Encapsulation::Vxlan, VNI);
         let count = self.kernel.counters().unwrap()[&key];
-        assert_eq!(count, Count { packets, bytes: packets * FRAME });
+        assert_eq!(
+            count,
+            Count {
+                packets,
+                bytes: packets * FRAME
+            }
+        );
     }
 }
 
@@ -78,7 +101,13 @@ fn beside(lab: &Lab, foreign: &Foreign, warns: bool) {
     exchange(lab, 10);
     foreign.assert_counted(10);
     let mut agent = Agent::start(node, &[]);
-    assert_eq!(agent.monitor.err().contains("other TC filters come before ours"), warns);
+    assert_eq!(
+        agent
+            .monitor
+            .err()
+            .contains("other TC filters come before ours"),
+        warns
+    );
     exchange(lab, 10);
     assert_counted(&agent, 10);
     foreign.assert_counted(20);
@@ -98,7 +127,10 @@ fn a_foreign_tc_filter_works_before_beside_and_after_ours() {
         let lab = quiet();
         let foreign = Foreign::attach(lab.node1(), || {
             qdisc_add_clsact("eth0").unwrap();
-            TcAttachOptions::Netlink(NlOptions { priority, ..NlOptions::default() })
+            TcAttachOptions::Netlink(NlOptions {
+                priority,
+                ..NlOptions::default()
+            })
         });
         // TCX comes before all filters.
         beside(&lab, &foreign, priority == 1 && !has_tcx());
@@ -109,7 +141,10 @@ fn a_foreign_tc_filter_works_before_beside_and_after_ours() {
 fn a_foreign_tcx_program_works_before_beside_and_after_ours() {
     if has_tcx() {
         let lab = quiet();
-        let foreign = Foreign::attach(lab.node1(), || TcAttachOptions::TcxOrder(LinkOrder::first()));
+        let foreign = Foreign::attach(
+            lab.node1(),
+            || TcAttachOptions::TcxOrder(LinkOrder::first()),
+        );
         beside(&lab, &foreign, false);
     } else {
         // Nobody else can be there where the kernel has none.
@@ -125,22 +160,35 @@ fn a_foreign_xdp_program_stays_and_tc_counts_instead() {
     let node = lab.node1();
     let object = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bpf/overlay-bench.bpf.o");
     let object = object.to_str().unwrap();
-    node.run("ip", &["link", "set", "dev", "eth0", "xdpdrv", "object", object, "section", "xdp"]).unwrap();
-    let on_it = || node.enter(|| xdp_program(&Interface::by_name("eth0").unwrap()).unwrap()).unwrap();
+    node.run(
+        "ip",
+        &[
+            "link", "set", "dev", "eth0", "xdpdrv", "object", object, "section", "xdp",
+        ],
+    )
+    .unwrap();
+    let on_it = || {
+        node.enter(|| xdp_program(&Interface::by_name("eth0").unwrap()).unwrap())
+            .unwrap()
+    };
     let foreign = on_it();
     assert!(foreign.is_some());
     for hook in ["xdp", "xdp-generic"] {
         let mut agent = Agent::start(node, &["--hook", hook]);
         assert_eq!(agent.hooks(), [tc(), tc()]);
         let said = agent.monitor.err();
-        let warning = format!("eth0: no {hook}: another XDP program is there, and is left in place");
+        let warning =
+            format!("eth0: no {hook}: another XDP program is there, and is left in place");
         assert!(said.contains(&warning) && said.contains("WARN"), "{said}");
         exchange(&lab, 10);
         assert_counted(&agent, 10);
         assert_eq!(on_it(), foreign);
         let check = run(node, &["check", "-i", "eth0"]);
         let id = format!("XDP program {} is on it", foreign.unwrap());
-        assert!(check.code == Some(0) && check.out.contains(&id), "{check:?}");
+        assert!(
+            check.code == Some(0) && check.out.contains(&id),
+            "{check:?}"
+        );
         agent.monitor.stop();
         assert_eq!(on_it(), foreign);
     }
@@ -153,7 +201,11 @@ fn of_two_agents_with_xdp_the_second_takes_tc() {
     let mut two = Agent::start_at(lab.node1(), 9470, &["--hook", "xdp"]);
     assert_eq!(one.hooks(), ["xdp", tc()]);
     assert_eq!(two.hooks(), [tc(), tc()]);
-    assert!(two.monitor.err().contains("another XDP program is there"), "{}", two.monitor.err());
+    assert!(
+        two.monitor.err().contains("another XDP program is there"),
+        "{}",
+        two.monitor.err()
+    );
     exchange(&lab, 10);
     assert_counted(&one, 10);
     assert_counted(&two, 10);

@@ -17,8 +17,8 @@ use crate::proc::{capture, say};
 /// The target of the kernel programs.
 pub(crate) const TARGET: &str = "bpfel-unknown-none";
 
-/// Oldest compiler that takes the kernel programs' edition and libraries.
-const OLDEST: (u32, u32) = (1, 85);
+/// Oldest compiler that takes the kernel programs: `rust-version` in their Cargo.toml.
+const OLDEST: (u32, u32) = (1, 95);
 
 /// A compiler that can build for [`TARGET`].
 #[derive(Debug)]
@@ -121,6 +121,9 @@ pub(crate) fn wanted_from_apt() -> Option<Wanted> {
     ]))
     .ok()?;
     let llvm_major = llvm_of_depends(&depends)?;
+    if !linker::can_link(llvm_major) {
+        return None;
+    }
     Some(Wanted {
         packages: vec![
             Package::new(
@@ -197,7 +200,8 @@ fn distribution() -> Option<Compiler> {
             .join(TARGET)
             .join("lib");
         let version = Version::of(&rustc).ok()?;
-        (core.is_dir() && major_minor(&version.release)? >= OLDEST).then(|| Compiler {
+        let fits = major_minor(&version.release)? >= OLDEST && linker::can_link(version.llvm_major);
+        (core.is_dir() && fits).then(|| Compiler {
             rustc,
             cargo: crate::proc::cargo_path(),
             version,

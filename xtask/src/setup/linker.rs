@@ -21,6 +21,11 @@ pub(super) fn can_be_had(llvm: u32) -> bool {
         && (on_path(llvm).is_some() || apt::candidate(&format!("llvm-{llvm}-dev")).is_some())
 }
 
+/// Whether there is a linker for this LLVM, or one can be built.
+pub(super) fn can_link(llvm: u32) -> bool {
+    LLVM.contains(&llvm) || on_path(llvm).is_some()
+}
+
 /// The linker that is there, if any.
 pub(crate) fn find(ctx: &Ctx, llvm: u32) -> Option<PathBuf> {
     let ours = root(ctx, llvm).join("bin/bpf-linker");
