@@ -1,4 +1,9 @@
 //! The programs count every shape of packet as what it is, through each entry point.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

@@ -1,4 +1,9 @@
 //! What reaches user space through the ring, and what is counted when it does not.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
 
 use aya::maps::{MapData, RingBuf};
 use monitor::kernel::{Entry, Kernel, LoadOptions};

@@ -1,4 +1,9 @@
 //! The kernel programs and user space see the same in any bytes: whole frames, mutated ones, noise.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
 
 use std::cell::RefCell;
 use std::collections::HashMap;
