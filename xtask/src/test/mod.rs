@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use crate::build;
 use crate::cli;
 use crate::paths::Ctx;
 use crate::proc::{cargo, quote, say, shown};
@@ -104,7 +105,9 @@ pub(crate) fn main(ctx: &Ctx, args: &cli::Test) -> Result<bool> {
 
     let mut report = Report::default();
     // Without the objects nothing else compiles.
-    let built = report.step("build the kernel programs", |_| ebpf::build(ctx));
+    let built = report.step("build the kernel programs", |_| ebpf::build(ctx))
+        // `cargo test` builds no binary that another package's tests start.
+        && report.step("build the binaries and the tests", |_| build::everything(ctx));
     if built {
         if args.filter.is_none() {
             report.step("lint", |_| lint::main(ctx));
