@@ -4,11 +4,14 @@
 //! outcome to an action. Everything is `inline(always)`, so that each eBPF program becomes one
 //! function whose offsets the verifier can follow.
 
+mod frame;
 pub mod usual;
+
+use frame::{FrameKind, frame};
 
 use crate::load::Load;
 use crate::reason::Reason;
-use crate::wire::{esp, eth, ipv4, ipv6, tcp, udp, vxlan};
+use crate::wire::{esp, ipv4, ipv6, tcp, udp, vxlan};
 
 /// Addresses of one IP header, each as two big-endian halves; IPv4 as IPv4-mapped IPv6 (RFC 4291,
 /// 2.5.5.2).
@@ -378,165 +381,6 @@ pub fn addresses<L: Load + ?Sized>(packet: &L, network: &Network) -> Option<Addr
         }
     }
 }
-
-#[derive(Clone, Copy)]
-#[repr(u8)]
-enum FrameKind {
-    Ip,
-    Other,
-    Unparsed,
-}
-
-/// An Ethernet frame down to its network layer. Flat for the same reason as [`Outer`].
-#[derive(Clone, Copy)]
-struct Frame {
-    kind: FrameKind,
-    reason: Reason,
-    ethertype: u16,
-    network: Network,
-}
-
-impl Frame {
-    #[inline(always)]
-    const fn other(ethertype: u16) -> Frame {
-        Frame {
-            kind: FrameKind::Other,
-            reason: Reason::EthernetTruncated,
-            ethertype,
-            network: Network::NONE,
-        }
-    }
-
-    #[inline(always)]
-    const fn unparsed(reason: Reason) -> Frame {
-        Frame {
-            kind: FrameKind::Unparsed,
-            reason,
-            ..Frame::other(0)
-        }
-    }
-}
-
-/// An Ethernet frame with up to two VLAN tags, down to its network layer.
-#[inline(always)]
-fn frame<L: Load + ?Sized>(packet: &L, at: usize) -> Frame {
-    let Some(header) = packet.load(at) else {
-        return Frame::unparsed(Reason::EthernetTruncated);
-    };
-    let mut ethertype = eth::Ethernet(header).ethertype();
-    let mut l3 = at + eth::LEN;
-    if eth::is_tag(ethertype) {
-        let Some(tag) = packet.load(l3) else {
-            return Frame::unparsed(Reason::EthernetTruncated);
-        };
-        ethertype = eth::Tag(tag).ethertype();
-        l3 += eth::TAG_LEN;
-        if eth::is_tag(ethertype) {
-            let Some(tag) = packet.load(l3) else {
-                return Frame::unparsed(Reason::EthernetTruncated);
-            };
-            ethertype = eth::Tag(tag).ethertype();
-            l3 += eth::TAG_LEN;
-            if eth::is_tag(ethertype) {
-                return Frame::unparsed(Reason::VlanDepth);
-            }
-        }
-    }
-    match ethertype {
-        eth::IPV4 => network_v4(packet, l3),
-        eth::IPV6 => network_v6(packet, l3),
-        other => Frame::other(other),
-    }
-}
-
-#[inline(always)]
-fn network_v4<L: Load + ?Sized>(packet: &L, l3: usize) -> Frame {
-    let Some(header) = packet.load(l3) else {
-        return Frame::unparsed(Reason::Ipv4Truncated);
-    };
-    let header = ipv4::Ipv4(header);
-    let header_len = if header.is_plain() {
-        // A constant on the usual path keeps the verifier's offsets exact and the code short.
-        ipv4::LEN
-    } else if header.version() == 4 && header.header_len() > ipv4::LEN {
-        header.header_len()
-    } else {
-        return Frame::unparsed(Reason::Ipv4Malformed);
-    };
-    let total_len = header.total_len() as usize;
-    // Zero is a super-packet of over 64 KiB (BIG TCP).
-    if total_len != 0 && total_len < header_len {
-        return Frame::unparsed(Reason::Ipv4Malformed);
-    }
-    Frame {
-        kind: FrameKind::Ip,
-        network: Network {
-            version: Version::V4,
-            l3,
-            l4: l3 + header_len,
-            end: if total_len == 0 {
-                packet.frame_len()
-            } else {
-                l3 + total_len
-            },
-            protocol: header.protocol(),
-            later_fragment: header.is_later_fragment(),
-        },
-        ..Frame::other(eth::IPV4)
-    }
-}
-
-#[inline(always)]
-fn network_v6<L: Load + ?Sized>(packet: &L, l3: usize) -> Frame {
-    let Some(header) = packet.load(l3) else {
-        return Frame::unparsed(Reason::Ipv6Truncated);
-    };
-    let header = ipv6::Ipv6(header);
-    if header.version() != 6 {
-        return Frame::unparsed(Reason::Ipv6Malformed);
-    }
-    let payload_len = header.payload_len() as usize;
-    let mut l4 = l3 + ipv6::LEN;
-    // Zero is a jumbogram, or a super-packet of over 64 KiB (BIG TCP).
-    let end = if payload_len == 0 {
-        packet.frame_len()
-    } else {
-        l4 + payload_len
-    };
-    let mut protocol = header.next_header();
-    let mut later_fragment = false;
-    let mut extensions = 0;
-    while ipv6::is_extension(protocol) && !later_fragment {
-        if extensions == IPV6_EXTENSIONS {
-            return Frame::unparsed(Reason::Ipv6Extension);
-        }
-        extensions += 1;
-        let Some(header) = packet.load(l4) else {
-            return Frame::unparsed(Reason::Ipv6Truncated);
-        };
-        let header = ipv6::Extension(header);
-        let is_fragment = protocol == ipv6::FRAGMENT;
-        later_fragment = is_fragment && header.is_later_fragment();
-        protocol = header.next_header();
-        l4 += header.len(is_fragment);
-    }
-    let network = Network {
-        version: Version::V6,
-        l3,
-        l4,
-        end,
-        protocol,
-        later_fragment,
-    };
-    Frame {
-        kind: FrameKind::Ip,
-        network,
-        ..Frame::other(eth::IPV6)
-    }
-}
-
-/// How many IPv6 extension headers are walked, in one packet.
-const IPV6_EXTENSIONS: u32 = 3;
 
 /// The reason for an inner frame, where only "truncated" and "malformed" are told apart.
 #[inline(always)]

@@ -2,6 +2,7 @@ use std::vec::Vec;
 
 use super::*;
 use crate::load::Captured;
+use crate::wire::eth;
 use crate::wire::vxlan::VNI_MAX;
 
 const OUTER_V4: usize = eth::LEN + ipv4::LEN;
