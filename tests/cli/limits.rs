@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 
 use overlay_tests::agent::Agent;
-use overlay_tests::attached::attached;
+use overlay_tests::attached::{attached, put_foreign_xdp, xdp};
 use overlay_tests::process::{command, finish, program, run};
 
 use super::quiet;
@@ -159,4 +159,24 @@ fn check_of_this_machine() {
         );
     }
     assert_eq!(attached(lab.node1()), [""; 0]);
+}
+
+#[test]
+fn check_tells_of_another_xdp_program() {
+    let lab = quiet();
+    put_foreign_xdp(lab.node1());
+    let id = xdp(lab.node1()).unwrap();
+    let ended = run(lab.node1(), &["check", "-i", "eth0"]);
+    let line = ended
+        .out
+        .lines()
+        .find(|line| line.contains("interface eth0"))
+        .unwrap();
+    let says = format!("XDP program {id} is on it");
+    assert!(
+        line.starts_with("limited ") && line.contains(&says),
+        "{line}"
+    );
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(xdp(lab.node1()), Some(id));
 }

@@ -1,5 +1,7 @@
 //! What is attached to an interface, as the kernel says it, whoever attached it.
 
+use std::path::Path;
+
 use aya::programs::{ProgramError, SchedClassifier, TcAttachType};
 use monitor_lab::Host;
 
@@ -93,4 +95,24 @@ pub fn filters(host: &Host, hook: &str) -> Vec<String> {
         .filter(|line| line.contains(" handle "))
         .filter_map(name)
         .collect()
+}
+
+/// Puts somebody else's XDP program on `eth0`: iproute2 loads an empty one, without a link.
+pub fn put_foreign_xdp(host: &Host) {
+    let object = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bpf/overlay-bench.bpf.o");
+    let program = ["object", object.to_str().unwrap(), "section", "xdp"];
+    let link = ["link", "set", "dev", "eth0", "xdpdrv"];
+    host.run("ip", &[&link[..], &program].concat()).unwrap();
+}
+
+/// The XDP program that is on `eth0`, by its id.
+#[must_use]
+pub fn xdp(host: &Host) -> Option<u32> {
+    let link = host
+        .run("ip", &["-details", "link", "show", "dev", "eth0"])
+        .unwrap();
+    let mut words = link
+        .split_whitespace()
+        .skip_while(|word| !word.starts_with("prog/xdp"));
+    words.nth(2).map(|id| id.parse().unwrap())
 }

@@ -1,7 +1,8 @@
 //! Start, SIGTERM, `kill -9`, the next start, and `detach`.
 
+use monitor_lab::Lab;
 use overlay_tests::agent::Agent;
-use overlay_tests::attached::{attached, has_tcx, tc};
+use overlay_tests::attached::{attached, has_tcx};
 use overlay_tests::process::{run, wait_until};
 
 use super::{assert_counted, exchange, quiet, shape};
@@ -69,70 +70,49 @@ fn sigterm_leaves_nothing() {
 }
 
 #[test]
-fn what_a_kill_leaves_is_taken_over_and_then_detached() {
+fn what_a_kill_leaves_is_taken_over_by_the_next_start() {
+    let [expected, _] = expected();
+    let lab = quiet();
+    let node = lab.node1();
+    let left = kill(&lab, &expected);
+
+    let mut agent = Agent::start(node, expected.arguments);
+    assert_eq!(shape(node), expected.running, "one of each: {left:?}");
+    let stays = |line: &String| line.contains("overlay-monitor/") && left.contains(line);
+    assert!(!attached(node).iter().any(stays), "{left:?} stayed");
+    let says = "that a killed overlay-monitor left";
+    assert_eq!(agent.monitor.err().contains(says), !has_tcx());
+    exchange(&lab, 10);
+    assert_counted(&agent, 10);
+    agent.monitor.stop();
+    assert_eq!(attached(node), [""; 0]);
+}
+
+#[test]
+fn what_a_kill_leaves_is_removed_by_detach() {
     for expected in expected() {
         let lab = quiet();
-        let node = lab.node1();
-        let mut first = Agent::start(node, expected.arguments);
-        first.monitor.kill();
-        // The kernel lets go of a link a moment after its process is gone.
-        wait_until("links are gone", || shape(node) == expected.killed);
-        let left = attached(node);
-
-        let mut second = Agent::start(node, expected.arguments);
-        assert_eq!(shape(node), expected.running, "one of each: {left:?}");
-        assert!(
-            attached(node)
-                .iter()
-                .all(|line| !line.contains(' ') || !left.contains(line)),
-            "{left:?} stayed"
-        );
-        assert_eq!(
-            second
-                .monitor
-                .err()
-                .contains("that a killed overlay-monitor left"),
-            !has_tcx()
-        );
-        exchange(&lab, 10);
-        assert_counted(&second, 10);
-        second.monitor.kill();
-        wait_until("links are gone", || shape(node) == expected.killed);
-
-        let detach = run(node, &["detach"]);
+        kill(&lab, &expected);
+        let detach = run(lab.node1(), &["detach"]);
         assert_eq!(detach.code, Some(0), "{detach:?}");
-        let filters = expected
-            .killed
-            .iter()
-            .filter(|line| line.starts_with("filter"))
-            .count();
-        let says = match filters {
+        let is_filter = |line: &&&str| line.starts_with("filter");
+        let says = match expected.killed.iter().filter(is_filter).count() {
             0 => "nothing of ours is left on 2 interfaces",
             1 => "eth0: removed 1 TC filter left by an overlay-monitor that was killed",
             _ => "eth0: removed 2 TC filters left by an overlay-monitor that was killed",
         };
         assert!(detach.out.contains(says), "{detach:?}");
-        assert_eq!(attached(node), [""; 0]);
+        assert_eq!(attached(lab.node1()), [""; 0]);
     }
 }
 
-#[test]
-fn detach_leaves_a_running_agent_alone() {
-    let lab = quiet();
-    let mut agent = Agent::start(lab.node1(), &[]);
-    let before = attached(lab.node1());
-    let detach = run(lab.node1(), &["detach", "-i", "eth0"]);
-    assert_eq!(detach.code, Some(0), "{detach:?}");
-    let says = if has_tcx() {
-        "nothing of ours is left on 1 interfaces"
-    } else {
-        "eth0: left 2 TC filters of a running overlay-monitor alone"
-    };
-    assert!(detach.out.contains(says), "{detach:?}");
-    assert_eq!(attached(lab.node1()), before);
-    exchange(&lab, 10);
-    assert_counted(&agent, 10);
-    agent.monitor.stop();
+/// Starts an agent, kills it, and gives what is left of it.
+fn kill(lab: &Lab, expected: &Expected) -> Vec<String> {
+    let mut agent = Agent::start(lab.node1(), expected.arguments);
+    agent.monitor.kill();
+    // The kernel lets go of a link a moment after its process is gone.
+    wait_until("links are gone", || shape(lab.node1()) == expected.killed);
+    attached(lab.node1())
 }
 
 #[test]
@@ -141,11 +121,6 @@ fn a_qdisc_that_was_there_stays() {
     let node = lab.node1();
     node.run("tc", &["qdisc", "add", "dev", "eth0", "clsact"])
         .unwrap();
-    let mut agent = Agent::start(node, &[]);
-    assert_eq!(agent.hooks(), [tc(), tc()]);
-    agent.monitor.stop();
-    assert_eq!(attached(node), ["clsact"]);
-
     let mut agent = Agent::start(node, &[]);
     agent.monitor.kill();
     wait_until("links are gone", || {
