@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Context, anyhow};
 use tokio::sync::oneshot;
 
-use crate::agent::{Agent, decoder};
+use crate::agent::{Agent, decoder, follow};
 use crate::cli::RunArgs;
 use crate::failure::Failure;
 use crate::findings::Findings;
@@ -28,11 +28,10 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
     tracing::info!("serving http://{}/metrics", watch.listen);
 
     let decoder = decoder(&watch, false);
-    let names = agent.names().clone();
+    let names = agent.names();
     let mut findings = Findings::default();
     let draining = ring::drain(ring, log, |sample, time| {
-        let interface = names.get(&sample.ifindex).map_or("?", String::as_str);
-        let record = decoder.decode(sample, time, interface);
+        let record = decoder.decode(sample, time, &names.of(sample.ifindex));
         if let Some(finding) = findings.note(&record) {
             tracing::warn!("{finding}");
         }
@@ -40,12 +39,14 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
     });
     let (stop_http, stopped) = oneshot::channel::<()>();
     let agent = Arc::new(Mutex::new(agent));
+    let following = follow(Arc::clone(&agent));
     let serving = tokio::spawn(http::serve(listener, agent, async {
         // Sent, or dropped with the sender: both mean stop.
         drop(stopped.await);
     }));
     let result = tokio::select! {
         result = draining => result,
+        result = following => result,
         () = stop => Ok(()),
     };
     drop(stop_http);

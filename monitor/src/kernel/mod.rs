@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use anyhow::{Context, anyhow};
 use aya::maps::{Map, MapData, PerCpuArray, PerCpuHashMap, PerCpuValues, RingBuf};
 use aya::programs::{
-    Program, ProgramError, SchedClassifier, TestRun, TestRunOptions, TestRunResult, Xdp,
+    Program, ProgramError, SchedClassifier, TestRun, TestRunOptions, TestRunResult,
 };
 use aya::util::nr_cpus;
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
@@ -209,17 +209,18 @@ impl Kernel {
             .map_err(Failure::kernel)
     }
 
-    /// File descriptor of an XDP program, loaded.
+    /// File descriptor of a program, loaded.
     ///
     /// # Errors
     /// See [`Kernel::load`].
-    pub fn xdp(&mut self, entry: Entry) -> Result<BorrowedFd<'_>, Failure> {
+    pub fn fd(&mut self, entry: Entry) -> Result<BorrowedFd<'_>, Failure> {
         self.load(entry)?;
-        let program: &mut Xdp = self
-            .program_mut(entry.program())?
-            .try_into()
-            .map_err(Failure::kernel)?;
-        Ok(program.fd().map_err(Failure::kernel)?.as_fd())
+        let fd = match self.program_mut(entry.program())? {
+            Program::Xdp(program) => program.fd(),
+            Program::SchedClassifier(program) => program.fd(),
+            _ => return Err(Failure::kernel(anyhow!("a program of an unexpected type"))),
+        };
+        Ok(fd.map_err(Failure::kernel)?.as_fd())
     }
 
     /// Runs a program on the bytes of a frame, in the kernel (`BPF_PROG_TEST_RUN`).
@@ -277,6 +278,34 @@ impl Kernel {
                 let key = ReasonKey::new(ifindex, direction, *reason).to_bytes();
                 added(self.reasons.insert(key, per_cpu(0u64)?, NO_EXIST))?;
             }
+        }
+        Ok(())
+    }
+
+    /// Interfaces that all rows can be made for that [`Kernel::prepare_interface`] makes.
+    #[must_use]
+    pub fn interface_capacity(&self) -> usize {
+        self.sizes.reasons as usize / (Direction::ALL.len() * Reason::ALL.len())
+    }
+
+    /// Removes rows that nothing counts in any more.
+    ///
+    /// # Errors
+    /// A runtime failure, if a map refuses.
+    pub fn forget(
+        &mut self,
+        counters: impl Iterator<Item = CounterKey>,
+        esp: impl Iterator<Item = EspKey>,
+        reasons: impl Iterator<Item = ReasonKey>,
+    ) -> Result<(), Failure> {
+        for key in counters {
+            removed(self.counters.remove(&key.to_bytes()))?;
+        }
+        for key in esp {
+            removed(self.esp.remove(&key.to_bytes()))?;
+        }
+        for key in reasons {
+            removed(self.reasons.remove(&key.to_bytes()))?;
         }
         Ok(())
     }
@@ -377,6 +406,21 @@ impl Kernel {
     /// The sample ring; `None` if somebody has taken it.
     pub fn take_samples(&mut self) -> Option<RingBuf<MapData>> {
         self.samples.take()
+    }
+}
+
+/// A row that is gone already is as good as removed.
+fn removed(result: Result<(), aya::maps::MapError>) -> Result<(), Failure> {
+    match result {
+        Err(aya::maps::MapError::SyscallError(error))
+            if error.io_error.raw_os_error() == Some(libc::ENOENT) =>
+        {
+            Ok(())
+        }
+        Err(aya::maps::MapError::KeyNotFound) => Ok(()),
+        other => other
+            .context("cannot remove rows of an interface that is gone")
+            .map_err(Failure::runtime),
     }
 }
 

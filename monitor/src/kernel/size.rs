@@ -40,7 +40,8 @@ impl MapSizes {
         let mut sizes = MapSizes {
             counters: 36_864,
             esp: 4_096,
-            reasons: 1_024,
+            // 128 interfaces: 64 that are watched, and as many that are gone and not yet put away.
+            reasons: 4_096,
             flows: 131_072,
             ring_bytes,
         };
