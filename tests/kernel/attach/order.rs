@@ -126,14 +126,8 @@ fn program_of(link: &OwnedFd) -> u32 {
 
 fn bpf(command: libc::c_long, attr: &mut [u32]) -> io::Result<i32> {
     // SAFETY: the kernel reads and writes the words; where one is an address, its target lives with the caller.
-    let done = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            command,
-            attr.as_mut_ptr(),
-            size_of::<u32>() * attr.len(),
-        )
-    };
+    let done =
+        unsafe { libc::syscall(libc::SYS_bpf, command, attr.as_mut_ptr(), size_of_val(attr)) };
     match i32::try_from(done).unwrap() {
         ..0 => Err(io::Error::last_os_error()),
         done => Ok(done),
