@@ -8,6 +8,7 @@ use monitor_common::reason::Reason;
 
 use crate::agent::ledger::{Ledger, Rows};
 use crate::attach::Hook;
+use crate::exposure::{Account, Exposed, Pending};
 use crate::failure::Failure;
 use crate::kernel::{Kernel, MapUse};
 
@@ -37,13 +38,15 @@ pub struct Traffic {
     pub count: Count,
 }
 
-/// ESP under one security association.
+/// Packets under one security association.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Association {
     /// Interface name.
     pub interface: String,
     /// Which way.
     pub direction: Direction,
+    /// ESP, ESP in UDP or AH.
+    pub encapsulation: Encapsulation,
     /// Source and destination; `None` for those that found no room in the map.
     pub addresses: Option<(IpAddr, IpAddr)>,
     /// Security Parameters Index; 0 where `addresses` is `None`.
@@ -99,6 +102,12 @@ pub struct Snapshot {
     pub esp: Vec<Association>,
     /// What was not understood. Reasons that never occurred are there with 0.
     pub unparsed: Vec<Unparsed>,
+    /// Packets and bytes by what can be read of their flow; empty where that is not watched.
+    pub exposure: Vec<Exposed>,
+    /// Packets whose flow has no verdict yet.
+    pub pending: Vec<Pending>,
+    /// Packets whose flow was forgotten before a verdict came: they are in `exposure`, as unknown.
+    pub evicted: u64,
     /// Samples and overflows.
     pub state: CpuState,
     /// How full the maps are.
@@ -116,13 +125,19 @@ impl Snapshot {
         kernel: &Kernel,
         ledger: &Ledger,
         hooks: Vec<HookState>,
+        account: Option<&Account>,
     ) -> Result<Snapshot, Failure> {
         let rows = Rows::read(kernel)?;
         let state = kernel.state()?;
+        let (exposure, pending, exposures) = match account {
+            Some(account) => account.read()?,
+            None => (Vec::new(), Vec::new(), 0),
+        };
         let maps = kernel.sizes().in_use(
             rows.counters.len(),
             rows.esp.len(),
             rows.reasons.len(),
+            exposures,
             &state,
         );
         let (traffic, esp, unparsed) = ledger.rows(&rows);
@@ -130,6 +145,9 @@ impl Snapshot {
             traffic,
             esp,
             unparsed,
+            exposure,
+            pending,
+            evicted: account.map_or(0, Account::evicted),
             state,
             maps,
             hooks,

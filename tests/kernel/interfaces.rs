@@ -15,6 +15,8 @@ mod glob;
 mod life;
 #[path = "interfaces/once.rs"]
 mod once;
+#[path = "interfaces/raw_ip.rs"]
+mod raw_ip;
 
 use std::time::{Duration, Instant};
 

@@ -73,7 +73,13 @@ impl Rows {
 }
 
 type TrafficKey = (Arc<str>, Direction, Encapsulation, Vni);
-type EspRow = (Arc<str>, Direction, Option<(IpAddr, IpAddr)>, u32);
+type EspRow = (
+    Arc<str>,
+    Direction,
+    Encapsulation,
+    Option<(IpAddr, IpAddr)>,
+    u32,
+);
 type ReasonRow = (Arc<str>, Direction, Reason);
 
 /// Counts by name.
@@ -240,16 +246,15 @@ impl Ledger {
                 packets: count.packets.saturating_sub(before.packets),
                 bytes: count.bytes.saturating_sub(before.bytes),
             };
-            let vni = match (key.vni(), encapsulation) {
-                // Made beforehand; worth a row only once it holds something.
-                (None, _) if count.packets == 0 => continue,
-                (None, _) => Vni::Other,
-                (Some(_), Encapsulation::None | Encapsulation::Esp) => Vni::None,
-                (Some(vni), Encapsulation::Vxlan) => Vni::Id(vni),
-            };
-            if limited && count.packets == 0 {
+            // Made beforehand; worth a row only once it holds something.
+            if count.packets == 0 {
                 continue;
             }
+            let vni = match (key.vni(), encapsulation) {
+                (None, _) => Vni::Other,
+                (Some(vni), encapsulation) if encapsulation.has_vni() => Vni::Id(vni),
+                (Some(_), _) => Vni::None,
+            };
             let row = (name(key.ifindex), key.direction(), encapsulation, vni);
             add_traffic(&mut totals.traffic, row, count, limited);
         }
@@ -257,7 +262,12 @@ impl Ledger {
             let direction = u8::try_from(key.direction)
                 .ok()
                 .and_then(Direction::from_index);
-            let Some(direction) = direction else { continue };
+            let encapsulation = u8::try_from(key.encapsulation)
+                .ok()
+                .and_then(Encapsulation::from_index);
+            let (Some(direction), Some(encapsulation)) = (direction, encapsulation) else {
+                continue;
+            };
             let (packets, bytes) = self
                 .booked
                 .esp
@@ -277,7 +287,13 @@ impl Ledger {
             if (limited || addresses.is_none()) && count.packets == 0 {
                 continue;
             }
-            let row = (name(key.ifindex), direction, addresses, key.spi);
+            let row = (
+                name(key.ifindex),
+                direction,
+                encapsulation,
+                addresses,
+                key.spi,
+            );
             add_esp(&mut totals.esp, row, count, limited);
         }
         for (key, packets) in &rows.reasons {
@@ -341,8 +357,9 @@ impl Ledger {
         let esp = totals.esp.into_iter().map(|(row, count)| Association {
             interface: row.0.to_string(),
             direction: row.1,
-            addresses: row.2,
-            spi: row.3,
+            encapsulation: row.2,
+            addresses: row.3,
+            spi: row.4,
             count,
         });
         let unparsed = totals.reasons.into_iter().map(|(row, packets)| Unparsed {
@@ -379,7 +396,7 @@ fn add_traffic(
 
 fn add_esp(to: &mut BTreeMap<EspRow, EspCount>, mut row: EspRow, count: EspCount, limited: bool) {
     if limited && to.len() >= ROWS && !to.contains_key(&row) {
-        (row.2, row.3) = (None, 0);
+        (row.3, row.4) = (None, 0);
     }
     to.entry(row)
         .and_modify(|total| {

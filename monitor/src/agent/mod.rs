@@ -4,6 +4,7 @@ mod follow;
 pub mod ledger;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::anyhow;
 use aya::maps::{MapData, RingBuf};
@@ -12,6 +13,7 @@ use monitor_common::label::Direction;
 
 use crate::attach::{self, Attachment, HookChoice, Sight, clsact};
 use crate::decode::Decoder;
+use crate::exposure::{Account, Judge};
 use crate::failure::{Failure, Kind};
 use crate::interface::{self, Changes, Interface, Link, Selected, Selection};
 use crate::kernel::Kernel;
@@ -29,6 +31,7 @@ pub struct Agent {
     // First to be dropped: a program is detached before its maps go.
     watched: BTreeMap<u32, Watched>,
     kernel: Kernel,
+    account: Option<Arc<Mutex<Account>>>,
     ledger: Ledger,
     selection: Selection,
     selected: Selected,
@@ -77,9 +80,15 @@ impl Agent {
         let changes = Changes::new(routes).map_err(|error| {
             Failure::runtime(anyhow!(error).context("cannot watch for changes of interfaces"))
         })?;
+        let kernel = Kernel::new(&watch.load)?;
+        let account = watch
+            .load
+            .exposure
+            .then(|| Arc::new(Mutex::new(Account::new(kernel.counts()))));
         let mut agent = Agent {
             watched: BTreeMap::new(),
-            kernel: Kernel::new(&watch.load)?,
+            kernel,
+            account,
             ledger: Ledger::default(),
             selection: watch.selection.clone(),
             selected: Selected::default(),
@@ -93,9 +102,10 @@ impl Agent {
             agent.kernel.load(crate::kernel::Entry::Tc(direction))?;
         }
         let links = agent.look()?;
-        if agent.selected.interfaces.len() > INTERFACES {
+        let limit = agent.limit();
+        if agent.selected.interfaces.len() > limit {
             return Err(Failure::usage(anyhow!(
-                "{} interfaces are selected, and at most {INTERFACES} can be watched: select fewer",
+                "{} interfaces are selected, and at most {limit} can be watched: select fewer",
                 agent.selected.interfaces.len()
             )));
         }
@@ -146,13 +156,14 @@ impl Agent {
                     tracing::info!("{before}: renamed to {}", interface.name);
                     self.rename(&interface)?;
                 }
-            } else if self.watched.len() >= INTERFACES {
+            } else if self.watched.len() >= self.limit() {
                 self.say(format!(
-                    "{}: not watched: {INTERFACES} interfaces are, and no more can be",
-                    interface.name
+                    "{}: not watched: {} interfaces are, and no more can be",
+                    interface.name,
+                    self.watched.len()
                 ));
             } else {
-                if self.ledger.ended() + INTERFACES >= self.kernel.interface_capacity() {
+                if self.watched.len() + self.ledger.ended() >= self.kernel.interface_capacity() {
                     self.ledger.put_away(&mut self.kernel)?;
                 }
                 match self.watch(&interface) {
@@ -172,6 +183,11 @@ impl Agent {
             self.ledger.put_away(&mut self.kernel)?;
         }
         Ok(())
+    }
+
+    /// Interfaces that can be watched here at a time: fewer where many CPUs made the maps smaller.
+    fn limit(&self) -> usize {
+        INTERFACES.min(self.kernel.interface_capacity())
     }
 
     /// Looks at what there is, and says what is new about the selection.
@@ -321,7 +337,25 @@ impl Agent {
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn snapshot(&self) -> Result<Snapshot, Failure> {
-        Snapshot::read(&self.kernel, &self.ledger, self.hooks())
+        let account = self
+            .account
+            .as_ref()
+            .map(|account| account.lock().unwrap_or_else(PoisonError::into_inner));
+        Snapshot::read(&self.kernel, &self.ledger, self.hooks(), account.as_deref())
+    }
+
+    /// The books of exposure; `None` if it is not watched.
+    #[must_use]
+    pub fn account(&self) -> Option<Arc<Mutex<Account>>> {
+        self.account.clone()
+    }
+
+    /// Who judges flows by their samples; `None` if exposure is not watched.
+    #[must_use]
+    pub fn judge(&self) -> Option<Judge> {
+        self.account
+            .is_some()
+            .then(|| Judge::new(self.kernel.counts()))
     }
 
     /// Both directions of every interface that is wanted.
@@ -445,7 +479,7 @@ impl Agent {
 #[must_use]
 pub fn decoder(watch: &Watch, show_payload: bool) -> Decoder {
     Decoder {
-        vxlan_ports: watch.vxlan_ports,
+        services: watch.load.services.clone(),
         show_payload,
     }
 }

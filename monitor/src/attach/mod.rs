@@ -161,7 +161,7 @@ pub fn program_named(id: u32) -> String {
 pub fn prepare(kernel: &mut Kernel, interface: &Interface) -> Result<(), Failure> {
     kernel.prepare_interface(interface.index)?;
     for direction in Direction::ALL {
-        kernel.load(tc_entry(interface, direction)?)?;
+        kernel.load(tc_entry(interface, direction))?;
     }
     Ok(())
 }
@@ -189,13 +189,10 @@ pub fn attach(
 }
 
 /// The TC program for an interface.
-fn tc_entry(interface: &Interface, direction: Direction) -> Result<Entry, Failure> {
+fn tc_entry(interface: &Interface, direction: Direction) -> Entry {
     match interface.link_layer() {
-        LinkLayer::Ethernet => Ok(Entry::Tc(direction)),
-        LinkLayer::Ip => Err(Failure::kernel(anyhow!(
-            "{}: its frames have no Ethernet header, and there is no program for such frames yet",
-            interface.name
-        ))),
+        LinkLayer::Ethernet => Entry::Tc(direction),
+        LinkLayer::Ip => Entry::TcIp(direction),
     }
 }
 
@@ -278,7 +275,7 @@ fn tc(
     direction: Direction,
     owner: &clsact::Owner,
 ) -> Result<Attachment, Failure> {
-    let program = kernel.fd(tc_entry(interface, direction)?)?;
+    let program = kernel.fd(tc_entry(interface, direction))?;
     // First, so that what a later program drops or redirects is still counted.
     let (hook, guard) = match link::tcx(program, interface.index, direction) {
         Ok(link) => (Hook::Tcx, Guard::Tcx(link)),
