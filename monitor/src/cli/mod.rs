@@ -57,7 +57,8 @@ pub enum Command {
 /// What and how to watch.
 #[derive(Debug, Default, Args)]
 pub struct WatchArgs {
-    /// Interface that carries the traffic between the nodes; may be given more than once
+    /// Interface that carries the traffic between the nodes: a name, a glob such as 'eth*', or default (the
+    /// default route's); may be given more than once
     #[arg(
         short,
         long = "interface",
@@ -140,7 +141,8 @@ pub enum Format {
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Also look at this interface; may be given more than once
+    /// Also look at this interface (a name, a glob or default): what each hook would do there, and cost; may be
+    /// given more than once
     #[arg(short, long = "interface", value_name = "NAME")]
     pub interfaces: Vec<String>,
 }
