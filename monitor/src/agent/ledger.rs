@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use monitor_common::key::{Count, CounterKey, EspCount, EspKey, ReasonKey};
 use monitor_common::label::{Direction, Encapsulation};
@@ -105,7 +106,8 @@ pub struct Ledger {
 #[derive(Debug)]
 struct Known {
     name: Arc<str>,
-    watched: bool,
+    /// Since when it is not watched any more; `None` while it is.
+    ended: Option<Instant>,
 }
 
 impl Ledger {
@@ -129,7 +131,7 @@ impl Ledger {
         self.rename(index, name, rows)?;
         let known = Known {
             name: name.into(),
-            watched: true,
+            ended: None,
         };
         self.known.insert(index, known);
         self.names
@@ -163,30 +165,34 @@ impl Ledger {
     /// An interface is not watched any more.
     pub fn end(&mut self, index: u32) {
         if let Some(known) = self.known.get_mut(&index) {
-            known.watched = false;
+            known.ended = Some(Instant::now());
         }
     }
 
     /// Interfaces whose rows wait to be put away.
     #[must_use]
     pub fn ended(&self) -> usize {
-        self.known.values().filter(|known| !known.watched).count()
+        self.known
+            .values()
+            .filter(|known| known.ended.is_some())
+            .count()
     }
 
-    /// Puts the rows of interfaces that are not watched any more away, out of the maps. To be called once
-    /// nothing counts in them any more.
+    /// Puts the rows of interfaces that have not been watched for so long away, out of the maps. A program
+    /// that was just detached may still be at work on a packet.
     ///
     /// # Errors
     /// A runtime failure, if a map cannot be read or changed.
-    pub fn put_away(&mut self, kernel: &mut Kernel) -> Result<(), Failure> {
-        if self.ended() == 0 {
+    pub fn put_away(&mut self, kernel: &Kernel, after: Duration) -> Result<(), Failure> {
+        let is_due = |known: &Known| known.ended.is_some_and(|at| at.elapsed() >= after);
+        if !self.known.values().any(is_due) {
             return Ok(());
         }
         let rows = Rows::read(kernel)?;
         let ended: Vec<u32> = self
             .known
             .iter()
-            .filter(|(_, known)| !known.watched)
+            .filter(|(_, known)| is_due(known))
             .map(|(index, _)| *index)
             .collect();
         let is_ended = |index: u32| ended.binary_search(&index).is_ok();

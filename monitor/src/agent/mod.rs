@@ -5,6 +5,7 @@ pub mod ledger;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::anyhow;
 use aya::maps::{MapData, RingBuf};
@@ -25,6 +26,9 @@ use ledger::{Ledger, Names, Rows};
 
 /// Interfaces that are watched at a time: rows are made beforehand for each, in maps of a fixed size.
 pub const INTERFACES: usize = 64;
+
+/// After this time no program that was detached is still at work on a packet.
+const AT_REST: Duration = Duration::from_secs(1);
 
 /// Programs that watch. Dropping it detaches them.
 pub struct Agent {
@@ -144,8 +148,10 @@ impl Agent {
             let name = name.unwrap_or_default();
             if links.iter().any(|link| link.index == index) {
                 tracing::info!("{name}: not watched any more; its counts are kept");
-            } else {
+            } else if self.selected.missing.contains(&name) {
                 tracing::warn!("{name}: the interface is gone; its counts are kept");
+            } else {
+                tracing::info!("{name}: the interface is gone; its counts are kept");
             }
             self.forget(index);
         }
@@ -164,7 +170,7 @@ impl Agent {
                 ));
             } else {
                 if self.watched.len() + self.ledger.ended() >= self.kernel.interface_capacity() {
-                    self.ledger.put_away(&mut self.kernel)?;
+                    self.ledger.put_away(&self.kernel, Duration::ZERO)?;
                 }
                 match self.watch(&interface) {
                     Ok(()) => {
@@ -180,7 +186,7 @@ impl Agent {
         if thoroughly {
             self.check_sight(&links);
             self.attach_again();
-            self.ledger.put_away(&mut self.kernel)?;
+            self.ledger.put_away(&self.kernel, AT_REST)?;
         }
         Ok(())
     }
