@@ -66,7 +66,10 @@ fn a_vlan_on_a_bond_and_all_that_is_below_it() {
         one,
         &format!("link add p0 type veth peer name p0 netns {peer}"),
     );
-    ip(one, "link add bond0 type bond mode active-backup miimon 100");
+    ip(
+        one,
+        "link add bond0 type bond mode active-backup miimon 100",
+    );
     ip(one, "link set p0 master bond0");
     ip(one, "link add link bond0 name bond0.5 type vlan id 5");
     ip(two, "link add link p0 name p0.5 type vlan id 5");
