@@ -21,8 +21,14 @@ impl<'a> Agent<'a> {
     /// The same at another port, for a second one on the same host.
     #[must_use]
     pub fn start_at(host: &'a Host, port: u16, arguments: &[&str]) -> Agent<'a> {
+        Agent::watch(host, port, &[&["-i", "eth0"], arguments].concat())
+    }
+
+    /// Starts the agent with these arguments alone, which say what to watch.
+    #[must_use]
+    pub fn watch(host: &'a Host, port: u16, arguments: &[&str]) -> Agent<'a> {
         let listen = format!("127.0.0.1:{port}");
-        let common = ["run", "-i", "eth0", "--listen", &listen];
+        let common = ["run", "--listen", &listen];
         let monitor = Monitor::start(host, &[&common, arguments].concat());
         let mut agent = Agent { monitor, port };
         // It attaches after the port is open and before it says this.
@@ -68,8 +74,14 @@ impl<'a> Agent<'a> {
     /// Packets and bytes of a VNI on `eth0` in a direction.
     #[must_use]
     pub fn vni(&self, vni: u32, direction: &str) -> (u64, u64) {
+        self.vni_on("eth0", vni, direction)
+    }
+
+    /// Packets and bytes of a VNI on an interface in a direction.
+    #[must_use]
+    pub fn vni_on(&self, interface: &str, vni: u32, direction: &str) -> (u64, u64) {
         let labels = format!(
-            r#"{{interface="eth0",direction="{direction}",encapsulation="vxlan",vni="{vni}"}}"#
+            r#"{{interface="{interface}",direction="{direction}",encapsulation="vxlan",vni="{vni}"}}"#
         );
         let page = self.metrics();
         (

@@ -70,6 +70,21 @@ impl Counts {
         Ok(())
     }
 
+    /// Removes rows that nothing counts in any more.
+    ///
+    /// # Errors
+    /// A runtime failure, if a map refuses.
+    pub fn forget(
+        &self,
+        mut counters: impl Iterator<Item = CounterKey>,
+        mut esp: impl Iterator<Item = EspKey>,
+        mut reasons: impl Iterator<Item = ReasonKey>,
+    ) -> Result<(), Failure> {
+        counters.try_for_each(|key| self.counters.remove(&key.to_bytes()))?;
+        esp.try_for_each(|key| self.esp.remove(&key.to_bytes()))?;
+        reasons.try_for_each(|key| self.reasons.remove(&key.to_bytes()))
+    }
+
     /// Packets and bytes per interface, direction, encapsulation and VNI, all CPUs added up.
     ///
     /// # Errors
