@@ -11,4 +11,7 @@ pub mod attached;
 pub mod frame;
 pub mod process;
 pub mod programs;
+pub mod scale;
+pub mod shape;
+pub mod tshark;
 pub mod wire;

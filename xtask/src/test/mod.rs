@@ -95,7 +95,7 @@ impl Report {
 /// Runs everything; false if anything failed.
 pub(crate) fn main(ctx: &Ctx, args: &cli::Test) -> Result<bool> {
     // What is missing is said before the long steps, and stops here.
-    apt::ensure(ctx, &packages::lab(), &[])?;
+    apt::ensure(ctx, &packages::tests(), &[])?;
     ebpf::tools(ctx)?;
     if !args.no_vm {
         for kernel in &args.kernels {
