@@ -8,7 +8,9 @@
 
 pub mod agent;
 pub mod attached;
+pub mod flood;
 pub mod frame;
+pub mod oracle;
 pub mod process;
 pub mod programs;
 pub mod scale;
