@@ -8,6 +8,7 @@ use crate::process::Monitor;
 pub struct Agent<'a> {
     /// The process; killed when this is dropped.
     pub monitor: Monitor<'a>,
+    device: &'a str,
     port: u16,
 }
 
@@ -21,10 +22,24 @@ impl<'a> Agent<'a> {
     /// The same at another port, for a second one on the same host.
     #[must_use]
     pub fn start_at(host: &'a Host, port: u16, arguments: &[&str]) -> Agent<'a> {
+        Agent::launch(host, "eth0", port, arguments)
+    }
+
+    /// The same on another device of the host than `eth0`.
+    #[must_use]
+    pub fn start_on(host: &'a Host, device: &'a str, arguments: &[&str]) -> Agent<'a> {
+        Agent::launch(host, device, 9469, arguments)
+    }
+
+    fn launch(host: &'a Host, device: &'a str, port: u16, arguments: &[&str]) -> Agent<'a> {
         let listen = format!("127.0.0.1:{port}");
-        let common = ["run", "-i", "eth0", "--listen", &listen];
+        let common = ["run", "-i", device, "--listen", &listen];
         let monitor = Monitor::start(host, &[&common, arguments].concat());
-        let mut agent = Agent { monitor, port };
+        let mut agent = Agent {
+            monitor,
+            device,
+            port,
+        };
         // It attaches after the port is open and before it says this.
         agent.monitor.wait_for("it serves", |monitor| {
             monitor.err().contains("serving http")
@@ -65,11 +80,12 @@ impl<'a> Agent<'a> {
         value(&self.metrics(), name)
     }
 
-    /// Packets and bytes of a VNI on `eth0` in a direction.
+    /// Packets and bytes of a VNI on its device in a direction.
     #[must_use]
     pub fn vni(&self, vni: u32, direction: &str) -> (u64, u64) {
         let labels = format!(
-            r#"{{interface="eth0",direction="{direction}",encapsulation="vxlan",vni="{vni}"}}"#
+            r#"{{interface="{}",direction="{direction}",encapsulation="vxlan",vni="{vni}"}}"#,
+            self.device
         );
         let page = self.metrics();
         (
