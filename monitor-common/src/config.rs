@@ -1,7 +1,5 @@
 //! What is set when the kernel programs are loaded, and constant from then on.
 
-/// How many UDP ports can be watched for VXLAN.
-pub const VXLAN_PORTS: usize = 4;
 /// How many ports `host_flows = ports` can name.
 pub const HOST_PORTS: usize = 16;
 /// Shortest snap length in bytes: the longest header chain without options, and some payload.
@@ -9,12 +7,15 @@ pub const SNAP_MIN: u32 = 128;
 /// Longest snap length in bytes: a whole frame at the usual MTU.
 pub const SNAP_MAX: u32 = 1536;
 
+/// Length of the span of time that sample caps are counted over: 2 to this power nanoseconds, 67 ms.
+pub const SPAN_SHIFT: u32 = 26;
+
 /// A small set of ports, searched on the packet path without a branch on its length.
 ///
 /// Unused places repeat the first port, so that port 0 of a hostile packet matches nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
-pub struct Ports<const N: usize = VXLAN_PORTS>(pub [u16; N]);
+pub struct Ports<const N: usize>(pub [u16; N]);
 
 impl<const N: usize> Ports<N> {
     /// How many ports fit.
@@ -72,8 +73,14 @@ pub struct Config {
     pub snap: u32,
     /// A [`HostFlows`].
     pub host_flows: u32,
-    /// UDP destination ports of VXLAN.
-    pub vxlan_ports: Ports<VXLAN_PORTS>,
+    /// Whether flows are judged, and packets counted by exposure; 0 or 1.
+    pub exposure: u32,
+    /// Whether the kernel knows IPsec, so that a packet may be one that it has decrypted; 0 or 1.
+    pub ipsec: u32,
+    /// Samples in a span that each CPU takes at most, of all networks.
+    pub cap_cpu: u32,
+    /// Samples in a span that each CPU takes at most of one network.
+    pub cap_network: u32,
     /// Ports for [`HostFlows::Ports`].
     pub host_ports: Ports<HOST_PORTS>,
 }
@@ -89,7 +96,10 @@ impl Config {
         flow_samples: 0,
         snap: SNAP_MIN,
         host_flows: HostFlows::Off as u32,
-        vxlan_ports: Ports([crate::wire::vxlan::PORT; VXLAN_PORTS]),
+        exposure: 0,
+        ipsec: 0,
+        cap_cpu: u32::MAX,
+        cap_network: u32::MAX,
         host_ports: Ports([0; HOST_PORTS]),
     };
 
@@ -110,10 +120,14 @@ impl Config {
             self.flow_samples,
             self.snap,
             self.host_flows,
+            self.exposure,
+            self.ipsec,
+            self.cap_cpu,
+            self.cap_network,
         ] {
             put(&word.to_ne_bytes());
         }
-        for port in self.vxlan_ports.0.iter().chain(&self.host_ports.0) {
+        for port in self.host_ports.0 {
             put(&port.to_ne_bytes());
         }
         out
@@ -121,7 +135,7 @@ impl Config {
 }
 
 // No implicit padding: the bytes above are the layout.
-const _: () = assert!(size_of::<Config>() == 4 * 8 + 4 * 4 + 2 * (VXLAN_PORTS + HOST_PORTS));
+const _: () = assert!(size_of::<Config>() == 4 * 8 + 8 * 4 + 2 * HOST_PORTS);
 
 #[cfg(test)]
 mod tests {
@@ -129,7 +143,7 @@ mod tests {
 
     #[test]
     fn an_unused_place_matches_nothing_new() {
-        let ports: Ports = Ports::new(&[4789, 8472]).unwrap();
+        let ports: Ports<4> = Ports::new(&[4789, 8472]).unwrap();
         assert!(ports.contains(4789) && ports.contains(8472));
         assert!(!ports.contains(0) && !ports.contains(4790));
         assert_eq!(Ports::<4>::new(&[]), None);
@@ -149,7 +163,7 @@ mod tests {
             bytes[core::mem::offset_of!(Config, sample_every)],
             7u32.to_ne_bytes()[0]
         );
-        let at = core::mem::offset_of!(Config, vxlan_ports);
-        assert_eq!(bytes[at..at + 2], 4789u16.to_ne_bytes());
+        let at = core::mem::offset_of!(Config, cap_network);
+        assert_eq!(bytes[at..at + 4], u32::MAX.to_ne_bytes());
     }
 }

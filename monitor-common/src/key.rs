@@ -146,8 +146,8 @@ shared!(Count, 16, { packets: u64, bytes: u64 });
 
 /// Key of `ESP`: one security association as the wire shows it.
 ///
-/// All zero but interface and direction: "other", for associations that found no room (SPI 0 is
-/// never counted by itself).
+/// SPI and addresses zero: "other", for associations that found no room (SPI 0 is never counted by
+/// itself).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct EspKey {
@@ -157,14 +157,14 @@ pub struct EspKey {
     pub direction: u32,
     /// Security Parameters Index.
     pub spi: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// An [`Encapsulation`]: ESP, ESP in UDP or AH.
+    pub encapsulation: u32,
     /// Source, as in [`Addresses`].
     pub source: [u64; 2],
     /// Destination, as in [`Addresses`].
     pub destination: [u64; 2],
 }
-shared!(EspKey, 48, { ifindex: u32, direction: u32, spi: u32, reserved: u32, source: halves, destination: halves });
+shared!(EspKey, 48, { ifindex: u32, direction: u32, spi: u32, encapsulation: u32, source: halves, destination: halves });
 
 impl EspKey {
     /// The key under which packets are counted whose own association found no room.
@@ -176,7 +176,7 @@ impl EspKey {
             ifindex,
             direction: direction as u32,
             spi: 0,
-            reserved: 0,
+            encapsulation: Encapsulation::Esp as u32,
             source,
             destination,
         }
@@ -188,6 +188,7 @@ impl EspKey {
     pub const fn new(
         ifindex: u32,
         direction: Direction,
+        encapsulation: Encapsulation,
         spi: u32,
         addresses: &Addresses,
     ) -> EspKey {
@@ -200,7 +201,7 @@ impl EspKey {
             ifindex,
             direction: direction as u32,
             spi,
-            reserved: 0,
+            encapsulation: encapsulation as u32,
             source,
             destination,
         }
@@ -260,16 +261,166 @@ impl ReasonKey {
     }
 }
 
-/// Value of `FLOWS`: how many payload packets were sampled, by orientation (see [`flow_hash`]).
+/// Which network a packet of `FLOWS` and `EXPOSURE` belongs to: VNI in bits 0 to 23, or one of the
+/// two flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NetworkId(pub u32);
+
+impl NetworkId {
+    /// Outside any overlay.
+    pub const HOST: NetworkId = NetworkId(1 << 30);
+    /// All the networks that found no room.
+    pub const OTHER: NetworkId = NetworkId(1 << 29);
+
+    /// The network of a VNI.
+    #[inline(always)]
+    #[must_use]
+    pub const fn vni(vni: u32) -> NetworkId {
+        NetworkId(vni & VNI_MASK)
+    }
+}
+
+/// What is known of a flow: protocol in bits 8 to 23, exposure in bits 0 to 7. User space numbers
+/// both, and the kernel only hands them through, but for the two classes below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Class(pub u32);
+
+impl Class {
+    /// No honest verdict is possible. Also what packets without a flow are counted under.
+    pub const UNKNOWN: Class = Class(0);
+    /// No verdict yet: everything that was ever counted in a [`FlowState`].
+    pub const PENDING: Class = Class(0xff);
+
+    /// The class of a protocol and an exposure, each by its number.
+    #[must_use]
+    pub const fn new(protocol: u16, exposure: u8) -> Class {
+        Class(((protocol as u32) << 8) | exposure as u32)
+    }
+
+    /// Number of the protocol.
+    #[must_use]
+    pub const fn protocol(self) -> u16 {
+        (self.0 >> 8) as u16
+    }
+
+    /// Number of the exposure.
+    #[must_use]
+    pub const fn exposure(self) -> u8 {
+        self.0 as u8
+    }
+}
+
+/// Key of `EXPOSURE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct ExposureKey {
+    /// [`Direction`] in bit 31, [`NetworkId`] below.
+    pub network: u32,
+    /// A [`Class`].
+    pub class: u32,
+}
+shared!(ExposureKey, 8, { network: u32, class: u32 });
+
+impl ExposureKey {
+    /// The key of a network's class.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(direction: Direction, network: NetworkId, class: Class) -> ExposureKey {
+        ExposureKey {
+            network: ((direction as u32) << DIRECTION_SHIFT) | network.0,
+            class: class.0,
+        }
+    }
+
+    /// Which way the packets went.
+    #[must_use]
+    pub const fn direction(&self) -> Direction {
+        if self.network >> DIRECTION_SHIFT == 0 {
+            Direction::Rx
+        } else {
+            Direction::Tx
+        }
+    }
+
+    /// Which network.
+    #[must_use]
+    pub const fn network(&self) -> NetworkId {
+        NetworkId(self.network & !(1 << DIRECTION_SHIFT))
+    }
+
+    /// What is known of the flows.
+    #[must_use]
+    pub const fn class(&self) -> Class {
+        Class(self.class)
+    }
+}
+
+/// Value of `FLOWS`: a flow without a verdict. Packets and bytes only grow, whichever CPU adds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct FlowState {
-    /// Samples taken from the endpoint that sorts lower.
+    /// Packets received.
+    pub rx_packets: u64,
+    /// Bytes of these frames.
+    pub rx_bytes: u64,
+    /// Packets sent.
+    pub tx_packets: u64,
+    /// Bytes of these frames.
+    pub tx_bytes: u64,
+    /// A [`NetworkId`].
+    pub network: u32,
+    /// Samples taken from the endpoint that sorts lower (see [`flow_hash`]).
     pub forward: u32,
     /// Samples taken from the other one.
     pub reverse: u32,
+    /// When its last packet came, in units of 2^30 ns (about a second) of `CLOCK_MONOTONIC`.
+    pub last: u32,
 }
-shared!(FlowState, 8, { forward: u32, reverse: u32 });
+shared!(FlowState, 48, { rx_packets: u64, rx_bytes: u64, tx_packets: u64, tx_bytes: u64, network: u32, forward: u32, reverse: u32, last: u32 });
+
+impl FlowState {
+    /// Packets and bytes of a direction.
+    #[must_use]
+    pub const fn count(&self, direction: Direction) -> Count {
+        match direction {
+            Direction::Rx => Count {
+                packets: self.rx_packets,
+                bytes: self.rx_bytes,
+            },
+            Direction::Tx => Count {
+                packets: self.tx_packets,
+                bytes: self.tx_bytes,
+            },
+        }
+    }
+}
+
+/// Value of `FRAGMENTS`: what the first fragment of a packet was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct FragmentState {
+    /// When it came: `CLOCK_MONOTONIC` in nanoseconds.
+    pub time_ns: u64,
+    /// A [`crate::walk::Kind`] in bits 0 to 7, an [`Encapsulation`] in bits 8 to 15.
+    pub what: u32,
+    /// VNI or SPI, as the encapsulation has it.
+    pub id: u32,
+}
+shared!(FragmentState, 16, { time_ns: u64, what: u32, id: u32 });
+
+/// Value of `BUCKETS`: how many samples were taken in a span of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Bucket {
+    /// Number of the span.
+    pub span: u64,
+    /// Samples taken in it.
+    pub taken: u64,
+}
+shared!(Bucket, 16, { span: u64, taken: u64 });
+
+/// Buckets for networks; one more is the CPU's own.
+pub const NETWORK_BUCKETS: u32 = 1024;
 
 /// What each CPU keeps for itself: one element of `STATE`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -287,13 +438,17 @@ pub struct CpuState {
     pub esp_overflow: u64,
     /// Packets whose reason could not be counted (an interface that nobody prepared).
     pub reasons_overflow: u64,
+    /// Samples not taken, because the CPU or the network had taken its share.
+    pub capped: u64,
+    /// Packets whose exposure was counted as "other", because `EXPOSURE` was full.
+    pub exposure_overflow: u64,
+    /// Packets that were not counted, because IPsec had decrypted them and handed them to the
+    /// interface a second time.
+    pub decrypted: u64,
 }
-shared!(CpuState, 48, { countdown: u64, sent: u64, ring_full: u64, counters_overflow: u64, esp_overflow: u64, reasons_overflow: u64 });
+shared!(CpuState, 72, { countdown: u64, sent: u64, ring_full: u64, counters_overflow: u64, esp_overflow: u64, reasons_overflow: u64, capped: u64, exposure_overflow: u64, decrypted: u64 });
 
-/// The VNI in [`flow_hash`] for flows outside any overlay.
-pub const NO_VNI: u32 = u32::MAX;
-
-/// Seeded 64-bit hash of (VNI, inner 5-tuple), the same for both directions of a flow, and whether
+/// Seeded 64-bit hash of (network, inner 5-tuple), the same for both directions of a flow, and whether
 /// this packet comes from the endpoint that sorts lower.
 ///
 /// Multiply and fold, a secret word at each step: who does not know the seed cannot aim at a bucket.
@@ -301,12 +456,15 @@ pub const NO_VNI: u32 = u32::MAX;
 #[must_use]
 pub fn flow_hash(
     seed: &[u64; 4],
-    vni: u32,
+    network: u32,
     protocol: u8,
     addresses: &Addresses,
     ports: (u16, u16),
 ) -> (u64, bool) {
-    let mut hash = mix(seed[0] ^ (((vni as u64) << 8) | protocol as u64), seed[1]);
+    let mut hash = mix(
+        seed[0] ^ (((network as u64) << 8) | protocol as u64),
+        seed[1],
+    );
     let Addresses {
         version,
         source,
@@ -377,10 +535,34 @@ mod tests {
     }
 
     #[test]
+    fn an_exposure_key_gives_back_what_went_in() {
+        for direction in Direction::ALL {
+            for network in [
+                NetworkId::vni(0),
+                NetworkId::vni(0xffff_ffff),
+                NetworkId::HOST,
+                NetworkId::OTHER,
+            ] {
+                for class in [Class::UNKNOWN, Class::PENDING, Class::new(0xffff, 2)] {
+                    let key = ExposureKey::new(direction, network, class);
+                    let key = ExposureKey::from_bytes(&key.to_bytes());
+                    assert_eq!(
+                        (key.direction(), key.network(), key.class()),
+                        (direction, network, class)
+                    );
+                }
+            }
+        }
+        assert_eq!(Class::new(7, 2).protocol(), 7);
+        assert_eq!(Class::new(7, 2).exposure(), 2);
+    }
+
+    #[test]
     fn bytes_round_trip() {
         let key = EspKey::new(
             3,
             Direction::Tx,
+            Encapsulation::EspUdp,
             0x2ad4_577a,
             &Addresses::v4(0xc0a8_4d01, 0xc0a8_4d02),
         );
@@ -424,8 +606,8 @@ mod tests {
         let there = Addresses::v6([1; 16], [2; 16]);
         let back = Addresses::v6([2; 16], [1; 16]);
         assert_eq!(
-            flow_hash(&seed, NO_VNI, 6, &there, (1, 2)).0,
-            flow_hash(&seed, NO_VNI, 6, &back, (2, 1)).0
+            flow_hash(&seed, NetworkId::HOST.0, 6, &there, (1, 2)).0,
+            flow_hash(&seed, NetworkId::HOST.0, 6, &back, (2, 1)).0
         );
     }
 

@@ -44,14 +44,32 @@ pub enum Encapsulation {
     Vxlan = 1,
     /// ESP directly on IP (RFC 4303).
     Esp = 2,
+    /// VXLAN-GPE (draft-ietf-nvo3-vxlan-gpe).
+    VxlanGpe = 3,
+    /// Geneve (RFC 8926).
+    Geneve = 4,
+    /// AH around something that is no overlay (RFC 4302).
+    Ah = 5,
+    /// ESP in UDP (RFC 3948).
+    EspUdp = 6,
+    /// IKE on the port of ESP in UDP, and NAT keepalives there (RFC 3948, 2.2 and 2.3).
+    Ike = 7,
+    /// WireGuard.
+    Wireguard = 8,
 }
 
 impl Encapsulation {
-    /// Every encapsulation.
-    pub const ALL: [Encapsulation; 3] = [
+    /// Every encapsulation, in order of its index.
+    pub const ALL: [Encapsulation; 9] = [
         Encapsulation::None,
         Encapsulation::Vxlan,
         Encapsulation::Esp,
+        Encapsulation::VxlanGpe,
+        Encapsulation::Geneve,
+        Encapsulation::Ah,
+        Encapsulation::EspUdp,
+        Encapsulation::Ike,
+        Encapsulation::Wireguard,
     ];
 
     /// The value of the metric label `encapsulation`.
@@ -61,18 +79,49 @@ impl Encapsulation {
             Encapsulation::None => "none",
             Encapsulation::Vxlan => "vxlan",
             Encapsulation::Esp => "esp",
+            Encapsulation::VxlanGpe => "vxlan_gpe",
+            Encapsulation::Geneve => "geneve",
+            Encapsulation::Ah => "ah",
+            Encapsulation::EspUdp => "esp_udp",
+            Encapsulation::Ike => "ike",
+            Encapsulation::Wireguard => "wireguard",
         }
     }
 
+    /// Whether its packets carry a network identifier (VNI).
+    #[must_use]
+    pub const fn has_vni(self) -> bool {
+        matches!(
+            self,
+            Encapsulation::Vxlan | Encapsulation::VxlanGpe | Encapsulation::Geneve
+        )
+    }
+
+    /// Whether its packets name a security association (SPI), by which they are counted.
+    #[must_use]
+    pub const fn has_spi(self) -> bool {
+        matches!(
+            self,
+            Encapsulation::Esp | Encapsulation::Ah | Encapsulation::EspUdp
+        )
+    }
+
     /// The encapsulation of an index, as it comes from the kernel.
+    #[inline(always)]
     #[must_use]
     pub const fn from_index(index: u8) -> Option<Encapsulation> {
-        match index {
-            0 => Some(Encapsulation::None),
-            1 => Some(Encapsulation::Vxlan),
-            2 => Some(Encapsulation::Esp),
-            _ => None,
-        }
+        Some(match index {
+            0 => Encapsulation::None,
+            1 => Encapsulation::Vxlan,
+            2 => Encapsulation::Esp,
+            3 => Encapsulation::VxlanGpe,
+            4 => Encapsulation::Geneve,
+            5 => Encapsulation::Ah,
+            6 => Encapsulation::EspUdp,
+            7 => Encapsulation::Ike,
+            8 => Encapsulation::Wireguard,
+            _ => return None,
+        })
     }
 }
 
@@ -88,7 +137,8 @@ mod tests {
         assert_eq!(Direction::from_index(2), None);
         for e in Encapsulation::ALL {
             assert_eq!(Encapsulation::from_index(e as u8), Some(e));
+            assert!(!(e.has_vni() && e.has_spi()));
         }
-        assert_eq!(Encapsulation::from_index(3), None);
+        assert_eq!(Encapsulation::from_index(9), None);
     }
 }

@@ -20,5 +20,6 @@ pub mod label;
 pub mod load;
 pub mod reason;
 pub mod sample;
+pub mod service;
 pub mod walk;
 pub mod wire;

@@ -51,24 +51,30 @@ reasons! {
     Ipv6Malformed = 5, "ipv6_malformed";
     /// More IPv6 extension headers than are walked stand before what would tell (RFC 8200, 4).
     Ipv6Extension = 6, "ipv6_extension";
-    /// A later fragment of UDP or ESP: only the first one carries the header that would tell.
+    /// A later fragment of UDP, ESP or AH whose first fragment, which would tell, was not seen before it.
     Fragment = 7, "fragment";
     /// The packet is shorter than its UDP header.
     UdpTruncated = 8, "udp_truncated";
     /// The UDP length has no room for the header that the port calls for (RFC 768).
     UdpLength = 9, "udp_length";
-    /// The packet is shorter than its VXLAN header.
+    /// The packet is shorter than its VXLAN or VXLAN-GPE header.
     VxlanTruncated = 10, "vxlan_truncated";
-    /// VXLAN without the I flag: the VNI is not valid (RFC 7348, 5).
+    /// VXLAN or VXLAN-GPE without the I flag: the VNI is not valid (RFC 7348, 5).
     VxlanNoVni = 11, "vxlan_no_vni";
     /// The packet is shorter than SPI and sequence number of ESP.
     EspTruncated = 12, "esp_truncated";
     /// SPI 0, which must not be on a wire (RFC 4303, 2.1).
     EspSpiZero = 13, "esp_spi_zero";
-    /// The frame inside VXLAN ends before its headers do; it is counted in its VNI all the same.
+    /// The frame inside the overlay ends before its headers do; it is counted in its VNI all the same.
     InnerTruncated = 14, "inner_truncated";
-    /// The headers inside VXLAN contradict each other; it is counted in its VNI all the same.
+    /// The headers inside the overlay contradict each other; it is counted in its VNI all the same.
     InnerMalformed = 15, "inner_malformed";
+    /// The packet is shorter than its Geneve header.
+    GeneveTruncated = 16, "geneve_truncated";
+    /// A version of Geneve or VXLAN-GPE other than 0, the only one there is (RFC 8926, 3.4).
+    TunnelVersion = 17, "tunnel_version";
+    /// The packet is shorter than its AH header, or that header is shorter than it must be (RFC 4302, 2).
+    AhTruncated = 18, "ah_truncated";
 }
 
 #[cfg(test)]

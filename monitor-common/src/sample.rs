@@ -2,6 +2,7 @@
 
 use crate::label::Direction;
 use crate::reason::Reason;
+use crate::walk::Link;
 
 /// Why a packet was sampled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,7 +33,7 @@ pub const NO_REASON: u8 = 0xff;
 pub struct SampleHeader {
     /// `CLOCK_MONOTONIC` in nanoseconds.
     pub time_ns: u64,
-    /// Key in `FLOWS`; 0 where no flow was looked up.
+    /// Key in `FLOWS` and `VERDICTS`; 0 where the packet has no flow.
     pub flow: u64,
     /// Interface index.
     pub ifindex: u32,
@@ -46,8 +47,8 @@ pub struct SampleHeader {
     pub cause: u8,
     /// A [`Reason`], or [`NO_REASON`].
     pub reason: u8,
-    /// Zero.
-    pub reserved: u8,
+    /// What the frame starts with: a [`Link`].
+    pub link: u8,
 }
 
 impl SampleHeader {
@@ -62,7 +63,7 @@ const _: () = assert!(size_of::<SampleHeader>() == SampleHeader::SIZE);
 pub struct Sample<'a> {
     /// `CLOCK_MONOTONIC` in nanoseconds.
     pub time_ns: u64,
-    /// Key in `FLOWS`; 0 where no flow was looked up.
+    /// Key in `FLOWS` and `VERDICTS`; 0 where the packet has no flow.
     pub flow: u64,
     /// Interface index.
     pub ifindex: u32,
@@ -74,7 +75,9 @@ pub struct Sample<'a> {
     pub cause: Cause,
     /// Why the kernel did not understand it, if it did not.
     pub reason: Option<Reason>,
-    /// The first bytes of the frame, from the Ethernet header on.
+    /// What the frame starts with.
+    pub link: Link,
+    /// The first bytes of the frame, from that header on.
     pub frame: &'a [u8],
 }
 
@@ -102,6 +105,10 @@ impl<'a> Sample<'a> {
             direction: Direction::from_index(header[28])?,
             cause: Cause::from_index(header[29])?,
             reason,
+            link: match header[31] {
+                index @ 0..=1 => Link::from_index(index),
+                _ => return None,
+            },
             frame: frame.get(..captured)?,
         })
     }
@@ -142,7 +149,7 @@ mod tests {
         for len in 0..bytes.len() {
             assert_eq!(Sample::parse(&bytes[..len]), None, "{len} bytes");
         }
-        for (at, value) in [(28, 2), (29, 2), (30, 0xfe), (24, 5)] {
+        for (at, value) in [(28, 2), (29, 2), (30, 0xfe), (31, 2), (24, 5)] {
             let mut bytes = record();
             bytes[at] = value;
             assert_eq!(Sample::parse(&bytes), None, "byte {at} = {value}");

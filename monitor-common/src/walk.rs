@@ -5,13 +5,42 @@
 //! function whose offsets the verifier can follow.
 
 mod frame;
+mod inner;
+mod outer;
 pub mod usual;
 
-use frame::{FrameKind, frame};
+pub use inner::{inner, segment};
+pub use outer::outer;
 
+use crate::label::Encapsulation;
 use crate::load::Load;
 use crate::reason::Reason;
-use crate::wire::{esp, ipv4, ipv6, tcp, udp, vxlan};
+use crate::wire::{ipv4, ipv6};
+
+/// What a packet, or what is inside one, starts with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Link {
+    /// An Ethernet header.
+    Ethernet = 0,
+    /// An IP header: a raw-IP interface, or an overlay of layer 3.
+    Ip = 1,
+    /// Something that is not walked (NSH, MPLS, …).
+    Other = 2,
+}
+
+impl Link {
+    /// The link of an index; [`Link::Other`] for a value that nobody writes.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_index(index: u8) -> Link {
+        match index {
+            0 => Link::Ethernet,
+            1 => Link::Ip,
+            _ => Link::Other,
+        }
+    }
+}
 
 /// Addresses of one IP header, each as two big-endian halves; IPv4 as IPv4-mapped IPv6 (RFC 4291,
 /// 2.5.5.2).
@@ -86,6 +115,11 @@ pub struct Network {
     pub protocol: u8,
     /// Not the first fragment: what stands at `l4` is no header.
     pub later_fragment: bool,
+    /// The first of several fragments.
+    pub first_fragment: bool,
+    /// Identification of the packet that the fragments belong to; 0 where there is no fragment header
+    /// (IPv6).
+    pub fragment_id: u32,
 }
 
 impl Network {
@@ -96,26 +130,32 @@ impl Network {
         end: 0,
         protocol: 0,
         later_fragment: false,
+        first_fragment: false,
+        fragment_id: 0,
     };
 }
 
-/// What a frame on the watched interface is.
+/// What a packet on the watched interface is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
     /// Neither IPv4 nor IPv6 (ARP, LLDP, …): nothing for us.
-    NotIp,
+    NotIp = 0,
     /// IP outside any overlay.
-    Host,
-    /// VXLAN with a valid VNI.
-    Vxlan,
-    /// ESP directly on IP.
-    Esp,
+    Host = 1,
+    /// An overlay packet with a valid VNI: VXLAN, VXLAN-GPE, Geneve.
+    Overlay = 2,
+    /// A packet under a security association: ESP on IP or in UDP, AH.
+    Association = 3,
+    /// A tunnel without either: WireGuard, IKE.
+    Tunnel = 4,
+    /// A later fragment of what may be any of these.
+    LaterFragment = 5,
     /// Not understood.
-    Unparsed,
+    Unparsed = 6,
 }
 
-/// What a frame on the watched interface is, and where its parts are.
+/// What a packet on the watched interface is, and where its parts are.
 ///
 /// Flat, every field always set: an enum with payloads leaves registers undefined on some paths, and
 /// the verifier refuses to see those spilled. Read the fields that belong to `kind`.
@@ -123,27 +163,33 @@ pub enum Kind {
 pub struct Outer {
     /// Which of the fields below count.
     pub kind: Kind,
+    /// What it is wrapped in ([`Kind::Overlay`], [`Kind::Association`], [`Kind::Tunnel`]).
+    pub encapsulation: Encapsulation,
     /// Why it was not understood ([`Kind::Unparsed`]).
     pub reason: Reason,
     /// The packet between the nodes (all kinds but [`Kind::NotIp`] and [`Kind::Unparsed`]).
     pub network: Network,
-    /// VXLAN Network Identifier ([`Kind::Vxlan`]).
+    /// Virtual Network Identifier ([`Kind::Overlay`]).
     pub vni: u32,
-    /// Offset of the inner Ethernet frame ([`Kind::Vxlan`]).
+    /// Offset of what is inside ([`Kind::Overlay`]).
     pub inner: usize,
-    /// Security Parameters Index ([`Kind::Esp`]).
+    /// What it starts with ([`Kind::Overlay`]).
+    pub link: Link,
+    /// Security Parameters Index ([`Kind::Association`]).
     pub spi: u32,
-    /// Sequence number ([`Kind::Esp`]).
+    /// Sequence number ([`Kind::Association`]).
     pub sequence: u32,
 }
 
 impl Outer {
     const NOT_IP: Outer = Outer {
         kind: Kind::NotIp,
+        encapsulation: Encapsulation::None,
         reason: Reason::EthernetTruncated,
         network: Network::NONE,
         vni: 0,
         inner: 0,
+        link: Link::Ethernet,
         spi: 0,
         sequence: 0,
     };
@@ -153,6 +199,16 @@ impl Outer {
         Outer {
             kind: Kind::Unparsed,
             reason,
+            ..Outer::NOT_IP
+        }
+    }
+
+    #[inline(always)]
+    const fn of(kind: Kind, encapsulation: Encapsulation, network: Network) -> Outer {
+        Outer {
+            kind,
+            encapsulation,
+            network,
             ..Outer::NOT_IP
         }
     }
@@ -220,148 +276,6 @@ impl Inner {
     }
 }
 
-/// Walks from the start of an Ethernet frame to its encapsulation. `is_vxlan` tells whether a UDP
-/// destination port is one of VXLAN; it is asked only for UDP.
-#[inline(always)]
-pub fn outer<L: Load + ?Sized>(packet: &L, is_vxlan: impl FnOnce(u16) -> bool) -> Outer {
-    let frame = frame(packet, 0);
-    match frame.kind {
-        FrameKind::Other => return Outer::NOT_IP,
-        FrameKind::Unparsed => return Outer::unparsed(frame.reason),
-        FrameKind::Ip => {}
-    }
-    let network = frame.network;
-    match network.protocol {
-        udp::PROTOCOL => outer_udp(packet, network, is_vxlan),
-        esp::PROTOCOL => outer_esp(packet, network),
-        _ => Outer {
-            kind: Kind::Host,
-            network,
-            ..Outer::NOT_IP
-        },
-    }
-}
-
-#[inline(always)]
-fn outer_udp<L: Load + ?Sized>(
-    packet: &L,
-    network: Network,
-    is_vxlan: impl FnOnce(u16) -> bool,
-) -> Outer {
-    if network.later_fragment {
-        return Outer::unparsed(Reason::Fragment);
-    }
-    let Some(header) = packet.load(network.l4) else {
-        return Outer::unparsed(Reason::UdpTruncated);
-    };
-    let header = udp::Udp(header);
-    if !is_vxlan(header.destination()) {
-        return Outer {
-            kind: Kind::Host,
-            network,
-            ..Outer::NOT_IP
-        };
-    }
-    if (header.length() as usize) < udp::LEN + vxlan::LEN && header.length() != 0 {
-        return Outer::unparsed(Reason::UdpLength);
-    }
-    let at = network.l4 + udp::LEN;
-    let Some(header) = packet.load(at) else {
-        return Outer::unparsed(Reason::VxlanTruncated);
-    };
-    let header = vxlan::Vxlan(header);
-    if !header.has_vni() {
-        return Outer::unparsed(Reason::VxlanNoVni);
-    }
-    Outer {
-        kind: Kind::Vxlan,
-        network,
-        vni: header.vni(),
-        inner: at + vxlan::LEN,
-        ..Outer::NOT_IP
-    }
-}
-
-#[inline(always)]
-fn outer_esp<L: Load + ?Sized>(packet: &L, network: Network) -> Outer {
-    if network.later_fragment {
-        return Outer::unparsed(Reason::Fragment);
-    }
-    let Some(header) = packet.load(network.l4) else {
-        return Outer::unparsed(Reason::EspTruncated);
-    };
-    let header = esp::Esp(header);
-    if header.spi() == 0 {
-        return Outer::unparsed(Reason::EspSpiZero);
-    }
-    Outer {
-        kind: Kind::Esp,
-        network,
-        spi: header.spi(),
-        sequence: header.sequence(),
-        ..Outer::NOT_IP
-    }
-}
-
-/// Walks from the start of the Ethernet frame inside an overlay packet to its flow.
-#[inline(always)]
-pub fn inner<L: Load + ?Sized>(packet: &L, at: usize) -> Inner {
-    let frame = frame(packet, at);
-    match frame.kind {
-        FrameKind::Other => Inner {
-            ethertype: frame.ethertype,
-            ..Inner::NONE
-        },
-        FrameKind::Unparsed => Inner::unparsed(inside(frame.reason)),
-        FrameKind::Ip => segment(packet, frame.network),
-    }
-}
-
-/// Walks from the network layer of a packet to its flow.
-#[inline(always)]
-pub fn segment<L: Load + ?Sized>(packet: &L, network: Network) -> Inner {
-    let without_ports = Inner {
-        kind: InnerKind::Flow,
-        network,
-        payload: network.l4,
-        ..Inner::NONE
-    };
-    if network.later_fragment {
-        return without_ports;
-    }
-    match network.protocol {
-        tcp::PROTOCOL => {
-            let Some(header) = packet.load(network.l4) else {
-                return Inner::unparsed(Reason::InnerTruncated);
-            };
-            let header = tcp::Tcp(header);
-            if header.header_len() < tcp::LEN {
-                return Inner::unparsed(Reason::InnerMalformed);
-            }
-            Inner {
-                source_port: header.source(),
-                destination_port: header.destination(),
-                payload: network.l4 + header.header_len(),
-                tcp_flags: header.flags(),
-                ..without_ports
-            }
-        }
-        udp::PROTOCOL => {
-            let Some(header) = packet.load(network.l4) else {
-                return Inner::unparsed(Reason::InnerTruncated);
-            };
-            let header = udp::Udp(header);
-            Inner {
-                source_port: header.source(),
-                destination_port: header.destination(),
-                payload: network.l4 + udp::LEN,
-                ..without_ports
-            }
-        }
-        _ => without_ports,
-    }
-}
-
 /// Addresses of a network layer that was walked before.
 ///
 /// Apart from the walk, because counting VXLAN does not need them and a load is not free.
@@ -379,17 +293,6 @@ pub fn addresses<L: Load + ?Sized>(packet: &L, network: &Network) -> Option<Addr
                 packet.load(network.l3 + ipv6::DESTINATION)?,
             ))
         }
-    }
-}
-
-/// The reason for an inner frame, where only "truncated" and "malformed" are told apart.
-#[inline(always)]
-const fn inside(reason: Reason) -> Reason {
-    match reason {
-        Reason::EthernetTruncated | Reason::Ipv4Truncated | Reason::Ipv6Truncated => {
-            Reason::InnerTruncated
-        }
-        _ => Reason::InnerMalformed,
     }
 }
 

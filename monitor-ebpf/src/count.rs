@@ -9,75 +9,92 @@ use monitor_common::label::{Direction, Encapsulation};
 use monitor_common::reason::Reason;
 
 use crate::maps::{COUNTERS, ESP, REASONS, STATE};
+use crate::weight::Weight;
 
-/// Counts a packet of `bytes` bytes under its VNI.
+/// Counts packets under their VNI; whether there is room for it, else they are "other".
 #[inline(always)]
 pub fn packet(
     ifindex: u32,
     direction: Direction,
     encapsulation: Encapsulation,
     vni: u32,
-    bytes: u64,
-) {
+    weight: Weight,
+) -> bool {
     let key = CounterKey::new(ifindex, direction, encapsulation, vni);
     match COUNTERS.get_ptr_mut(key) {
         // SAFETY: this CPU's own slot; see the module.
-        Some(count) => unsafe { add(count, bytes) },
-        None => first_packet(&key, bytes),
+        Some(count) => {
+            unsafe { add(count, weight) };
+            true
+        }
+        None => first_packet(&key, weight),
     }
 }
 
 #[inline(never)]
-fn first_packet(key: &CounterKey, bytes: u64) {
-    // Another CPU may insert the same key meanwhile; then this CPU's slot is there, and is zero.
-    let _ = COUNTERS.insert(
-        key,
-        Count {
+fn first_packet(key: &CounterKey, weight: Weight) -> bool {
+    let Some(state) = state() else { return false };
+    // SAFETY: this CPU's own slot; see the module.
+    if may_insert(unsafe { (*state).counters_overflow }) {
+        let empty = Count {
             packets: 0,
             bytes: 0,
-        },
-        u64::from(BPF_NOEXIST),
-    );
-    if let Some(count) = COUNTERS.get_ptr_mut(key) {
-        // SAFETY: this CPU's own slot; see the module.
-        return unsafe { add(count, bytes) };
+        };
+        // Another CPU may insert the same key meanwhile; then this CPU's slot is there, and is zero.
+        let _ = COUNTERS.insert(key, empty, u64::from(BPF_NOEXIST));
+        if let Some(count) = COUNTERS.get_ptr_mut(key) {
+            // SAFETY: this CPU's own slot; see the module.
+            unsafe { add(count, weight) };
+            return true;
+        }
     }
     let Some(encapsulation) = key.encapsulation() else {
-        return;
+        return false;
     };
     let other = CounterKey::other(key.ifindex, key.direction(), encapsulation);
     if let Some(count) = COUNTERS.get_ptr_mut(other) {
         // SAFETY: this CPU's own slot; see the module.
-        unsafe { add(count, bytes) };
+        unsafe { add(count, weight) };
     }
-    if let Some(state) = state() {
-        // SAFETY: this CPU's own slot; see the module.
-        unsafe { (*state).counters_overflow += 1 };
-    }
+    // SAFETY: this CPU's own slot; see the module.
+    unsafe { (*state).counters_overflow += weight.packets };
+    false
 }
 
-/// Counts an ESP packet of `bytes` bytes under its association.
+/// Whether a new key is worth a try, by the packets of this CPU that found no room. Looking for room in
+/// a full map takes the locks of all CPUs, so it is tried for one packet in a thousand then.
 #[inline(always)]
-pub fn esp(key: &EspKey, sequence: u32, bytes: u64) {
+pub fn may_insert(overflow: u64) -> bool {
+    overflow & 0x3ff == 0
+}
+
+/// Counts packets under their association. `sequence` is 0, which is never sent (RFC 4303, 2.2), where it
+/// is not known: in later fragments.
+#[inline(always)]
+pub fn esp(key: &EspKey, sequence: u32, weight: Weight) {
     match ESP.get_ptr_mut(key) {
         // SAFETY: this CPU's own slot; see the module.
-        Some(count) => unsafe { add_esp(count, sequence, bytes) },
-        None => first_esp(key, sequence, bytes),
+        Some(count) => unsafe { add_esp(count, sequence, weight) },
+        None => first_esp(key, sequence, weight),
     }
 }
 
 #[inline(never)]
-fn first_esp(key: &EspKey, sequence: u32, bytes: u64) {
-    let empty = EspCount {
-        packets: 0,
-        bytes: 0,
-        sequence_min: 0,
-        sequence_max: 0,
-    };
-    let _ = ESP.insert(key, empty, u64::from(BPF_NOEXIST));
-    if let Some(count) = ESP.get_ptr_mut(key) {
-        // SAFETY: this CPU's own slot; see the module.
-        return unsafe { add_esp(count, sequence, bytes) };
+fn first_esp(key: &EspKey, sequence: u32, weight: Weight) {
+    let Some(state) = state() else { return };
+    // SAFETY: this CPU's own slot; see the module.
+    if may_insert(unsafe { (*state).esp_overflow }) {
+        let empty = EspCount {
+            packets: 0,
+            bytes: 0,
+            sequence_min: 0,
+            sequence_max: 0,
+        };
+        let _ = ESP.insert(key, empty, u64::from(BPF_NOEXIST));
+        if let Some(count) = ESP.get_ptr_mut(key) {
+            // SAFETY: this CPU's own slot; see the module.
+            return unsafe { add_esp(count, sequence, weight) };
+        }
     }
     let direction = if key.direction == 0 {
         Direction::Rx
@@ -87,19 +104,17 @@ fn first_esp(key: &EspKey, sequence: u32, bytes: u64) {
     if let Some(count) = ESP.get_ptr_mut(EspKey::other(key.ifindex, direction)) {
         // SAFETY: this CPU's own slot; see the module.
         unsafe {
-            (*count).packets += 1;
-            (*count).bytes += bytes;
+            (*count).packets += weight.packets;
+            (*count).bytes += weight.bytes;
         }
     }
-    if let Some(state) = state() {
-        // SAFETY: this CPU's own slot; see the module.
-        unsafe { (*state).esp_overflow += 1 };
-    }
+    // SAFETY: this CPU's own slot; see the module.
+    unsafe { (*state).esp_overflow += weight.packets };
 }
 
-/// Counts a packet that was not understood.
+/// Counts packets that were not understood.
 #[inline(never)]
-pub fn reason(ifindex: u32, direction: Direction, reason: Reason) {
+pub fn reason(ifindex: u32, direction: Direction, reason: Reason, packets: u64) {
     #[cfg(feature = "log")]
     aya_log_ebpf::debug!(
         &(),
@@ -110,11 +125,11 @@ pub fn reason(ifindex: u32, direction: Direction, reason: Reason) {
     );
     match REASONS.get_ptr_mut(ReasonKey::new(ifindex, direction, reason)) {
         // SAFETY: this CPU's own slot; see the module.
-        Some(count) => unsafe { *count += 1 },
+        Some(count) => unsafe { *count += packets },
         None => {
             if let Some(state) = state() {
                 // SAFETY: this CPU's own slot; see the module.
-                unsafe { (*state).reasons_overflow += 1 };
+                unsafe { (*state).reasons_overflow += packets };
             }
         }
     }
@@ -126,26 +141,31 @@ pub fn state() -> Option<*mut CpuState> {
     STATE.get_ptr_mut(0)
 }
 
+/// Adds to a row.
+///
+/// # Safety
+///
+/// `count` must be this CPU's slot of a map.
 #[inline(always)]
-unsafe fn add(count: *mut Count, bytes: u64) {
+pub unsafe fn add(count: *mut Count, weight: Weight) {
     // SAFETY: a slot of the map, by contract of the caller.
     unsafe {
-        (*count).packets += 1;
-        (*count).bytes += bytes;
+        (*count).packets += weight.packets;
+        (*count).bytes += weight.bytes;
     }
 }
 
 #[inline(always)]
-unsafe fn add_esp(count: *mut EspCount, sequence: u32, bytes: u64) {
+unsafe fn add_esp(count: *mut EspCount, sequence: u32, weight: Weight) {
     // SAFETY: a slot of the map, by contract of the caller.
     unsafe {
-        if (*count).packets == 0 || sequence < (*count).sequence_min {
+        if sequence != 0 && ((*count).sequence_min == 0 || sequence < (*count).sequence_min) {
             (*count).sequence_min = sequence;
         }
         if sequence > (*count).sequence_max {
             (*count).sequence_max = sequence;
         }
-        (*count).packets += 1;
-        (*count).bytes += bytes;
+        (*count).packets += weight.packets;
+        (*count).bytes += weight.bytes;
     }
 }

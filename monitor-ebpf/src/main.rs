@@ -8,37 +8,47 @@
 
 mod count;
 mod ctx;
+mod exposure;
+mod fragment;
+mod judge;
 mod maps;
 mod observe;
 mod sample;
 mod settings;
+mod walked;
+mod weight;
 
 use aya_ebpf::bindings::{TC_ACT_UNSPEC, xdp_action};
 use aya_ebpf::macros::{classifier, xdp};
 use aya_ebpf::programs::{TcContext, XdpContext};
 use monitor_common::label::Direction;
+use monitor_common::walk::Link;
 
-use crate::ctx::{Packet, Skb, SkbBytes, Xdp, XdpFrags, XdpFragsBytes};
-use crate::observe::{Next, Step};
+use crate::ctx::{Skb, SkbBytes, Xdp, XdpFrags, XdpFragsBytes};
+use crate::observe::Step;
 
 /// XDP, ingress, for frames that may span several buffers (jumbo MTU; Linux 5.18 and later).
 #[xdp(frags)]
 pub fn overlay_xdp_frags(ctx: XdpContext) -> u32 {
     let mut next = observe::usual(&XdpFrags::new(&ctx), Direction::Rx);
-    if let Step::Walk = next.step() {
+    if let Step::Walk = next {
         next = xdp_frags_outer(&ctx);
     }
-    if let Step::NeedsBytes = next.step() {
+    if let Step::NeedsBytes = next {
         next = xdp_frags_outer_again(&ctx);
     }
-    match next.step() {
-        Step::Sample => xdp_frags_sample(&ctx, next.reason()),
-        Step::Inside => {
-            if xdp_frags_inside(&ctx, next.vni(), next.at()) != 0 {
-                xdp_frags_inside_again(&ctx, next.vni(), next.at());
-            }
+    if let Step::Count = next {
+        next = xdp_frags_count(&ctx);
+    }
+    if let Step::Inside = next {
+        if let Step::NeedsBytes = xdp_frags_inside(&ctx) {
+            xdp_frags_inside_again(&ctx);
         }
-        Step::Done | Step::Walk | Step::NeedsBytes => {}
+        next = xdp_frags_judge(&ctx);
+    }
+    match next {
+        Step::Sample => xdp_frags_sample(&ctx),
+        Step::Done | Step::Walk | Step::NeedsBytes | Step::Count | Step::Inside => {}
     }
     xdp_action::XDP_PASS
 }
@@ -48,15 +58,19 @@ pub fn overlay_xdp_frags(ctx: XdpContext) -> u32 {
 #[xdp]
 pub fn overlay_xdp(ctx: XdpContext) -> u32 {
     let mut next = observe::usual(&Xdp::new(&ctx), Direction::Rx);
-    if let Step::Walk = next.step() {
+    if let Step::Walk = next {
         next = xdp_outer(&ctx);
     }
-    match next.step() {
-        Step::Sample => xdp_sample(&ctx, next.reason()),
-        Step::Inside => {
-            xdp_inside(&ctx, next.vni(), next.at());
-        }
-        Step::Done | Step::Walk | Step::NeedsBytes => {}
+    if let Step::Count = next {
+        next = xdp_count(&ctx);
+    }
+    if let Step::Inside = next {
+        xdp_inside(&ctx);
+        next = xdp_judge(&ctx);
+    }
+    match next {
+        Step::Sample => xdp_sample(&ctx),
+        Step::Done | Step::Walk | Step::NeedsBytes | Step::Count | Step::Inside => {}
     }
     xdp_action::XDP_PASS
 }
@@ -64,106 +78,158 @@ pub fn overlay_xdp(ctx: XdpContext) -> u32 {
 /// TC, ingress.
 #[classifier]
 pub fn overlay_tc_ingress(ctx: TcContext) -> i32 {
-    skb(&ctx, Direction::Rx)
+    skb(&ctx, Direction::Rx, Link::Ethernet)
 }
 
 /// TC, egress.
 #[classifier]
 pub fn overlay_tc_egress(ctx: TcContext) -> i32 {
-    skb(&ctx, Direction::Tx)
+    skb(&ctx, Direction::Tx, Link::Ethernet)
+}
+
+/// TC, ingress, of an interface without a link header (tun, ipip, …).
+#[classifier]
+pub fn overlay_tc_ingress_ip(ctx: TcContext) -> i32 {
+    skb(&ctx, Direction::Rx, Link::Ip)
+}
+
+/// TC, egress, of an interface without a link header.
+#[classifier]
+pub fn overlay_tc_egress_ip(ctx: TcContext) -> i32 {
+    skb(&ctx, Direction::Tx, Link::Ip)
 }
 
 #[inline(always)]
-fn skb(ctx: &TcContext, direction: Direction) -> i32 {
-    let mut next = observe::usual(&Skb::new(ctx), direction);
-    if let Step::Walk = next.step() {
-        next = skb_outer(ctx, direction);
+fn skb(ctx: &TcContext, direction: Direction, link: Link) -> i32 {
+    let mut next = match link {
+        Link::Ethernet => observe::usual(&Skb::new(ctx), direction),
+        Link::Ip | Link::Other => Step::Walk,
+    };
+    if let Step::Walk = next {
+        next = skb_outer(ctx, link);
     }
-    if let Step::NeedsBytes = next.step() {
-        next = skb_outer_again(ctx, direction);
+    if let Step::NeedsBytes = next {
+        next = skb_outer_again(ctx, link);
     }
-    match next.step() {
-        Step::Sample => skb_sample(ctx, direction, next.reason()),
-        Step::Inside => {
-            if skb_inside(ctx, direction, next.vni(), next.at()) != 0 {
-                skb_inside_again(ctx, direction, next.vni(), next.at());
-            }
+    if let Step::Count = next {
+        skb_segment(ctx);
+        next = skb_count(ctx, direction);
+    }
+    if let Step::Inside = next {
+        if let Step::NeedsBytes = skb_inside(ctx) {
+            skb_inside_again(ctx);
         }
-        Step::Done | Step::Walk | Step::NeedsBytes => {}
+        next = skb_judge(ctx, direction);
+    }
+    match next {
+        Step::Sample => skb_sample(ctx, direction),
+        Step::Done | Step::Walk | Step::NeedsBytes | Step::Count | Step::Inside => {}
     }
     TC_ACT_UNSPEC
 }
 
-// Functions of their own in the kernel, each with its own frame on the stack.
+// Functions of their own in the kernel, each with its own frame on the stack. What one hands to the
+// next is in `WALKED`, of which the verifier assumes nothing: so each is verified once, not once for
+// every way that leads to it.
 
 #[inline(never)]
-fn skb_outer(ctx: &TcContext, direction: Direction) -> Next {
-    observe::outer(&Skb::new(ctx), direction)
+fn skb_outer(ctx: &TcContext, link: Link) -> Step {
+    observe::outer(&Skb::new(ctx), link)
 }
 
 #[inline(never)]
-fn skb_outer_again(ctx: &TcContext, direction: Direction) -> Next {
-    observe::outer(&SkbBytes::new(ctx), direction)
+fn skb_outer_again(ctx: &TcContext, link: Link) -> Step {
+    observe::outer(&SkbBytes::new(ctx), link)
 }
 
 #[inline(never)]
-fn skb_sample(ctx: &TcContext, direction: Direction, reason: u8) {
-    observe::whole(&Skb::new(ctx), direction, reason);
+fn skb_segment(ctx: &TcContext) {
+    weight::segment_headers(&SkbBytes::new(ctx));
 }
 
 #[inline(never)]
-fn skb_inside(ctx: &TcContext, direction: Direction, vni: u32, at: usize) -> u32 {
-    inside(&Skb::new(ctx), direction, vni, at)
+fn skb_count(ctx: &TcContext, direction: Direction) -> Step {
+    observe::count(&Skb::new(ctx), direction)
 }
 
 #[inline(never)]
-fn skb_inside_again(ctx: &TcContext, direction: Direction, vni: u32, at: usize) -> u32 {
-    inside(&SkbBytes::new(ctx), direction, vni, at)
+fn skb_inside(ctx: &TcContext) -> Step {
+    observe::inside(&Skb::new(ctx))
 }
 
 #[inline(never)]
-fn xdp_outer(ctx: &XdpContext) -> Next {
-    observe::outer(&Xdp::new(ctx), Direction::Rx)
+fn skb_inside_again(ctx: &TcContext) {
+    observe::inside(&SkbBytes::new(ctx));
 }
 
 #[inline(never)]
-fn xdp_sample(ctx: &XdpContext, reason: u8) {
-    observe::whole(&Xdp::new(ctx), Direction::Rx, reason);
+fn skb_judge(ctx: &TcContext, direction: Direction) -> Step {
+    judge::flow(&Skb::new(ctx), direction)
 }
 
 #[inline(never)]
-fn xdp_inside(ctx: &XdpContext, vni: u32, at: usize) -> u32 {
-    inside(&Xdp::new(ctx), Direction::Rx, vni, at)
+fn skb_sample(ctx: &TcContext, direction: Direction) {
+    sample::take(&Skb::new(ctx), direction);
 }
 
 #[inline(never)]
-fn xdp_frags_outer(ctx: &XdpContext) -> Next {
-    observe::outer(&XdpFrags::new(ctx), Direction::Rx)
+fn xdp_outer(ctx: &XdpContext) -> Step {
+    observe::outer(&Xdp::new(ctx), Link::Ethernet)
 }
 
 #[inline(never)]
-fn xdp_frags_outer_again(ctx: &XdpContext) -> Next {
-    observe::outer(&XdpFragsBytes::new(ctx), Direction::Rx)
+fn xdp_count(ctx: &XdpContext) -> Step {
+    observe::count(&Xdp::new(ctx), Direction::Rx)
 }
 
 #[inline(never)]
-fn xdp_frags_sample(ctx: &XdpContext, reason: u8) {
-    observe::whole(&XdpFrags::new(ctx), Direction::Rx, reason);
+fn xdp_inside(ctx: &XdpContext) {
+    observe::inside(&Xdp::new(ctx));
 }
 
 #[inline(never)]
-fn xdp_frags_inside(ctx: &XdpContext, vni: u32, at: usize) -> u32 {
-    inside(&XdpFrags::new(ctx), Direction::Rx, vni, at)
+fn xdp_judge(ctx: &XdpContext) -> Step {
+    judge::flow(&Xdp::new(ctx), Direction::Rx)
 }
 
 #[inline(never)]
-fn xdp_frags_inside_again(ctx: &XdpContext, vni: u32, at: usize) -> u32 {
-    inside(&XdpFragsBytes::new(ctx), Direction::Rx, vni, at)
+fn xdp_sample(ctx: &XdpContext) {
+    sample::take(&Xdp::new(ctx), Direction::Rx);
 }
 
-#[inline(always)]
-fn inside<P: Packet>(packet: &P, direction: Direction, vni: u32, at: usize) -> u32 {
-    u32::from(observe::inside(packet, direction, vni, at))
+#[inline(never)]
+fn xdp_frags_outer(ctx: &XdpContext) -> Step {
+    observe::outer(&XdpFrags::new(ctx), Link::Ethernet)
+}
+
+#[inline(never)]
+fn xdp_frags_outer_again(ctx: &XdpContext) -> Step {
+    observe::outer(&XdpFragsBytes::new(ctx), Link::Ethernet)
+}
+
+#[inline(never)]
+fn xdp_frags_count(ctx: &XdpContext) -> Step {
+    observe::count(&XdpFrags::new(ctx), Direction::Rx)
+}
+
+#[inline(never)]
+fn xdp_frags_inside(ctx: &XdpContext) -> Step {
+    observe::inside(&XdpFrags::new(ctx))
+}
+
+#[inline(never)]
+fn xdp_frags_inside_again(ctx: &XdpContext) {
+    observe::inside(&XdpFragsBytes::new(ctx));
+}
+
+#[inline(never)]
+fn xdp_frags_judge(ctx: &XdpContext) -> Step {
+    judge::flow(&XdpFrags::new(ctx), Direction::Rx)
+}
+
+#[inline(never)]
+fn xdp_frags_sample(ctx: &XdpContext) {
+    sample::take(&XdpFrags::new(ctx), Direction::Rx);
 }
 
 #[panic_handler]

@@ -2,7 +2,12 @@
 
 use aya_ebpf::btf_maps::{LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
 use aya_ebpf::macros::btf_map;
-use monitor_common::key::{Count, CounterKey, CpuState, EspCount, EspKey, FlowState, ReasonKey};
+use monitor_common::key::{
+    Bucket, Count, CounterKey, CpuState, EspCount, EspKey, ExposureKey, FlowState, FragmentState,
+    NETWORK_BUCKETS, ReasonKey,
+};
+
+use crate::walked::Walked;
 
 /// Packets and bytes per interface, direction, encapsulation and VNI.
 #[btf_map]
@@ -16,9 +21,29 @@ pub static ESP: PerCpuHashMap<EspKey, EspCount, 4096> = PerCpuHashMap::new();
 #[btf_map]
 pub static REASONS: PerCpuHashMap<ReasonKey, u64, 4096> = PerCpuHashMap::new();
 
-/// Payload packets of each flow that were sampled.
+/// Flows without a verdict: samples taken, and packets and bytes until it comes.
 #[btf_map]
 pub static FLOWS: LruHashMap<u64, FlowState, 131072> = LruHashMap::new();
+
+/// Verdicts on flows, as `Class`. Written by user space only.
+#[btf_map]
+pub static VERDICTS: LruHashMap<u64, u32, 131072> = LruHashMap::new();
+
+/// Packets and bytes per direction, network, protocol and exposure.
+#[btf_map]
+pub static EXPOSURE: PerCpuHashMap<ExposureKey, Count, 32768> = PerCpuHashMap::new();
+
+/// What the first fragments of packets were.
+#[btf_map]
+pub static FRAGMENTS: LruHashMap<u64, FragmentState, 8192> = LruHashMap::new();
+
+/// Samples of each network, by its hash, and of the CPU, in the span of time that runs.
+#[btf_map]
+pub static BUCKETS: PerCpuArray<Bucket, { NETWORK_BUCKETS as usize + 1 }> = PerCpuArray::new();
+
+/// The packet in hand.
+#[btf_map]
+pub static WALKED: PerCpuArray<Walked, 1> = PerCpuArray::new();
 
 /// What each CPU keeps for itself.
 #[btf_map]

@@ -1,249 +1,364 @@
 //! What happens to one packet: the outer headers are walked and counted, then, if anything wants to
-//! know, the inner ones are walked and sampled.
+//! know, the inner ones are walked, and what they are is judged.
 //!
-//! Two steps, because each has the kernel's 512 bytes of stack to itself then, and because what only
-//! counts never pays for the second. Whatever reads beyond the bytes at hand says so before it has
+//! Steps, because each has the kernel's 512 bytes of stack to itself then, and because what only
+//! counts never pays for the others. Whatever reads beyond the bytes at hand says so before it has
 //! counted anything, so that the step can be repeated with all the bytes.
 
-use monitor_common::key::{EspKey, NO_VNI, flow_hash};
+use monitor_common::key::{Class, EspKey, NetworkId, flow_hash};
 use monitor_common::label::{Direction, Encapsulation};
 use monitor_common::reason::Reason;
-use monitor_common::sample::{Cause, NO_REASON};
+use monitor_common::sample::NO_REASON;
 use monitor_common::walk::usual::{self, Shape};
-use monitor_common::walk::{self, Addresses, Inner, InnerKind, Kind};
+use monitor_common::walk::{self, Addresses, InnerKind, Kind, Link};
+use monitor_common::wire::{ah, esp, udp};
 
 use crate::ctx::Packet;
-use crate::sample::About;
-use crate::{count, sample, settings};
+use crate::fragment::{self, FIRST_FRAGMENT};
+use crate::walked::{COUNTED, DUE, FORWARD, PAYLOAD, Walked};
+use crate::weight::Weight;
+use crate::{count, exposure, sample, settings};
 
 /// What is left to do for a packet.
 #[derive(Clone, Copy)]
+#[repr(u32)]
 pub enum Step {
     /// Nothing: it was dealt with, or is none of our business.
-    Done,
+    Done = 0,
     /// It takes the whole walk to tell what it is.
-    Walk,
+    Walk = 1,
     /// The same step again, with all the bytes: its headers reach beyond those at hand.
-    NeedsBytes,
-    /// Sample it as it is.
-    Sample,
+    NeedsBytes = 2,
+    /// Count it by what was walked.
+    Count = 3,
     /// Look inside.
-    Inside,
-}
-
-/// A [`Step`], and where to look inside: one word, so that a function of the kernel programs can
-/// return it.
-#[derive(Clone, Copy)]
-pub struct Next(u64);
-
-impl Next {
-    const DONE: Next = Next(0);
-    const NEEDS_BYTES: Next = Next(1);
-    const WALK: Next = Next(3);
-
-    /// Bits of an offset: the longest outer headers that are walked end before 8,192. Far below 65,535,
-    /// where verifiers give up on a packet offset.
-    const AT: usize = 0x1fff;
-
-    /// Look inside, at the Ethernet header `at` bytes from the start of the frame.
-    #[inline(always)]
-    fn inside(vni: u32, at: usize) -> Next {
-        Next(2 | (((at & Next::AT) as u64) << 8) | (u64::from(vni) << 32))
-    }
-
-    /// Sample the packet, with a [`Reason`] or [`NO_REASON`].
-    #[inline(always)]
-    fn sample(reason: u8) -> Next {
-        Next(4 | (u64::from(reason) << 8))
-    }
-
-    /// Why it was not understood ([`Step::Sample`]).
-    #[inline(always)]
-    pub fn reason(self) -> u8 {
-        (self.0 >> 8) as u8
-    }
-
-    /// What is left to do.
-    #[inline(always)]
-    pub fn step(self) -> Step {
-        match self.0 & 0xff {
-            0 => Step::Done,
-            1 => Step::NeedsBytes,
-            3 => Step::Walk,
-            4 => Step::Sample,
-            _ => Step::Inside,
-        }
-    }
-
-    /// Where to look inside.
-    #[inline(always)]
-    pub fn at(self) -> usize {
-        (self.0 >> 8) as usize & Next::AT
-    }
-
-    /// VNI of what is inside; `NO_VNI` for a host's own packet, which is its own inside.
-    #[inline(always)]
-    pub fn vni(self) -> u32 {
-        (self.0 >> 32) as u32
-    }
+    Inside = 4,
+    /// Sample it as it is.
+    Sample = 5,
 }
 
 /// Counts a packet of the usual shape; leaves every other one to [`outer`].
 #[inline(always)]
-pub fn usual<P: Packet>(packet: &P, direction: Direction) -> Next {
+pub fn usual<P: Packet>(packet: &P, direction: Direction) -> Step {
     let Some(start) = usual::start(packet) else {
-        return Next::WALK;
+        return Step::Walk;
     };
-    match start.shape(settings::is_vxlan) {
-        Shape::Host if settings::host_flows_on() => Next::inside(NO_VNI, 0),
-        Shape::Host => Next::DONE,
-        Shape::Vxlan => vxlan(packet, direction, start.vni(), usual::INNER),
-        Shape::Esp => esp(
-            packet,
+    let shape = start.shape(settings::service);
+    match shape {
+        Shape::Host if settings::host_flows_on() => return Step::Walk,
+        Shape::Host => return Step::Done,
+        Shape::Unusual => return Step::Walk,
+        Shape::Vxlan | Shape::Esp => {}
+    }
+    if packet.segments().0 != 0 || is_decrypted(packet, direction) {
+        return Step::Walk;
+    }
+    let weight = Weight::single(packet);
+    let ifindex = packet.ifindex();
+    if let Shape::Esp = shape {
+        let key = EspKey::new(
+            ifindex,
             direction,
-            &start.addresses(),
+            Encapsulation::Esp,
             start.spi(),
-            start.sequence(),
-        ),
-        Shape::Unusual => Next::WALK,
+            &start.addresses(),
+        );
+        count::esp(&key, start.sequence(), weight);
+        return if_due(|walked| walked.frame_link = Link::Ethernet as u32);
     }
+    let vni = start.vni();
+    let network = NetworkId::vni(vni);
+    let admitted = count::packet(ifindex, direction, Encapsulation::Vxlan, vni, weight);
+    if !settings::looks_inside() {
+        return Step::Done;
+    }
+    if !admitted {
+        return not_admitted(direction, weight);
+    }
+    let mut flags = 0;
+    if settings::exposure_on()
+        && let Some(flow) = usual::flow(packet)
+    {
+        let (hash, _) = flow_hash(
+            &settings::seed(),
+            network_of(Encapsulation::Vxlan, vni),
+            flow.protocol,
+            &flow.addresses,
+            (flow.source_port, flow.destination_port),
+        );
+        if let Some(class) = exposure::verdict(hash) {
+            exposure::count(direction, network, class, weight);
+            if !sample::is_due() {
+                return Step::Done;
+            }
+            flags = COUNTED | DUE;
+        }
+    }
+    let Some(walked) = Walked::slot() else {
+        return Step::Done;
+    };
+    walked.frame_link = Link::Ethernet as u32;
+    walked.encapsulation = Encapsulation::Vxlan as u32;
+    walked.vni = vni;
+    walked.inner_offset = usual::INNER as u32;
+    walked.link = Link::Ethernet as u32;
+    walked.network = network.0;
+    walked.packets = weight.packets;
+    walked.bytes = weight.bytes;
+    walked.flags = flags;
+    Step::Inside
 }
 
-/// Walks and counts the outer headers.
+/// Walks the outer headers, and notes what it finds.
 #[inline(always)]
-pub fn outer<P: Packet>(packet: &P, direction: Direction) -> Next {
-    let outer = walk::outer(packet, settings::is_vxlan);
+pub fn outer<P: Packet>(packet: &P, link: Link) -> Step {
+    let outer = walk::outer(packet, link, settings::service);
+    if matches!(outer.kind, Kind::Unparsed) && packet.is_partial() {
+        return Step::NeedsBytes;
+    }
+    let network = outer.network;
+    let is_fragment = network.first_fragment || network.later_fragment;
     match outer.kind {
-        Kind::NotIp => Next::DONE,
-        Kind::Host if settings::host_flows_on() => Next::inside(NO_VNI, 0),
-        Kind::Host => Next::DONE,
-        Kind::Vxlan => vxlan(packet, direction, outer.vni, outer.inner),
-        Kind::Esp => match walk::addresses(packet, &outer.network) {
-            Some(addresses) => esp(packet, direction, &addresses, outer.spi, outer.sequence),
-            None => Next::NEEDS_BYTES,
+        Kind::NotIp => return Step::Done,
+        // The first fragment of a datagram that is none of ours says so of the later ones.
+        Kind::Host
+            if !settings::host_flows_on() && !(is_fragment && may_be_ours(network.protocol)) =>
+        {
+            return Step::Done;
+        }
+        Kind::Host
+        | Kind::Overlay
+        | Kind::Association
+        | Kind::Tunnel
+        | Kind::LaterFragment
+        | Kind::Unparsed => {}
+    }
+    let Some(walked) = Walked::slot() else {
+        return Step::Done;
+    };
+    *walked = Walked {
+        kind: outer.kind as u32,
+        encapsulation: outer.encapsulation as u32,
+        frame_link: link as u32,
+        vni: outer.vni,
+        spi: outer.spi,
+        sequence: outer.sequence,
+        inner_offset: outer.inner as u32,
+        link: outer.link as u32,
+        l4_offset: network.l4 as u32,
+        protocol: u32::from(network.protocol),
+        fragment: if network.first_fragment {
+            FIRST_FRAGMENT
+        } else {
+            0
         },
-        Kind::Unparsed => unparsed(packet, direction, outer.reason),
-    }
-}
-
-#[inline(always)]
-fn vxlan<P: Packet>(packet: &P, direction: Direction, vni: u32, inner: usize) -> Next {
-    let bytes = packet.frame_len() as u64;
-    count::packet(
-        packet.ifindex(),
-        direction,
-        Encapsulation::Vxlan,
-        vni,
-        bytes,
-    );
-    if settings::looks_inside() {
-        Next::inside(vni, inner)
-    } else {
-        Next::DONE
-    }
-}
-
-#[inline(always)]
-fn esp<P: Packet>(
-    packet: &P,
-    direction: Direction,
-    addresses: &Addresses,
-    spi: u32,
-    sequence: u32,
-) -> Next {
-    let ifindex = packet.ifindex();
-    count::esp(
-        &EspKey::new(ifindex, direction, spi, addresses),
-        sequence,
-        packet.frame_len() as u64,
-    );
-    if sample::is_due() {
-        Next::sample(NO_REASON)
-    } else {
-        Next::DONE
-    }
-}
-
-#[inline(always)]
-fn unparsed<P: Packet>(packet: &P, direction: Direction, reason: Reason) -> Next {
-    if packet.is_partial() {
-        return Next::NEEDS_BYTES;
-    }
-    count::reason(packet.ifindex(), direction, reason);
-    if sample::is_due() {
-        Next::sample(reason as u8)
-    } else {
-        Next::DONE
-    }
-}
-
-/// Samples a packet as it is, without a look inside.
-#[inline(always)]
-pub fn whole<P: Packet>(packet: &P, direction: Direction, reason: u8) {
-    let about = About {
-        reason,
-        ..About::packet(packet.ifindex(), direction)
+        fragment_id: network.fragment_id,
+        ..Walked::EMPTY
     };
-    sample::emit(packet, about, Cause::Periodic);
+    match outer.kind {
+        Kind::Unparsed => walked.reason = outer.reason as u32,
+        Kind::NotIp
+        | Kind::Host
+        | Kind::Overlay
+        | Kind::Association
+        | Kind::Tunnel
+        | Kind::LaterFragment => {}
+    }
+    if is_fragment || matches!(outer.kind, Kind::Association) {
+        let Some(Addresses {
+            version: _,
+            source,
+            destination,
+        }) = walk::addresses(packet, &network)
+        else {
+            return Step::NeedsBytes;
+        };
+        walked.source = source;
+        walked.destination = destination;
+    }
+    Step::Count
 }
 
-/// Walks what is inside, and samples it. Returns whether it must be done again with all the bytes.
 #[inline(always)]
-pub fn inside<P: Packet>(packet: &P, direction: Direction, vni: u32, at: usize) -> bool {
-    let inner = walk::inner(packet, at);
-    if matches!(inner.kind, InnerKind::Unparsed) && packet.is_partial() {
-        return true;
+fn may_be_ours(protocol: u8) -> bool {
+    matches!(protocol, udp::PROTOCOL | esp::PROTOCOL | ah::PROTOCOL)
+}
+
+/// Counts a packet by what [`outer`] has noted.
+#[inline(always)]
+pub fn count<P: Packet>(packet: &P, direction: Direction) -> Step {
+    let Some(walked) = Walked::slot() else {
+        return Step::Done;
+    };
+    let weight = Weight::of(packet, walked.segment_headers);
+    if is_decrypted(packet, direction) {
+        if let Some(state) = count::state() {
+            // SAFETY: this CPU's own slot.
+            unsafe { (*state).decrypted += weight.packets };
+        }
+        return Step::Done;
     }
     let ifindex = packet.ifindex();
-    if vni == NO_VNI && matches!(inner.kind, InnerKind::Flow) {
-        if !settings::watches_ports(inner.source_port, inner.destination_port) {
-            return false;
+    walked.packets = weight.packets;
+    walked.bytes = weight.bytes;
+    let mut later = false;
+    if walked.kind == Kind::LaterFragment as u32 {
+        later = true;
+        if !fragment::attribute(walked) {
+            walked.reason = Reason::Fragment as u32;
+            walked.kind = Kind::Unparsed as u32;
         }
-        let bytes = packet.frame_len() as u64;
-        count::packet(ifindex, direction, Encapsulation::None, 0, bytes);
+    } else if walked.fragment & FIRST_FRAGMENT != 0 && may_be_ours(walked.protocol as u8) {
+        fragment::note(walked);
     }
-    sample_inner(packet, About::packet(ifindex, direction), vni, &inner);
-    false
+    let encapsulation = walked.encapsulation as u8;
+    if walked.kind == Kind::Overlay as u32 {
+        let Some(encapsulation) = Encapsulation::from_index(encapsulation) else {
+            return Step::Done;
+        };
+        let admitted = count::packet(ifindex, direction, encapsulation, walked.vni, weight);
+        if !settings::looks_inside() {
+            return Step::Done;
+        }
+        if !admitted {
+            return not_admitted(direction, weight);
+        }
+        walked.network = NetworkId::vni(walked.vni).0;
+        if later {
+            if settings::exposure_on() {
+                exposure::count(direction, NetworkId(walked.network), Class::UNKNOWN, weight);
+            }
+            return due();
+        }
+        return Step::Inside;
+    }
+    if walked.kind == Kind::Association as u32 {
+        let Some(encapsulation) = Encapsulation::from_index(encapsulation) else {
+            return Step::Done;
+        };
+        let key = EspKey::new(
+            ifindex,
+            direction,
+            encapsulation,
+            walked.spi,
+            &walked.addresses(),
+        );
+        let sequence = if later { 0 } else { walked.sequence };
+        count::esp(&key, sequence, weight);
+        return due();
+    }
+    if walked.kind == Kind::Tunnel as u32 {
+        let Some(encapsulation) = Encapsulation::from_index(encapsulation) else {
+            return Step::Done;
+        };
+        count::packet(ifindex, direction, encapsulation, 0, weight);
+        return due();
+    }
+    if walked.kind == Kind::Unparsed as u32 {
+        if let Some(reason) = Reason::from_index(walked.reason as u8) {
+            count::reason(ifindex, direction, reason, weight.packets);
+        }
+        return due();
+    }
+    if !settings::host_flows_on() {
+        return Step::Done;
+    }
+    walked.network = NetworkId::HOST.0;
+    walked.inner_offset = 0;
+    walked.link = walked.frame_link;
+    Step::Inside
 }
 
+/// Walks what is inside, and notes what it finds.
 #[inline(always)]
-fn sample_inner<P: Packet>(packet: &P, mut about: About, vni: u32, inner: &Inner) {
+pub fn inside<P: Packet>(packet: &P) -> Step {
+    let Some(walked) = Walked::slot() else {
+        return Step::Done;
+    };
+    let inner = walk::inner(packet, walked.inner(), Link::from_index(walked.link as u8));
+    walked.inner_kind = inner.kind as u32;
+    walked.reason = u32::from(NO_REASON);
+    walked.flow = 0;
     match inner.kind {
-        InnerKind::Flow if is_flow_start(packet, &mut about, vni, inner) => {
-            sample::emit(packet, about, Cause::FlowStart);
-        }
-        InnerKind::Flow | InnerKind::NotIp => sample_if_due(packet, about),
         InnerKind::Unparsed => {
-            count::reason(about.ifindex, about.direction, inner.reason);
-            about.reason = inner.reason as u8;
-            sample_if_due(packet, about);
+            if packet.is_partial() {
+                return Step::NeedsBytes;
+            }
+            walked.reason = inner.reason as u32;
+        }
+        InnerKind::NotIp => {}
+        InnerKind::Flow => {
+            walked.ports = (u32::from(inner.source_port) << 16) | u32::from(inner.destination_port);
+            if inner.network.later_fragment {
+                return Step::Done;
+            }
+            let Some(addresses) = walk::addresses(packet, &inner.network) else {
+                return Step::NeedsBytes;
+            };
+            let network = if walked.network == NetworkId::HOST.0 {
+                walked.network
+            } else {
+                walked.vni | ((walked.encapsulation & 0xff) << 24)
+            };
+            let (flow, forward) = flow_hash(
+                &settings::seed(),
+                network,
+                inner.network.protocol,
+                &addresses,
+                (inner.source_port, inner.destination_port),
+            );
+            walked.flow = flow;
+            if forward {
+                walked.flags |= FORWARD;
+            }
+            if inner.payload_len() != 0 {
+                walked.flags |= PAYLOAD;
+            }
         }
     }
+    Step::Done
+}
+
+/// The network as the flow hash has it: two encapsulations may have the same VNI.
+#[inline(always)]
+fn network_of(encapsulation: Encapsulation, vni: u32) -> u32 {
+    vni | ((encapsulation as u32) << 24)
+}
+
+/// Packets of a network that found no room: counted, and not looked into, so that whoever makes up
+/// networks takes nothing away from those that there are.
+#[inline(always)]
+fn not_admitted(direction: Direction, weight: Weight) -> Step {
+    if settings::exposure_on() {
+        exposure::count(direction, NetworkId::OTHER, Class::UNKNOWN, weight);
+    }
+    Step::Done
 }
 
 #[inline(always)]
-fn sample_if_due<P: Packet>(packet: &P, about: About) {
+fn is_decrypted<P: Packet>(packet: &P, direction: Direction) -> bool {
+    matches!(direction, Direction::Rx) && settings::ipsec() && packet.is_decrypted()
+}
+
+#[inline(always)]
+fn due() -> Step {
     if sample::is_due() {
-        sample::emit(packet, about, Cause::Periodic);
+        Step::Sample
+    } else {
+        Step::Done
     }
 }
 
+/// Samples a packet that was counted without a walk, if its turn has come.
 #[inline(always)]
-fn is_flow_start<P: Packet>(packet: &P, about: &mut About, vni: u32, inner: &Inner) -> bool {
-    if settings::flow_samples() == 0 || inner.network.later_fragment || inner.payload_len() == 0 {
-        return false;
+fn if_due(note: impl FnOnce(&mut Walked)) -> Step {
+    if !sample::is_due() {
+        return Step::Done;
     }
-    let Some(addresses) = walk::addresses(packet, &inner.network) else {
-        return false;
+    let Some(walked) = Walked::slot() else {
+        return Step::Done;
     };
-    let ports = (inner.source_port, inner.destination_port);
-    let (flow, forward) = flow_hash(
-        &settings::seed(),
-        vni,
-        inner.network.protocol,
-        &addresses,
-        ports,
-    );
-    about.flow = flow;
-    sample::is_flow_start(flow, forward)
+    *walked = Walked::EMPTY;
+    note(walked);
+    Step::Sample
 }

@@ -1,45 +1,21 @@
 //! Which packets are sampled, and how a sample gets into the ring.
 
-use aya_ebpf::bindings::{BPF_ANY, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
+use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::generated::{bpf_get_prandom_u32, bpf_ktime_get_ns, bpf_ringbuf_query};
-use monitor_common::key::{CpuState, FlowState};
+use monitor_common::config::SPAN_SHIFT;
+use monitor_common::key::{Bucket, CpuState, NETWORK_BUCKETS};
 use monitor_common::label::Direction;
-use monitor_common::sample::{Cause, NO_REASON, SampleHeader};
+use monitor_common::sample::{Cause, SampleHeader};
 
 use crate::count;
 use crate::ctx::{Packet, bounded};
-use crate::maps::{FLOWS, SAMPLES};
+use crate::maps::{BUCKETS, SAMPLES};
 use crate::settings;
+use crate::walked::Walked;
 
 /// Wake the reader early when so many bytes wait for it. Otherwise it comes by itself, every few
 /// milliseconds: waking it takes an interrupt, and costs more than many samples do.
 const WAKE_AT: u64 = 64 * 1024;
-
-/// What is known of a packet when it is sampled.
-#[derive(Clone, Copy)]
-pub struct About {
-    /// Key of the flow, 0 if there is none.
-    pub flow: u64,
-    /// Interface index.
-    pub ifindex: u32,
-    /// Which way it crosses it.
-    pub direction: Direction,
-    /// A `Reason`, or `NO_REASON`.
-    pub reason: u8,
-}
-
-impl About {
-    /// A packet without a flow.
-    #[inline(always)]
-    pub fn packet(ifindex: u32, direction: Direction) -> About {
-        About {
-            flow: 0,
-            ifindex,
-            direction,
-            reason: NO_REASON,
-        }
-    }
-}
 
 /// Whether this packet's turn has come: one in N, at random distances with mean N, so that no
 /// regular traffic can hide between the samples.
@@ -70,39 +46,69 @@ fn bpf_random() -> u32 {
     unsafe { bpf_get_prandom_u32() }
 }
 
-/// Whether this payload packet is among the first of its flow and direction; notes it if so.
+/// Samples a packet whose turn has come.
 #[inline(always)]
-pub fn is_flow_start(flow: u64, forward: bool) -> bool {
-    let wanted = settings::flow_samples();
-    match FLOWS.get_ptr_mut(flow) {
-        Some(state) => {
-            // Two CPUs may both see the last free place: one sample more, no harm.
-            // SAFETY: a slot of the map; a torn or lost update moves a sample count by one.
-            let taken = unsafe {
-                if forward {
-                    &mut (*state).forward
-                } else {
-                    &mut (*state).reverse
-                }
-            };
-            if *taken >= wanted {
-                return false;
-            }
-            *taken += 1;
-            true
-        }
-        None => first_of_flow(flow, forward),
+pub fn take<P: Packet>(packet: &P, direction: Direction) {
+    let Some(walked) = Walked::slot() else { return };
+    if has_room(walked.network, true) {
+        emit(packet, walked, direction, Cause::Periodic);
     }
 }
 
-#[inline(never)]
-fn first_of_flow(flow: u64, forward: bool) -> bool {
-    let state = FlowState {
-        forward: u32::from(forward),
-        reverse: u32::from(!forward),
+/// Samples a packet of a flow without a verdict; whether that worked. The first sample of a flow and
+/// direction goes before further ones, where there is not room for all.
+#[inline(always)]
+pub fn flow_start<P: Packet>(
+    packet: &P,
+    walked: &Walked,
+    direction: Direction,
+    is_first: bool,
+) -> bool {
+    has_room(walked.network, is_first) && emit(packet, walked, direction, Cause::FlowStart)
+}
+
+/// Whether CPU and network have not had their share of samples yet; takes one of it if so.
+///
+/// Networks share buckets by a seeded hash: nobody outside can tell which, or make more of them.
+#[inline(always)]
+fn has_room(network: u32, is_first: bool) -> bool {
+    let (cap_cpu, cap_network) = settings::caps();
+    if cap_cpu == u32::MAX && cap_network == u32::MAX {
+        return true;
+    }
+    // SAFETY: a helper without arguments.
+    let span = unsafe { bpf_ktime_get_ns() } >> SPAN_SHIFT;
+    let hash =
+        (u64::from(network) ^ settings::seed()[0]).wrapping_mul(settings::seed()[1] | 1) >> 32;
+    let index = hash as u32 & (NETWORK_BUCKETS - 1);
+    let (Some(cpu), Some(network)) = (
+        BUCKETS.get_ptr_mut(NETWORK_BUCKETS),
+        BUCKETS.get_ptr_mut(index),
+    ) else {
+        return false;
     };
-    let _ = FLOWS.insert(flow, state, u64::from(BPF_ANY));
-    true
+    // SAFETY: this CPU's own slots.
+    let (cpu, network) = unsafe { (&mut *cpu, &mut *network) };
+    if is_below(cpu, span, cap_cpu, is_first) && is_below(network, span, cap_network, is_first) {
+        cpu.taken += 1;
+        network.taken += 1;
+        return true;
+    }
+    if let Some(state) = count::state() {
+        // SAFETY: this CPU's own slot.
+        unsafe { (*state).capped += 1 };
+    }
+    false
+}
+
+#[inline(always)]
+fn is_below(bucket: &mut Bucket, span: u64, cap: u32, is_first: bool) -> bool {
+    if bucket.span != span {
+        bucket.span = span;
+        bucket.taken = 0;
+    }
+    let cap = if is_first { cap } else { cap / 2 };
+    bucket.taken < u64::from(cap)
 }
 
 /// A ring record with room for `N` bytes of the frame.
@@ -117,26 +123,33 @@ struct Record<const N: usize> {
 /// The kernel reserves constant sizes only, so there are four of them; the settings choose one, and
 /// the verifier removes the others.
 #[inline(never)]
-pub fn emit<P: Packet>(packet: &P, about: About, cause: Cause) {
+fn emit<P: Packet>(packet: &P, walked: &Walked, direction: Direction, cause: Cause) -> bool {
     let snap = settings::snap();
     if snap <= 128 {
-        emit_record::<P, 128>(packet, about, cause);
+        emit_record::<P, 128>(packet, walked, direction, cause)
     } else if snap <= 256 {
-        emit_record::<P, 256>(packet, about, cause);
+        emit_record::<P, 256>(packet, walked, direction, cause)
     } else if snap <= 512 {
-        emit_record::<P, 512>(packet, about, cause);
+        emit_record::<P, 512>(packet, walked, direction, cause)
     } else {
-        emit_record::<P, 1536>(packet, about, cause);
+        emit_record::<P, 1536>(packet, walked, direction, cause)
     }
 }
 
 #[inline(always)]
-fn emit_record<P: Packet, const N: usize>(packet: &P, about: About, cause: Cause) {
-    let Some(state) = count::state() else { return };
+fn emit_record<P: Packet, const N: usize>(
+    packet: &P,
+    walked: &Walked,
+    direction: Direction,
+    cause: Cause,
+) -> bool {
+    let Some(state) = count::state() else {
+        return false;
+    };
     let Some(mut entry) = SAMPLES.reserve_untyped::<Record<N>>(0) else {
         // SAFETY: this CPU's own slot.
         unsafe { (*state).ring_full += 1 };
-        return;
+        return false;
     };
     let frame_len = packet.frame_len() as u32;
     let captured = if frame_len < settings::snap() {
@@ -153,14 +166,14 @@ fn emit_record<P: Packet, const N: usize>(packet: &P, about: About, cause: Cause
         let copied = packet.copy((&raw mut (*record).frame).cast(), captured);
         (*record).header = SampleHeader {
             time_ns: bpf_ktime_get_ns(),
-            flow: about.flow,
-            ifindex: about.ifindex,
+            flow: walked.flow,
+            ifindex: packet.ifindex(),
             frame_len,
             captured: if copied { captured } else { 0 },
-            direction: about.direction as u8,
+            direction: direction as u8,
             cause: cause as u8,
-            reason: about.reason,
-            reserved: 0,
+            reason: walked.reason as u8,
+            link: walked.frame_link as u8,
         };
         let waiting = bpf_ringbuf_query(
             (&raw const SAMPLES).cast_mut().cast(),
@@ -177,4 +190,5 @@ fn emit_record<P: Packet, const N: usize>(packet: &P, about: About, cause: Cause
         (*state).sent += 1;
         entry.submit(u64::from(flags));
     }
+    true
 }

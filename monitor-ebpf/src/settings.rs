@@ -3,11 +3,16 @@
 use core::ptr::read_volatile;
 
 use monitor_common::config::{Config, HOST_PORTS, HostFlows};
+use monitor_common::service::{self, Service};
 
 /// Written by the loader before the kernel sees it; `.rodata`, frozen, so the verifier knows each
 /// value and removes what is switched off.
 #[unsafe(no_mangle)]
 static CONFIG: Config = Config::UNSET;
+
+/// What each UDP port stands for; written by the loader like [`CONFIG`].
+#[unsafe(no_mangle)]
+static PORTS: [u8; service::PORTS] = [Service::None as u8; service::PORTS];
 
 /// One field at a time, volatile: the compiler must not fold the values of the object file, and the
 /// packet path must not copy the whole struct.
@@ -30,10 +35,10 @@ pub fn flow_samples() -> u32 {
     setting!(flow_samples)
 }
 
-/// Whether anything wants to know what is inside a VXLAN packet.
+/// Whether anything wants to know what is inside an overlay packet.
 #[inline(always)]
 pub fn looks_inside() -> bool {
-    flow_samples() != 0 || sample_every() != 0
+    flow_samples() != 0 || sample_every() != 0 || exposure_on()
 }
 
 /// Bytes of a frame to keep.
@@ -53,14 +58,31 @@ pub fn seed() -> [u64; 4] {
     ]
 }
 
-/// Whether this UDP destination port is one of VXLAN.
+/// What a UDP port stands for.
 #[inline(always)]
-pub fn is_vxlan(port: u16) -> bool {
-    // One after the other: the first is nearly always the one, and unused places repeat it.
-    port == setting!(vxlan_ports.0[0])
-        || port == setting!(vxlan_ports.0[1])
-        || port == setting!(vxlan_ports.0[2])
-        || port == setting!(vxlan_ports.0[3])
+pub fn service(port: u16) -> Service {
+    // SAFETY: inside the table: it has a place for every port.
+    Service::from_index(unsafe {
+        read_volatile((&raw const PORTS).cast::<u8>().add(port as usize))
+    })
+}
+
+/// Whether flows are judged, and packets counted by exposure.
+#[inline(always)]
+pub fn exposure_on() -> bool {
+    setting!(exposure) != 0
+}
+
+/// Whether a packet may be one that this host's IPsec has decrypted.
+#[inline(always)]
+pub fn ipsec() -> bool {
+    setting!(ipsec) != 0
+}
+
+/// Samples in a span that a CPU takes at most: of all networks, of one network.
+#[inline(always)]
+pub fn caps() -> (u32, u32) {
+    (setting!(cap_cpu), setting!(cap_network))
 }
 
 /// Whether packets outside any overlay are looked at, at all.

@@ -1,12 +1,14 @@
 //! The part that `run` and `tail` share: programs on interfaces, and what they have counted.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
 
 use crate::attach::{self, Attachment, clsact};
 use crate::decode::Decoder;
+use crate::exposure::{Account, Judge};
 use crate::failure::Failure;
 use crate::interface;
 use crate::kernel::Kernel;
@@ -18,6 +20,7 @@ pub struct Agent {
     // First to be dropped: a program is detached before its maps go.
     attachments: Vec<Attachment>,
     kernel: Kernel,
+    account: Option<Arc<Mutex<Account>>>,
     names: BTreeMap<u32, String>,
     #[expect(
         dead_code,
@@ -40,9 +43,14 @@ impl Agent {
             attachments.extend(attach::attach(&mut kernel, interface, watch.hook, &owner)?);
             names.insert(interface.index, interface.name.clone());
         }
+        let account = watch
+            .load
+            .exposure
+            .then(|| Arc::new(Mutex::new(Account::new(kernel.counts()))));
         Ok(Agent {
             attachments,
             kernel,
+            account,
             names,
             owner,
         })
@@ -53,7 +61,30 @@ impl Agent {
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn snapshot(&self) -> Result<Snapshot, Failure> {
-        Snapshot::read(&self.kernel, &self.names, &self.attachments)
+        let account = self
+            .account
+            .as_ref()
+            .map(|account| account.lock().unwrap_or_else(PoisonError::into_inner));
+        Snapshot::read(
+            &self.kernel,
+            &self.names,
+            &self.attachments,
+            account.as_deref(),
+        )
+    }
+
+    /// The books of exposure; `None` if it is not watched.
+    #[must_use]
+    pub fn account(&self) -> Option<Arc<Mutex<Account>>> {
+        self.account.clone()
+    }
+
+    /// Who judges flows by their samples; `None` if exposure is not watched.
+    #[must_use]
+    pub fn judge(&self) -> Option<Judge> {
+        self.account
+            .is_some()
+            .then(|| Judge::new(self.kernel.counts()))
     }
 
     /// Names of the interfaces that are or were watched, by index.
@@ -106,7 +137,7 @@ impl Agent {
 #[must_use]
 pub fn decoder(watch: &Watch, show_payload: bool) -> Decoder {
     Decoder {
-        vxlan_ports: watch.vxlan_ports,
+        services: watch.load.services.clone(),
         show_payload,
     }
 }

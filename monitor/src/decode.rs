@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use jiff::Timestamp;
-use monitor_common::config::Ports;
 use monitor_common::label::{Direction, Encapsulation};
 use monitor_common::load::Captured;
 use monitor_common::sample::Sample;
@@ -11,16 +10,17 @@ use monitor_common::walk::{self, Addresses, Inner, InnerKind, Kind, Version};
 
 use crate::classify::{Payload, Transport, Verdict, classify};
 use crate::record::{Endpoints, Record};
+use crate::services::Services;
 use crate::text;
 
 /// Longest preview of a payload, in characters.
 const PREVIEW_MAX: usize = 4096;
 
 /// How samples are decoded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Decoder {
-    /// UDP ports of VXLAN.
-    pub vxlan_ports: Ports,
+    /// What each UDP port stands for.
+    pub services: Services,
     /// Whether payload bytes may be shown.
     pub show_payload: bool,
 }
@@ -33,7 +33,7 @@ impl Decoder {
             bytes: sample.frame,
             frame_len: sample.frame_len as usize,
         };
-        let outer = walk::outer(&packet, |port| self.vxlan_ports.contains(port));
+        let outer = walk::outer(&packet, sample.link, |port| self.services.of(port));
         let mut record = Record::new(time, interface, sample.direction);
         record.length = sample.frame_len;
         record.captured = u32::try_from(sample.frame.len()).unwrap_or(u32::MAX);
@@ -44,21 +44,33 @@ impl Decoder {
                 let inner = walk::segment(&packet, outer.network);
                 self.inside(&mut record, &packet, &inner);
             }
-            Kind::Vxlan => {
-                record.encapsulation = Encapsulation::Vxlan;
+            Kind::Overlay => {
+                record.encapsulation = outer.encapsulation;
                 record.vni = Some(outer.vni);
                 record.outer =
                     walk::addresses(&packet, &outer.network).map(|addresses| endpoints(&addresses));
-                let inner = walk::inner(&packet, outer.inner);
+                let inner = walk::inner(&packet, outer.inner, outer.link);
                 self.inside(&mut record, &packet, &inner);
             }
-            Kind::Esp => {
-                record.encapsulation = Encapsulation::Esp;
+            Kind::Association => {
+                record.encapsulation = outer.encapsulation;
                 record.outer =
                     walk::addresses(&packet, &outer.network).map(|addresses| endpoints(&addresses));
-                record.transport = Some(Transport::Esp);
+                record.transport = Some(Transport::from(outer.network.protocol));
                 record.spi = Some(outer.spi);
                 record.sequence = Some(outer.sequence);
+            }
+            Kind::Tunnel => {
+                record.encapsulation = outer.encapsulation;
+                record.outer =
+                    walk::addresses(&packet, &outer.network).map(|addresses| endpoints(&addresses));
+                record.transport = Some(Transport::from(outer.network.protocol));
+            }
+            // Which tunnel it belongs to was told by the first one, and known to the kernel alone.
+            Kind::LaterFragment => {
+                record.outer =
+                    walk::addresses(&packet, &outer.network).map(|addresses| endpoints(&addresses));
+                record.transport = Some(Transport::from(outer.network.protocol));
             }
             // The kernel saw the whole frame; a walk over its first bytes must not add a reason.
             Kind::Unparsed if sample.reason.is_none() => {}

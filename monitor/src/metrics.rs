@@ -1,8 +1,10 @@
 //! The metrics: one table that drives the endpoint, the documentation and the test of both.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Mutex;
 
+use monitor_common::key::NetworkId;
 use monitor_common::label::{Direction, Encapsulation};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
@@ -11,6 +13,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use crate::exposure::of_class;
 use crate::snapshot::{Snapshot, Vni};
 
 /// What a metric is.
@@ -45,6 +48,15 @@ impl Definition {
         };
         format!("{PREFIX}_{}{suffix}", self.name)
     }
+
+    fn encode(&self, value: u64, encoder: MetricEncoder<'_>) -> fmt::Result {
+        match self.kind {
+            Type::Counter => ConstCounter::new(value).encode(encoder),
+            Type::Gauge => {
+                ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(encoder)
+            }
+        }
+    }
 }
 
 /// Prefix of all names.
@@ -70,7 +82,7 @@ pub const TABLE: &[Definition] = &[
         name: "esp_packets",
         kind: Type::Counter,
         labels: &["interface", "direction", "peer"],
-        help: "ESP packets by the other node's address",
+        help: "ESP packets, on IP or in UDP, by the other node's address",
         rows: |snapshot, rows| esp(snapshot, rows, |count| count.packets),
     },
     Definition {
@@ -79,6 +91,46 @@ pub const TABLE: &[Definition] = &[
         labels: &["interface", "direction", "peer"],
         help: "Bytes of these packets: whole frames from the Ethernet header on, without FCS",
         rows: |snapshot, rows| esp(snapshot, rows, |count| count.bytes),
+    },
+    Definition {
+        name: "exposure_packets",
+        kind: Type::Counter,
+        labels: &["direction", "vni", "protocol", "exposure"],
+        help: "Packets of each network by what can be read of their flow: plaintext, encrypted or unknown; vni is empty outside any overlay",
+        rows: |snapshot, rows| exposure(snapshot, rows, |count| count.packets),
+    },
+    Definition {
+        name: "exposure_bytes",
+        kind: Type::Counter,
+        labels: &["direction", "vni", "protocol", "exposure"],
+        help: "Bytes of these packets: whole frames from the link header on, without FCS",
+        rows: |snapshot, rows| exposure(snapshot, rows, |count| count.bytes),
+    },
+    Definition {
+        name: "exposure_pending_packets",
+        kind: Type::Gauge,
+        labels: &["vni"],
+        help: "Packets whose flow has no verdict yet; they become exposure_packets when it has, or is silent for a minute",
+        rows: |snapshot, rows| {
+            snapshot
+                .pending
+                .iter()
+                .try_for_each(|row| rows.value(&[&network(row.network)], row.packets))
+        },
+    },
+    Definition {
+        name: "exposure_evicted_packets",
+        kind: Type::Counter,
+        labels: &[],
+        help: "Packets counted as unknown because the kernel forgot their flow before it had a verdict: where this or samples_total{outcome=\"capped\"} grows, what was found readable is a lower bound",
+        rows: |snapshot, rows| rows.value(&[], snapshot.evicted),
+    },
+    Definition {
+        name: "decrypted_packets",
+        kind: Type::Counter,
+        labels: &[],
+        help: "Packets left out of all counts because this host's IPsec had decrypted them and they passed the interface a second time",
+        rows: |snapshot, rows| rows.value(&[], snapshot.state.decrypted),
     },
     Definition {
         name: "unparsed_packets",
@@ -99,10 +151,11 @@ pub const TABLE: &[Definition] = &[
         name: "samples",
         kind: Type::Counter,
         labels: &["outcome"],
-        help: "Packets chosen as samples: sent to the agent, or lost because the ring was full",
+        help: "Packets chosen as samples: sent to the agent, lost because the ring was full, or not taken because the network or the CPU had taken its share",
         rows: |snapshot, rows| {
             rows.value(&["sent"], snapshot.state.sent)?;
-            rows.value(&["ring_full"], snapshot.state.ring_full)
+            rows.value(&["ring_full"], snapshot.state.ring_full)?;
+            rows.value(&["capped"], snapshot.state.capped)
         },
     },
     Definition {
@@ -185,14 +238,47 @@ fn traffic(
         rows.value(&labels, value(&row.count))?;
     }
     // One row for each interface and direction, so that the sum over encapsulations has no holes.
-    for ((interface, direction), peers) in by_peer(snapshot, value_of_esp(&value)) {
-        let total = peers.into_values().sum();
-        rows.value(
-            &[interface, direction.label(), Encapsulation::Esp.label(), ""],
-            total,
-        )?;
+    let mut associations = BTreeMap::<_, u64>::new();
+    for row in &snapshot.esp {
+        *associations
+            .entry((&row.interface, row.direction, row.encapsulation))
+            .or_default() += value_of_esp(&value)(&row.count);
+    }
+    for ((interface, direction, encapsulation), total) in associations {
+        let labels = [interface, direction.label(), encapsulation.label(), ""];
+        rows.value(&labels, total)?;
     }
     Ok(())
+}
+
+fn exposure(
+    snapshot: &Snapshot,
+    rows: &mut Rows<'_, '_>,
+    value: impl Fn(&monitor_common::key::Count) -> u64,
+) -> fmt::Result {
+    for row in &snapshot.exposure {
+        if row.count.packets == 0 {
+            continue;
+        }
+        let (protocol, exposure) = of_class(row.key.class());
+        let labels = [
+            row.key.direction().label(),
+            &network(row.key.network()),
+            protocol.name(),
+            exposure.name(),
+        ];
+        rows.value(&labels, value(&row.count))?;
+    }
+    Ok(())
+}
+
+/// The label `vni`: empty outside any overlay.
+fn network(network: NetworkId) -> String {
+    match network {
+        NetworkId::HOST => String::new(),
+        NetworkId::OTHER => "other".to_owned(),
+        NetworkId(vni) => vni.to_string(),
+    }
 }
 
 fn value_of_esp(
@@ -219,8 +305,7 @@ fn esp(
     Ok(())
 }
 
-type ByPeer<'a> =
-    std::collections::BTreeMap<(&'a str, Direction), std::collections::BTreeMap<String, u64>>;
+type ByPeer<'a> = BTreeMap<(&'a str, Direction), BTreeMap<String, u64>>;
 
 /// SPIs change with every key, so they are added up: a label must not grow for ever.
 fn by_peer(
@@ -229,6 +314,10 @@ fn by_peer(
 ) -> ByPeer<'_> {
     let mut all = ByPeer::new();
     for row in &snapshot.esp {
+        // Authenticated, and in the clear.
+        if row.encapsulation == Encapsulation::Ah {
+            continue;
+        }
         let peer = row
             .peer()
             .map_or_else(|| "other".to_owned(), |peer| peer.to_string());
@@ -243,7 +332,8 @@ fn by_peer(
 /// Writes the rows of one metric.
 struct Rows<'a, 'b> {
     definition: &'a Definition,
-    encoder: MetricEncoder<'b>,
+    /// Gone when the only row of a metric without labels is written.
+    encoder: Option<MetricEncoder<'b>>,
 }
 
 impl Rows<'_, '_> {
@@ -256,13 +346,14 @@ impl Rows<'_, '_> {
             .copied()
             .zip(values.iter().copied())
             .collect();
-        let encoder = self.encoder.encode_family(&labels)?;
-        match self.definition.kind {
-            Type::Counter => ConstCounter::new(value).encode(encoder),
-            Type::Gauge => {
-                ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(encoder)
-            }
+        if labels.is_empty() {
+            // One row, written without braces.
+            let encoder = self.encoder.take().ok_or(fmt::Error)?;
+            return self.definition.encode(value, encoder);
         }
+        let encoder = self.encoder.as_mut().ok_or(fmt::Error)?;
+        self.definition
+            .encode(value, encoder.encode_family(&labels)?)
     }
 }
 
@@ -290,7 +381,7 @@ impl Collector for Encoder {
                 &snapshot,
                 &mut Rows {
                     definition,
-                    encoder,
+                    encoder: Some(encoder),
                 },
             )?;
         }
@@ -350,10 +441,12 @@ pub fn documentation() -> String {
 mod tests {
     use std::path::Path;
 
-    use monitor_common::key::{Count, EspCount};
+    use monitor_common::key::{Class, Count, EspCount, ExposureKey};
     use monitor_common::reason::Reason;
 
     use super::*;
+    use crate::classify::{Exposure, Protocol};
+    use crate::exposure::{Exposed, Pending, class};
     use crate::snapshot::{Association, Traffic, Unparsed};
 
     fn snapshot() -> Snapshot {
@@ -367,6 +460,7 @@ mod tests {
         let association = |spi| Association {
             interface: interface.clone(),
             direction: Direction::Rx,
+            encapsulation: Encapsulation::Esp,
             addresses: Some((
                 "192.168.77.2".parse().unwrap(),
                 "192.168.77.1".parse().unwrap(),
@@ -392,6 +486,26 @@ mod tests {
                 reason: Reason::VxlanNoVni,
                 packets: 3,
             }],
+            exposure: [
+                ExposureKey::new(
+                    Direction::Tx,
+                    NetworkId::vni(4096),
+                    class(Protocol::Http, Exposure::Plaintext),
+                ),
+                ExposureKey::new(Direction::Rx, NetworkId::HOST, Class::UNKNOWN),
+            ]
+            .map(|key| Exposed {
+                key,
+                count: Count {
+                    packets: 7,
+                    bytes: 700,
+                },
+            })
+            .into(),
+            pending: vec![Pending {
+                network: NetworkId::OTHER,
+                packets: 5,
+            }],
             ..Snapshot::default()
         }
     }
@@ -406,6 +520,11 @@ mod tests {
             r#"overlay_esp_packets_total{interface="eth0",direction="rx",peer="192.168.77.2"} 4"#,
             r#"overlay_unparsed_packets_total{interface="eth0",direction="tx",reason="vxlan_no_vni"} 3"#,
             r#"overlay_samples_total{outcome="sent"} 0"#,
+            r#"overlay_exposure_packets_total{direction="tx",vni="4096",protocol="http",exposure="plaintext"} 7"#,
+            r#"overlay_exposure_bytes_total{direction="tx",vni="4096",protocol="http",exposure="plaintext"} 700"#,
+            r#"overlay_exposure_packets_total{direction="rx",vni="",protocol="unknown",exposure="unknown"} 7"#,
+            r#"overlay_exposure_pending_packets{vni="other"} 5"#,
+            r#"overlay_exposure_evicted_packets_total 0"#,
         ] {
             assert!(
                 text.lines().any(|found| found == line),

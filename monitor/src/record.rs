@@ -71,7 +71,13 @@ impl Record {
     /// not understood.
     #[must_use]
     pub fn is_telling(&self) -> bool {
-        self.payload_len != 0 || self.spi.is_some() || self.reason.is_some()
+        self.payload_len != 0
+            || self.spi.is_some()
+            || self.reason.is_some()
+            || matches!(
+                self.encapsulation,
+                Encapsulation::Ike | Encapsulation::Wireguard
+            )
     }
 }
 
@@ -135,8 +141,30 @@ impl fmt::Display for Line<'_> {
             write!(f, "  {} > {}", outer.source, outer.destination)?;
         }
         if let (Some(spi), Some(sequence)) = (record.spi, record.sequence) {
-            write!(f, "  ESP spi {spi:#010x} seq {sequence}")?;
-            return self.coloured(f, GREEN, "  (nothing to read)");
+            let name = match record.encapsulation {
+                Encapsulation::Ah => "AH",
+                Encapsulation::EspUdp => "ESP in UDP",
+                _ => "ESP",
+            };
+            write!(f, "  {name} spi {spi:#010x} seq {sequence}")?;
+            return if record.encapsulation == Encapsulation::Ah {
+                self.coloured(f, YELLOW, "  (authenticated, not encrypted)")
+            } else {
+                self.coloured(f, GREEN, "  (nothing to read)")
+            };
+        }
+        match record.encapsulation {
+            Encapsulation::Ike => return self.coloured(f, GREEN, "  IKE"),
+            Encapsulation::Wireguard => {
+                return self.coloured(f, GREEN, "  WireGuard  (nothing to read)");
+            }
+            Encapsulation::Geneve => write!(f, "  Geneve")?,
+            Encapsulation::VxlanGpe => write!(f, "  VXLAN-GPE")?,
+            Encapsulation::None
+            | Encapsulation::Vxlan
+            | Encapsulation::Esp
+            | Encapsulation::Ah
+            | Encapsulation::EspUdp => {}
         }
         if let Some(vni) = record.vni {
             write!(f, "  vni {vni}")?;

@@ -83,6 +83,20 @@ fn batch(
     ControlFlow::Continue(Batch::Full)
 }
 
+/// `CLOCK_MONOTONIC` in nanoseconds, which is `bpf_ktime_get_ns`.
+#[must_use]
+pub(crate) fn monotonic_ns() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: writes to the struct; a clock that exists everywhere.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+    seconds.saturating_mul(1_000_000_000) + nanos
+}
+
 /// From the kernel's monotonic clock to wall time, at one moment.
 #[derive(Clone, Copy, Debug)]
 struct Clock {
@@ -92,17 +106,9 @@ struct Clock {
 
 impl Clock {
     fn now() -> Clock {
-        let mut time = libc::timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        // SAFETY: writes to the struct; a clock that exists everywhere.
-        unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
-        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-        let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
         Clock {
             wall: Timestamp::now(),
-            monotonic_ns: seconds.saturating_mul(1_000_000_000) + nanos,
+            monotonic_ns: monotonic_ns(),
         }
     }
 

@@ -5,15 +5,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
-use monitor_common::config::{HOST_PORTS, HostFlows, Ports, SNAP_MAX, SNAP_MIN, VXLAN_PORTS};
-use monitor_common::wire::vxlan;
+use monitor_common::config::{HOST_PORTS, HostFlows, Ports, SNAP_MAX, SNAP_MIN};
+use monitor_common::service::Service;
 use serde::Deserialize;
 
 use crate::attach::HookChoice;
 use crate::cli::WatchArgs;
 use crate::failure::Failure;
 use crate::interface::Interface;
-use crate::kernel::LoadOptions;
+use crate::kernel::{Caps, LoadOptions};
+use crate::services::Services;
 
 /// Where the configuration file is looked for.
 pub const CONFIG_FILE: &str = "/etc/overlay-monitor/config.toml";
@@ -32,6 +33,17 @@ struct File {
     host_flows: Option<String>,
     #[serde(default)]
     vxlan_ports: Vec<u16>,
+    #[serde(default)]
+    vxlan_gpe_ports: Vec<u16>,
+    #[serde(default)]
+    geneve_ports: Vec<u16>,
+    #[serde(default)]
+    esp_udp_ports: Vec<u16>,
+    #[serde(default)]
+    wireguard_ports: Vec<u16>,
+    exposure: Option<bool>,
+    samples_per_second: Option<u32>,
+    network_samples_per_second: Option<u32>,
     sample_every: Option<u32>,
     flow_samples: Option<u32>,
     snap: Option<u32>,
@@ -49,6 +61,10 @@ pub struct Defaults {
     pub snap: u32,
     /// See [`LoadOptions`].
     pub host_flows: HostFlows,
+    /// See [`LoadOptions`].
+    pub exposure: bool,
+    /// See [`LoadOptions`].
+    pub caps: Caps,
 }
 
 impl Defaults {
@@ -58,6 +74,8 @@ impl Defaults {
         flow_samples: 3,
         snap: 256,
         host_flows: HostFlows::Off,
+        exposure: true,
+        caps: Caps::DEFAULT,
     };
     /// For somebody who looks on: everything.
     pub const TAIL: Defaults = Defaults {
@@ -65,6 +83,8 @@ impl Defaults {
         flow_samples: 0,
         snap: 512,
         host_flows: HostFlows::All,
+        exposure: false,
+        caps: Caps::NONE,
     };
 }
 
@@ -77,8 +97,6 @@ pub struct Watch {
     pub hook: HookChoice,
     /// What the kernel programs are loaded with.
     pub load: LoadOptions,
-    /// The VXLAN ports as the parser takes them.
-    pub vxlan_ports: Ports,
     /// Where to listen.
     pub listen: SocketAddr,
 }
@@ -99,12 +117,35 @@ impl Watch {
                 None => (defaults.host_flows, Vec::new()),
                 Some(text) => parse_host_flows(text).map_err(Failure::usage)?,
             };
-        let ports = first_given(&[&args.vxlan_port, &file.vxlan_ports], &[vxlan::PORT]);
-        let vxlan_ports = Ports::new(&ports).ok_or_else(|| {
-            Failure::usage(anyhow!(
-                "VXLAN ports {ports:?}: give 1 to {VXLAN_PORTS} ports, none of them 0"
-            ))
-        })?;
+        let vxlan_ports = first_given(&[&args.vxlan_port, &file.vxlan_ports], &[]);
+        let services = Services::new(&[
+            (Service::Vxlan, &vxlan_ports),
+            (Service::VxlanGpe, &file.vxlan_gpe_ports),
+            (Service::Geneve, &file.geneve_ports),
+            (Service::EspUdp, &file.esp_udp_ports),
+            (Service::Wireguard, &file.wireguard_ports),
+        ])
+        .map_err(Failure::usage)?;
+        let caps = Caps {
+            cpu: file.samples_per_second.unwrap_or(defaults.caps.cpu),
+            network: file
+                .network_samples_per_second
+                .unwrap_or(defaults.caps.network),
+        };
+        let flow_samples = args
+            .flow_samples
+            .or(file.flow_samples)
+            .unwrap_or(defaults.flow_samples);
+        // `tail` shows samples and judges no flows.
+        let exposure = match args.exposure.or(file.exposure) {
+            Some(wanted) => wanted && defaults.exposure,
+            None => defaults.exposure && flow_samples != 0,
+        };
+        if exposure && flow_samples == 0 {
+            return Err(Failure::usage(anyhow!(
+                "exposure needs samples of each flow: give 1 or more as flow_samples, or no exposure"
+            )));
+        }
         let snap = args.snap.or(file.snap).unwrap_or(defaults.snap);
         if !(SNAP_MIN..=SNAP_MAX).contains(&snap) {
             return Err(Failure::usage(anyhow!(
@@ -143,17 +184,15 @@ impl Watch {
                     .sample_every
                     .or(file.sample_every)
                     .unwrap_or(defaults.sample_every),
-                flow_samples: args
-                    .flow_samples
-                    .or(file.flow_samples)
-                    .unwrap_or(defaults.flow_samples),
+                flow_samples,
                 snap,
                 host_flows,
                 host_ports,
-                vxlan_ports: ports,
+                services,
+                exposure,
+                caps,
                 ..LoadOptions::default()
             },
-            vxlan_ports,
             listen,
         })
     }

@@ -9,6 +9,7 @@ use monitor_common::reason::Reason;
 
 use crate::attach::{Attachment, Hook};
 use crate::decode;
+use crate::exposure::{Account, Exposed, Pending};
 use crate::failure::Failure;
 use crate::kernel::{Kernel, MapUse};
 
@@ -38,13 +39,15 @@ pub struct Traffic {
     pub count: Count,
 }
 
-/// ESP under one security association.
+/// Packets under one security association.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Association {
     /// Interface name.
     pub interface: String,
     /// Which way.
     pub direction: Direction,
+    /// ESP, ESP in UDP or AH.
+    pub encapsulation: Encapsulation,
     /// Source and destination; `None` for those that found no room in the map.
     pub addresses: Option<(IpAddr, IpAddr)>,
     /// Security Parameters Index; 0 where `addresses` is `None`.
@@ -98,6 +101,12 @@ pub struct Snapshot {
     pub esp: Vec<Association>,
     /// What was not understood. Reasons that never occurred are there with 0.
     pub unparsed: Vec<Unparsed>,
+    /// Packets and bytes by what can be read of their flow; empty where that is not watched.
+    pub exposure: Vec<Exposed>,
+    /// Packets whose flow has no verdict yet.
+    pub pending: Vec<Pending>,
+    /// Packets whose flow was forgotten before a verdict came: they are in `exposure`, as unknown.
+    pub evicted: u64,
     /// Samples and overflows.
     pub state: CpuState,
     /// How full the maps are.
@@ -115,6 +124,7 @@ impl Snapshot {
         kernel: &Kernel,
         names: &BTreeMap<u32, String>,
         attachments: &[Attachment],
+        account: Option<&Account>,
     ) -> Result<Snapshot, Failure> {
         let name = |ifindex: u32| {
             names
@@ -126,9 +136,17 @@ impl Snapshot {
         let associations = kernel.esp()?;
         let reasons = kernel.reasons()?;
         let state = kernel.state()?;
-        let maps = kernel
-            .sizes()
-            .in_use(counters.len(), associations.len(), reasons.len(), &state);
+        let (exposure, pending, exposures) = match account {
+            Some(account) => account.read()?,
+            None => (Vec::new(), Vec::new(), 0),
+        };
+        let maps = kernel.sizes().in_use(
+            counters.len(),
+            associations.len(),
+            reasons.len(),
+            exposures,
+            &state,
+        );
 
         let mut traffic: Vec<Traffic> = counters
             .into_iter()
@@ -136,10 +154,10 @@ impl Snapshot {
                 let encapsulation = key.encapsulation()?;
                 let vni = match (key.vni(), encapsulation) {
                     // Made beforehand; worth a row only once it holds something.
-                    (None, _) if count.packets == 0 => return None,
+                    _ if count.packets == 0 => return None,
                     (None, _) => Vni::Other,
-                    (Some(_), Encapsulation::None | Encapsulation::Esp) => Vni::None,
-                    (Some(vni), Encapsulation::Vxlan) => Vni::Id(vni),
+                    (Some(vni), encapsulation) if encapsulation.has_vni() => Vni::Id(vni),
+                    (Some(_), _) => Vni::None,
                 };
                 Some(Traffic {
                     interface: name(key.ifindex),
@@ -175,6 +193,9 @@ impl Snapshot {
                 Some(Association {
                     interface: name(key.ifindex),
                     direction,
+                    encapsulation: u8::try_from(key.encapsulation)
+                        .ok()
+                        .and_then(Encapsulation::from_index)?,
                     addresses,
                     spi: key.spi,
                     count,
@@ -218,6 +239,9 @@ impl Snapshot {
             traffic,
             esp,
             unparsed,
+            exposure,
+            pending,
+            evicted: account.map_or(0, Account::evicted),
             state,
             maps,
             hooks,

@@ -9,10 +9,12 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use monitor::kernel::{Entry, Kernel, LoadOptions};
+use monitor::services::Services;
 use monitor_common::config::HostFlows;
 use monitor_common::key::{Count, CounterKey, EspCount, ReasonKey};
 use monitor_common::label::{Direction, Encapsulation};
 use monitor_common::reason::Reason;
+use monitor_common::service::Service;
 use overlay_tests::frame::{
     VNI, esp, ethernet, ipv4, ipv6, overlay, redis_command, tagged, tcp, udp, vxlan,
 };
@@ -187,7 +189,7 @@ fn vxlan_on_another_port_is_vxlan_only_where_it_is_told_so() {
     assert_nothing(&frame);
     assert_vni(
         &LoadOptions {
-            vxlan_ports: vec![4789, 8472],
+            services: Services::new(&[(Service::Vxlan, &[4789, 8472])]).unwrap(),
             ..counting()
         },
         &frame,
@@ -434,6 +436,6 @@ fn a_scan_of_vnis_fills_the_map_and_then_counts_as_other() {
     assert_eq!(total, u64::from(sent), "no packet is lost");
     let other = counts[&CounterKey::other(IFINDEX, Direction::Rx, Encapsulation::Vxlan)].packets;
     // The rows that were prepared took their places first.
-    assert_eq!(other, 100 + 6);
+    assert_eq!(other, 100 + 12);
     assert_eq!(kernel.state().unwrap().counters_overflow, other);
 }

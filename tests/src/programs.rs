@@ -46,14 +46,14 @@ pub fn entries() -> Vec<Entry> {
 pub fn direction(entry: Entry) -> Direction {
     match entry {
         Entry::Xdp | Entry::XdpFrags => Direction::Rx,
-        Entry::Tc(direction) => direction,
+        Entry::Tc(direction) | Entry::TcIp(direction) => direction,
     }
 }
 
 /// Loads the programs afresh, with empty maps.
 #[must_use]
 pub fn load(options: &LoadOptions) -> Kernel {
-    let mut kernel = Kernel::new(options).unwrap();
+    let kernel = Kernel::new(options).unwrap();
     kernel.prepare_interface(IFINDEX).unwrap();
     kernel
 }
@@ -69,7 +69,7 @@ pub fn run(kernel: &mut Kernel, entry: Entry, frame: &[u8], repeat: u32) {
     let pass = match entry {
         Entry::Xdp | Entry::XdpFrags => 2,
         // `TC_ACT_UNSPEC`: the next program decides.
-        Entry::Tc(_) => u32::MAX,
+        Entry::Tc(_) | Entry::TcIp(_) => u32::MAX,
     };
     assert_eq!(
         result.return_value, pass,

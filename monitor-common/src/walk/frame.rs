@@ -24,7 +24,7 @@ pub(super) struct Frame {
 
 impl Frame {
     #[inline(always)]
-    const fn other(ethertype: u16) -> Frame {
+    pub(super) const fn other(ethertype: u16) -> Frame {
         Frame {
             kind: FrameKind::Other,
             reason: Reason::EthernetTruncated,
@@ -75,6 +75,17 @@ pub(super) fn frame<L: Load + ?Sized>(packet: &L, at: usize) -> Frame {
     }
 }
 
+/// An IP packet without a link header: the version field tells which.
+#[inline(always)]
+pub(super) fn ip<L: Load + ?Sized>(packet: &L, at: usize) -> Frame {
+    match packet.load::<1>(at) {
+        None => Frame::unparsed(Reason::Ipv4Truncated),
+        Some([first]) if first >> 4 == 4 => network_v4(packet, at),
+        Some([first]) if first >> 4 == 6 => network_v6(packet, at),
+        Some(_) => Frame::other(0),
+    }
+}
+
 #[inline(always)]
 fn network_v4<L: Load + ?Sized>(packet: &L, l3: usize) -> Frame {
     let Some(header) = packet.load(l3) else {
@@ -107,6 +118,8 @@ fn network_v4<L: Load + ?Sized>(packet: &L, l3: usize) -> Frame {
             },
             protocol: header.protocol(),
             later_fragment: header.is_later_fragment(),
+            first_fragment: header.is_first_fragment(),
+            fragment_id: header.identification() as u32,
         },
         ..Frame::other(eth::IPV4)
     }
@@ -131,6 +144,8 @@ fn network_v6<L: Load + ?Sized>(packet: &L, l3: usize) -> Frame {
     };
     let mut protocol = header.next_header();
     let mut later_fragment = false;
+    let mut first_fragment = false;
+    let mut fragment_id = 0;
     let mut extensions = 0;
     while ipv6::is_extension(protocol) && !later_fragment {
         if extensions == IPV6_EXTENSIONS {
@@ -142,7 +157,11 @@ fn network_v6<L: Load + ?Sized>(packet: &L, l3: usize) -> Frame {
         };
         let header = ipv6::Extension(header);
         let is_fragment = protocol == ipv6::FRAGMENT;
-        later_fragment = is_fragment && header.is_later_fragment();
+        if is_fragment {
+            later_fragment = header.is_later_fragment();
+            first_fragment = header.is_first_fragment();
+            fragment_id = header.identification();
+        }
         protocol = header.next_header();
         l4 += header.len(is_fragment);
     }
@@ -153,6 +172,8 @@ fn network_v6<L: Load + ?Sized>(packet: &L, l3: usize) -> Frame {
         end,
         protocol,
         later_fragment,
+        first_fragment,
+        fragment_id,
     };
     Frame {
         kind: FrameKind::Ip,

@@ -2,8 +2,9 @@ use std::vec::Vec;
 
 use super::*;
 use crate::load::Captured;
-use crate::wire::eth;
+use crate::service::Service;
 use crate::wire::vxlan::VNI_MAX;
+use crate::wire::{ah, esp, eth, geneve, tcp, udp, wireguard};
 
 const OUTER_V4: usize = eth::LEN + ipv4::LEN;
 
@@ -66,12 +67,19 @@ fn vxlan_with(vni: u32, inner: &[u8]) -> Vec<u8> {
     packet
 }
 
-fn is_vxlan(port: u16) -> bool {
-    port == 4789
+fn ports(port: u16) -> Service {
+    Service::ALL
+        .into_iter()
+        .find(|service| service.default_ports().contains(&port))
+        .unwrap_or(Service::None)
 }
 
 fn walk(frame: &[u8]) -> Outer {
-    outer(frame, is_vxlan)
+    outer(frame, Link::Ethernet, ports)
+}
+
+fn inside(frame: &[u8], at: usize) -> Inner {
+    inner(frame, at, Link::Ethernet)
 }
 
 fn redis() -> Vec<u8> {
@@ -94,9 +102,9 @@ fn vxlan_and_the_flow_inside() {
     let found = walk(&frame);
     assert_eq!(
         (found.kind, found.vni, found.inner),
-        (Kind::Vxlan, 4096, 50)
+        (Kind::Overlay, 4096, 50)
     );
-    let flow = inner(&frame[..], found.inner);
+    let flow = inside(&frame, found.inner);
     assert_eq!(flow.kind, InnerKind::Flow);
     assert_eq!(
         (flow.source_port, flow.destination_port, flow.tcp_flags),
@@ -128,9 +136,9 @@ fn each_header_at_its_exact_length_and_one_byte_short() {
     assert_eq!(at(41), unparsed(Reason::UdpTruncated));
     assert_eq!(at(42), unparsed(Reason::VxlanTruncated));
     assert_eq!(at(49), unparsed(Reason::VxlanTruncated));
-    assert_eq!(at(50).0, Kind::Vxlan);
+    assert_eq!(at(50).0, Kind::Overlay);
 
-    let inside = |len: usize| inner(&frame[..len], 50);
+    let inside = |len: usize| inside(&frame[..len], 50);
     for len in [50, 63, 64, 83, 84, 84 + tcp::LEN - 1] {
         assert_eq!(
             (inside(len).kind, inside(len).reason),
@@ -151,7 +159,39 @@ fn truncation_never_invents_anything() {
         eth::IPV4,
         &ip4(esp::PROTOCOL, &[0, 0, 1, 0, 0, 0, 0, 1, 9, 9]),
     );
-    for whole in [overlay(), v6, esp, redis()] {
+    let gpe = over_udp(
+        4790,
+        &[[0x0c, 0, 0, 3, 0, 0x10, 0, 0].as_slice(), &redis()].concat(),
+    );
+    let geneve = over_udp(
+        geneve::PORT,
+        &[
+            [1, 0, 0x65, 0x58, 0, 0x10, 0, 0, 1, 2, 3, 4].as_slice(),
+            &redis(),
+        ]
+        .concat(),
+    );
+    let esp_udp = over_udp(esp::UDP_PORT, &[0, 0, 1, 0, 0, 0, 0, 1, 9, 9]);
+    let ike = over_udp(esp::UDP_PORT, &[0; 40]);
+    let mut transport = std::vec![0; 64];
+    transport[0] = 4;
+    let wireguard = over_udp(wireguard::PORTS[0], &transport);
+    let protected = ethernet(
+        eth::IPV4,
+        &ip4(ah::PROTOCOL, &with_ah(tcp::PROTOCOL, &[0; 20])),
+    );
+    for whole in [
+        overlay(),
+        v6,
+        esp,
+        redis(),
+        gpe,
+        geneve,
+        esp_udp,
+        ike,
+        wireguard,
+        protected,
+    ] {
         let expected = walk(&whole);
         let mut known = false;
         for len in 0..=whole.len() {
@@ -182,8 +222,8 @@ fn a_length_of_zero_means_up_to_the_end_of_the_frame() {
         bytes: &frame,
         frame_len: 70_000,
     };
-    let found = outer(&packet, is_vxlan);
-    assert_eq!((found.kind, found.network.end), (Kind::Vxlan, 70_000));
+    let found = outer(&packet, Link::Ethernet, ports);
+    assert_eq!((found.kind, found.network.end), (Kind::Overlay, 70_000));
 }
 
 #[test]
@@ -198,8 +238,8 @@ fn vlan_tags_up_to_two() {
     let once = tag(&overlay(), eth::VLAN);
     let twice = tag(&once, eth::VLAN_SERVICE);
     let thrice = tag(&twice, eth::VLAN_SERVICE);
-    assert_eq!((walk(&once).kind, walk(&once).inner), (Kind::Vxlan, 54));
-    assert_eq!((walk(&twice).kind, walk(&twice).inner), (Kind::Vxlan, 58));
+    assert_eq!((walk(&once).kind, walk(&once).inner), (Kind::Overlay, 54));
+    assert_eq!((walk(&twice).kind, walk(&twice).inner), (Kind::Overlay, 58));
     assert_eq!(
         (walk(&thrice).kind, walk(&thrice).reason),
         (Kind::Unparsed, Reason::VlanDepth)
@@ -235,7 +275,7 @@ fn ipv6_extension_headers_up_to_three() {
     for count in 0..=3 {
         assert_eq!(
             (walk(&chained(count)).kind, walk(&chained(count)).vni),
-            (Kind::Vxlan, 7),
+            (Kind::Overlay, 7),
             "{count}"
         );
     }
@@ -247,21 +287,24 @@ fn ipv6_extension_headers_up_to_three() {
 #[test]
 fn later_fragments_have_no_ports() {
     let mut frame = overlay();
-    frame[20..22].copy_from_slice(&[0x20, 0]);
+    frame[18..22].copy_from_slice(&[1, 2, 0x20, 0]);
+    let first = walk(&frame);
     assert_eq!(
-        walk(&frame).kind,
-        Kind::Vxlan,
+        first.kind,
+        Kind::Overlay,
         "the first fragment has the header"
     );
+    assert!(first.network.first_fragment);
+    assert_eq!(first.network.fragment_id, 0x0102);
     frame[20..22].copy_from_slice(&[0, 1]);
-    assert_eq!(walk(&frame).reason, Reason::Fragment);
+    assert_eq!(walk(&frame).kind, Kind::LaterFragment);
 
     let fragment = [udp::PROTOCOL, 0, 0, 8, 0, 0, 0, 1];
     let mut payload = fragment.to_vec();
     payload.extend([0x12, 0xb5, 0x12, 0xb5]);
     assert_eq!(
-        walk(&ethernet(eth::IPV6, &ip6(ipv6::FRAGMENT, &payload))).reason,
-        Reason::Fragment
+        walk(&ethernet(eth::IPV6, &ip6(ipv6::FRAGMENT, &payload))).kind,
+        Kind::LaterFragment
     );
 
     let mut host = redis();
@@ -292,7 +335,7 @@ fn contradictions_are_malformed() {
     assert_eq!(walk(&short).reason, Reason::UdpLength);
     let mut data_offset = overlay();
     data_offset[84 + 12] = 0x40;
-    assert_eq!(inner(&data_offset[..], 50).reason, Reason::InnerMalformed);
+    assert_eq!(inside(&data_offset, 50).reason, Reason::InnerMalformed);
 }
 
 #[test]
@@ -306,4 +349,141 @@ fn a_payload_ends_where_the_packet_says() {
         end,
         "an Ethernet trailer is no payload"
     );
+}
+
+fn over_udp(port: u16, payload: &[u8]) -> Vec<u8> {
+    ethernet(eth::IPV4, &ip4(udp::PROTOCOL, &udp_to(port, payload)))
+}
+
+fn with_ah(next_header: u8, payload: &[u8]) -> Vec<u8> {
+    let mut packet = std::vec![next_header, 4, 0, 0, 0, 0, 1, 2, 0, 0, 0, 9];
+    packet.extend([0xee; 12]);
+    packet.extend(payload);
+    packet
+}
+
+#[test]
+fn vxlan_gpe_with_each_kind_of_inside() {
+    let with = |flags: u8, next: u8, inner: &[u8]| {
+        let header = [flags, 0, 0, next, 0, 0x10, 0, 0];
+        over_udp(4790, &[header.as_slice(), inner].concat())
+    };
+    let ethernet_inside = with(0x0c, 3, &redis());
+    let found = walk(&ethernet_inside);
+    assert_eq!(
+        (found.kind, found.encapsulation, found.vni, found.link),
+        (Kind::Overlay, Encapsulation::VxlanGpe, 4096, Link::Ethernet)
+    );
+    let ip_inside = with(0x0c, 1, &redis()[eth::LEN..]);
+    let found = walk(&ip_inside);
+    assert_eq!(found.link, Link::Ip);
+    let flow = inner(&ip_inside[..], found.inner, found.link);
+    assert_eq!((flow.kind, flow.destination_port), (InnerKind::Flow, 6379));
+    let nsh = walk(&with(0x0c, 4, &[0; 8]));
+    assert_eq!((nsh.kind, nsh.link), (Kind::Overlay, Link::Other));
+    assert_eq!(walk(&with(0x04, 3, &[])).reason, Reason::VxlanNoVni);
+    assert_eq!(walk(&with(0x1c, 3, &[])).reason, Reason::TunnelVersion);
+}
+
+#[test]
+fn geneve_with_options() {
+    let with = |first: u8, options: usize, inner: &[u8]| {
+        let header = [first, 0, 0x65, 0x58, 0, 0x10, 0, 0];
+        over_udp(
+            geneve::PORT,
+            &[header.as_slice(), &std::vec![7; options], inner].concat(),
+        )
+    };
+    for words in [0usize, 1, 63] {
+        let frame = with(words as u8, words * 4, &redis());
+        let found = walk(&frame);
+        assert_eq!(
+            (found.kind, found.encapsulation, found.vni),
+            (Kind::Overlay, Encapsulation::Geneve, 4096)
+        );
+        assert_eq!(inside(&frame, found.inner).destination_port, 6379);
+    }
+    assert_eq!(walk(&with(0x40, 0, &[])).reason, Reason::TunnelVersion);
+    let frame = with(0, 0, &[]);
+    assert_eq!(
+        walk(&frame[..frame.len() - 1]).reason,
+        Reason::GeneveTruncated
+    );
+}
+
+#[test]
+fn esp_in_udp_apart_from_ike_and_keepalives() {
+    let kind = |payload: &[u8]| {
+        let found = walk(&over_udp(esp::UDP_PORT, payload));
+        (found.kind, found.encapsulation)
+    };
+    let tunnel = (Kind::Tunnel, Encapsulation::Ike);
+    assert_eq!(
+        kind(&[0, 0, 1, 0, 0, 0, 0, 1]),
+        (Kind::Association, Encapsulation::EspUdp)
+    );
+    assert_eq!(kind(&[0, 0, 0, 0, 1, 2, 3, 4]), tunnel);
+    assert_eq!(kind(&[0xff]), tunnel);
+    assert_eq!(kind(&[0xfe]).0, Kind::Unparsed);
+    assert_eq!(kind(&[1, 2, 3]).0, Kind::Unparsed);
+    assert_eq!(kind(&[0, 0, 1, 0, 0, 0, 0]).0, Kind::Unparsed);
+    let mut answer = over_udp(50_000, &[0, 0, 1, 0, 0, 0, 0, 1]);
+    answer[OUTER_V4..OUTER_V4 + 2].copy_from_slice(&esp::UDP_PORT.to_be_bytes());
+    assert_eq!(walk(&answer).encapsulation, Encapsulation::EspUdp);
+}
+
+#[test]
+fn wireguard_by_its_messages_and_the_rest_is_the_hosts() {
+    let kind = |payload: &[u8]| walk(&over_udp(wireguard::PORTS[1], payload)).kind;
+    let mut message = std::vec![0; 148];
+    message[0] = 1;
+    assert_eq!(kind(&message), Kind::Tunnel);
+    message[1] = 1;
+    assert_eq!(kind(&message), Kind::Host);
+    assert_eq!(kind(&[]), Kind::Host);
+    assert_eq!(kind(&[4, 0, 0]), Kind::Host);
+}
+
+#[test]
+fn ah_hides_nothing() {
+    let vxlan = with_ah(udp::PROTOCOL, &udp_to(4789, &vxlan_with(7, &redis())));
+    let frame = ethernet(eth::IPV4, &ip4(ah::PROTOCOL, &vxlan));
+    let found = walk(&frame);
+    assert_eq!(
+        (found.kind, found.encapsulation, found.vni),
+        (Kind::Overlay, Encapsulation::Vxlan, 7)
+    );
+    assert_eq!(inside(&frame, found.inner).destination_port, 6379);
+
+    let frame = ethernet(
+        eth::IPV6,
+        &ip6(ah::PROTOCOL, &with_ah(tcp::PROTOCOL, &tcp_with(0, b"x"))),
+    );
+    let found = walk(&frame);
+    assert_eq!(
+        (found.kind, found.encapsulation, found.spi, found.sequence),
+        (Kind::Association, Encapsulation::Ah, 0x0102, 9)
+    );
+    let cut = &frame[..eth::LEN + ipv6::LEN + ah::LEN - 1];
+    assert_eq!(walk(cut).reason, Reason::AhTruncated);
+    let mut short = frame.clone();
+    short[eth::LEN + ipv6::LEN + 1] = 0;
+    assert_eq!(walk(&short).reason, Reason::AhTruncated);
+}
+
+#[test]
+fn a_raw_ip_interface_has_no_ethernet_header() {
+    for version in [4, 6] {
+        let datagram = udp_to(4789, &vxlan_with(7, &redis()));
+        let packet = if version == 4 {
+            ip4(udp::PROTOCOL, &datagram)
+        } else {
+            ip6(udp::PROTOCOL, &datagram)
+        };
+        let found = outer(&packet[..], Link::Ip, ports);
+        assert_eq!((found.kind, found.vni), (Kind::Overlay, 7), "{version}");
+        assert_eq!(inside(&packet, found.inner).destination_port, 6379);
+    }
+    assert_eq!(outer(&[0x10, 0][..], Link::Ip, ports).kind, Kind::NotIp);
+    assert_eq!(outer(&[][..], Link::Ip, ports).kind, Kind::Unparsed);
 }

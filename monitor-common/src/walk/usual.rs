@@ -6,7 +6,8 @@
 
 use super::Addresses;
 use crate::load::{Load, Window};
-use crate::wire::{esp, eth, ipv4, udp, vxlan};
+use crate::service::{self, Service};
+use crate::wire::{ah, esp, eth, ipv4, tcp, udp, vxlan};
 
 const L3: usize = eth::LEN;
 const L4: usize = L3 + ipv4::LEN;
@@ -39,9 +40,9 @@ pub fn start<L: Load + ?Sized>(packet: &L) -> Option<Start<impl Window<INNER>>> 
 }
 
 impl<W: Window<INNER>> Start<W> {
-    /// What the packet is. `is_vxlan` tells whether a UDP destination port is one of VXLAN.
+    /// What the packet is. `ports` tells what a UDP port stands for.
     #[inline(always)]
-    pub fn shape(&self, is_vxlan: impl FnOnce(u16) -> bool) -> Shape {
+    pub fn shape(&self, ports: impl Fn(u16) -> Service) -> Shape {
         let Start(bytes) = self;
         if bytes.be16::<{ L3 - 2 }>() != eth::IPV4 || bytes.byte::<L3>() != 0x45 {
             return Shape::Unusual;
@@ -51,7 +52,11 @@ impl<W: Window<INNER>> Start<W> {
         }
         let protocol = bytes.byte::<{ L3 + 9 }>();
         if protocol != udp::PROTOCOL && protocol != esp::PROTOCOL {
-            return Shape::Host;
+            return if protocol == ah::PROTOCOL {
+                Shape::Unusual
+            } else {
+                Shape::Host
+            };
         }
         // Fragments, but for the flag "do not fragment".
         if bytes.be16::<{ L3 + 6 }>() & 0x3fff != 0 {
@@ -64,8 +69,13 @@ impl<W: Window<INNER>> Start<W> {
                 Shape::Esp
             };
         }
-        if !is_vxlan(bytes.be16::<{ L4 + 2 }>()) {
-            return Shape::Host;
+        let (source, destination) = (bytes.be16::<L4>(), bytes.be16::<{ L4 + 2 }>());
+        match service::of_datagram(ports, source, destination) {
+            Service::Vxlan => {}
+            Service::None => return Shape::Host,
+            Service::VxlanGpe | Service::Geneve | Service::EspUdp | Service::Wireguard => {
+                return Shape::Unusual;
+            }
         }
         let has_room = bytes.be16::<{ L4 + 4 }>() as usize >= udp::LEN + vxlan::LEN;
         if has_room && bytes.byte::<L5>() & 8 != 0 {
@@ -104,12 +114,62 @@ impl<W: Window<INNER>> Start<W> {
     }
 }
 
+/// Bytes up to the end of the inner UDP header.
+const UDP_END: usize = INNER + eth::LEN + ipv4::LEN + udp::LEN;
+/// Bytes up to the end of the inner TCP header.
+const TCP_END: usize = INNER + eth::LEN + ipv4::LEN + tcp::LEN;
+
+/// The flow inside a VXLAN packet of the usual shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// TCP or UDP (IANA protocol numbers).
+    pub protocol: u8,
+    /// Its addresses.
+    pub addresses: Addresses,
+    /// Source port.
+    pub source_port: u16,
+    /// Destination port.
+    pub destination_port: u16,
+}
+
+/// The flow inside a packet of [`Shape::Vxlan`]: TCP or UDP on IPv4, nothing unusual about it. `None`
+/// for every other one, which is left to [`super::inner`].
+#[inline(always)]
+pub fn flow<L: Load + ?Sized>(packet: &L) -> Option<Flow> {
+    const L3: usize = INNER + eth::LEN;
+    const L4: usize = L3 + ipv4::LEN;
+    let bytes = packet.window::<UDP_END>()?;
+    if bytes.be16::<{ L3 - 2 }>() != eth::IPV4 || bytes.byte::<L3>() != 0x45 {
+        return None;
+    }
+    if (bytes.be16::<{ L3 + 2 }>() as usize) < ipv4::LEN || bytes.be16::<{ L3 + 6 }>() & 0x3fff != 0
+    {
+        return None;
+    }
+    let protocol = bytes.byte::<{ L3 + 9 }>();
+    if protocol == tcp::PROTOCOL {
+        let bytes = packet.window::<TCP_END>()?;
+        if bytes.byte::<{ L4 + 12 }>() >> 4 < (tcp::LEN / 4) as u8 {
+            return None;
+        }
+    } else if protocol != udp::PROTOCOL {
+        return None;
+    }
+    Some(Flow {
+        protocol,
+        addresses: Addresses::v4(bytes.be32::<{ L3 + 12 }>(), bytes.be32::<{ L3 + 16 }>()),
+        source_port: bytes.be16::<L4>(),
+        destination_port: bytes.be16::<{ L4 + 2 }>(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::walk::{self, Kind};
+    use crate::label::Encapsulation;
+    use crate::walk::{self, Kind, Link};
 
     fn packet(protocol: u8) -> Vec<u8> {
         let mut bytes = std::vec![2; 12];
@@ -124,21 +184,28 @@ mod tests {
 
     /// The one look and the whole walk agree on this packet; returns the shape.
     fn agree(bytes: &[u8]) -> Shape {
-        let is_vxlan = |port| port == 4789;
+        let is_vxlan = |port| match port {
+            4789 => Service::Vxlan,
+            4500 => Service::EspUdp,
+            _ => Service::None,
+        };
         let Some(start) = start(bytes) else {
             return Shape::Unusual;
         };
         let shape = start.shape(is_vxlan);
-        let outer = walk::outer(bytes, is_vxlan);
+        let outer = walk::outer(bytes, Link::Ethernet, is_vxlan);
         match shape {
             Shape::Unusual => {}
             Shape::Host => assert_eq!(outer.kind, Kind::Host, "{bytes:02x?}"),
             Shape::Vxlan => assert_eq!(
-                (outer.kind, outer.vni, outer.inner),
-                (Kind::Vxlan, start.vni(), INNER)
+                (outer.encapsulation, outer.vni, outer.inner),
+                (Encapsulation::Vxlan, start.vni(), INNER)
             ),
             Shape::Esp => {
-                assert_eq!((outer.kind, outer.spi), (Kind::Esp, start.spi()));
+                assert_eq!(
+                    (outer.encapsulation, outer.spi),
+                    (Encapsulation::Esp, start.spi())
+                );
                 assert_eq!(outer.sequence, start.sequence());
                 assert_eq!(
                     walk::addresses(bytes, &outer.network),
@@ -165,6 +232,50 @@ mod tests {
                     let mut bytes = good.clone();
                     bytes[at] = value;
                     agree(&bytes);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_change_of_any_inner_header_byte_is_read_alike() {
+        for protocol in [6, 17, 1] {
+            let mut good = packet(17);
+            good.truncate(INNER);
+            good.extend([2; 12]);
+            good.extend([
+                8, 0, 0x45, 0, 0, 60, 0, 1, 0x40, 0, 64, protocol, 0, 0, 10, 0, 1, 7, 10, 0, 1, 3,
+            ]);
+            good.extend([0x98, 0x80, 0x18, 0xeb, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x18]);
+            good.extend([1; 40]);
+            assert_eq!(flow(&good[..]).is_some(), protocol != 1);
+            for at in INNER..TCP_END {
+                for value in 0..=255 {
+                    let mut bytes = good.clone();
+                    bytes[at] = value;
+                    let inner = walk::inner(&bytes[..], INNER, Link::Ethernet);
+                    let Some(found) = flow(&bytes[..]) else {
+                        continue;
+                    };
+                    assert_eq!(inner.kind, walk::InnerKind::Flow);
+                    assert_eq!(
+                        (
+                            inner.network.protocol,
+                            inner.source_port,
+                            inner.destination_port
+                        ),
+                        (found.protocol, found.source_port, found.destination_port)
+                    );
+                    assert_eq!(
+                        walk::addresses(&bytes[..], &inner.network),
+                        Some(found.addresses)
+                    );
+                }
+            }
+            for len in 0..good.len() {
+                let inner = walk::inner(&good[..len], INNER, Link::Ethernet);
+                if flow(&good[..len]).is_some() {
+                    assert_eq!(inner.kind, walk::InnerKind::Flow, "{len}");
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Encapsulating Security Payload (RFC 4303, 2).
+//! Encapsulating Security Payload (RFC 4303, 2), on IP or in UDP (RFC 3948).
 
 use crate::load::be32;
 
@@ -6,6 +6,11 @@ use crate::load::be32;
 pub const PROTOCOL: u8 = 50;
 /// Length of what stands in the clear before the payload: SPI and sequence number.
 pub const LEN: usize = 8;
+
+/// UDP port of ESP and IKE behind NATs (RFC 3948, 2.1).
+pub const UDP_PORT: u16 = 4500;
+/// The only byte of a NAT keepalive (RFC 3948, 2.3).
+pub const NAT_KEEPALIVE: u8 = 0xff;
 
 const SPI: usize = 0;
 const SEQUENCE: usize = 4;

@@ -7,6 +7,7 @@ pub const LEN: usize = 20;
 
 const VERSION_IHL: usize = 0;
 const TOTAL_LENGTH: usize = 2;
+const IDENTIFICATION: usize = 4;
 const FRAGMENT: usize = 6;
 const PROTOCOL: usize = 9;
 const SOURCE: usize = 12;
@@ -55,11 +56,18 @@ impl Ipv4 {
         be16(&self.0, FRAGMENT) & OFFSET_MASK != 0
     }
 
-    /// Whether this is any fragment, the first included.
+    /// Whether this is the first one of several fragments.
     #[inline(always)]
     #[must_use]
-    pub const fn is_fragment(&self) -> bool {
-        be16(&self.0, FRAGMENT) & (OFFSET_MASK | MORE_FRAGMENTS) != 0
+    pub const fn is_first_fragment(&self) -> bool {
+        be16(&self.0, FRAGMENT) & (OFFSET_MASK | MORE_FRAGMENTS) == MORE_FRAGMENTS
+    }
+
+    /// What the fragments of one packet have in common, with addresses and protocol.
+    #[inline(always)]
+    #[must_use]
+    pub const fn identification(&self) -> u16 {
+        be16(&self.0, IDENTIFICATION)
     }
 
     /// Protocol of the payload (IANA protocol numbers).
@@ -91,13 +99,14 @@ mod tests {
     #[test]
     fn fields_stand_where_rfc_791_puts_them() {
         let header = Ipv4([
-            0x46, 0, 0x01, 0x02, 0, 0, 0x20, 0x01, 64, 17, 0, 0, 192, 168, 1, 2, 10, 0, 0, 1,
+            0x46, 0, 0x01, 0x02, 3, 4, 0x20, 0x01, 64, 17, 0, 0, 192, 168, 1, 2, 10, 0, 0, 1,
         ]);
         assert_eq!(header.version(), 4);
         assert_eq!(header.header_len(), 24);
         assert!(!header.is_plain());
         assert_eq!(header.total_len(), 0x0102);
-        assert!(header.is_fragment() && header.is_later_fragment());
+        assert!(!header.is_first_fragment() && header.is_later_fragment());
+        assert_eq!(header.identification(), 0x0304);
         assert_eq!(header.protocol(), 17);
         assert_eq!(header.source(), 0xc0a8_0102);
         assert_eq!(header.destination(), 0x0a00_0001);
@@ -107,8 +116,8 @@ mod tests {
     fn the_first_fragment_is_not_a_later_one_and_df_is_no_fragment() {
         let mut bytes = [0u8; LEN];
         bytes[FRAGMENT] = 0x20;
-        assert!(Ipv4(bytes).is_fragment() && !Ipv4(bytes).is_later_fragment());
+        assert!(Ipv4(bytes).is_first_fragment() && !Ipv4(bytes).is_later_fragment());
         bytes[FRAGMENT] = 0x40;
-        assert!(!Ipv4(bytes).is_fragment());
+        assert!(!Ipv4(bytes).is_first_fragment() && !Ipv4(bytes).is_later_fragment());
     }
 }

@@ -1,6 +1,6 @@
 //! IPv6 (RFC 8200, 3).
 
-use crate::load::be16;
+use crate::load::{be16, be32};
 
 /// Length of the fixed header in bytes.
 pub const LEN: usize = 40;
@@ -83,6 +83,21 @@ impl Extension {
     pub const fn is_later_fragment(&self) -> bool {
         u16::from_be_bytes([self.0[2], self.0[3]]) >> 3 != 0
     }
+
+    /// Of a fragment header: whether this is the first one of several fragments. (Offset 0 and no more
+    /// to come is an atomic fragment, RFC 6946: a whole packet.)
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_first_fragment(&self) -> bool {
+        u16::from_be_bytes([self.0[2], self.0[3]]) & 0xfff9 == 1
+    }
+
+    /// Of a fragment header: what the fragments of one packet have in common, with the addresses.
+    #[inline(always)]
+    #[must_use]
+    pub const fn identification(&self) -> u32 {
+        be32(&self.0, 4)
+    }
 }
 
 #[cfg(test)]
@@ -107,9 +122,10 @@ mod tests {
         let hop_by_hop = Extension([58, 1, 5, 2, 0, 0, 1, 0]);
         assert_eq!((hop_by_hop.next_header(), hop_by_hop.len(false)), (58, 16));
         assert!(Extension([17, 0, 0, 8, 0, 0, 0, 0]).is_later_fragment());
-        assert!(
-            !Extension([17, 0, 0, 1, 0, 0, 0, 0]).is_later_fragment(),
-            "only the M flag"
-        );
+        let first = Extension([17, 0, 0, 1, 1, 2, 3, 4]);
+        assert!(first.is_first_fragment() && !first.is_later_fragment());
+        assert_eq!(first.identification(), 0x0102_0304);
+        assert!(!Extension([17, 0, 0, 9, 0, 0, 0, 0]).is_first_fragment());
+        assert!(!Extension([17, 0, 0, 0, 0, 0, 0, 0]).is_first_fragment());
     }
 }

@@ -85,6 +85,9 @@ pub struct WatchArgs {
     /// Sample the first N packets with payload of each inner flow and direction; 0 none
     #[arg(long, value_name = "N", help_heading = "How to watch")]
     pub flow_samples: Option<u32>,
+    /// Count packets by what can be read of their flow; takes flow samples [default for run: true]
+    #[arg(long, value_name = "BOOL", help_heading = "How to watch")]
+    pub exposure: Option<bool>,
     /// Bytes to keep of each sampled frame, 128 to 1536
     #[arg(long, value_name = "BYTES", help_heading = "How to watch")]
     pub snap: Option<u32>,

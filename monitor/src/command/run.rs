@@ -2,18 +2,24 @@
 
 use std::future::Future;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use tokio::sync::oneshot;
+use tokio::time::MissedTickBehavior;
 
 use crate::agent::{Agent, decoder};
 use crate::cli::RunArgs;
+use crate::exposure::{self, Account};
 use crate::failure::Failure;
 use crate::findings::Findings;
 use crate::ring;
 use crate::settings::{Defaults, Watch};
 use crate::sink::http;
+
+/// How often flows are looked at that have got their verdict.
+const SETTLE: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
     let watch = Watch::new(&args.watch, args.listen.as_deref(), Defaults::RUN)?;
@@ -30,9 +36,16 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
     let decoder = decoder(&watch, false);
     let names = agent.names().clone();
     let mut findings = Findings::default();
+    let mut judge = agent.judge();
+    let settling = settle(agent.account());
     let draining = ring::drain(ring, log, |sample, time| {
         let interface = names.get(&sample.ifindex).map_or("?", String::as_str);
         let record = decoder.decode(sample, time, interface);
+        if let Some(judge) = &mut judge
+            && let Err(failure) = judge.note(sample, record.payload_len, &record.verdict)
+        {
+            return ControlFlow::Break(Err(failure));
+        }
         if let Some(finding) = findings.note(&record) {
             tracing::warn!("{finding}");
         }
@@ -46,6 +59,7 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
     }));
     let result = tokio::select! {
         result = draining => result,
+        result = settling => result,
         () = stop => Ok(()),
     };
     drop(stop_http);
@@ -55,4 +69,28 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
         .map_err(Failure::runtime)?;
     tracing::info!("stopped; nothing stays attached");
     result
+}
+
+/// Keeps the books of exposure; for ever, or until a map cannot be read.
+async fn settle(account: Option<Arc<Mutex<Account>>>) -> Result<(), Failure> {
+    let Some(account) = account else {
+        return std::future::pending().await;
+    };
+    let mut tick = tokio::time::interval(SETTLE);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let account = Arc::clone(&account);
+        // Many flows take a while, in which samples go on.
+        let settled = tokio::task::spawn_blocking(move || {
+            account
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .settle(exposure::now())
+        });
+        settled
+            .await
+            .context("the books of exposure")
+            .map_err(Failure::runtime)??;
+    }
 }

@@ -3,6 +3,8 @@ use monitor_common::sample::Cause;
 use super::*;
 use crate::classify::{Exposure, Protocol};
 use crate::record::Line;
+use crate::services::Services;
+use monitor_common::walk::Link;
 
 /// An IPv4 packet of this protocol.
 fn ipv4(protocol: u8, source: [u8; 4], destination: [u8; 4], payload: &[u8]) -> Vec<u8> {
@@ -42,7 +44,7 @@ fn vxlan(vni: u32, inner: &[u8]) -> Vec<u8> {
 
 fn decode(frame: &[u8], show_payload: bool) -> Record {
     let decoder = Decoder {
-        vxlan_ports: Ports::new(&[4789]).unwrap(),
+        services: Services::default(),
         show_payload,
     };
     let sample = Sample {
@@ -53,6 +55,7 @@ fn decode(frame: &[u8], show_payload: bool) -> Record {
         direction: Direction::Rx,
         cause: Cause::Periodic,
         reason: None,
+        link: Link::Ethernet,
         frame,
     };
     decoder.decode(&sample, Timestamp::UNIX_EPOCH, "eth0")
@@ -147,10 +150,11 @@ fn every_truncation_of_every_shape_decodes_without_a_panic() {
                 direction: Direction::Tx,
                 cause: Cause::FlowStart,
                 reason: None,
+                link: Link::Ethernet,
                 frame: &frame[..len],
             };
             let decoder = Decoder {
-                vxlan_ports: Ports::new(&[4789]).unwrap(),
+                services: Services::default(),
                 show_payload: true,
             };
             let record = decoder.decode(&sample, Timestamp::UNIX_EPOCH, "eth0");

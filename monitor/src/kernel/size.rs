@@ -4,6 +4,12 @@ use monitor_common::key::CpuState;
 
 /// Memory that all maps together may take, in bytes.
 const BUDGET: u64 = 64 << 20;
+/// What a hash element takes beside key and value, in bytes (`struct htab_elem`, and its bucket).
+const ELEMENT: u64 = 64;
+/// `FRAGMENTS` and the table of ports, in bytes.
+const FIXED: u64 = 8_192 * (ELEMENT + 24) + 65_536;
+/// The arrays that each CPU has one of, in bytes: `BUCKETS`, `SCRATCH`, `WALKED`, `STATE`.
+const PER_CPU: u64 = 1_025 * 16 + 320 + 160 + 72;
 
 /// How full a map is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +35,10 @@ pub struct MapSizes {
     pub reasons: u32,
     /// `FLOWS`.
     pub flows: u32,
+    /// `VERDICTS`.
+    pub verdicts: u32,
+    /// `EXPOSURE`.
+    pub exposure: u32,
     /// `SAMPLES`, in bytes.
     pub ring_bytes: u32,
 }
@@ -37,22 +47,39 @@ impl MapSizes {
     /// The sizes for a host with this many possible CPUs: per-CPU maps multiply by it.
     #[must_use]
     pub fn for_cpus(cpus: usize, ring_bytes: u32) -> MapSizes {
-        let mut sizes = MapSizes {
+        let full = MapSizes {
             counters: 36_864,
             esp: 4_096,
-            reasons: 1_024,
-            flows: 131_072,
+            reasons: 4_096,
+            flows: 65_536,
+            verdicts: 131_072,
+            exposure: 65_536,
             ring_bytes,
         };
+        let mut sizes = full;
         while sizes.bytes(cpus) > BUDGET && sizes.counters > 1_024 {
-            sizes.counters /= 2;
-            sizes.esp /= 2;
-            sizes.flows /= 2;
+            // What takes most gives most; the networks themselves give last.
+            let [counters, esp, reasons, flows, exposure] = sizes.parts(cpus as u64);
+            let counters = counters / 2;
+            let most = counters.max(exposure).max(flows);
+            if esp.max(reasons) > most / 4 {
+                sizes.esp /= 2;
+                sizes.reasons = (sizes.reasons / 2).max(1_024);
+            }
+            if exposure == most {
+                sizes.exposure /= 2;
+            } else if counters == most {
+                sizes.counters /= 2;
+            } else {
+                sizes.flows /= 2;
+                sizes.verdicts /= 2;
+            }
         }
-        if sizes.counters < 36_864 {
+        if sizes != full {
             tracing::warn!(
                 cpus,
-                networks = sizes.counters,
+                networks = sizes.counters / 2,
+                exposures = sizes.exposure,
                 associations = sizes.esp,
                 flows = sizes.flows,
                 "many CPUs: maps made smaller, to stay within {} MiB of kernel memory",
@@ -66,12 +93,19 @@ impl MapSizes {
     #[must_use]
     pub fn bytes(&self, cpus: usize) -> u64 {
         let cpus = cpus as u64;
-        let element = 64;
-        u64::from(self.counters) * (element + 8 + 16 * cpus)
-            + u64::from(self.esp) * (element + 48 + 24 * cpus)
-            + u64::from(self.reasons) * (element + 8 + 8 * cpus)
-            + u64::from(self.flows) * (element + 16)
-            + u64::from(self.ring_bytes)
+        self.parts(cpus).iter().sum::<u64>() + u64::from(self.ring_bytes) + FIXED + PER_CPU * cpus
+    }
+
+    /// Kernel memory of `COUNTERS`, `ESP`, `REASONS`, `FLOWS` with `VERDICTS`, and `EXPOSURE`.
+    fn parts(&self, cpus: u64) -> [u64; 5] {
+        [
+            u64::from(self.counters) * (ELEMENT + 8 + 16 * cpus),
+            u64::from(self.esp) * (ELEMENT + 48 + 24 * cpus),
+            u64::from(self.reasons) * (ELEMENT + 8 + 8 * cpus),
+            u64::from(self.flows) * (ELEMENT + 8 + 48)
+                + u64::from(self.verdicts) * (ELEMENT + 8 + 8),
+            u64::from(self.exposure) * (ELEMENT + 8 + 16 * cpus),
+        ]
     }
 
     /// How full the maps are that can overflow.
@@ -81,6 +115,7 @@ impl MapSizes {
         counters: usize,
         esp: usize,
         reasons: usize,
+        exposure: usize,
         state: &CpuState,
     ) -> Vec<MapUse> {
         let row = |map, entries: usize, capacity: u32, overflow_packets| MapUse {
@@ -93,16 +128,19 @@ impl MapSizes {
             row("counters", counters, self.counters, state.counters_overflow),
             row("esp", esp, self.esp, state.esp_overflow),
             row("reasons", reasons, self.reasons, state.reasons_overflow),
+            row("exposure", exposure, self.exposure, state.exposure_overflow),
         ]
     }
 
     /// Name of each map in the object, and its size.
-    pub(super) fn entries(&self) -> [(&'static str, u32); 5] {
+    pub(super) fn entries(&self) -> [(&'static str, u32); 7] {
         [
             ("COUNTERS", self.counters),
             ("ESP", self.esp),
             ("REASONS", self.reasons),
             ("FLOWS", self.flows),
+            ("VERDICTS", self.verdicts),
+            ("EXPOSURE", self.exposure),
             ("SAMPLES", self.ring_bytes),
         ]
     }
@@ -121,11 +159,9 @@ mod tests {
                 "{cpus} CPUs: {sizes:?}"
             );
         }
-        assert_eq!(
-            MapSizes::for_cpus(64, 1 << 20).counters,
-            36_864,
-            "64 CPUs fit without scaling"
-        );
+        let networks = |cpus| MapSizes::for_cpus(cpus, 1 << 20).counters / 2;
+        assert!(networks(16) > 16_000, "16,000 networks fit without scaling");
+        assert!(networks(64) > 8_000);
         assert!(MapSizes::for_cpus(64, 1 << 20).bytes(64) <= BUDGET);
     }
 }

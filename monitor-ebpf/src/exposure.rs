@@ -1,0 +1,139 @@
+//! Exact exposure: packets of flows that were judged, by the verdict; of the others, until they are.
+
+use core::arch::asm;
+
+use aya_ebpf::bindings::BPF_NOEXIST;
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
+use monitor_common::key::{Class, Count, ExposureKey, FlowState, NetworkId};
+use monitor_common::label::Direction;
+
+use crate::count;
+use crate::maps::{EXPOSURE, FLOWS, VERDICTS};
+use crate::weight::Weight;
+
+/// The verdict on a flow, if there is one.
+#[inline(always)]
+pub fn verdict(flow: u64) -> Option<Class> {
+    // SAFETY: an aligned word of the map, written whole.
+    VERDICTS
+        .get_ptr_mut(flow)
+        .map(|class| Class(unsafe { *class }))
+}
+
+/// Counts packets of a network under a class.
+#[inline(always)]
+pub fn count(direction: Direction, network: NetworkId, class: Class, weight: Weight) {
+    match row(direction, network, class) {
+        // SAFETY: this CPU's own slot.
+        Some(count) => unsafe { count::add(count, weight) },
+        None => overflow(direction, weight),
+    }
+}
+
+#[inline(always)]
+fn row(direction: Direction, network: NetworkId, class: Class) -> Option<*mut Count> {
+    let key = ExposureKey::new(direction, network, class);
+    match EXPOSURE.get_ptr_mut(key) {
+        Some(count) => Some(count),
+        None => first_packet(&key),
+    }
+}
+
+#[inline(never)]
+fn first_packet(key: &ExposureKey) -> Option<*mut Count> {
+    let state = count::state()?;
+    // SAFETY: this CPU's own slot.
+    if !count::may_insert(unsafe { (*state).exposure_overflow }) {
+        return None;
+    }
+    let empty = Count {
+        packets: 0,
+        bytes: 0,
+    };
+    let _ = EXPOSURE.insert(key, empty, u64::from(BPF_NOEXIST));
+    EXPOSURE.get_ptr_mut(key)
+}
+
+#[inline(never)]
+fn overflow(direction: Direction, weight: Weight) {
+    let key = ExposureKey::new(direction, NetworkId::OTHER, Class::UNKNOWN);
+    if let Some(count) = EXPOSURE.get_ptr_mut(key) {
+        // SAFETY: this CPU's own slot.
+        unsafe { count::add(count, weight) };
+    }
+    if let Some(state) = count::state() {
+        // SAFETY: this CPU's own slot.
+        unsafe { (*state).exposure_overflow += weight.packets };
+    }
+}
+
+/// Counts packets of a flow that was not judged yet. Returns the flow, to note samples in.
+///
+/// The network's sum of such packets comes with it, so that what the map forgets can be told.
+#[inline(always)]
+pub fn pending(
+    direction: Direction,
+    network: NetworkId,
+    flow: u64,
+    weight: Weight,
+) -> Option<*mut FlowState> {
+    let Some(sum) = row(direction, network, Class::PENDING) else {
+        overflow(direction, weight);
+        return None;
+    };
+    let state = state_of(flow, network)?;
+    // SAFETY: an element of the map, shared by all CPUs: hence atomic. One that is evicted at this very
+    // moment may be another flow's already; the sum tells.
+    unsafe {
+        let (packets, bytes) = match direction {
+            Direction::Rx => (&raw mut (*state).rx_packets, &raw mut (*state).rx_bytes),
+            Direction::Tx => (&raw mut (*state).tx_packets, &raw mut (*state).tx_bytes),
+        };
+        atomic_add(packets, weight.packets);
+        atomic_add(bytes, weight.bytes);
+        (*state).last = (bpf_ktime_get_ns() >> 30) as u32;
+        count::add(sum, weight);
+    }
+    Some(state)
+}
+
+/// The state of a flow, made if there is none.
+#[inline(always)]
+pub fn state_of(flow: u64, network: NetworkId) -> Option<*mut FlowState> {
+    if let Some(state) = FLOWS.get_ptr_mut(flow) {
+        return Some(state);
+    }
+    // Another CPU may have made it meanwhile.
+    let _ = FLOWS.insert(flow, &NO_FLOW, u64::from(BPF_NOEXIST));
+    let state = FLOWS.get_ptr_mut(flow)?;
+    // SAFETY: an element of the map; whoever made it writes the same.
+    unsafe { (*state).network = network.0 };
+    Some(state)
+}
+
+/// A flow of which nothing was seen. Not on the stack, where the compiler would join its fields at
+/// offsets that the verifier does not take.
+static NO_FLOW: FlowState = FlowState {
+    rx_packets: 0,
+    rx_bytes: 0,
+    tx_packets: 0,
+    tx_bytes: 0,
+    network: 0,
+    forward: 0,
+    reverse: 0,
+    last: 0,
+};
+
+/// Adds to a word that other CPUs add to as well. (`core` has no such function for this target; this
+/// form of the instruction is in every kernel.)
+///
+/// # Safety
+///
+/// `word` must be an aligned word of a map.
+#[inline(always)]
+unsafe fn atomic_add(word: *mut u64, number: u64) {
+    // SAFETY: by contract of the caller.
+    unsafe {
+        asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) word, in(reg) number, options(nostack));
+    }
+}

@@ -1,0 +1,135 @@
+//! What one step of a packet hands to the next, on the same CPU.
+//!
+//! In a map and not on the stack or in registers: the verifier follows every path through those, one
+//! by one, and takes what comes out of a map as it comes.
+
+use monitor_common::key::NetworkId;
+use monitor_common::sample::NO_REASON;
+use monitor_common::walk::{Addresses, Version};
+
+use crate::maps::WALKED;
+
+/// Bits of an offset: the longest headers that are walked end before 8,192. Far below 65,535, where
+/// verifiers give up on a packet offset.
+const OFFSET: u32 = 0x1fff;
+
+/// The packet in hand. Enums are by their number.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Walked {
+    /// `Kind` of the outer walk.
+    pub kind: u32,
+    /// `Encapsulation`.
+    pub encapsulation: u32,
+    /// `Reason`, or `NO_REASON`.
+    pub reason: u32,
+    /// What the frame starts with: a `Link`.
+    pub frame_link: u32,
+    /// VNI.
+    pub vni: u32,
+    /// SPI.
+    pub spi: u32,
+    /// Sequence number.
+    pub sequence: u32,
+    /// Offset of what is inside; see [`Walked::inner`].
+    pub inner_offset: u32,
+    /// What it starts with: a `Link`.
+    pub link: u32,
+    /// Offset of the outer transport header; see [`Walked::l4`].
+    pub l4_offset: u32,
+    /// Outer protocol.
+    pub protocol: u32,
+    /// `FIRST_FRAGMENT` or 0.
+    pub fragment: u32,
+    /// Identification of the fragments.
+    pub fragment_id: u32,
+    /// Length of the headers that each packet of a super-packet has.
+    pub segment_headers: u32,
+    /// Outer source address.
+    pub source: [u64; 2],
+    /// Outer destination address.
+    pub destination: [u64; 2],
+    /// Packets of the wire.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// `NetworkId` of what is inside.
+    pub network: u32,
+    /// `COUNTED`, `DUE`, `FORWARD`, `PAYLOAD`.
+    pub flags: u32,
+    /// Key of the flow; 0 if there is none.
+    pub flow: u64,
+    /// Inner ports: source in bits 16 to 31, destination below.
+    pub ports: u32,
+    /// `InnerKind`.
+    pub inner_kind: u32,
+}
+
+/// The exposure of this packet is counted already.
+pub const COUNTED: u32 = 1;
+/// Its turn to be sampled has come.
+pub const DUE: u32 = 2;
+/// It comes from the endpoint that sorts lower.
+pub const FORWARD: u32 = 4;
+/// It has a payload.
+pub const PAYLOAD: u32 = 8;
+
+impl Walked {
+    /// What every field is before a walk.
+    pub const EMPTY: Walked = Walked {
+        kind: 0,
+        encapsulation: 0,
+        reason: NO_REASON as u32,
+        frame_link: 0,
+        vni: 0,
+        spi: 0,
+        sequence: 0,
+        inner_offset: 0,
+        link: 0,
+        l4_offset: 0,
+        protocol: 0,
+        fragment: 0,
+        fragment_id: 0,
+        segment_headers: 0,
+        source: [0; 2],
+        destination: [0; 2],
+        packets: 0,
+        bytes: 0,
+        network: NetworkId::OTHER.0,
+        flags: 0,
+        flow: 0,
+        ports: 0,
+        inner_kind: 0,
+    };
+
+    /// This CPU's slot.
+    #[inline(always)]
+    pub fn slot() -> Option<&'static mut Walked> {
+        // SAFETY: this CPU's own; nothing else of ours runs on it until the packet is done, and each
+        // step takes the slot once.
+        WALKED.get_ptr_mut(0).map(|slot| unsafe { &mut *slot })
+    }
+
+    /// Offset of what is inside.
+    #[inline(always)]
+    pub fn inner(&self) -> usize {
+        (self.inner_offset & OFFSET) as usize
+    }
+
+    /// Offset of the outer transport header.
+    #[inline(always)]
+    pub fn l4(&self) -> usize {
+        (self.l4_offset & OFFSET) as usize
+    }
+
+    /// Addresses of the nodes.
+    #[inline(always)]
+    pub fn addresses(&self) -> Addresses {
+        Addresses {
+            // Not looked at by those who ask: both are mapped alike.
+            version: Version::V6,
+            source: self.source,
+            destination: self.destination,
+        }
+    }
+}
