@@ -57,8 +57,7 @@ impl Packet for Skb {
 
     #[inline(always)]
     fn segments(&self) -> (u32, u32) {
-        // SAFETY: the context pointer is valid for the run of the program.
-        unsafe { ((*self.skb).gso_size, (*self.skb).gso_segs) }
+        skb_segments(self.skb)
     }
 
     #[inline(always)]
@@ -133,6 +132,11 @@ impl Packet for SkbBytes {
     }
 
     #[inline(always)]
+    fn segments(&self) -> (u32, u32) {
+        skb_segments(self.skb)
+    }
+
+    #[inline(always)]
     unsafe fn copy(&self, to: *mut u8, len: u32) -> bool {
         // SAFETY: passed on from the caller.
         unsafe { skb_copy(self.skb, to, len) }
@@ -149,6 +153,12 @@ fn skb_len(skb: *mut __sk_buff) -> usize {
 fn skb_ifindex(skb: *mut __sk_buff) -> u32 {
     // SAFETY: the context pointer is valid for the run of the program.
     unsafe { (*skb).ifindex }
+}
+
+#[inline(always)]
+fn skb_segments(skb: *mut __sk_buff) -> (u32, u32) {
+    // SAFETY: the context pointer is valid for the run of the program.
+    unsafe { ((*skb).gso_size, (*skb).gso_segs) }
 }
 
 #[inline(always)]
