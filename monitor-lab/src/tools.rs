@@ -9,7 +9,9 @@ use crate::error::{Error, Result};
 const PACKAGES: &[(&str, &str)] = &[
     ("bridge", "iproute2"),
     ("curl", "curl"),
+    ("ethtool", "ethtool"),
     ("ip", "iproute2"),
+    ("iperf3", "iperf3"),
     ("nft", "nftables"),
     ("nginx", "nginx"),
     ("openssl", "openssl"),

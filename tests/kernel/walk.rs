@@ -12,8 +12,9 @@ use monitor::kernel::{Entry, Kernel};
 use monitor::services::Services;
 use monitor_common::load::Captured;
 use monitor_common::walk::{self, Kind, Link};
-use overlay_tests::frame::{esp, ethernet, ipv4, ipv6, overlay, redis_command, tagged, udp, vxlan};
 use overlay_tests::programs::{counting, entries, load, run};
+use overlay_tests::scale::scaled;
+use overlay_tests::shape::{Carried, Flow, OuterIp, Shape, Transport, Tunnel, shapes};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
@@ -109,27 +110,55 @@ fn in_user_space(frame: &[u8]) -> Seen {
     }
 }
 
-fn shapes() -> Vec<Vec<u8>> {
-    let inner = redis_command();
-    let datagram = udp(49152, 4789, &vxlan(4096, &inner));
-    vec![
-        overlay(4096, &inner),
-        tagged(0x88a8, 1, &tagged(0x8100, 2, &overlay(7, &inner))),
-        ethernet(0x0800, &ipv4(17, &[1; 12], &datagram)),
-        ethernet(0x86dd, &ipv6(17, &datagram)),
-        ethernet(0x0800, &ipv4(50, &[], &esp(0x1234, 1))),
-        ethernet(0x86dd, &ipv6(50, &esp(0x1234, 1))),
-        inner,
-    ]
+/// A packet of each kind.
+fn kinds() -> Vec<Vec<u8>> {
+    let flow = Flow {
+        transport: Transport::Tcp,
+        source: ("10.0.1.7".parse().unwrap(), 39_040),
+        destination: ("10.0.1.3".parse().unwrap(), 6379),
+    };
+    let tunnels = [
+        Tunnel::None,
+        Tunnel::Vxlan(4096, Carried::Ethernet),
+        Tunnel::VxlanGpe(4096, Carried::Ip),
+        Tunnel::Geneve(4096, Carried::Ethernet, 2),
+        Tunnel::Esp(0x1234),
+        Tunnel::Ah(0x1234),
+        Tunnel::AhVxlan(4096),
+        Tunnel::EspUdp(0x1234),
+        Tunnel::Ike,
+        Tunnel::Wireguard(4),
+    ];
+    let outers = [OuterIp::V4(0), OuterIp::V4(3), OuterIp::V6(vec![0, 60])];
+    let tags = [vec![], vec![(0x88a8, 1), (0x8100, 2)]];
+    let mut all = Vec::new();
+    for tunnel in tunnels {
+        // The host's own flow decides the version itself.
+        let outers = match tunnel {
+            Tunnel::None | Tunnel::Ah(_) => &outers[..2],
+            _ => &outers[..],
+        };
+        for outer in outers {
+            let shape = Shape {
+                tags: tags[all.len() % 2].clone(),
+                outer: outer.clone(),
+                tunnel: tunnel.clone(),
+                flow,
+                payload: b"*2\r\n$7\r\nHGETALL\r\n$2\r\nip\r\n".to_vec(),
+            };
+            all.push(shape.frame());
+        }
+    }
+    all
 }
 
 /// The kernel refuses test runs of less than an Ethernet header.
 const SHORTEST: usize = 14;
 
 #[test]
-fn every_truncation_of_every_shape() {
+fn every_truncation_of_every_kind() {
     let mut watcher = Watcher::new(Entry::Xdp);
-    for shape in shapes() {
+    for shape in kinds() {
         for len in SHORTEST..=shape.len() {
             let frame = &shape[..len];
             assert_eq!(
@@ -147,14 +176,13 @@ fn mutated_frames_and_noise() {
         .into_iter()
         .map(|entry| RefCell::new(Watcher::new(entry)))
         .collect();
-    let shapes = shapes();
     let mutated = (
-        0..shapes.len(),
+        shapes(),
         prop::collection::vec((0usize..120, any::<u8>()), 1..8),
         0usize..200,
     )
-        .prop_map(move |(shape, changes, cut)| {
-            let mut frame = shapes[shape].clone();
+        .prop_map(|(shape, changes, cut)| {
+            let mut frame = shape.frame();
             for (at, value) in changes {
                 let len = frame.len();
                 frame[at % len] = value;
@@ -166,7 +194,7 @@ fn mutated_frames_and_noise() {
     let noise = prop::collection::vec(any::<u8>(), SHORTEST + 48..300);
     let strategy = (prop_oneof![4 => mutated, 1 => noise], 0..watchers.len());
     let config = ProptestConfig {
-        cases: 4000,
+        cases: scaled(4000) as u32,
         failure_persistence: None,
         ..ProptestConfig::default()
     };

@@ -8,7 +8,12 @@
 
 pub mod agent;
 pub mod attached;
+pub mod flood;
 pub mod frame;
+pub mod oracle;
 pub mod process;
 pub mod programs;
+pub mod scale;
+pub mod shape;
+pub mod tshark;
 pub mod wire;

@@ -125,6 +125,53 @@ impl Raw {
     }
 }
 
+impl Raw {
+    /// Puts frames on the wire until the device has no room for one; tells how many it took.
+    #[must_use]
+    pub fn send_until_full(&self, frames: &[Vec<u8>]) -> usize {
+        let mut parts: Vec<libc::iovec> = frames
+            .iter()
+            .map(|frame| libc::iovec {
+                iov_base: frame.as_ptr().cast_mut().cast(),
+                iov_len: frame.len(),
+            })
+            .collect();
+        let mut messages: Vec<libc::mmsghdr> = parts
+            .iter_mut()
+            .map(|part| {
+                // SAFETY: all zeroes is a valid mmsghdr: no address, no control data.
+                let mut message: libc::mmsghdr = unsafe { std::mem::zeroed() };
+                message.msg_hdr.msg_iov = part;
+                message.msg_hdr.msg_iovlen = 1;
+                message
+            })
+            .collect();
+        let count = u32::try_from(messages.len()).unwrap();
+        // SAFETY: the messages point to parts, and those to frames, which live until the call returns and
+        // are only read.
+        let sent =
+            unsafe { libc::sendmmsg(self.socket.as_raw_fd(), messages.as_mut_ptr(), count, 0) };
+        let error = io::Error::last_os_error();
+        match usize::try_from(sent) {
+            Ok(sent) => sent,
+            Err(_) if error.raw_os_error() == Some(libc::ENOBUFS) => 0,
+            Err(_) => panic!("{}: {error}", self.device),
+        }
+    }
+
+    /// Puts frames on the wire, leaving out those that the device has no room for; tells how many it took.
+    #[must_use]
+    pub fn send_all(&self, frames: &[Vec<u8>]) -> usize {
+        let (mut at, mut sent) = (0, 0);
+        while at < frames.len() {
+            let taken = self.send_until_full(&frames[at..]);
+            sent += taken;
+            at += taken.max(1);
+        }
+        sent
+    }
+}
+
 /// Two UDP sockets in two hosts that send to each other, and lose nothing.
 pub struct Pair {
     sockets: [UdpSocket; 2],

@@ -119,16 +119,30 @@ fn variable(text: &str) -> Result<(String, String), String> {
 ///
 /// Kernel programs, lint, unit tests, command-line tests, and tests with real
 /// packets in network namespaces on this kernel; then those on Debian kernels
-/// in a virtual machine, where there is ESP. Needs root. The last line is
-/// `N passed, N failed`.
+/// in a virtual machine, where there is ESP. Needs root. A table says what
+/// passed and failed on which kernel; the last line is `N passed, N failed`.
+///
+/// Examples:
+///   cargo xtask test --matrix
+///   cargo xtask test --kernels 5.10 --only kernel_walk,kernel_attach --vm-only
 #[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Test {
     /// Kernels of the virtual machine, separated by commas
     #[arg(long, value_delimiter = ',', default_value = crate::vm::DEFAULT_KERNEL, value_name = "VERSIONS")]
     pub(crate) kernels: Vec<String>,
+    /// All kernels that the virtual machine can boot, one after the other
+    #[arg(long, conflicts_with_all = ["kernels", "no_vm"])]
+    pub(crate) matrix: bool,
     /// Leave out the tests in the virtual machine
     #[arg(long)]
     pub(crate) no_vm: bool,
+    /// Leave out lint, and all tests on this machine
+    #[arg(long, conflicts_with = "no_vm")]
+    pub(crate) vm_only: bool,
+    /// In the virtual machine only these test programs, separated by commas (kernel_walk, vm_esp, …)
+    #[arg(long, value_delimiter = ',', value_name = "PROGRAMS")]
+    pub(crate) only: Vec<String>,
     /// Only tests whose name contains this; lint is left out
     pub(crate) filter: Option<String>,
 }

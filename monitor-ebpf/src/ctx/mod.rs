@@ -26,19 +26,13 @@ pub trait Packet: Load {
 
     /// How many packets of the wire it stands for: payload bytes of each, and their number if it is
     /// known. `(0, 0)` for a single packet.
-    fn segments(&self) -> (u32, u32) {
-        (0, 0)
-    }
+    fn segments(&self) -> (u32, u32);
 
     /// Bytes of a VLAN tag that was on the wire, or will be, and is not in the frame.
-    fn tag_len(&self) -> u32 {
-        0
-    }
+    fn tag_len(&self) -> u32;
 
     /// Whether IPsec has decrypted it already, so that it is no packet of the wire.
-    fn is_decrypted(&self) -> bool {
-        false
-    }
+    fn is_decrypted(&self) -> bool;
 
     /// Copies the first `len` bytes of the frame to `to`; whether that worked.
     ///
@@ -168,7 +162,7 @@ impl Scratch {
 /// What it knows makes it drop a check as implied by another, or check one register and use another.
 /// Both are right, and the verifier follows neither.
 #[inline(always)]
-fn opaque(mut number: usize) -> usize {
+pub fn opaque(mut number: usize) -> usize {
     // SAFETY: a register moved to itself. (An empty string would leave line information without an
     // instruction, which the kernel refuses.)
     unsafe { asm!("{0} = {0}", inout(reg) number, options(nomem, nostack, preserves_flags)) };

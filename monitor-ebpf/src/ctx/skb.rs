@@ -57,27 +57,17 @@ impl Packet for Skb {
 
     #[inline(always)]
     fn segments(&self) -> (u32, u32) {
-        // SAFETY: the context pointer is valid for the run of the program.
-        unsafe { ((*self.skb).gso_size, (*self.skb).gso_segs) }
+        skb_segments(self.skb)
     }
 
     #[inline(always)]
     fn tag_len(&self) -> u32 {
-        // SAFETY: the context pointer is valid for the run of the program.
-        if unsafe { (*self.skb).vlan_present } == 0 {
-            0
-        } else {
-            eth::TAG_LEN as u32
-        }
+        skb_tag_len(self.skb)
     }
 
     #[inline(always)]
     fn is_decrypted(&self) -> bool {
-        let mut state = MaybeUninit::<bpf_xfrm_state>::uninit();
-        let len = size_of::<bpf_xfrm_state>() as u32;
-        // SAFETY: the context pointer is valid for the run of the program, and the buffer is as long
-        // as said. It fails where the packet has no such state.
-        unsafe { bpf_skb_get_xfrm_state(self.skb, 0, state.as_mut_ptr(), len, 0) == 0 }
+        skb_is_decrypted(self.skb)
     }
 
     #[inline(always)]
@@ -133,6 +123,21 @@ impl Packet for SkbBytes {
     }
 
     #[inline(always)]
+    fn segments(&self) -> (u32, u32) {
+        skb_segments(self.skb)
+    }
+
+    #[inline(always)]
+    fn tag_len(&self) -> u32 {
+        skb_tag_len(self.skb)
+    }
+
+    #[inline(always)]
+    fn is_decrypted(&self) -> bool {
+        skb_is_decrypted(self.skb)
+    }
+
+    #[inline(always)]
     unsafe fn copy(&self, to: *mut u8, len: u32) -> bool {
         // SAFETY: passed on from the caller.
         unsafe { skb_copy(self.skb, to, len) }
@@ -149,6 +154,31 @@ fn skb_len(skb: *mut __sk_buff) -> usize {
 fn skb_ifindex(skb: *mut __sk_buff) -> u32 {
     // SAFETY: the context pointer is valid for the run of the program.
     unsafe { (*skb).ifindex }
+}
+
+#[inline(always)]
+fn skb_segments(skb: *mut __sk_buff) -> (u32, u32) {
+    // SAFETY: the context pointer is valid for the run of the program.
+    unsafe { ((*skb).gso_size, (*skb).gso_segs) }
+}
+
+#[inline(always)]
+fn skb_tag_len(skb: *mut __sk_buff) -> u32 {
+    // SAFETY: the context pointer is valid for the run of the program.
+    if unsafe { (*skb).vlan_present } == 0 {
+        0
+    } else {
+        eth::TAG_LEN as u32
+    }
+}
+
+#[inline(always)]
+fn skb_is_decrypted(skb: *mut __sk_buff) -> bool {
+    let mut state = MaybeUninit::<bpf_xfrm_state>::uninit();
+    let len = size_of::<bpf_xfrm_state>() as u32;
+    // SAFETY: the context pointer is valid for the run of the program, and the buffer is as long as
+    // said. It fails where the packet has no such state.
+    unsafe { bpf_skb_get_xfrm_state(skb, 0, state.as_mut_ptr(), len, 0) == 0 }
 }
 
 #[inline(always)]

@@ -11,6 +11,10 @@ use monitor_common::load::{Load, Window};
 
 use super::{Linear, Packet, Scratch};
 
+/// At XDP a frame is as it came from the wire: one packet, with its tags, and not decrypted. (Generic XDP
+/// sees what a device of the same host has joined, and nobody tells it.)
+const WIRE: ((u32, u32), u32, bool) = ((0, 0), 0, false);
+
 /// A frame at XDP that is all in one buffer.
 pub struct Xdp {
     md: *mut xdp_md,
@@ -54,6 +58,21 @@ impl Packet for Xdp {
     #[inline(always)]
     fn is_partial(&self) -> bool {
         false
+    }
+
+    #[inline(always)]
+    fn segments(&self) -> (u32, u32) {
+        WIRE.0
+    }
+
+    #[inline(always)]
+    fn tag_len(&self) -> u32 {
+        WIRE.1
+    }
+
+    #[inline(always)]
+    fn is_decrypted(&self) -> bool {
+        WIRE.2
     }
 
     #[inline(always)]
@@ -111,6 +130,21 @@ impl Packet for XdpFrags {
     }
 
     #[inline(always)]
+    fn segments(&self) -> (u32, u32) {
+        WIRE.0
+    }
+
+    #[inline(always)]
+    fn tag_len(&self) -> u32 {
+        WIRE.1
+    }
+
+    #[inline(always)]
+    fn is_decrypted(&self) -> bool {
+        WIRE.2
+    }
+
+    #[inline(always)]
     unsafe fn copy(&self, to: *mut u8, len: u32) -> bool {
         // SAFETY: passed on from the caller.
         unsafe { xdp_copy(self.md, to, len) }
@@ -160,6 +194,21 @@ impl Packet for XdpFragsBytes {
     #[inline(always)]
     fn is_partial(&self) -> bool {
         false
+    }
+
+    #[inline(always)]
+    fn segments(&self) -> (u32, u32) {
+        WIRE.0
+    }
+
+    #[inline(always)]
+    fn tag_len(&self) -> u32 {
+        WIRE.1
+    }
+
+    #[inline(always)]
+    fn is_decrypted(&self) -> bool {
+        WIRE.2
     }
 
     #[inline(always)]

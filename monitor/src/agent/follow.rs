@@ -1,4 +1,4 @@
-//! Makes what is attached follow the interfaces, as they appear, vanish and change.
+//! Makes the agent follow its host: interfaces as they appear, vanish and change, and IPsec.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -10,6 +10,7 @@ use tokio::time::MissedTickBehavior;
 use super::Agent;
 use crate::failure::Failure;
 use crate::interface::{Changes, Watch};
+use crate::ipsec;
 
 /// The agent, as those see it who share it.
 pub type Shared = Arc<Mutex<Agent>>;
@@ -21,11 +22,19 @@ const PERIOD: Duration = Duration::from_secs(5);
 /// Between looks, where it tells nothing at all.
 const UNTOLD: Duration = Duration::from_millis(500);
 
-/// Follows the interfaces until the future is dropped.
+/// Follows what changes on the host, interfaces and IPsec, until the future is dropped.
 ///
 /// # Errors
 /// A runtime failure, if the agent cannot go on. What the kernel refuses for the moment is logged, and tried again.
 pub async fn follow(agent: Shared) -> Result<(), Failure> {
+    let counts = agent.lock().map_err(|_| failed())?.kernel.counts();
+    tokio::select! {
+        result = interfaces(agent) => result,
+        result = ipsec::follow(counts) => result,
+    }
+}
+
+async fn interfaces(agent: Shared) -> Result<(), Failure> {
     let changes = agent.lock().map_err(|_| failed())?.changes.take();
     let mut changes = changes.map(Changes::watch).and_then(|watch| {
         watch

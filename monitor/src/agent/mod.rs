@@ -17,6 +17,7 @@ use crate::decode::Decoder;
 use crate::exposure::{Account, Judge};
 use crate::failure::{Failure, Kind};
 use crate::interface::{self, Changes, Interface, Link, Selected, Selection};
+use crate::ipsec::Decryption;
 use crate::kernel::Kernel;
 use crate::settings::Watch;
 use crate::snapshot::{HookState, Snapshot};
@@ -101,6 +102,9 @@ impl Agent {
             changes: Some(changes),
             owner: clsact::Owner::new()?,
         };
+        agent
+            .kernel
+            .set_ipsec(matches!(Decryption::now(), Decryption::InUse))?;
         // Also where there is no interface yet: a kernel that takes no program is no kernel to wait on.
         for direction in Direction::ALL {
             agent.kernel.load(crate::kernel::Entry::Tc(direction))?;

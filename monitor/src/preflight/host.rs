@@ -1,16 +1,9 @@
 //! What this host's kernel is and has.
 
-use std::fs;
 use std::path::Path;
 
 use super::finding::{Finding, limited, missing, works};
-
-fn read(path: &str) -> String {
-    fs::read_to_string(path)
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
-}
+use crate::host::{Built, Configuration, has_module, read};
 
 pub(super) fn kernel_version() -> Finding {
     let release = read("/proc/sys/kernel/osrelease");
@@ -59,12 +52,12 @@ pub(super) fn btf() -> Finding {
 /// Said of the host, not of us: ESP is counted all the same.
 pub(super) fn esp() -> Finding {
     let encrypts = "this host can encrypt overlays";
-    if loaded_modules().iter().any(|module| module == "esp4") {
+    if has_module("esp4") {
         return works("IPsec ESP in the kernel", encrypts);
     }
-    match configured("CONFIG_INET_ESP") {
-        Some(true) => works("IPsec ESP in the kernel", encrypts),
-        Some(false) => limited(
+    match Configuration::read().map(|configuration| configuration.option("CONFIG_INET_ESP")) {
+        Some(Built::In | Built::Module) => works("IPsec ESP in the kernel", encrypts),
+        Some(Built::No) => limited(
             "no IPsec ESP in the kernel",
             "this host cannot encrypt overlays (CONFIG_INET_ESP)",
         ),
@@ -73,30 +66,4 @@ pub(super) fn esp() -> Finding {
             "the kernel's configuration cannot be read, and esp4 is not loaded",
         ),
     }
-}
-
-fn loaded_modules() -> Vec<String> {
-    let text = read("/proc/modules");
-    text.lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .map(str::to_owned)
-        .collect()
-}
-
-/// Whether an option of the running kernel is built in or a module; `None` if its configuration cannot be
-/// found. (`/proc/config.gz` is compressed; what unpacks it is on every host that has it.)
-fn configured(option: &str) -> Option<bool> {
-    let release = read("/proc/sys/kernel/osrelease");
-    let mut text = read(&format!("/boot/config-{release}"));
-    if text.is_empty() {
-        let unpacked = std::process::Command::new("zcat")
-            .arg("/proc/config.gz")
-            .output()
-            .ok()?;
-        text = String::from_utf8(unpacked.stdout)
-            .ok()
-            .filter(|text| !text.is_empty())?;
-    }
-    let set = |value: &str| text.lines().any(|line| line == format!("{option}={value}"));
-    Some(set("y") || set("m"))
 }

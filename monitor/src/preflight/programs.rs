@@ -11,7 +11,10 @@ use crate::kernel::{Entry, Kernel, LoadOptions};
 /// Loads every program, which is the only honest test; nothing is attached. Whether there are TCX
 /// links.
 pub(super) fn programs(findings: &mut Vec<Finding>) -> Result<bool, Failure> {
-    let mut kernel = match Kernel::new(&LoadOptions::default()) {
+    let mut kernel = match Kernel::new(&LoadOptions {
+        exposure: true,
+        ..LoadOptions::default()
+    }) {
         Ok(kernel) => kernel,
         Err(failure) => {
             findings.push(missing("eBPF maps", failure.to_string()));

@@ -16,7 +16,7 @@ impl Package {
     }
 }
 
-/// What the lab, the demo and the kernel tests run.
+/// What the lab, the demo and the tests run.
 const LAB: &[(&str, &str)] = &[
     (
         "iproute2",
@@ -36,6 +36,18 @@ const LAB: &[(&str, &str)] = &[
     ),
 ];
 
+/// What only the tests run.
+const TESTS: &[(&str, &str)] = &[
+    (
+        "tshark",
+        "decodes the same packets independently, to check our parser",
+    ),
+    (
+        "iperf3",
+        "sends streams through the lab whose packets are counted",
+    ),
+];
+
 /// What the virtual machine needs of this one. QEMU, busybox and the kernel
 /// are only unpacked into the cache, not installed.
 const VM: &[(&str, &str)] = &[
@@ -50,9 +62,14 @@ fn list(table: &[(&str, &str)]) -> Vec<Package> {
         .collect()
 }
 
-/// Packages of the lab, the demo and the tests.
+/// Packages of the lab and the demo.
 pub(crate) fn lab() -> Vec<Package> {
     list(LAB)
+}
+
+/// Packages of the tests, which use the lab.
+pub(crate) fn tests() -> Vec<Package> {
+    [list(LAB), list(TESTS)].concat()
 }
 
 /// Packages of the virtual machine.

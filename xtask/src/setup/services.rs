@@ -17,7 +17,7 @@ use crate::proc::{output, say};
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 const MARK: &str = "# temporary, made by overlay-monitor's xtask";
 /// Packages of ours that bring a daemon of the same name.
-const DAEMONS: &[&str] = &["redis-server", "nginx"];
+const DAEMONS: &[&str] = &["redis-server", "nginx", "iperf3"];
 
 /// While it lives, package scripts do not start daemons.
 pub(super) struct Quiet {

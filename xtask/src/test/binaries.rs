@@ -24,12 +24,12 @@ pub(super) struct Program {
     pub(super) folder: PathBuf,
 }
 
-/// Compiles the tests that run in the virtual machine.
-pub(super) fn for_vm(ctx: &Ctx) -> Result<Vec<Program>> {
+/// Compiles the tests that run in the virtual machine, or `only` those of these names.
+pub(super) fn for_vm(ctx: &Ctx, only: &[String]) -> Result<Vec<Program>> {
     let mut cmd = cargo();
     cmd.current_dir(&ctx.root)
         .args(["metadata", "--format-version", "1", "--no-deps"]);
-    let names = targets(&json(&capture(&mut cmd)?)?);
+    let names = chosen(targets(&json(&capture(&mut cmd)?)?), only)?;
     if names.is_empty() {
         return Ok(Vec::new());
     }
@@ -55,6 +55,18 @@ pub(super) fn for_vm(ctx: &Ctx) -> Result<Vec<Program>> {
         bail!("cargo compiled no program for the test target `{lost}`");
     }
     Ok(found)
+}
+
+/// Those of `known` that are asked for: all, where nothing is.
+fn chosen(known: Vec<String>, only: &[String]) -> Result<Vec<String>> {
+    if let Some(unknown) = only.iter().find(|name| !known.contains(name)) {
+        bail!(
+            "there is no test program `{unknown}` for the virtual machine; there are: {}",
+            known.join(", ")
+        );
+    }
+    let is_chosen = |name: &String| only.is_empty() || only.contains(name);
+    Ok(known.into_iter().filter(is_chosen).collect())
 }
 
 fn json(text: &str) -> Result<Value> {
@@ -108,6 +120,15 @@ mod tests {
             ]},
         ]});
         assert_eq!(targets(&metadata), ["kernel_counts", "vm_esp"]);
+    }
+
+    #[test]
+    fn programs_are_chosen_by_name() {
+        let known = || vec!["kernel_walk".to_owned(), "vm_esp".to_owned()];
+        assert_eq!(chosen(known(), &[]).unwrap(), known());
+        assert_eq!(chosen(known(), &["vm_esp".to_owned()]).unwrap(), ["vm_esp"]);
+        let error = chosen(known(), &["vm".to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("kernel_walk, vm_esp"), "{error}");
     }
 
     #[test]

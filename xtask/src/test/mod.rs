@@ -28,14 +28,20 @@ struct Step {
 #[derive(Default)]
 struct Report {
     steps: Vec<Step>,
-    tally: Tally,
+    results: Results,
 }
 
+/// Where tests ran, and what came out there, in order.
+type Results = Vec<(String, Tally)>;
+
+/// Time for all tests on one kernel of the virtual machine.
+const VM_TIME: Duration = Duration::from_secs(3600);
+
 impl Report {
-    fn step(&mut self, name: &str, work: impl FnOnce(&mut Tally) -> Result<()>) -> bool {
+    fn step(&mut self, name: &str, work: impl FnOnce(&mut Results) -> Result<()>) -> bool {
         println!("\n== {name}");
         let start = Instant::now();
-        let outcome = work(&mut self.tally).map_err(|error| format!("{error:#}"));
+        let outcome = work(&mut self.results).map_err(|error| format!("{error:#}"));
         if let Err(error) = &outcome {
             say(error);
         }
@@ -66,41 +72,62 @@ impl Report {
                 );
             }
         }
-        if !self.tally.failures.is_empty() {
+        let mut total = Tally::default();
+        for (place, tally) in &self.results {
+            total.add(tally, place);
+        }
+        print!("\n{}", table(&self.results));
+        if !total.failures.is_empty() {
             println!("\nfailed tests:");
-            for name in &self.tally.failures {
+            for name in &total.failures {
                 println!("    {name}");
             }
         }
-        if self.tally.ignored > 0 {
+        if total.ignored > 0 {
             println!(
                 "\n{} tests are marked as ignored and did not run",
-                self.tally.ignored
+                total.ignored
             );
         }
-        if self.tally.passed + self.tally.failed == 0 {
+        if total.passed + total.failed == 0 {
             println!("\nno test was executed");
         }
-        println!(
-            "\n{} passed, {} failed",
-            self.tally.passed, self.tally.failed
-        );
+        println!("\n{} passed, {} failed", total.passed, total.failed);
         std::io::stdout().flush().ok();
-        self.tally.failed == 0
-            && self.tally.passed > 0
-            && self.steps.iter().all(|step| step.outcome.is_ok())
+        total.failed == 0 && total.passed > 0 && self.steps.iter().all(|step| step.outcome.is_ok())
     }
+}
+
+/// What passed and failed where, a line for each kernel.
+fn table(results: &Results) -> String {
+    let mut table = format!(
+        "{:<16}{:>8}{:>8}{:>9}\n",
+        "kernel", "passed", "failed", "ignored"
+    );
+    for (place, tally) in results {
+        table.push_str(&format!(
+            "{place:<16}{:>8}{:>8}{:>9}\n",
+            tally.passed, tally.failed, tally.ignored
+        ));
+    }
+    table
 }
 
 /// Runs everything; false if anything failed.
 pub(crate) fn main(ctx: &Ctx, args: &cli::Test) -> Result<bool> {
+    let kernels: Vec<String> = if args.no_vm {
+        Vec::new()
+    } else if args.matrix {
+        let known = vm::kernel::KERNELS.iter();
+        known.map(|(version, _)| (*version).to_owned()).collect()
+    } else {
+        args.kernels.clone()
+    };
     // What is missing is said before the long steps, and stops here.
-    apt::ensure(ctx, &packages::lab(), &[])?;
+    apt::ensure(ctx, &packages::tests(), &[])?;
     ebpf::tools(ctx)?;
-    if !args.no_vm {
-        for kernel in &args.kernels {
-            vm::prepare(ctx, kernel, None)?;
-        }
+    for kernel in &kernels {
+        vm::prepare(ctx, kernel, None)?;
     }
 
     let mut report = Report::default();
@@ -109,20 +136,22 @@ pub(crate) fn main(ctx: &Ctx, args: &cli::Test) -> Result<bool> {
         // `cargo test` builds no binary that another package's tests start.
         && report.step("build the binaries and the tests", |_| build::everything(ctx));
     if built {
-        if args.filter.is_none() {
+        if args.filter.is_none() && !args.vm_only {
             report.step("lint", |_| lint::main(ctx));
         }
-        report.step(
-            "unit, command-line and kernel tests on this machine",
-            |total| on_this_machine(ctx, args.filter.as_deref(), total),
-        );
-        if !args.no_vm {
-            match binaries::for_vm(ctx) {
+        if !args.vm_only {
+            report.step(
+                "unit, command-line and kernel tests on this machine",
+                |total| on_this_machine(ctx, args.filter.as_deref(), total),
+            );
+        }
+        if !kernels.is_empty() {
+            match binaries::for_vm(ctx, &args.only) {
                 Ok(programs) if programs.is_empty() => {
                     say("no tests are declared for the virtual machine");
                 }
                 Ok(programs) => {
-                    for kernel in &args.kernels {
+                    for kernel in &kernels {
                         report.step(
                             &format!("kernel tests on Linux {kernel} in the virtual machine"),
                             |total| in_vm(ctx, kernel, &programs, args.filter.as_deref(), total),
@@ -138,7 +167,7 @@ pub(crate) fn main(ctx: &Ctx, args: &cli::Test) -> Result<bool> {
     Ok(report.finish())
 }
 
-fn on_this_machine(ctx: &Ctx, filter: Option<&str>, total: &mut Tally) -> Result<()> {
+fn on_this_machine(ctx: &Ctx, filter: Option<&str>, total: &mut Results) -> Result<()> {
     let mut cmd = cargo();
     cmd.current_dir(&ctx.root)
         .args(["test", "--workspace", "--no-fail-fast"]);
@@ -172,11 +201,12 @@ fn in_vm(
     kernel: &str,
     programs: &[binaries::Program],
     filter: Option<&str>,
-    total: &mut Tally,
+    total: &mut Results,
 ) -> Result<()> {
     let script = script(programs, filter);
     let mut job = vm::Job::new(&ctx.root, &["/bin/sh", "-c", &script]);
     job.kernel = kernel.to_owned();
+    job.timeout = VM_TIME;
     let mut tally = Tally::default();
     let code = vm::run(ctx, &job, &mut Watcher::new(&mut tally, std::io::stdout()));
     let place = format!("Linux {kernel}");
@@ -210,14 +240,15 @@ fn conclude(
     succeeded: bool,
     name: &str,
     place: &str,
-    total: &mut Tally,
+    total: &mut Results,
 ) -> Result<()> {
     tally.settle(name, succeeded);
-    total.add(&tally, place);
-    if tally.failed > 0 || !succeeded {
-        anyhow::bail!("{} passed, {} failed", tally.passed, tally.failed);
+    let (passed, failed, ignored) = (tally.passed, tally.failed, tally.ignored);
+    total.push((place.to_owned(), tally));
+    if failed > 0 || !succeeded {
+        anyhow::bail!("{passed} passed, {failed} failed");
     }
-    println!("{} passed, {} ignored", tally.passed, tally.ignored);
+    println!("{passed} passed, {ignored} ignored");
     Ok(())
 }
 
@@ -272,6 +303,25 @@ mod tests {
             watcher.write_all(piece).unwrap();
         }
         assert_eq!((tally.passed, tally.failed), (1, 0));
+    }
+
+    #[test]
+    fn table_has_a_line_for_each_kernel() {
+        let tally = |passed, failed| {
+            let mut tally = Tally::default();
+            (tally.passed, tally.failed) = (passed, failed);
+            tally
+        };
+        let results = vec![
+            ("this machine".to_owned(), tally(120, 0)),
+            ("Linux 5.10".to_owned(), tally(7, 2)),
+        ];
+        assert_eq!(
+            table(&results),
+            "kernel            passed  failed  ignored\n\
+             this machine         120       0        0\n\
+             Linux 5.10             7       2        0\n"
+        );
     }
 
     #[test]

@@ -1,0 +1,161 @@
+//! What IPsec has decrypted comes back on the interface, and is no cleartext on the wire.
+//!
+//! With `esp4_offload` and GRO the kernel decrypts before TC, and hands on what was inside; in tunnel mode it
+//! always hands that to the interface once more (`xfrm_input` in net/xfrm/xfrm_input.c).
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
+use std::net::{Ipv4Addr, UdpSocket};
+use std::process::Command;
+
+use monitor_lab::{CLIENT, Host, Lab, WEB};
+use overlay_tests::agent::{Agent, rows};
+use overlay_tests::frame::{redis_command, vxlan};
+use overlay_tests::process::wait_until;
+use overlay_tests::programs::kernel_version;
+use overlay_tests::wire::Pair;
+
+/// A network of the second traffic, which the lab's rules know nothing of.
+const VNI: u32 = 99;
+/// Datagrams of each traffic.
+const PACKETS: u64 = 100;
+/// Ends of the tunnel on node1 and node2.
+const ENDS: [Ipv4Addr; 2] = [Ipv4Addr::new(172, 20, 1, 1), Ipv4Addr::new(172, 20, 2, 1)];
+
+/// Counts what `eth0` of a host hands to its stack as VXLAN.
+fn count_handed_on(host: &Host) {
+    for line in [
+        "add table netdev oracle",
+        "add chain netdev oracle in { type filter hook ingress device eth0 priority 0; }",
+        "add rule netdev oracle in udp dport 4789 counter",
+    ] {
+        host.run("nft", &[line]).unwrap();
+    }
+}
+
+/// What [`count_handed_on`] has counted.
+fn handed_on(host: &Host) -> u64 {
+    let text = host
+        .run("nft", &["list", "table", "netdev", "oracle"])
+        .unwrap();
+    let packets = text.split_once("counter packets ").unwrap().1;
+    packets.split(' ').next().unwrap().parse().unwrap()
+}
+
+/// Packets of VXLAN that the agent has counted as cleartext.
+fn cleartext(agent: &Agent) -> Vec<(String, u64)> {
+    let all = rows(&agent.metrics(), "overlay_packets_total");
+    let vxlan = r#"encapsulation="vxlan""#;
+    all.into_iter()
+        .filter(|(labels, _)| labels.contains(vxlan))
+        .collect()
+}
+
+/// Packets that security associations from an address have carried, by its kernel's count
+/// (`ip -s xfrm state`).
+fn carried(host: &Host, source: &str, mode: &str) -> u64 {
+    let text = host.run("ip", &["-s", "xfrm", "state"]).unwrap();
+    let states = format!("\n{text}");
+    let of = |state: &&str| {
+        state.starts_with(&format!("{source} ")) && state.contains(&format!("mode {mode}"))
+    };
+    let packets = |state: &str| -> u64 {
+        let lifetime = state.split_once("lifetime current:").unwrap().1;
+        let packets = lifetime.split_once("(bytes), ").unwrap().1;
+        packets.split('(').next().unwrap().parse().unwrap()
+    };
+    states.split("\nsrc ").filter(of).map(packets).sum()
+}
+
+/// A tunnel between the nodes for their [`ENDS`], both ways.
+fn tunnel(lab: &Lab) {
+    let nodes = [lab.node1(), lab.node2()];
+    let addresses = nodes.map(|node| node.address().to_string());
+    for (here, node) in nodes.into_iter().enumerate() {
+        let there = 1 - here;
+        let mut lines = vec![
+            format!("addr add {}/32 dev lo", ENDS[here]),
+            format!(
+                "route add {}/32 via {} src {}",
+                ENDS[there], addresses[there], ENDS[here]
+            ),
+        ];
+        for (from, to) in [(here, there), (there, here)] {
+            lines.push(format!(
+                "xfrm state add src {} dst {} proto esp spi {:#x} reqid 77 mode tunnel \
+                 aead rfc4106(gcm(aes)) 0x{} 128",
+                addresses[from],
+                addresses[to],
+                0x1000 + from,
+                "5b".repeat(20),
+            ));
+            let directions: &[&str] = if from == here {
+                &["out"]
+            } else {
+                &["in", "fwd"]
+            };
+            for direction in directions {
+                lines.push(format!(
+                    "xfrm policy add src {}/32 dst {}/32 dir {direction} \
+                     tmpl src {} dst {} proto esp reqid 77 mode tunnel",
+                    ENDS[from], ENDS[to], addresses[from], addresses[to],
+                ));
+            }
+        }
+        for line in lines {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            node.run("ip", &words).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_came_encrypted_is_not_counted_as_cleartext() {
+    let lab = Lab::builder().encrypted(true).quiet(true).build().unwrap();
+    let node = lab.node1();
+    count_handed_on(node);
+
+    // Transport mode, as Docker's; decrypted by GRO.
+    let module = Command::new("/sbin/modprobe").arg("esp4_offload").status();
+    assert!(module.unwrap().success(), "the kernel has no esp4_offload");
+    for node in [lab.node1(), lab.node2()] {
+        node.run("ethtool", &["-K", "eth0", "gro", "on"]).unwrap();
+    }
+    let agent = Agent::start(node, &[]);
+    let peer = lab.node2().address().to_string();
+    let pair = Pair::new(
+        lab.container(WEB).unwrap(),
+        lab.container(CLIENT).unwrap(),
+        5000,
+    );
+    for from in [1, 0] {
+        pair.send(from, std::iter::repeat_n(100, PACKETS as usize));
+    }
+    assert_eq!(carried(node, &peer, "transport"), PACKETS);
+    println!("behind GRO: {} packets of VXLAN", handed_on(node));
+    // A veth joins packets only since 5.13 (`veth_set_features` in drivers/net/veth.c).
+    if kernel_version() >= (5, 13) {
+        assert_eq!(handed_on(node), PACKETS, "decrypted before the hook");
+    }
+    assert_eq!(cleartext(&agent), [], "with esp4_offload");
+
+    // Tunnel mode, with VXLAN inside.
+    tunnel(&lab);
+    let before = handed_on(node);
+    let socket = lab.node2().enter(|| UdpSocket::bind((ENDS[1], 50_000)));
+    let socket = socket.unwrap().unwrap();
+    let datagram = vxlan(VNI, &redis_command());
+    for _ in 0..PACKETS {
+        socket.send_to(&datagram, (ENDS[0], 4789)).unwrap();
+    }
+    wait_until("all came through the tunnel", || {
+        carried(node, &peer, "tunnel") == PACKETS
+    });
+    wait_until("all came back on the interface", || {
+        handed_on(node) - before == PACKETS
+    });
+    assert_eq!(cleartext(&agent), [], "beside a tunnel");
+}
