@@ -1,6 +1,6 @@
 //! Maps. Their sizes are upper bounds for a host of 64 CPUs; the loader scales them.
 
-use aya_ebpf::btf_maps::{LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
+use aya_ebpf::btf_maps::{Array, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
 use aya_ebpf::macros::btf_map;
 use monitor_common::key::{
     Bucket, Count, CounterKey, CpuState, EspCount, EspKey, ExposureKey, FlowState, FragmentState,
@@ -40,6 +40,10 @@ pub static FRAGMENTS: LruHashMap<u64, FragmentState, 8192> = LruHashMap::new();
 /// Samples of each network, by its hash, and of the CPU, in the span of time that runs.
 #[btf_map]
 pub static BUCKETS: PerCpuArray<Bucket, { NETWORK_BUCKETS as usize + 1 }> = PerCpuArray::new();
+
+/// Whether this host may decrypt packets: not 0 from when the kernel has loaded what it takes.
+#[btf_map]
+pub static IPSEC: Array<u32, 1> = Array::new();
 
 /// The packet in hand.
 #[btf_map]

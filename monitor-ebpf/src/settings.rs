@@ -5,6 +5,9 @@ use core::ptr::read_volatile;
 use monitor_common::config::{Config, HOST_PORTS, HostFlows};
 use monitor_common::service::{self, Service};
 
+use crate::ctx::opaque;
+use crate::maps::IPSEC;
+
 /// Written by the loader before the kernel sees it; `.rodata`, frozen, so the verifier knows each
 /// value and removes what is switched off.
 #[unsafe(no_mangle)]
@@ -61,10 +64,11 @@ pub fn seed() -> [u64; 4] {
 /// What a UDP port stands for.
 #[inline(always)]
 pub fn service(port: u16) -> Service {
+    // Said again for the verifier: those before 6.3 know nothing of a number whose bytes were swapped.
+    let port = opaque(port as usize) & (service::PORTS - 1);
     // SAFETY: inside the table: it has a place for every port.
-    Service::from_index(unsafe {
-        read_volatile((&raw const PORTS).cast::<u8>().add(port as usize))
-    })
+    let index = unsafe { read_volatile((&raw const PORTS).cast::<u8>().add(port)) };
+    Service::from_index(index)
 }
 
 /// Whether flows are judged, and packets counted by exposure.
@@ -73,10 +77,18 @@ pub fn exposure_on() -> bool {
     setting!(exposure) != 0
 }
 
-/// Whether a packet may be one that this host's IPsec has decrypted.
+/// Whether a packet may be one that this host's IPsec has decrypted: the kernel has it, and has a
+/// transformation to decrypt with. To ask of each packet is a call, which costs as much as a look-up.
 #[inline(always)]
 pub fn ipsec() -> bool {
-    setting!(ipsec) != 0
+    if setting!(ipsec) == 0 {
+        return false;
+    }
+    match IPSEC.get_ptr_mut(0) {
+        // SAFETY: an aligned word of the map.
+        Some(in_use) => unsafe { read_volatile(in_use) != 0 },
+        None => false,
+    }
 }
 
 /// Samples in a span that a CPU takes at most: of all networks, of one network.

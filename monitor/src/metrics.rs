@@ -200,13 +200,36 @@ pub const TABLE: &[Definition] = &[
         labels: &["interface", "direction", "hook"],
         help: "1 for each hook in use: tcx, clsact, xdp or xdp-generic",
         rows: |snapshot, rows| {
-            for hook in &snapshot.hooks {
-                rows.value(
-                    &[&hook.interface, hook.direction.label(), hook.hook.label()],
-                    1,
-                )?;
+            for at in &snapshot.hooks {
+                if let Some(hook) = at.hook {
+                    rows.value(&[&at.interface, at.direction.label(), hook.label()], 1)?;
+                }
             }
             Ok(())
+        },
+    },
+    Definition {
+        name: "hook_up",
+        kind: Type::Gauge,
+        labels: &["interface", "direction"],
+        help: "1 while this direction of an interface is watched; 0 while it should be and is not: we are blind there",
+        rows: |snapshot, rows| {
+            snapshot.hooks.iter().try_for_each(|at| {
+                let up = u64::from(at.hook.is_some());
+                rows.value(&[&at.interface, at.direction.label()], up)
+            })
+        },
+    },
+    Definition {
+        name: "hook_first",
+        kind: Type::Gauge,
+        labels: &["interface", "direction"],
+        help: "1 while no other program comes before ours; 0 while we see only what another one lets through",
+        rows: |snapshot, rows| {
+            let mut in_use = snapshot.hooks.iter().filter(|at| at.hook.is_some());
+            in_use.try_for_each(|at| {
+                rows.value(&[&at.interface, at.direction.label()], u64::from(at.first))
+            })
         },
     },
     Definition {

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::attach::HookChoice;
 use crate::cli::WatchArgs;
 use crate::failure::Failure;
-use crate::interface::Interface;
+use crate::interface::{self, Pattern, Selection};
 use crate::kernel::{Caps, LoadOptions};
 use crate::services::Services;
 
@@ -91,8 +91,8 @@ impl Defaults {
 /// What to watch and how, checked.
 #[derive(Clone, Debug)]
 pub struct Watch {
-    /// The interfaces, at least one.
-    pub interfaces: Vec<Interface>,
+    /// The interfaces. Those that are named are there.
+    pub selection: Selection,
     /// Which hooks.
     pub hook: HookChoice,
     /// What the kernel programs are loaded with.
@@ -162,22 +162,13 @@ impl Watch {
         let names = first_given(&[&args.interfaces, &file.interfaces], &[]);
         if names.is_empty() {
             return Err(Failure::usage(anyhow!(
-                "no interface to watch: name the one that carries the traffic between the nodes with -i, or as \
-                 `interfaces` in {CONFIG_FILE}"
+                "no interface to watch: name the one that carries the traffic between the nodes with -i (or say -i default), \
+                 or as `interfaces` in {CONFIG_FILE}"
             )));
         }
-        let mut interfaces: Vec<Interface> = Vec::new();
-        for name in &names {
-            let interface = Interface::by_name(name)?;
-            if !interfaces
-                .iter()
-                .any(|known| known.index == interface.index)
-            {
-                interfaces.push(interface);
-            }
-        }
+        let selection = select(&names)?;
         Ok(Watch {
-            interfaces,
+            selection,
             hook: args.hook.or(file.hook).unwrap_or_default(),
             load: LoadOptions {
                 sample_every: args
@@ -196,6 +187,20 @@ impl Watch {
             listen,
         })
     }
+}
+
+/// What is behind all `-i`, checked.
+///
+/// # Errors
+/// A usage failure, if an interface that is named is not there or cannot be watched.
+pub fn select(names: &[String]) -> Result<Selection, Failure> {
+    let patterns = names.iter().map(|name| Pattern::parse(name));
+    let patterns = patterns
+        .collect::<anyhow::Result<_>>()
+        .map_err(Failure::usage)?;
+    let selection = Selection::new(patterns);
+    selection.check(&interface::list()?)?;
+    Ok(selection)
 }
 
 impl File {
@@ -320,7 +325,9 @@ mod tests {
             ),
             (9, 300, 3)
         );
-        assert_eq!(watch.interfaces[0].name, "lo");
+        let mut selection = watch.selection;
+        let selected = selection.resolve(&interface::list().unwrap(), &[]);
+        assert_eq!(selected.interfaces[0].name, "lo");
         std::fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -1,14 +1,13 @@
 //! What the kernel has counted, at one moment: what metrics, screens and reports read.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use monitor_common::key::{Count, CpuState, EspCount};
 use monitor_common::label::{Direction, Encapsulation};
 use monitor_common::reason::Reason;
 
-use crate::attach::{Attachment, Hook};
-use crate::decode;
+use crate::agent::ledger::{Ledger, Rows};
+use crate::attach::Hook;
 use crate::exposure::{Account, Exposed, Pending};
 use crate::failure::Failure;
 use crate::kernel::{Kernel, MapUse};
@@ -81,15 +80,17 @@ pub struct Unparsed {
     pub packets: u64,
 }
 
-/// A hook in use.
+/// One direction of an interface that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HookInUse {
-    /// Interface name.
+pub struct HookState {
+    /// Interface name, or `default` where there is no default route.
     pub interface: String,
     /// Which way.
     pub direction: Direction,
-    /// How.
-    pub hook: Hook,
+    /// How it is watched; `None` if it is not.
+    pub hook: Option<Hook>,
+    /// Whether no other program comes before ours.
+    pub first: bool,
 }
 
 /// Everything counted, exact at the moment it was read.
@@ -112,129 +113,34 @@ pub struct Snapshot {
     /// How full the maps are.
     pub maps: Vec<MapUse>,
     /// The hooks.
-    pub hooks: Vec<HookInUse>,
+    pub hooks: Vec<HookState>,
 }
 
 impl Snapshot {
-    /// Reads the maps. `names` are the interfaces that were ever watched, by index.
+    /// Reads the maps. The ledger says whose counts they are, and adds those of interfaces that are gone.
     ///
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn read(
         kernel: &Kernel,
-        names: &BTreeMap<u32, String>,
-        attachments: &[Attachment],
+        ledger: &Ledger,
+        hooks: Vec<HookState>,
         account: Option<&Account>,
     ) -> Result<Snapshot, Failure> {
-        let name = |ifindex: u32| {
-            names
-                .get(&ifindex)
-                .cloned()
-                .unwrap_or_else(|| format!("if{ifindex}"))
-        };
-        let counters = kernel.counters()?;
-        let associations = kernel.esp()?;
-        let reasons = kernel.reasons()?;
+        let rows = Rows::read(kernel)?;
         let state = kernel.state()?;
         let (exposure, pending, exposures) = match account {
             Some(account) => account.read()?,
             None => (Vec::new(), Vec::new(), 0),
         };
         let maps = kernel.sizes().in_use(
-            counters.len(),
-            associations.len(),
-            reasons.len(),
+            rows.counters.len(),
+            rows.esp.len(),
+            rows.reasons.len(),
             exposures,
             &state,
         );
-
-        let mut traffic: Vec<Traffic> = counters
-            .into_iter()
-            .filter_map(|(key, count)| {
-                let encapsulation = key.encapsulation()?;
-                let vni = match (key.vni(), encapsulation) {
-                    // Made beforehand; worth a row only once it holds something.
-                    _ if count.packets == 0 => return None,
-                    (None, _) => Vni::Other,
-                    (Some(vni), encapsulation) if encapsulation.has_vni() => Vni::Id(vni),
-                    (Some(_), _) => Vni::None,
-                };
-                Some(Traffic {
-                    interface: name(key.ifindex),
-                    direction: key.direction(),
-                    encapsulation,
-                    vni,
-                    count,
-                })
-            })
-            .collect();
-        traffic.sort_by(|a, b| {
-            (&a.interface, a.direction, a.encapsulation, a.vni).cmp(&(
-                &b.interface,
-                b.direction,
-                b.encapsulation,
-                b.vni,
-            ))
-        });
-
-        let mut esp: Vec<Association> = associations
-            .into_iter()
-            .filter_map(|(key, count)| {
-                let direction = Direction::from_index(u8::try_from(key.direction).ok()?)?;
-                let addresses = (key.spi != 0).then(|| {
-                    (
-                        decode::ip_of_key(key.source),
-                        decode::ip_of_key(key.destination),
-                    )
-                });
-                if addresses.is_none() && count.packets == 0 {
-                    return None;
-                }
-                Some(Association {
-                    interface: name(key.ifindex),
-                    direction,
-                    encapsulation: u8::try_from(key.encapsulation)
-                        .ok()
-                        .and_then(Encapsulation::from_index)?,
-                    addresses,
-                    spi: key.spi,
-                    count,
-                })
-            })
-            .collect();
-        esp.sort_by(|a, b| {
-            (&a.interface, a.direction, a.addresses, a.spi).cmp(&(
-                &b.interface,
-                b.direction,
-                b.addresses,
-                b.spi,
-            ))
-        });
-
-        let mut unparsed: Vec<Unparsed> = reasons
-            .into_iter()
-            .filter_map(|(key, packets)| {
-                let (direction, reason) = (key.direction()?, key.reason()?);
-                Some(Unparsed {
-                    interface: name(key.ifindex),
-                    direction,
-                    reason,
-                    packets,
-                })
-            })
-            .collect();
-        unparsed.sort_by(|a, b| {
-            (&a.interface, a.direction, a.reason).cmp(&(&b.interface, b.direction, b.reason))
-        });
-
-        let hooks = attachments
-            .iter()
-            .map(|attachment| HookInUse {
-                interface: attachment.interface.name.clone(),
-                direction: attachment.direction,
-                hook: attachment.hook,
-            })
-            .collect();
+        let (traffic, esp, unparsed) = ledger.rows(&rows);
         Ok(Snapshot {
             traffic,
             esp,

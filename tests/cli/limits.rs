@@ -167,16 +167,17 @@ fn check_tells_of_another_xdp_program() {
     put_foreign_xdp(lab.node1());
     let id = xdp(lab.node1()).unwrap();
     let ended = run(lab.node1(), &["check", "-i", "eth0"]);
-    let line = ended
-        .out
-        .lines()
-        .find(|line| line.contains("interface eth0"))
-        .unwrap();
-    let says = format!("XDP program {id} is on it");
-    assert!(
-        line.starts_with("limited ") && line.contains(&says),
-        "{line}"
-    );
+    for (about, says) in [
+        ("--hook xdp on eth0", "falls back to TC"),
+        ("--hook auto on eth0", "what that one drops is not counted"),
+    ] {
+        let line = ended.out.lines().find(|line| line.contains(about)).unwrap();
+        let program = format!("XDP program {id}");
+        assert!(
+            line.starts_with("limited ") && line.contains(&program) && line.contains(says),
+            "{line}"
+        );
+    }
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(xdp(lab.node1()), Some(id));
 }

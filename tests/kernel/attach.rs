@@ -11,6 +11,8 @@
 mod frames;
 #[path = "attach/life.rs"]
 mod life;
+#[path = "attach/order.rs"]
+mod order;
 #[path = "attach/others.rs"]
 mod others;
 

@@ -8,7 +8,6 @@ use crate::process::Monitor;
 pub struct Agent<'a> {
     /// The process; killed when this is dropped.
     pub monitor: Monitor<'a>,
-    device: &'a str,
     port: u16,
 }
 
@@ -22,24 +21,16 @@ impl<'a> Agent<'a> {
     /// The same at another port, for a second one on the same host.
     #[must_use]
     pub fn start_at(host: &'a Host, port: u16, arguments: &[&str]) -> Agent<'a> {
-        Agent::launch(host, "eth0", port, arguments)
+        Agent::watch(host, port, &[&["-i", "eth0"], arguments].concat())
     }
 
-    /// The same on another device of the host than `eth0`.
+    /// Starts the agent with these arguments alone, which say what to watch.
     #[must_use]
-    pub fn start_on(host: &'a Host, device: &'a str, arguments: &[&str]) -> Agent<'a> {
-        Agent::launch(host, device, 9469, arguments)
-    }
-
-    fn launch(host: &'a Host, device: &'a str, port: u16, arguments: &[&str]) -> Agent<'a> {
+    pub fn watch(host: &'a Host, port: u16, arguments: &[&str]) -> Agent<'a> {
         let listen = format!("127.0.0.1:{port}");
-        let common = ["run", "-i", device, "--listen", &listen];
+        let common = ["run", "--listen", &listen];
         let monitor = Monitor::start(host, &[&common, arguments].concat());
-        let mut agent = Agent {
-            monitor,
-            device,
-            port,
-        };
+        let mut agent = Agent { monitor, port };
         // It attaches after the port is open and before it says this.
         agent.monitor.wait_for("it serves", |monitor| {
             monitor.err().contains("serving http")
@@ -80,12 +71,17 @@ impl<'a> Agent<'a> {
         value(&self.metrics(), name)
     }
 
-    /// Packets and bytes of a VNI on its device in a direction.
+    /// Packets and bytes of a VNI on `eth0` in a direction.
     #[must_use]
     pub fn vni(&self, vni: u32, direction: &str) -> (u64, u64) {
+        self.vni_on("eth0", vni, direction)
+    }
+
+    /// Packets and bytes of a VNI on an interface in a direction.
+    #[must_use]
+    pub fn vni_on(&self, interface: &str, vni: u32, direction: &str) -> (u64, u64) {
         let labels = format!(
-            r#"{{interface="{}",direction="{direction}",encapsulation="vxlan",vni="{vni}"}}"#,
-            self.device
+            r#"{{interface="{interface}",direction="{direction}",encapsulation="vxlan",vni="{vni}"}}"#
         );
         let page = self.metrics();
         (

@@ -168,7 +168,7 @@ impl Scratch {
 /// What it knows makes it drop a check as implied by another, or check one register and use another.
 /// Both are right, and the verifier follows neither.
 #[inline(always)]
-fn opaque(mut number: usize) -> usize {
+pub fn opaque(mut number: usize) -> usize {
     // SAFETY: a register moved to itself. (An empty string would leave line information without an
     // instruction, which the kernel refuses.)
     unsafe { asm!("{0} = {0}", inout(reg) number, options(nomem, nostack, preserves_flags)) };

@@ -91,11 +91,30 @@ pub struct Filter {
     direction: Direction,
     preference: u16,
     owns_qdisc: bool,
+    token: String,
 }
 
 impl Filter {
-    /// Adds a filter at the lowest free preference, and says so if that is not the first. What a
-    /// process that was killed left on this hook is removed on the way.
+    /// Whether it is the first of the hook; `None` if it is not there any more.
+    ///
+    /// # Errors
+    /// What netlink answered.
+    pub(super) fn is_there(&self) -> io::Result<Option<bool>> {
+        let all = match list(&self.interface, self.direction) {
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(None),
+            other => other?,
+        };
+        let ours = |filter: &Listed| {
+            filter.preference == self.preference && filter.token() == Some(&self.token)
+        };
+        Ok(all.iter().any(ours).then(|| {
+            all.iter()
+                .all(|filter| filter.preference >= self.preference)
+        }))
+    }
+
+    /// Adds a filter at the lowest free preference. What a process that was killed left on this hook is
+    /// removed on the way.
     ///
     /// # Errors
     /// A kernel failure with what netlink answered.
@@ -138,13 +157,6 @@ impl Filter {
             .ok_or_else(|| {
                 Failure::kernel(anyhow!("{}: no free TC filter preference", interface.name))
             })?;
-        if there.iter().any(|filter| filter.preference < preference) {
-            tracing::warn!(
-                "{}: other TC filters come before ours ({}): what they drop or redirect is not counted",
-                interface.name,
-                direction.label()
-            );
-        }
         let name = format!(
             "{NAME}{}{}",
             owner.token,
@@ -181,13 +193,19 @@ impl Filter {
             direction,
             preference,
             owns_qdisc,
+            token: owner.token.clone(),
         })
     }
 }
 
 impl Drop for Filter {
     fn drop(&mut self) {
-        let removed = remove(&self.interface, self.direction, self.preference).and_then(|()| {
+        // Asked first: where ours is gone, its place, or the index of its interface, may be somebody else's now.
+        let removed = self.is_there().and_then(|there| {
+            if there.is_none() {
+                return Ok(());
+            }
+            remove(&self.interface, self.direction, self.preference)?;
             if self.owns_qdisc {
                 remove_empty_qdisc(&self.interface)
             } else {
@@ -239,6 +257,13 @@ pub fn detach(interface: &Interface) -> io::Result<Detached> {
         remove_empty_qdisc(interface)?;
     }
     Ok(found)
+}
+
+/// How many filters of others a hook has, and whether the lowest preference is taken, by whomever.
+pub(super) fn others(interface: &Interface, direction: Direction) -> io::Result<(usize, bool)> {
+    let all = list(interface, direction)?;
+    let foreign = all.iter().filter(|filter| filter.token().is_none()).count();
+    Ok((foreign, all.iter().any(|filter| filter.preference == 1)))
 }
 
 struct Listed {

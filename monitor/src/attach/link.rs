@@ -7,14 +7,22 @@ use std::io;
 use std::mem::size_of;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use monitor_common::label::Direction;
+
 use super::Hook;
 
-/// `BPF_LINK_CREATE` (`include/uapi/linux/bpf.h`).
+/// Commands (`include/uapi/linux/bpf.h`).
+const OBJECT_INFO: libc::c_long = 15;
+const PROGRAM_QUERY: libc::c_long = 16;
 const LINK_CREATE: libc::c_long = 28;
 /// `BPF_XDP`, an attach type.
 const ATTACH_XDP: u32 = 37;
 /// `BPF_TCX_INGRESS`, an attach type.
 const ATTACH_TCX_INGRESS: u32 = 46;
+/// `BPF_TCX_EGRESS`, an attach type.
+const ATTACH_TCX_EGRESS: u32 = 47;
+/// `BPF_F_BEFORE`: without a program to be before, it is before all.
+const FLAG_BEFORE: u32 = 1 << 3;
 /// `XDP_FLAGS_SKB_MODE` (`include/uapi/linux/if_link.h`).
 const FLAG_GENERIC: u32 = 1 << 1;
 /// `XDP_FLAGS_DRV_MODE`.
@@ -27,6 +35,112 @@ struct LinkCreate {
     ifindex: u32,
     attach_type: u32,
     flags: u32,
+}
+
+/// Attaches a program to TC through a link, before all others that are there now.
+pub(super) fn tcx(
+    program: BorrowedFd<'_>,
+    ifindex: u32,
+    direction: Direction,
+) -> io::Result<OwnedFd> {
+    create(program, ifindex, attach_type(direction), FLAG_BEFORE)
+}
+
+const fn attach_type(direction: Direction) -> u32 {
+    match direction {
+        Direction::Rx => ATTACH_TCX_INGRESS,
+        Direction::Tx => ATTACH_TCX_EGRESS,
+    }
+}
+
+/// What a link of ours is.
+pub(super) struct Info {
+    /// Id of its program.
+    pub(super) program: u32,
+    /// Where it is; 0 once the interface is gone or somebody has detached it.
+    pub(super) ifindex: u32,
+}
+
+/// Asks what has become of a link.
+pub(super) fn info(link: BorrowedFd<'_>) -> io::Result<Info> {
+    /// `struct bpf_link_info` for links of XDP and TCX: both have the interface at this place.
+    #[repr(C, align(8))]
+    #[derive(Default)]
+    struct LinkInfo {
+        kind: u32,
+        id: u32,
+        program: u32,
+        padding: u32,
+        ifindex: u32,
+        attach_type: u32,
+    }
+    #[repr(C)]
+    struct Attr {
+        fd: u32,
+        length: u32,
+        info: u64,
+    }
+    let mut info = LinkInfo::default();
+    let mut attr = Attr {
+        fd: link.as_raw_fd().cast_unsigned(),
+        length: size_of::<LinkInfo>() as u32,
+        info: (&raw mut info).addr() as u64,
+    };
+    // SAFETY: the kernel reads the attributes, and writes at most `length` bytes of `info`, which lives on.
+    unsafe { call(OBJECT_INFO, &raw mut attr)? };
+    Ok(Info {
+        program: info.program,
+        ifindex: info.ifindex,
+    })
+}
+
+/// Ids of the TCX programs of an interface, in the order in which they run. Empty where there are none.
+pub(super) fn tcx_programs(ifindex: u32, direction: Direction) -> io::Result<Vec<u32>> {
+    /// Programs that fit at one place (`BPF_MPROG_MAX` of `include/linux/bpf_mprog.h`).
+    const MAX: usize = 64;
+    /// The part of `union bpf_attr` for `BPF_PROG_QUERY`.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Query {
+        ifindex: u32,
+        attach_type: u32,
+        query_flags: u32,
+        attach_flags: u32,
+        programs: u64,
+        count: u32,
+        padding: u32,
+        program_attach_flags: u64,
+        links: u64,
+        link_attach_flags: u64,
+        revision: u64,
+    }
+    let mut ids = [0u32; MAX];
+    let mut attr = Query {
+        ifindex,
+        attach_type: attach_type(direction),
+        programs: ids.as_mut_ptr().addr() as u64,
+        count: MAX as u32,
+        ..Query::default()
+    };
+    // SAFETY: the kernel writes at most `count` ids, and into the attributes; both live on.
+    match unsafe { call(PROGRAM_QUERY, &raw mut attr) } {
+        Ok(()) => {}
+        // Nobody has ever attached one there.
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    }
+    Ok(ids.get(..attr.count as usize).unwrap_or(&ids).to_vec())
+}
+
+/// # Safety
+/// `attr` must be what the command takes, and what it points to must be valid.
+unsafe fn call<T>(command: libc::c_long, attr: *mut T) -> io::Result<()> {
+    // SAFETY: as the caller promises.
+    let done = unsafe { libc::syscall(libc::SYS_bpf, command, attr, size_of::<T>()) };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// Attaches an XDP program. The link goes, and the program with it, when the descriptor closes.

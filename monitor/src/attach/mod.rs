@@ -6,19 +6,14 @@ mod link;
 
 use std::fmt;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::anyhow;
-use aya::programs::tc::{SchedClassifierLink, TcAttachOptions};
-use aya::programs::{LinkOrder, ProgramError, TcAttachType};
 use monitor_common::label::Direction;
-use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{LinkAttribute, LinkMessage, LinkXdp};
 
 use crate::failure::Failure;
-use crate::interface::Interface;
+use crate::interface::{Interface, LinkLayer};
 use crate::kernel::{Entry, Kernel};
-use crate::netlink;
 
 /// Which hooks to use, as the user says it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
@@ -71,46 +66,134 @@ impl fmt::Display for Hook {
 /// A program at a hook. Dropping it detaches.
 #[derive(Debug)]
 pub struct Attachment {
-    /// Where.
+    /// Where, under the name that the interface has now.
     pub interface: Interface,
     /// Which packets it sees.
     pub direction: Direction,
     /// How.
     pub hook: Hook,
-    #[expect(dead_code, reason = "held for its Drop, which detaches")]
     guard: Guard,
 }
 
 #[derive(Debug)]
-#[expect(dead_code, reason = "held for their Drop, which detaches")]
 enum Guard {
-    Tcx(SchedClassifierLink),
+    Tcx(OwnedFd),
     Clsact(clsact::Filter),
     Xdp(OwnedFd),
 }
 
-/// Attaches to both directions of an interface. On an error nothing stays attached.
+/// What a program at a hook gets to see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// Every packet.
+    First,
+    /// What these other programs let through, as a sentence says it: "other TC filters".
+    Behind(String),
+    /// Nothing: it was detached, by somebody or with its interface.
+    Lost,
+}
+
+impl Attachment {
+    /// Asks the kernel whether the program is still there, and what comes before it. `xdp` is the XDP program on
+    /// the interface, by its id.
+    ///
+    /// # Errors
+    /// What the kernel answered.
+    pub fn sight(&self, xdp: Option<u32>) -> io::Result<Sight> {
+        let index = self.interface.index;
+        let before = match &self.guard {
+            Guard::Xdp(link) => {
+                let lost = link::info(link.as_fd())?.ifindex == 0;
+                return Ok(if lost { Sight::Lost } else { Sight::First });
+            }
+            Guard::Tcx(link) => {
+                let info = link::info(link.as_fd())?;
+                let programs = link::tcx_programs(index, self.direction)?;
+                let at = programs.iter().position(|id| *id == info.program);
+                let Some(at) = at.filter(|_| info.ifindex == index) else {
+                    return Ok(Sight::Lost);
+                };
+                let before = programs.get(..at).unwrap_or_default();
+                (!before.is_empty())
+                    .then(|| format!("other TCX programs ({})", programs_named(before)))
+            }
+            Guard::Clsact(filter) => match filter.is_there()? {
+                None => return Ok(Sight::Lost),
+                Some(true) => None,
+                Some(false) => Some("other TC filters".to_owned()),
+            },
+        };
+        // XDP runs before TC does, but only for what is received.
+        let xdp = xdp.filter(|_| self.direction == Direction::Rx);
+        let xdp = xdp.map(|id| format!("an XDP program ({})", program_named(id)));
+        Ok(match xdp.or(before) {
+            Some(others) => Sight::Behind(others),
+            None => Sight::First,
+        })
+    }
+}
+
+/// Ids of programs with their names, where the kernel tells them.
+#[must_use]
+pub fn programs_named(ids: &[u32]) -> String {
+    let named: Vec<String> = ids.iter().map(|id| program_named(*id)).collect();
+    named.join(", ")
+}
+
+/// Id of a program with its name, where the kernel tells it.
+#[must_use]
+pub fn program_named(id: u32) -> String {
+    let name = aya::programs::loaded_programs()
+        .filter_map(Result::ok)
+        .find(|program| program.id() == id)
+        .and_then(|program| program.name_as_str().map(str::to_owned));
+    match name {
+        Some(name) => format!("{id} {}", crate::text::escape(&name, 32)),
+        None => id.to_string(),
+    }
+}
+
+/// Makes an interface ready: room in the maps, and the programs loaded, so that no direction is watched much
+/// longer than the other.
+///
+/// # Errors
+/// A kernel failure.
+pub fn prepare(kernel: &mut Kernel, interface: &Interface) -> Result<(), Failure> {
+    kernel.prepare_interface(interface.index)?;
+    for direction in Direction::ALL {
+        kernel.load(tc_entry(interface, direction))?;
+    }
+    Ok(())
+}
+
+/// Attaches to one direction of an interface that is ready.
 ///
 /// # Errors
 /// A kernel failure that says which hook failed and why.
 pub fn attach(
     kernel: &mut Kernel,
     interface: &Interface,
+    direction: Direction,
     choice: HookChoice,
     owner: &clsact::Owner,
-) -> Result<Vec<Attachment>, Failure> {
-    kernel.prepare_interface(interface.index)?;
-    // Loading takes a while. Both first, so that no direction is watched much longer than the other.
-    for direction in Direction::ALL {
-        kernel.load(Entry::Tc(direction))?;
+) -> Result<Attachment, Failure> {
+    match (direction, choice) {
+        (Direction::Tx, _) | (Direction::Rx, HookChoice::Auto | HookChoice::Tc) => {
+            tc(kernel, interface, direction, owner)
+        }
+        (Direction::Rx, HookChoice::Xdp) => xdp_or_tc(kernel, interface, Hook::Xdp, owner),
+        (Direction::Rx, HookChoice::XdpGeneric) => {
+            xdp_or_tc(kernel, interface, Hook::XdpGeneric, owner)
+        }
     }
-    let rx = match choice {
-        HookChoice::Auto | HookChoice::Tc => tc(kernel, interface, Direction::Rx, owner)?,
-        HookChoice::Xdp => xdp_or_tc(kernel, interface, Hook::Xdp, owner)?,
-        HookChoice::XdpGeneric => xdp_or_tc(kernel, interface, Hook::XdpGeneric, owner)?,
-    };
-    let tx = tc(kernel, interface, Direction::Tx, owner)?;
-    Ok(vec![rx, tx])
+}
+
+/// The TC program for an interface.
+fn tc_entry(interface: &Interface, direction: Direction) -> Entry {
+    match interface.link_layer() {
+        LinkLayer::Ethernet => Entry::Tc(direction),
+        LinkLayer::Ip => Entry::TcIp(direction),
+    }
 }
 
 fn xdp_or_tc(
@@ -119,6 +202,13 @@ fn xdp_or_tc(
     hook: Hook,
     owner: &clsact::Owner,
 ) -> Result<Attachment, Failure> {
+    if interface.link_layer() == LinkLayer::Ip {
+        tracing::warn!(
+            "{}: no {hook}: its frames have no Ethernet header. Using TC for what is received",
+            interface.name
+        );
+        return tc(kernel, interface, Direction::Rx, owner);
+    }
     let error = match xdp(kernel, interface, hook) {
         Ok(guard) => {
             let guard = Guard::Xdp(guard);
@@ -160,7 +250,7 @@ enum XdpError {
 /// With `frags` where kernel and driver take it: a frame of a jumbo MTU needs it.
 fn xdp(kernel: &mut Kernel, interface: &Interface, hook: Hook) -> Result<OwnedFd, XdpError> {
     let attach = |kernel: &mut Kernel, entry| {
-        let program = kernel.xdp(entry).map_err(XdpError::Load)?;
+        let program = kernel.fd(entry).map_err(XdpError::Load)?;
         link::xdp(program, interface.index, hook).map_err(XdpError::Attach)
     };
     match attach(kernel, Entry::XdpFrags) {
@@ -185,16 +275,23 @@ fn tc(
     direction: Direction,
     owner: &clsact::Owner,
 ) -> Result<Attachment, Failure> {
-    let (hook, guard) = match tcx(kernel, interface, direction)? {
-        Some(link) => (Hook::Tcx, Guard::Tcx(link)),
-        None => {
-            let program = kernel.tc(direction)?;
-            let fd = program.fd().map_err(Failure::kernel)?;
-            (
+    let program = kernel.fd(tc_entry(interface, direction))?;
+    // First, so that what a later program drops or redirects is still counted.
+    let (hook, guard) = match link::tcx(program, interface.index, direction) {
+        Ok(link) => (Hook::Tcx, Guard::Tcx(link)),
+        Err(error) => match error.raw_os_error() {
+            // An attach type that this kernel does not know.
+            Some(libc::EINVAL) => (
                 Hook::Clsact,
-                Guard::Clsact(clsact::Filter::add(interface, direction, fd, owner)?),
-            )
-        }
+                Guard::Clsact(clsact::Filter::add(interface, direction, program, owner)?),
+            ),
+            Some(libc::ENODEV) => return Err(vanished(interface)),
+            _ => {
+                return Err(Failure::kernel(
+                    anyhow!(error).context(format!("cannot attach to TC of {}", interface.name)),
+                ));
+            }
+        },
     };
     Ok(Attachment {
         interface: interface.clone(),
@@ -202,39 +299,6 @@ fn tc(
         hook,
         guard,
     })
-}
-
-/// `None` where the kernel has no TCX.
-fn tcx(
-    kernel: &mut Kernel,
-    interface: &Interface,
-    direction: Direction,
-) -> Result<Option<SchedClassifierLink>, Failure> {
-    let at = match direction {
-        Direction::Rx => TcAttachType::Ingress,
-        Direction::Tx => TcAttachType::Egress,
-    };
-    let program = kernel.tc(direction)?;
-    // First, so that what a later program drops or redirects is still counted.
-    let options = TcAttachOptions::TcxOrder(LinkOrder::first());
-    match program.attach_with_options(&interface.name, at, options) {
-        Ok(id) => program.take_link(id).map(Some).map_err(Failure::kernel),
-        Err(ProgramError::SyscallError(error)) => match error.io_error.raw_os_error() {
-            // An attach type that this kernel does not know.
-            Some(libc::EINVAL) => Ok(None),
-            Some(libc::ENODEV) => Err(vanished(interface)),
-            _ => Err(Failure::kernel(
-                anyhow!(error).context(format!("cannot attach to TC of {}", interface.name)),
-            )),
-        },
-        Err(ProgramError::TcError(error)) => {
-            tracing::debug!("{}: {error}", interface.name);
-            Err(vanished(interface))
-        }
-        Err(error) => Err(Failure::kernel(
-            anyhow!(error).context(format!("cannot attach to TC of {}", interface.name)),
-        )),
-    }
 }
 
 fn vanished(interface: &Interface) -> Failure {
@@ -247,33 +311,35 @@ fn vanished(interface: &Interface) -> Failure {
 /// Whether this kernel knows TCX links, tried without touching an interface.
 #[must_use]
 pub fn has_tcx(kernel: &mut Kernel) -> bool {
-    let Ok(program) = kernel.tc(Direction::Rx) else {
-        return false;
-    };
-    let Ok(fd) = program.fd() else { return false };
-    link::knows_tcx(fd)
+    kernel
+        .fd(Entry::Tc(Direction::Rx))
+        .is_ok_and(link::knows_tcx)
 }
 
-/// The XDP program that is on an interface, by its id.
+/// The programs that run before one of ours at TC of an interface would, or after it, by what `check` says of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Others {
+    /// TCX programs, by id.
+    pub tcx: Vec<u32>,
+    /// Filters of the clsact qdisc that are not ours.
+    pub filters: usize,
+    /// Whether the lowest preference of the clsact qdisc is taken.
+    pub lowest_taken: bool,
+}
+
+/// Asks what others have attached to TC of an interface.
 ///
 /// # Errors
-/// What netlink answered.
-pub fn xdp_program(interface: &Interface) -> io::Result<Option<u32>> {
-    let mut message = LinkMessage::default();
-    message.header.index = interface.index;
-    let answers = netlink::get(RouteNetlinkMessage::GetLink(message))?;
-    Ok(answers.iter().find_map(|answer| {
-        let RouteNetlinkMessage::NewLink(link) = answer else {
-            return None;
-        };
-        link.attributes.iter().find_map(|attribute| {
-            let LinkAttribute::Xdp(xdp) = attribute else {
-                return None;
-            };
-            xdp.iter().find_map(|part| match part {
-                LinkXdp::ProgId(id) => Some(*id),
-                _ => None,
-            })
-        })
-    }))
+/// What the kernel answered.
+pub fn others(interface: &Interface, direction: Direction, has_tcx: bool) -> io::Result<Others> {
+    let (filters, lowest_taken) = clsact::others(interface, direction)?;
+    Ok(Others {
+        tcx: if has_tcx {
+            link::tcx_programs(interface.index, direction)?
+        } else {
+            Vec::new()
+        },
+        filters,
+        lowest_taken,
+    })
 }

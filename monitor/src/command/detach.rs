@@ -5,11 +5,14 @@ use anyhow::anyhow;
 use crate::attach::clsact;
 use crate::cli::DetachArgs;
 use crate::failure::Failure;
-use crate::interface::{self, Interface};
+use crate::interface::{self, Interface, Link};
 
 pub(super) fn run(args: &DetachArgs) -> Result<(), Failure> {
-    let interfaces = if args.interfaces.is_empty() {
-        interface::list()
+    let interfaces: Vec<Interface> = if args.interfaces.is_empty() {
+        interface::list()?
+            .iter()
+            .filter_map(Link::interface)
+            .collect()
     } else {
         args.interfaces
             .iter()

@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
-use crate::agent::{Agent, decoder};
+use crate::agent::{Agent, decoder, follow};
 use crate::cli::RunArgs;
 use crate::exposure::{self, Account};
 use crate::failure::Failure;
@@ -34,13 +34,12 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
     tracing::info!("serving http://{}/metrics", watch.listen);
 
     let decoder = decoder(&watch, false);
-    let names = agent.names().clone();
+    let names = agent.names();
     let mut findings = Findings::default();
     let mut judge = agent.judge();
     let settling = settle(agent.account());
     let draining = ring::drain(ring, log, |sample, time| {
-        let interface = names.get(&sample.ifindex).map_or("?", String::as_str);
-        let record = decoder.decode(sample, time, interface);
+        let record = decoder.decode(sample, time, &names.of(sample.ifindex));
         if let Some(judge) = &mut judge
             && let Err(failure) = judge.note(sample, record.payload_len, &record.verdict)
         {
@@ -53,12 +52,14 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
     });
     let (stop_http, stopped) = oneshot::channel::<()>();
     let agent = Arc::new(Mutex::new(agent));
+    let following = follow(Arc::clone(&agent));
     let serving = tokio::spawn(http::serve(listener, agent, async {
         // Sent, or dropped with the sender: both mean stop.
         drop(stopped.await);
     }));
     let result = tokio::select! {
         result = draining => result,
+        result = following => result,
         result = settling => result,
         () = stop => Ok(()),
     };

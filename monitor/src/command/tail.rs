@@ -3,10 +3,11 @@
 use std::future::Future;
 use std::io::{self, IsTerminal};
 use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
 
 use anyhow::anyhow;
 
-use crate::agent::{Agent, decoder};
+use crate::agent::{Agent, decoder, follow};
 use crate::cli::TailArgs;
 use crate::failure::Failure;
 use crate::ring;
@@ -25,13 +26,11 @@ pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Resu
     let out = io::stdout();
     let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let mut printer = Printer::new(out, args.format, colour, args.lines, args.all);
+    let names = agent.names();
+    let agent = Arc::new(Mutex::new(agent));
     let decoder = decoder(&watch, args.show_payload);
     let draining = ring::drain(ring, log, |sample, time| {
-        let interface = agent
-            .names()
-            .get(&sample.ifindex)
-            .map_or("?", String::as_str);
-        let record = decoder.decode(sample, time, interface);
+        let record = decoder.decode(sample, time, &names.of(sample.ifindex));
         match printer.print(&record) {
             Ok(Printed::More) => ControlFlow::Continue(()),
             Ok(Printed::Enough) => ControlFlow::Break(Ok(())),
@@ -40,8 +39,12 @@ pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Resu
     });
     let result = tokio::select! {
         result = draining => result,
+        result = follow(Arc::clone(&agent)) => result,
         () = stop => Ok(()),
     };
+    let agent = agent
+        .lock()
+        .map_err(|_| Failure::runtime(anyhow!("the agent failed")))?;
     let lost = agent.snapshot()?.state.ring_full;
     if lost != 0 {
         eprintln!(

@@ -24,6 +24,7 @@ pub struct Counts {
     flows: Table<8, { FlowState::SIZE }>,
     verdicts: Table<8, 4>,
     state: Table<4, { CpuState::SIZE }>,
+    ipsec: Table<4, 4>,
 }
 
 impl Counts {
@@ -36,6 +37,7 @@ impl Counts {
             flows: Table::new(map(ebpf, "FLOWS")?, "FLOWS", 1)?,
             verdicts: Table::new(map(ebpf, "VERDICTS")?, "VERDICTS", 1)?,
             state: Table::new(map(ebpf, "STATE")?, "STATE", cpus)?,
+            ipsec: Table::new(map(ebpf, "IPSEC")?, "IPSEC", 1)?,
         };
         for direction in Direction::ALL {
             let other = ExposureKey::new(direction, NetworkId::OTHER, Class::UNKNOWN);
@@ -66,6 +68,21 @@ impl Counts {
             }
         }
         Ok(())
+    }
+
+    /// Removes rows that nothing counts in any more.
+    ///
+    /// # Errors
+    /// A runtime failure, if a map refuses.
+    pub fn forget(
+        &self,
+        mut counters: impl Iterator<Item = CounterKey>,
+        mut esp: impl Iterator<Item = EspKey>,
+        mut reasons: impl Iterator<Item = ReasonKey>,
+    ) -> Result<(), Failure> {
+        counters.try_for_each(|key| self.counters.remove(&key.to_bytes()))?;
+        esp.try_for_each(|key| self.esp.remove(&key.to_bytes()))?;
+        reasons.try_for_each(|key| self.reasons.remove(&key.to_bytes()))
     }
 
     /// Packets and bytes per interface, direction, encapsulation and VNI, all CPUs added up.
@@ -178,6 +195,14 @@ impl Counts {
     pub fn set_verdict(&self, flow: u64, class: Class) -> Result<(), Failure> {
         self.verdicts
             .set(&flow.to_ne_bytes(), &class.0.to_ne_bytes())
+    }
+
+    /// Tells the programs whether a packet may be one that this host has decrypted.
+    ///
+    /// # Errors
+    /// A runtime failure, if the map cannot be changed.
+    pub fn set_ipsec(&self, in_use: bool) -> Result<(), Failure> {
+        self.ipsec.set(&[0; 4], &u32::from(in_use).to_ne_bytes())
     }
 
     /// Samples and overflows, all CPUs added up. `countdown` is meaningless in a sum, and 0.

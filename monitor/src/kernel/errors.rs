@@ -11,6 +11,9 @@ use crate::failure::Failure;
 const PRIVILEGES: &str = "loading eBPF programs takes root, or the capabilities CAP_BPF, CAP_NET_ADMIN and \
                           CAP_PERFMON (before Linux 5.8: CAP_SYS_ADMIN)";
 
+/// Lines of the verifier's log that stand in a message.
+const LINES: usize = 12;
+
 /// Why the maps could not be created.
 pub(super) fn load(error: EbpfError) -> Failure {
     match io_cause(&error) {
@@ -34,11 +37,7 @@ pub(super) fn program(name: &str, error: ProgramError) -> Failure {
             );
         }
         if !log.trim().is_empty() {
-            return Failure::kernel(anyhow!(
-                "the kernel's verifier rejected program {name} ({io_error}). It said last:\n{}\n\
-                 This is a bug in overlay-monitor: please report it with the kernel's version (uname -r)",
-                tail(&log, 12)
-            ));
+            return rejected(name, io_error, &log);
         }
         if let Some(code) = io_error.raw_os_error() {
             let message = anyhow!("cannot load program {name}: {io_error}");
@@ -52,6 +51,19 @@ pub(super) fn program(name: &str, error: ProgramError) -> Failure {
         ),
         None => Failure::kernel(anyhow!(error).context(format!("cannot load program {name}"))),
     }
+}
+
+/// The end of the verifier's log says what was wrong; the whole of it, thousands of lines, is for who asks for it.
+fn rejected(name: &str, error: &io::Error, log: &str) -> Failure {
+    for line in log.lines() {
+        tracing::debug!("verifier, {name}: {line}");
+    }
+    Failure::kernel(anyhow!(
+        "the kernel's verifier rejected program {name} ({error}). It said last:\n{}\n\
+         This is a bug in overlay-monitor: please report it with the kernel's version (uname -r) and the whole log \
+         (`overlay-monitor check --log debug`)",
+        tail(log, LINES)
+    ))
 }
 
 fn explain(code: i32, error: anyhow::Error) -> Failure {
@@ -100,5 +112,16 @@ mod tests {
     fn the_last_lines_of_a_log_are_what_matters() {
         assert_eq!(tail("a\n\nb\nc\n", 2), "  b\n  c");
         assert_eq!(tail("", 2), "");
+    }
+
+    #[test]
+    fn a_rejection_names_the_program_and_what_was_wrong_and_where_the_rest_is() {
+        let log: String = (0..5000).map(|n| format!("{n}: (b7) r0 = 0\n")).collect();
+        let log = log + "R1 invalid mem access 'scalar'\nprocessed 5000 insns\n";
+        let said = rejected("overlay_xdp", &io::Error::from_raw_os_error(13), &log).to_string();
+        for part in ["overlay_xdp", "R1 invalid mem access", "check --log debug"] {
+            assert!(said.contains(part), "{said}");
+        }
+        assert!(said.lines().count() <= LINES + 2, "{said}");
     }
 }

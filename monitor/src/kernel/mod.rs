@@ -15,12 +15,13 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use aya::maps::{MapData, RingBuf};
 use aya::programs::{
-    Program, ProgramError, SchedClassifier, TestRun, TestRunOptions, TestRunResult, Xdp,
+    Program, ProgramError, SchedClassifier, TestRun, TestRunOptions, TestRunResult,
 };
 use aya::util::nr_cpus;
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use aya_log::EbpfLogger;
 use monitor_common::label::Direction;
+use monitor_common::reason::Reason;
 
 use crate::failure::Failure;
 
@@ -149,17 +150,18 @@ impl Kernel {
             .map_err(Failure::kernel)
     }
 
-    /// File descriptor of an XDP program, loaded.
+    /// File descriptor of a program, loaded.
     ///
     /// # Errors
     /// See [`Kernel::load`].
-    pub fn xdp(&mut self, entry: Entry) -> Result<BorrowedFd<'_>, Failure> {
+    pub fn fd(&mut self, entry: Entry) -> Result<BorrowedFd<'_>, Failure> {
         self.load(entry)?;
-        let program: &mut Xdp = self
-            .program_mut(entry.program())?
-            .try_into()
-            .map_err(Failure::kernel)?;
-        Ok(program.fd().map_err(Failure::kernel)?.as_fd())
+        let fd = match self.program_mut(entry.program())? {
+            Program::Xdp(program) => program.fd(),
+            Program::SchedClassifier(program) => program.fd(),
+            _ => return Err(Failure::kernel(anyhow!("a program of an unexpected type"))),
+        };
+        Ok(fd.map_err(Failure::kernel)?.as_fd())
     }
 
     /// Runs a program on the bytes of a frame, in the kernel (`BPF_PROG_TEST_RUN`).
@@ -182,6 +184,12 @@ impl Kernel {
             }
         };
         result.context("BPF_PROG_TEST_RUN").map_err(Failure::kernel)
+    }
+
+    /// Interfaces that all rows can be made for that [`Counts::prepare_interface`] makes.
+    #[must_use]
+    pub fn interface_capacity(&self) -> usize {
+        self.sizes.reasons as usize / (Direction::ALL.len() * Reason::ALL.len())
     }
 
     /// What the programs count, for those who need nothing else of the kernel.

@@ -50,6 +50,7 @@ impl MapSizes {
         let full = MapSizes {
             counters: 36_864,
             esp: 4_096,
+            // 64 interfaces that are watched, and some that are gone and not yet put away.
             reasons: 4_096,
             flows: 65_536,
             verdicts: 131_072,

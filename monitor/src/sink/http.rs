@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
-use crate::agent::Agent;
+use crate::agent::Shared;
 use crate::failure::Failure;
 use crate::metrics;
 
@@ -29,9 +29,6 @@ const CONNECTIONS: usize = 256;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(2);
 /// For a whole connection: no scrape takes that long.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// The agent, as requests see it. Reading the maps is quick, and one scrape at a time is enough.
-pub type Shared = Arc<Mutex<Agent>>;
 
 /// Opens the port.
 ///
@@ -129,13 +126,13 @@ async fn health(State(agent): State<Shared>) -> Response {
     let Ok(agent) = agent.lock() else {
         return (StatusCode::INTERNAL_SERVER_ERROR, "the agent failed\n").into_response();
     };
-    let lost = agent.lost();
-    if lost.is_empty() {
+    let blind = agent.blind();
+    if blind.is_empty() {
         (StatusCode::OK, format!("ok: {}\n", agent.describe())).into_response()
     } else {
         (
             StatusCode::SERVICE_UNAVAILABLE,
-            format!("blind: no interface {}\n", lost.join(", ")),
+            format!("blind: {}\n", blind.join(", ")),
         )
             .into_response()
     }

@@ -67,13 +67,13 @@ fn two_agents_count_the_same_and_go_one_by_one() {
 }
 
 /// Somebody else's program at TC ingress: a copy of ours in this process, with maps of its own.
-struct Foreign {
+pub(super) struct Foreign {
     kernel: Kernel,
     ifindex: u32,
 }
 
 impl Foreign {
-    fn attach(
+    pub(super) fn attach(
         host: &Host,
         options: impl FnOnce() -> TcAttachOptions + Send,
     ) -> Result<Foreign, ProgramError> {
@@ -92,7 +92,7 @@ impl Foreign {
         attached.unwrap()
     }
 
-    fn assert_counted(&self, packets: u64) {
+    pub(super) fn assert_counted(&self, packets: u64) {
         let key = CounterKey::new(self.ifindex, Direction::Rx, Encapsulation::Vxlan, VNI);
         let count = self.kernel.counters().unwrap()[&key];
         assert_eq!(

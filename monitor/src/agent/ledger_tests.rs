@@ -1,0 +1,114 @@
+use super::*;
+
+const VNI: u32 = 4096;
+
+/// Maps in which so many packets are counted for an interface.
+fn maps(counts: &[(u32, u64)]) -> Rows {
+    let mut rows = Rows::default();
+    for (index, packets) in counts {
+        let key = CounterKey::new(*index, Direction::Rx, Encapsulation::Vxlan, VNI);
+        let count = Count {
+            packets: *packets,
+            bytes: packets * 100,
+        };
+        rows.counters.insert(key, count);
+        let reason = Reason::ALL[0];
+        rows.reasons
+            .insert(ReasonKey::new(*index, Direction::Rx, reason), *packets);
+    }
+    rows
+}
+
+/// Packets by name; those of the reasons must be the same.
+fn packets(ledger: &Ledger, rows: &Rows) -> Vec<(String, u64)> {
+    let (traffic, _, unparsed) = ledger.rows(rows);
+    // Reasons are there with 0 from the start.
+    let by_reason: Vec<_> = unparsed
+        .into_iter()
+        .filter(|row| row.packets != 0)
+        .map(|row| (row.interface, row.packets))
+        .collect();
+    let traffic: Vec<_> = traffic
+        .into_iter()
+        .map(|row| {
+            assert_eq!(row.count.bytes, row.count.packets * 100);
+            (row.interface, row.count.packets)
+        })
+        .collect();
+    assert_eq!(traffic, by_reason);
+    traffic
+}
+
+fn names(expected: &[(&str, u64)]) -> Vec<(String, u64)> {
+    let owned = expected
+        .iter()
+        .map(|(name, count)| ((*name).to_owned(), *count));
+    owned.collect()
+}
+
+fn never() -> Result<Rows, Failure> {
+    panic!("the maps are not needed")
+}
+
+#[test]
+fn counts_stay_with_the_name_under_which_they_were_made() {
+    let mut ledger = Ledger::default();
+    ledger.begin(2, "eth0", never).unwrap();
+    let rows = maps(&[(2, 10)]);
+    assert_eq!(packets(&ledger, &rows), names(&[("eth0", 10)]));
+
+    ledger.rename(2, "wan0", || Ok(rows.clone())).unwrap();
+    assert_eq!(packets(&ledger, &rows), names(&[("eth0", 10)]));
+    assert_eq!(ledger.names().of(2), "wan0");
+    // Another interface takes the old name, and then the first takes it back.
+    ledger.begin(3, "eth0", never).unwrap();
+    let rows = maps(&[(2, 15), (3, 7)]);
+    assert_eq!(packets(&ledger, &rows), names(&[("eth0", 17), ("wan0", 5)]));
+    ledger.rename(3, "lan0", || Ok(rows.clone())).unwrap();
+    ledger.rename(2, "eth0", || Ok(rows.clone())).unwrap();
+    let rows = maps(&[(2, 16), (3, 9)]);
+    assert_eq!(
+        packets(&ledger, &rows),
+        names(&[("eth0", 18), ("lan0", 2), ("wan0", 5)])
+    );
+}
+
+#[test]
+fn one_that_is_gone_keeps_its_counts_and_its_index_may_be_another_s() {
+    let mut ledger = Ledger::default();
+    ledger.begin(2, "eth0", never).unwrap();
+    ledger.end(2);
+    let rows = maps(&[(2, 10)]);
+    assert_eq!(packets(&ledger, &rows), names(&[("eth0", 10)]));
+    // The same index comes back under another name before the rows were put away.
+    ledger.begin(2, "eth1", || Ok(rows.clone())).unwrap();
+    assert_eq!(ledger.ended(), 0);
+    let rows = maps(&[(2, 13)]);
+    assert_eq!(packets(&ledger, &rows), names(&[("eth0", 10), ("eth1", 3)]));
+    // And under its own.
+    ledger.end(2);
+    ledger.begin(2, "eth1", never).unwrap();
+    assert_eq!(packets(&ledger, &rows), names(&[("eth0", 10), ("eth1", 3)]));
+}
+
+#[test]
+fn names_that_are_gone_do_not_grow_for_ever_and_nothing_is_lost() {
+    let mut ledger = Ledger::default();
+    let many = u32::try_from(NAMES).unwrap() + 50;
+    for index in 1..=many {
+        ledger.begin(index, &format!("veth{index}"), never).unwrap();
+        ledger.end(index);
+        ledger.book(&maps(&[(index, 2)]), |at| at == index);
+        ledger.known.remove(&index);
+        ledger.booked = Rows::default();
+        ledger.bound();
+    }
+    let found = packets(&ledger, &Rows::default());
+    assert_eq!(found.len(), NAMES + 1);
+    assert_eq!(
+        found.iter().map(|(_, count)| count).sum::<u64>(),
+        u64::from(many) * 2
+    );
+    assert!(found.contains(&(OTHER.to_owned(), 100)));
+    assert!(found.contains(&(format!("veth{many}"), 2)));
+}

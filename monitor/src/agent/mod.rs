@@ -1,0 +1,485 @@
+//! The part that `run` and `tail` share: programs on interfaces, and what they have counted.
+
+mod follow;
+pub mod ledger;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::anyhow;
+use aya::maps::{MapData, RingBuf};
+use aya_log::EbpfLogger;
+use monitor_common::label::Direction;
+
+use crate::attach::{self, Attachment, HookChoice, Sight, clsact};
+use crate::decode::Decoder;
+use crate::exposure::{Account, Judge};
+use crate::failure::{Failure, Kind};
+use crate::interface::{self, Changes, Interface, Link, Selected, Selection};
+use crate::kernel::Kernel;
+use crate::settings::Watch;
+use crate::snapshot::{HookState, Snapshot};
+
+pub use follow::{Shared, follow};
+use ledger::{Ledger, Names, Rows};
+
+/// Interfaces that are watched at a time: rows are made beforehand for each, in maps of a fixed size.
+pub const INTERFACES: usize = 64;
+
+/// Programs that watch. Dropping it detaches them.
+pub struct Agent {
+    // First to be dropped: a program is detached before its maps go.
+    watched: BTreeMap<u32, Watched>,
+    kernel: Kernel,
+    account: Option<Arc<Mutex<Account>>>,
+    ledger: Ledger,
+    selection: Selection,
+    selected: Selected,
+    hook: HookChoice,
+    /// What was said of the selection last, so that it is said once.
+    said: BTreeSet<String>,
+    changes: Option<Changes>,
+    owner: clsact::Owner,
+}
+
+/// An interface that is watched, or shall be.
+struct Watched {
+    interface: Interface,
+    rx: Place,
+    tx: Place,
+}
+
+/// One direction of it.
+#[derive(Default)]
+struct Place {
+    attachment: Option<Attachment>,
+    /// What comes before our program, if it was said.
+    behind: Option<String>,
+    /// Why there is none, if it was said.
+    trouble: Option<String>,
+}
+
+impl Watched {
+    fn places(&self) -> [(Direction, &Place); 2] {
+        [(Direction::Rx, &self.rx), (Direction::Tx, &self.tx)]
+    }
+
+    fn places_mut(&mut self) -> [(Direction, &mut Place); 2] {
+        [(Direction::Rx, &mut self.rx), (Direction::Tx, &mut self.tx)]
+    }
+}
+
+impl Agent {
+    /// Loads the programs and attaches them to all interfaces that are selected. On an error nothing stays attached.
+    ///
+    /// # Errors
+    /// A kernel failure with what is missing, or a usage failure if there are too many interfaces.
+    pub fn start(watch: &Watch) -> Result<Agent, Failure> {
+        let routes = watch.selection.wants_routes();
+        // Before the first look: what changes after it is seen.
+        let changes = Changes::new(routes).map_err(|error| {
+            Failure::runtime(anyhow!(error).context("cannot watch for changes of interfaces"))
+        })?;
+        let kernel = Kernel::new(&watch.load)?;
+        let account = watch
+            .load
+            .exposure
+            .then(|| Arc::new(Mutex::new(Account::new(kernel.counts()))));
+        let mut agent = Agent {
+            watched: BTreeMap::new(),
+            kernel,
+            account,
+            ledger: Ledger::default(),
+            selection: watch.selection.clone(),
+            selected: Selected::default(),
+            hook: watch.hook,
+            said: BTreeSet::new(),
+            changes: Some(changes),
+            owner: clsact::Owner::new()?,
+        };
+        // Also where there is no interface yet: a kernel that takes no program is no kernel to wait on.
+        for direction in Direction::ALL {
+            agent.kernel.load(crate::kernel::Entry::Tc(direction))?;
+        }
+        let links = agent.look()?;
+        let limit = agent.limit();
+        if agent.selected.interfaces.len() > limit {
+            return Err(Failure::usage(anyhow!(
+                "{} interfaces are selected, and at most {limit} can be watched: select fewer",
+                agent.selected.interfaces.len()
+            )));
+        }
+        for interface in agent.selected.interfaces.clone() {
+            match agent.watch(&interface) {
+                // It vanished in this moment; a change will tell.
+                Err(failure) if failure.kind == Kind::Usage => agent.forget(interface.index),
+                other => other?,
+            }
+        }
+        agent.check_sight(&links);
+        Ok(agent)
+    }
+
+    /// Looks at what there is, and makes what is attached follow it. `thoroughly` also asks whether the programs are
+    /// still where they were put, attaches again what somebody detached, and tries again what failed.
+    ///
+    /// # Errors
+    /// A runtime failure, if the kernel does not tell. What is attached stays attached.
+    pub fn refresh(&mut self, thoroughly: bool) -> Result<(), Failure> {
+        let links = self.look()?;
+        let gone: Vec<u32> = self
+            .watched
+            .keys()
+            .filter(|index| {
+                !self
+                    .selected
+                    .interfaces
+                    .iter()
+                    .any(|at| at.index == **index)
+            })
+            .copied()
+            .collect();
+        for index in gone {
+            let name = self.watched.get(&index).map(|at| at.interface.name.clone());
+            let name = name.unwrap_or_default();
+            if links.iter().any(|link| link.index == index) {
+                tracing::info!("{name}: not watched any more; its counts are kept");
+            } else {
+                tracing::warn!("{name}: the interface is gone; its counts are kept");
+            }
+            self.forget(index);
+        }
+        for interface in self.selected.interfaces.clone() {
+            if let Some(watched) = self.watched.get(&interface.index) {
+                let before = watched.interface.name.clone();
+                if before != interface.name {
+                    tracing::info!("{before}: renamed to {}", interface.name);
+                    self.rename(&interface)?;
+                }
+            } else if self.watched.len() >= self.limit() {
+                self.say(format!(
+                    "{}: not watched: {} interfaces are, and no more can be",
+                    interface.name,
+                    self.watched.len()
+                ));
+            } else {
+                if self.watched.len() + self.ledger.ended() >= self.kernel.interface_capacity() {
+                    self.ledger.put_away(&mut self.kernel)?;
+                }
+                match self.watch(&interface) {
+                    Ok(()) => {
+                        tracing::info!("{}: {}", interface.name, self.hooks_of(interface.index))
+                    }
+                    Err(failure) if failure.kind == Kind::Usage => self.forget(interface.index),
+                    Err(failure) => {
+                        tracing::error!("{}: cannot be watched: {failure}", interface.name)
+                    }
+                }
+            }
+        }
+        if thoroughly {
+            self.check_sight(&links);
+            self.attach_again();
+            self.ledger.put_away(&mut self.kernel)?;
+        }
+        Ok(())
+    }
+
+    /// Interfaces that can be watched here at a time: fewer where many CPUs made the maps smaller.
+    fn limit(&self) -> usize {
+        INTERFACES.min(self.kernel.interface_capacity())
+    }
+
+    /// Looks at what there is, and says what is new about the selection.
+    fn look(&mut self) -> Result<Vec<Link>, Failure> {
+        let links = interface::list()?;
+        let routes = if self.selection.wants_routes() {
+            interface::default_routes().map_err(|error| {
+                Failure::runtime(anyhow!(error).context("cannot read the default route"))
+            })?
+        } else {
+            Vec::new()
+        };
+        self.selected = self.selection.resolve(&links, &routes);
+        let notes = self.selected.notes.clone();
+        self.said.retain(|said| notes.contains(said));
+        for note in notes {
+            self.say(note);
+        }
+        Ok(links)
+    }
+
+    /// Says something once, as long as it is so.
+    fn say(&mut self, note: String) {
+        if self.said.insert(note.clone()) {
+            tracing::info!("{note}");
+        }
+    }
+
+    /// Begins to watch an interface. On an error it is tried again later.
+    fn watch(&mut self, interface: &Interface) -> Result<(), Failure> {
+        let kernel = &self.kernel;
+        self.ledger
+            .begin(interface.index, &interface.name, || Rows::read(kernel))?;
+        let watched = self
+            .watched
+            .entry(interface.index)
+            .or_insert_with(|| Watched {
+                interface: interface.clone(),
+                rx: Place::default(),
+                tx: Place::default(),
+            });
+        attach::prepare(&mut self.kernel, interface)?;
+        for (direction, place) in watched.places_mut() {
+            if place.attachment.is_none() {
+                let attached = attach::attach(
+                    &mut self.kernel,
+                    interface,
+                    direction,
+                    self.hook,
+                    &self.owner,
+                )?;
+                place.attachment = Some(attached);
+                place.trouble = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Detaches from an interface. Its counts are kept.
+    fn forget(&mut self, index: u32) {
+        self.watched.remove(&index);
+        self.ledger.end(index);
+    }
+
+    fn rename(&mut self, interface: &Interface) -> Result<(), Failure> {
+        let kernel = &self.kernel;
+        self.ledger
+            .rename(interface.index, &interface.name, || Rows::read(kernel))?;
+        if let Some(watched) = self.watched.get_mut(&interface.index) {
+            watched.interface = interface.clone();
+            for (_, place) in watched.places_mut() {
+                if let Some(attachment) = &mut place.attachment {
+                    attachment.interface = interface.clone();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops programs that were detached, and says which others come before ours.
+    fn check_sight(&mut self, links: &[Link]) {
+        for (index, watched) in &mut self.watched {
+            let name = watched.interface.name.clone();
+            let link = links.iter().find(|link| link.index == *index);
+            let xdp = link.and_then(|link| link.xdp);
+            for (direction, place) in watched.places_mut() {
+                let Some(attachment) = &place.attachment else {
+                    continue;
+                };
+                let direction = direction.label();
+                match attachment.sight(xdp) {
+                    Ok(Sight::First) => place.behind = None,
+                    Ok(Sight::Behind(others)) => {
+                        if place.behind.as_ref() != Some(&others) {
+                            tracing::warn!(
+                                "{name}: {others} come before ours ({direction}): what they drop or redirect is not counted"
+                            );
+                        }
+                        place.behind = Some(others);
+                    }
+                    Ok(Sight::Lost) => {
+                        tracing::warn!(
+                            "{name}: our program ({direction}, {}) was detached, and not by us",
+                            attachment.hook
+                        );
+                        place.attachment = None;
+                    }
+                    Err(error) => tracing::debug!("{name}: cannot ask for our program: {error}"),
+                }
+            }
+        }
+    }
+
+    fn attach_again(&mut self) {
+        let blind: Vec<Interface> = self
+            .watched
+            .values()
+            .filter(|watched| {
+                watched
+                    .places()
+                    .iter()
+                    .any(|(_, at)| at.attachment.is_none())
+            })
+            .map(|watched| watched.interface.clone())
+            .collect();
+        for interface in blind {
+            let result = self.watch(&interface);
+            let hooks = self.hooks_of(interface.index);
+            let Some(watched) = self.watched.get_mut(&interface.index) else {
+                continue;
+            };
+            match result {
+                Ok(()) => tracing::info!("{}: attached again: {hooks}", interface.name),
+                Err(failure) => {
+                    let trouble = failure.to_string();
+                    if watched.rx.trouble.as_ref() != Some(&trouble) {
+                        tracing::error!("{}: cannot be watched: {trouble}", interface.name);
+                    }
+                    watched.rx.trouble = Some(trouble);
+                }
+            }
+        }
+    }
+
+    /// What is counted now.
+    ///
+    /// # Errors
+    /// A runtime failure, if a map cannot be read.
+    pub fn snapshot(&self) -> Result<Snapshot, Failure> {
+        let account = self
+            .account
+            .as_ref()
+            .map(|account| account.lock().unwrap_or_else(PoisonError::into_inner));
+        Snapshot::read(&self.kernel, &self.ledger, self.hooks(), account.as_deref())
+    }
+
+    /// The books of exposure; `None` if it is not watched.
+    #[must_use]
+    pub fn account(&self) -> Option<Arc<Mutex<Account>>> {
+        self.account.clone()
+    }
+
+    /// Who judges flows by their samples; `None` if exposure is not watched.
+    #[must_use]
+    pub fn judge(&self) -> Option<Judge> {
+        self.account
+            .is_some()
+            .then(|| Judge::new(self.kernel.counts()))
+    }
+
+    /// Both directions of every interface that is wanted.
+    fn hooks(&self) -> Vec<HookState> {
+        let mut hooks = Vec::new();
+        for watched in self.watched.values() {
+            for (direction, place) in watched.places() {
+                hooks.push(HookState {
+                    interface: watched.interface.name.clone(),
+                    direction,
+                    hook: place.attachment.as_ref().map(|at| at.hook),
+                    first: place.behind.is_none(),
+                });
+            }
+        }
+        let unwatched = self
+            .selected
+            .interfaces
+            .iter()
+            .filter(|at| !self.watched.contains_key(&at.index))
+            .map(|at| &at.name);
+        for name in self.selected.missing.iter().chain(unwatched) {
+            for direction in Direction::ALL {
+                hooks.push(HookState {
+                    interface: name.clone(),
+                    direction,
+                    hook: None,
+                    first: false,
+                });
+            }
+        }
+        // One row for each: an interface may bear the name that another one is missed under.
+        hooks.sort_by(|a, b| {
+            (&a.interface, a.direction, a.hook.is_none()).cmp(&(
+                &b.interface,
+                b.direction,
+                b.hook.is_none(),
+            ))
+        });
+        hooks.dedup_by(|b, a| (&a.interface, a.direction) == (&b.interface, b.direction));
+        hooks
+    }
+
+    /// Names of the interfaces that are or were watched a moment ago.
+    #[must_use]
+    pub fn names(&self) -> Names {
+        self.ledger.names()
+    }
+
+    /// What should be watched and is not, a phrase each. Empty if all is well.
+    #[must_use]
+    pub fn blind(&self) -> Vec<String> {
+        let mut blind: Vec<String> = self
+            .selected
+            .missing
+            .iter()
+            .map(|name| match name.as_str() {
+                "default" => "no default route".to_owned(),
+                name => format!("no interface {name}"),
+            })
+            .collect();
+        for at in self.hooks() {
+            if at.hook.is_none() && !self.selected.missing.contains(&at.interface) {
+                blind.push(format!(
+                    "{} {} not watched",
+                    at.interface,
+                    at.direction.label()
+                ));
+            }
+        }
+        if blind.is_empty() && self.watched.is_empty() {
+            blind.push("no interface matches".to_owned());
+        }
+        blind
+    }
+
+    /// One line that says what is attached where.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let hooks: Vec<String> = self
+            .watched
+            .keys()
+            .map(|index| self.hooks_of(*index))
+            .collect();
+        if hooks.is_empty() {
+            return "nothing yet".to_owned();
+        }
+        hooks.join(", ")
+    }
+
+    fn hooks_of(&self, index: u32) -> String {
+        let places = self.watched.get(&index).map(Watched::places);
+        let hooks: Vec<String> = places
+            .into_iter()
+            .flatten()
+            .filter_map(|(direction, place)| {
+                let at = place.attachment.as_ref()?;
+                Some(format!(
+                    "{} {} ({})",
+                    at.interface.name,
+                    direction.label(),
+                    at.hook
+                ))
+            })
+            .collect();
+        hooks.join(", ")
+    }
+
+    /// What the programs themselves log, if debug messages are wanted.
+    pub fn take_log(&mut self) -> Option<EbpfLogger<&'static dyn log::Log>> {
+        self.kernel.take_log()
+    }
+
+    /// The sample ring; `None` if it was taken.
+    pub fn take_samples(&mut self) -> Option<RingBuf<MapData>> {
+        self.kernel.take_samples()
+    }
+}
+
+/// The decoder for these settings.
+#[must_use]
+pub fn decoder(watch: &Watch, show_payload: bool) -> Decoder {
+    Decoder {
+        services: watch.load.services.clone(),
+        show_payload,
+    }
+}

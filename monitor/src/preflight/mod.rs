@@ -1,0 +1,59 @@
+//! `overlay-monitor check`: what this machine can and cannot do, and what that breaks.
+
+mod finding;
+mod host;
+mod interfaces;
+mod programs;
+
+use std::io::{self, Write};
+
+use anyhow::anyhow;
+
+use crate::cli::CheckArgs;
+use crate::failure::{Failure, Kind};
+use crate::settings;
+use finding::Outcome;
+
+/// Prints the findings.
+///
+/// # Errors
+/// A failure with exit code 3 if programs cannot be loaded, 1 if an interface cannot be watched.
+pub fn run(args: &CheckArgs) -> Result<(), Failure> {
+    let selection = settings::select(&args.interfaces)?;
+    let mut findings = vec![host::kernel_version()];
+    let loaded = programs::programs(&mut findings);
+    findings.push(host::jit());
+    findings.push(host::btf());
+    findings.push(host::esp());
+    if !args.interfaces.is_empty() {
+        interfaces::interfaces(
+            selection,
+            loaded.as_ref().is_ok_and(|has| *has),
+            &mut findings,
+        )?;
+    }
+    let mut out = io::stdout().lock();
+    for finding in &findings {
+        let line = writeln!(
+            out,
+            "{:<8} {:<28} {}",
+            finding.outcome, finding.what, finding.means
+        );
+        match line {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            Err(error) => return Err(Failure::runtime(error)),
+        }
+    }
+    loaded?;
+    if findings
+        .iter()
+        .any(|finding| finding.outcome == Outcome::Missing)
+    {
+        return Err(Failure {
+            kind: Kind::Violation,
+            error: anyhow!("something that is needed is missing, see above"),
+        });
+    }
+    Ok(())
+}
