@@ -202,7 +202,8 @@ impl Counts {
     /// # Errors
     /// A runtime failure, if the map cannot be changed.
     pub fn set_ipsec(&self, in_use: bool) -> Result<(), Failure> {
-        self.ipsec.set(&[0; 4], &u32::from(in_use).to_ne_bytes())
+        self.ipsec
+            .set(&[0; 4], &u32::from(in_use).to_ne_bytes())
     }
 
     /// Samples and overflows, all CPUs added up. `countdown` is meaningless in a sum, and 0.
