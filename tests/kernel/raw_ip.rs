@@ -53,7 +53,7 @@ fn packets_of_a_raw_ip_device_are_counted() {
     let lab = Lab::builder().quiet(true).build().unwrap();
     let node = lab.node1();
     let mut tun = tun(node);
-    let agent = Agent::watch(node, 9469, &["-i", "tun0"]);
+    let agent = Agent::start_on(node, "tun0", &[]);
     let datagram = udp(49_152, 4789, &vxlan(VNI, &redis_command()));
     let received = [
         ipv4(17, &[], &datagram),
@@ -68,10 +68,8 @@ fn packets_of_a_raw_ip_device_are_counted() {
         bytes += PACKETS * packet.len() as u64;
     }
     let all = PACKETS * received.len() as u64;
-    wait_until("all received are counted", || {
-        agent.vni_on("tun0", VNI, "rx").0 >= all
-    });
-    assert_eq!(agent.vni_on("tun0", VNI, "rx"), (all, bytes));
+    wait_until("all received are counted", || agent.vni(VNI, "rx").0 >= all);
+    assert_eq!(agent.vni(VNI, "rx"), (all, bytes));
 
     let socket = node.enter(|| UdpSocket::bind("172.21.0.1:50000"));
     let socket = socket.unwrap().unwrap();
@@ -80,10 +78,8 @@ fn packets_of_a_raw_ip_device_are_counted() {
         socket.send_to(&payload, "172.21.0.2:4789").unwrap();
     }
     let packet = 20 + 8 + payload.len() as u64;
-    wait_until("all sent are counted", || {
-        agent.vni_on("tun0", VNI, "tx").0 >= PACKETS
-    });
-    assert_eq!(agent.vni_on("tun0", VNI, "tx"), (PACKETS, PACKETS * packet));
+    wait_until("all sent are counted", || agent.vni(VNI, "tx").0 >= PACKETS);
+    assert_eq!(agent.vni(VNI, "tx"), (PACKETS, PACKETS * packet));
     // The device's other packets are IP too.
     let unparsed = rows(&agent.metrics(), "overlay_unparsed_packets_total");
     assert_eq!(unparsed, []);

@@ -8,6 +8,7 @@ use crate::process::Monitor;
 pub struct Agent<'a> {
     /// The process; killed when this is dropped.
     pub monitor: Monitor<'a>,
+    device: &'a str,
     port: u16,
 }
 
@@ -24,13 +25,25 @@ impl<'a> Agent<'a> {
         Agent::watch(host, port, &[&["-i", "eth0"], arguments].concat())
     }
 
+    /// The same on another device of the host than `eth0`.
+    #[must_use]
+    pub fn start_on(host: &'a Host, device: &'a str, arguments: &[&str]) -> Agent<'a> {
+        let mut agent = Agent::watch(host, 9469, &[&["-i", device], arguments].concat());
+        agent.device = device;
+        agent
+    }
+
     /// Starts the agent with these arguments alone, which say what to watch.
     #[must_use]
     pub fn watch(host: &'a Host, port: u16, arguments: &[&str]) -> Agent<'a> {
         let listen = format!("127.0.0.1:{port}");
         let common = ["run", "--listen", &listen];
         let monitor = Monitor::start(host, &[&common, arguments].concat());
-        let mut agent = Agent { monitor, port };
+        let mut agent = Agent {
+            monitor,
+            device: "eth0",
+            port,
+        };
         // It attaches after the port is open and before it says this.
         agent.monitor.wait_for("it serves", |monitor| {
             monitor.err().contains("serving http")
@@ -71,10 +84,10 @@ impl<'a> Agent<'a> {
         value(&self.metrics(), name)
     }
 
-    /// Packets and bytes of a VNI on `eth0` in a direction.
+    /// Packets and bytes of a VNI on its device in a direction.
     #[must_use]
     pub fn vni(&self, vni: u32, direction: &str) -> (u64, u64) {
-        self.vni_on("eth0", vni, direction)
+        self.vni_on(self.device, vni, direction)
     }
 
     /// Packets and bytes of a VNI on an interface in a direction.

@@ -1,7 +1,6 @@
 //! A program that comes before ours, and one of ours that somebody takes away: both are said, and the second is undone.
 
 use std::io;
-use std::mem::size_of;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use aya::programs::tc::{NlOptions, TcAttachOptions, qdisc_add_clsact};
