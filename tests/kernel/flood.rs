@@ -1,6 +1,6 @@
 //! Under a flood every frame that a hook was given is counted, in its VNI, and every sample lost is too.
 //!
-//! Three seconds each; `OVERLAY_TEST_SECONDS=30 cargo test -p overlay-tests --test kernel_flood` is the
+//! Two seconds each; `OVERLAY_TEST_SECONDS=30 cargo test -p overlay-tests --test kernel_flood` is the
 //! long form.
 #![allow(
     clippy::unwrap_used,
@@ -32,7 +32,7 @@ use overlay_tests::scale::{duration, scaled};
 const VNIS: u32 = 1_000;
 const FLOWS: u32 = 10_000;
 /// How long, where nothing else is asked for.
-const TIME: Duration = Duration::from_secs(3);
+const TIME: Duration = Duration::from_secs(2);
 
 /// The first packet of each flow, each with another length.
 fn frames() -> Vec<Vec<u8>> {
@@ -139,7 +139,7 @@ fn received_frames_are_counted(hook: HookChoice) {
         "{hook:?}: {sent:?}, received {device:?}, {} samples",
         received
     );
-    assert!(device.rx_packets > scaled(100_000) as u64, "{device:?}");
+    assert!(device.rx_packets > scaled(50_000) as u64, "{device:?}");
     assert_eq!(counted.len(), VNIS as usize);
     assert_eq!(counted, oracle::vnis(node), "against nftables");
     let snapshot = agent.snapshot().unwrap();

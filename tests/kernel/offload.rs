@@ -12,6 +12,7 @@ use std::os::fd::AsRawFd;
 use monitor_lab::{CLIENT, DeviceStats, Host, Lab, WEB};
 use overlay_tests::agent::Agent;
 use overlay_tests::process::wait_until;
+use overlay_tests::programs::kernel_version;
 use overlay_tests::scale::scaled;
 
 const VNI: u32 = 4096;
@@ -195,6 +196,11 @@ fn a_tcp_stream_joined_by_gro_is_counted_as_what_was_on_the_wire() {
     println!("node1 {node:?}\nnode2 {peer:?}\n{joined} packets behind GRO, {large} large");
 
     assert_eq!((peer.tx_dropped, node.rx_dropped), (0, 0));
+    // A veth joins packets only since 5.13, unless XDP is there (`veth_set_features` in drivers/net/veth.c).
+    if kernel_version() < (5, 13) {
+        assert_eq!(agent.vni(VNI, "rx"), (node.rx_packets, node.rx_bytes));
+        return;
+    }
     assert!(
         joined * 2 < node.rx_packets && large > 0,
         "hardly any joined: {joined} of {node:?}"

@@ -13,7 +13,7 @@ use monitor::services::Services;
 use monitor_common::load::Captured;
 use monitor_common::walk::{self, Kind, Link};
 use overlay_tests::programs::{counting, entries, load, run};
-use overlay_tests::scale::scaled;
+use overlay_tests::scale::{in_vm, scaled};
 use overlay_tests::shape::{Carried, Flow, OuterIp, Shape, Transport, Tunnel, shapes};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -158,8 +158,9 @@ const SHORTEST: usize = 14;
 #[test]
 fn every_truncation_of_every_kind() {
     let mut watcher = Watcher::new(Entry::Xdp);
+    let step = if in_vm() { 7 } else { 1 };
     for shape in kinds() {
-        for len in SHORTEST..=shape.len() {
+        for len in (SHORTEST..=shape.len()).rev().step_by(step) {
             let frame = &shape[..len];
             assert_eq!(
                 watcher.sees(frame),
