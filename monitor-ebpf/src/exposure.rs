@@ -103,6 +103,10 @@ pub fn state_of(flow: u64, network: NetworkId) -> Option<*mut FlowState> {
     if let Some(state) = FLOWS.get_ptr_mut(flow) {
         return Some(state);
     }
+    #[expect(
+        clippy::needless_borrows_for_generic_args,
+        reason = "a copy would be made on the stack, see NO_FLOW"
+    )]
     // Another CPU may have made it meanwhile.
     let _ = FLOWS.insert(flow, &NO_FLOW, u64::from(BPF_NOEXIST));
     let state = FLOWS.get_ptr_mut(flow)?;

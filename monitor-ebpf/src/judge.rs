@@ -88,7 +88,7 @@ fn wants_sample<P: Packet>(
             &raw mut (*state).reverse
         };
         let packets = (*state).rx_packets + (*state).tx_packets;
-        let is_retry = settings::exposure_on() && packets % RETRY == 0;
+        let is_retry = settings::exposure_on() && packets.is_multiple_of(RETRY);
         if *taken >= wanted && !is_retry {
             return false;
         }

@@ -122,7 +122,7 @@ pub fn outer<P: Packet>(packet: &P, link: Link) -> Step {
         Kind::NotIp => return Step::Done,
         // The first fragment of a datagram that is none of ours says so of the later ones.
         Kind::Host
-            if !settings::host_flows_on() && !(is_fragment && may_be_ours(network.protocol)) =>
+            if !(settings::host_flows_on() || is_fragment && may_be_ours(network.protocol)) =>
         {
             return Step::Done;
         }

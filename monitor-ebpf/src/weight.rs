@@ -40,7 +40,7 @@ impl Weight {
         let mut packets = u64::from(count);
         if packets == 0 {
             let payload = len.saturating_sub(headers);
-            packets = (payload + u64::from(size) - 1) / u64::from(size);
+            packets = payload.div_ceil(u64::from(size));
         }
         if packets == 0 {
             packets = 1;

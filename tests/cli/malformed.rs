@@ -56,6 +56,19 @@ fn frames() -> BTreeMap<&'static str, Vec<u8>> {
             good[..inner + 14 + 20 + 19].to_vec(),
         ),
         (Reason::InnerMalformed, with(inner + 14, &[0x15])),
+        (
+            Reason::GeneveTruncated,
+            with(l4 + 2, &[0x17, 0xc1])[..l4 + 8 + 7].to_vec(),
+        ),
+        (Reason::TunnelVersion, {
+            let mut frame = with(l4 + 2, &[0x17, 0xc1]);
+            frame[l4 + 8] = 0x40;
+            frame
+        }),
+        (
+            Reason::AhTruncated,
+            ethernet(0x0800, &ipv4(51, &[], &[6; 11])),
+        ),
     ];
     let all = BTreeMap::from(all.map(|(reason, frame)| (reason.label(), frame)));
     assert_eq!(all.len(), Reason::ALL.len(), "one for each");
