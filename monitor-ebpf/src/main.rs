@@ -24,7 +24,7 @@ use aya_ebpf::programs::{TcContext, XdpContext};
 use monitor_common::label::Direction;
 use monitor_common::walk::Link;
 
-use crate::ctx::{Skb, SkbBytes, Xdp, XdpFrags, XdpFragsBytes};
+use crate::ctx::{Packet, Skb, SkbBytes, Xdp, XdpFrags, XdpFragsBytes};
 use crate::observe::Step;
 
 /// XDP, ingress, for frames that may span several buffers (jumbo MTU; Linux 5.18 and later).
@@ -144,7 +144,10 @@ fn skb_outer_again(ctx: &TcContext, link: Link) -> Step {
 
 #[inline(never)]
 fn skb_segment(ctx: &TcContext) {
-    weight::segment_headers(&SkbBytes::new(ctx));
+    // Most frames are single packets, and need no copy.
+    if Skb::new(ctx).segments().0 != 0 {
+        weight::segment_headers(&SkbBytes::new(ctx));
+    }
 }
 
 #[inline(never)]

@@ -119,17 +119,24 @@ pub const TABLE: &[Definition] = &[
         },
     },
     Definition {
+        name: "exposure_lower_bound",
+        kind: Type::Gauge,
+        labels: &[],
+        help: "1 if what was found readable may be less than what is: samples were lost or capped, flows forgotten, or a map was full, since the start",
+        rows: |snapshot, rows| rows.value(&[], u64::from(snapshot.is_lower_bound())),
+    },
+    Definition {
         name: "exposure_evicted_packets",
         kind: Type::Counter,
         labels: &[],
-        help: "Packets counted as unknown because the kernel forgot their flow before it had a verdict: where this or samples_total{outcome=\"capped\"} grows, what was found readable is a lower bound",
+        help: "Packets counted as unknown because the kernel forgot their flow before it had a verdict",
         rows: |snapshot, rows| rows.value(&[], snapshot.evicted),
     },
     Definition {
         name: "decrypted_packets",
         kind: Type::Counter,
         labels: &[],
-        help: "Packets left out of all counts because this host's IPsec had decrypted them and they passed the interface a second time",
+        help: "Packets left out of all counts because this host's IPsec had decrypted them before they passed TC: after the ESP packet, or in its place (esp4_offload with GRO; use the hook xdp to count it)",
         rows: |snapshot, rows| rows.value(&[], snapshot.state.decrypted),
     },
     Definition {

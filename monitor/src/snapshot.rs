@@ -154,6 +154,13 @@ impl Snapshot {
         })
     }
 
+    /// Whether flows may have gone unjudged, or have no row of their own.
+    #[must_use]
+    pub fn is_lower_bound(&self) -> bool {
+        let state = &self.state;
+        state.capped + state.ring_full + state.exposure_overflow + self.evicted != 0
+    }
+
     /// Packets and bytes of a VNI in a direction, all interfaces together.
     #[must_use]
     pub fn vni(&self, vni: u32, direction: Direction) -> Count {

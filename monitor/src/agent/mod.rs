@@ -363,9 +363,13 @@ impl Agent {
     /// Who judges flows by their samples; `None` if exposure is not watched.
     #[must_use]
     pub fn judge(&self) -> Option<Judge> {
-        self.account
-            .is_some()
-            .then(|| Judge::new(self.kernel.counts()))
+        let account = self.account.as_ref()?;
+        Some(
+            account
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .judge(),
+        )
     }
 
     /// Both directions of every interface that is wanted.

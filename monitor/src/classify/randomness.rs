@@ -20,12 +20,13 @@ const FEWEST: usize = 16;
 /// Most bytes that are judged.
 const MOST: usize = 256;
 
-/// Printable bytes in a row that random data does not show: a run of 20 in 256
-/// random bytes comes once in a million times.
-const READABLE_RUN: usize = 20;
+/// Printable bytes in a row that random data does not show: a run of 24 in 256
+/// random bytes comes once in forty million times. A node sees that many records.
+const READABLE_RUN: usize = 24;
 
-/// The same at the very start, where the content of a record stands.
-const READABLE_START: usize = 12;
+/// The same at the very start, where the content of a record stands: once in
+/// thirty million times.
+const READABLE_START: usize = 18;
 
 /// Text at the start, once in 50 times, that forbids to call them random.
 const SUSPICIOUS_START: usize = 4;

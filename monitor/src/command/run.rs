@@ -18,8 +18,10 @@ use crate::ring;
 use crate::settings::{Defaults, Watch};
 use crate::sink::http;
 
-/// How often flows are looked at that have got their verdict.
-const SETTLE: Duration = Duration::from_secs(1);
+/// How often flows are credited that have got their verdict.
+const CREDIT: Duration = Duration::from_millis(100);
+/// Every how many of these times all flows are looked at, those without a verdict too.
+const ALL: u32 = 20;
 
 pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
     let watch = Watch::new(&args.watch, args.listen.as_deref(), Defaults::RUN)?;
@@ -77,17 +79,22 @@ async fn settle(account: Option<Arc<Mutex<Account>>>) -> Result<(), Failure> {
     let Some(account) = account else {
         return std::future::pending().await;
     };
-    let mut tick = tokio::time::interval(SETTLE);
+    let mut tick = tokio::time::interval(CREDIT);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut until_all = 0;
     loop {
         tick.tick().await;
+        let all = until_all == 0;
+        until_all = if all { ALL } else { until_all - 1 };
         let account = Arc::clone(&account);
         // Many flows take a while, in which samples go on.
         let settled = tokio::task::spawn_blocking(move || {
-            account
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .settle(exposure::now())
+            let mut account = account.lock().unwrap_or_else(PoisonError::into_inner);
+            account.settle_judged()?;
+            if all {
+                account.settle(exposure::now())?;
+            }
+            Ok(())
         });
         settled
             .await

@@ -2,18 +2,34 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use monitor_common::key::{Class, Count, ExposureKey, FlowState, NetworkId};
 use monitor_common::label::Direction;
 
+use super::judge::Judge;
 use crate::failure::Failure;
 use crate::kernel::Counts;
+use crate::ring::monotonic_ns;
 
 /// A flow is credited when its last packet without a verdict is so long ago that no program can be
 /// about to add one; in units of [`FlowState::last`].
 const SETTLED: u32 = 2;
 /// A flow without a verdict is given up on when it was silent for so long (a minute); same units.
 const IDLE: u32 = 56;
+
+/// Verdicts that wait for their flow to be credited.
+const JUDGED: usize = 65_536;
+/// A program that was about to add to a flow when the verdict came has done so by then.
+const RUNNING_NS: u64 = 50_000_000;
+
+/// A flow that has got its verdict.
+pub(super) struct Judged {
+    pub(super) flow: u64,
+    pub(super) class: Class,
+    /// When: `CLOCK_MONOTONIC` in nanoseconds.
+    pub(super) time_ns: u64,
+}
 
 /// Packets of a network, one way, under one class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,18 +58,50 @@ pub struct Account {
     settled: HashMap<ExposureKey, Count>,
     /// Packets whose flow the kernel forgot before a verdict came: they are credited as unknown.
     evicted: u64,
+    judged: Receiver<Judged>,
+    /// The first of them, not yet old enough.
+    next: Option<Judged>,
+    judge: SyncSender<Judged>,
 }
 
 impl Account {
     /// Books that are closed with these maps.
     #[must_use]
     pub fn new(counts: Arc<Counts>) -> Account {
+        let (judge, judged) = sync_channel(JUDGED);
         Account {
             counts,
             credited: HashMap::new(),
             settled: HashMap::new(),
             evicted: 0,
+            judged,
+            next: None,
+            judge,
         }
+    }
+
+    /// Who judges the flows of these books.
+    #[must_use]
+    pub fn judge(&self) -> Judge {
+        Judge::new(Arc::clone(&self.counts), self.judge.clone())
+    }
+
+    /// Credits the flows that got their verdict a moment ago, before the kernel may forget them.
+    ///
+    /// # Errors
+    /// A runtime failure, if a map cannot be changed.
+    pub fn settle_judged(&mut self) -> Result<(), Failure> {
+        let old = monotonic_ns().saturating_sub(RUNNING_NS);
+        while let Some(judged) = self.next.take().or_else(|| self.judged.try_recv().ok()) {
+            if judged.time_ns > old {
+                self.next = Some(judged);
+                break;
+            }
+            if let Some(state) = self.counts.take_flow(judged.flow)? {
+                self.credit(&state, judged.class);
+            }
+        }
+        Ok(())
     }
 
     /// Credits the flows that have a verdict, or never will. `now` in units of [`FlowState::last`].
@@ -183,5 +231,5 @@ impl Account {
 /// Now, in units of [`FlowState::last`].
 #[must_use]
 pub fn now() -> u32 {
-    (crate::ring::monotonic_ns() >> 30) as u32
+    (monotonic_ns() >> 30) as u32
 }

@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 
 use monitor_common::key::Class;
 use monitor_common::sample::{Cause, Sample};
 
+use super::account::Judged;
 use super::class;
 use crate::classify::{Confidence, Exposure, Verdict};
 use crate::failure::Failure;
 use crate::kernel::Counts;
+use crate::ring::monotonic_ns;
 
 /// Flows of one generation; two are kept.
 const GENERATION: usize = 32_768;
@@ -70,16 +73,18 @@ impl Note {
 /// Judges flows by their samples, and tells the kernel.
 pub struct Judge {
     counts: Arc<Counts>,
+    judged: SyncSender<Judged>,
     young: HashMap<u64, Note>,
     old: HashMap<u64, Note>,
 }
 
 impl Judge {
-    /// A judge who writes verdicts to these maps.
+    /// A judge who writes verdicts to these maps, and hands them to the books.
     #[must_use]
-    pub fn new(counts: Arc<Counts>) -> Judge {
+    pub(super) fn new(counts: Arc<Counts>, judged: SyncSender<Judged>) -> Judge {
         Judge {
             counts,
+            judged,
             young: HashMap::new(),
             old: HashMap::new(),
         }
@@ -110,10 +115,17 @@ impl Judge {
         if self.young.len() >= GENERATION {
             self.old = std::mem::take(&mut self.young);
         }
-        match class {
-            Some(class) => self.counts.set_verdict(sample.flow, class),
-            None => Ok(()),
-        }
+        let Some(class) = class else {
+            return Ok(());
+        };
+        self.counts.set_verdict(sample.flow, class)?;
+        // Where the books are behind they find the flow by themselves.
+        drop(self.judged.try_send(Judged {
+            flow: sample.flow,
+            class,
+            time_ns: monotonic_ns(),
+        }));
+        Ok(())
     }
 
     fn remember(&mut self, flow: u64) -> Note {

@@ -22,7 +22,7 @@ const TIMED_OUT: u8 = 124;
 
 /// Modules that programs expect to be loaded before they use them; all others
 /// the kernel loads when they are asked for. One that it lacks is passed over.
-const LOAD: &[&str] = &["esp4", "esp6", "xfrm_user", "vxlan", "veth"];
+const LOAD: &[&str] = &["esp4", "esp6", "xfrm_user", "vxlan", "veth", "tun"];
 
 /// Variables of ours that the command sees too.
 const PASSED: &[&str] = &[
