@@ -184,15 +184,7 @@ fn a_flood_in_one_network_does_not_blind_another() {
     let page = settled(&agent);
     show(&page);
     assert_eq!(agent.vni(OTHER, "rx").0, u64::from(NEEDLES * PACKETS));
-    // So many new flows in a second may push a flow out before its first packet is credited. That is told,
-    // and its other packets are found all the same.
-    let found = plaintext(&page, OTHER);
-    let evicted = value(&page, "overlay_exposure_evicted_packets_total");
-    assert!(found >= u64::from(NEEDLES * (PACKETS - 1)), "{found} found");
-    assert!(
-        found == u64::from(NEEDLES * PACKETS) || evicted > 0,
-        "{found} found, and nothing said of the others"
-    );
+    assert_eq!(plaintext(&page, OTHER), u64::from(NEEDLES * PACKETS));
     for vni in [CROWD, OTHER] {
         adds_up(&page, vni);
     }
