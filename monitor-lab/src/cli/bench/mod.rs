@@ -1,32 +1,106 @@
-//! `overlay-lab bench`: what the kernel programs cost.
+//! `overlay-lab bench`: what the monitor costs.
 
 mod cases;
+mod docs;
 mod kernel;
+mod machine;
+mod packets;
+mod programs;
+mod progress;
+mod report;
 mod stats;
+mod svg;
+mod table;
+#[path = "../../../../monitor-ebpf/src/bin/bench/varied.rs"]
+mod varied;
 
+use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Args, Subcommand};
+
+use machine::Machine;
+use report::{Part, Report};
 
 /// Options of `overlay-lab bench`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
-    what: What,
+    what: Option<What>,
+    /// Rounds of each part [default: 21; iperf 7]
+    #[arg(long, global = true, value_parser = clap::value_parser!(u32).range(1..=1001))]
+    runs: Option<u32>,
+    /// Packets in each measurement of `kernel`
+    #[arg(long, global = true, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1000..=10_000_000))]
+    packets: u32,
+    /// Only rows whose hook, name and features, as `XDP: IPv4 ESP; counts`, contain this (`kernel`)
+    #[arg(long, global = true, value_name = "TEXT")]
+    only: Option<String>,
+    /// Write JSON to a file (`-`: standard output, instead of the tables)
+    #[arg(long, global = true, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the plot to a file
+    #[arg(long, global = true, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Write benchmarks.md, benchmarks.svg and benchmarks.json into a folder
+    #[arg(long, global = true, value_name = "FOLDER")]
+    docs: Option<PathBuf>,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
 enum What {
-    /// Nanoseconds per packet, one hot packet at a time (BPF_PROG_TEST_RUN)
+    /// Nanoseconds per packet in the programs: one hot packet, and many flows and VNIs (BPF_PROG_TEST_RUN)
     ///
-    /// Each run measures every case once, and an empty program of the same type beside it; what is quoted is the
-    /// difference, as median over the runs with the interval that holds it in 95 of 100 tries. Nothing is attached.
-    Kernel(kernel::Arguments),
+    /// Each round measures every case once, and an empty program of the same type beside it; what is quoted is the
+    /// difference, as median over the rounds with the interval that holds it in 95 of 100 tries. Nothing is attached.
+    Kernel,
 }
 
 /// Runs a benchmark.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    match &arguments.what {
-        What::Kernel(arguments) => kernel::run(arguments),
+    let mut report = Report {
+        schema: 1,
+        machine: Machine::of_this_run(jiff::Timestamp::now().strftime("%Y-%m-%d").to_string()),
+        parts: Vec::new(),
+    };
+    let wanted = |what| arguments.what.is_none_or(|only| only == what);
+    if wanted(What::Kernel) {
+        report.parts.push(kernel::run(&kernel::Plan {
+            runs: arguments.runs.unwrap_or(21),
+            packets: arguments.packets,
+            only: arguments.only.clone(),
+        })?);
     }
+    write(arguments, &report)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
+    if let Some(path) = &arguments.svg {
+        docs::file(path, &svg::draw(report))?;
+    }
+    if let Some(folder) = &arguments.docs {
+        docs::write(folder, report)?;
+    }
+    let mut out = io::stdout().lock();
+    match &arguments.json {
+        Some(path) if path.as_os_str() == "-" => {
+            io::Write::write_all(&mut out, docs::json(report)?.as_bytes())?;
+            return Ok(());
+        }
+        Some(path) => docs::file(path, &docs::json(report)?)?,
+        None => {}
+    }
+    println_machine(&mut out, report)?;
+    report
+        .parts
+        .iter()
+        .try_for_each(|part: &Part| table::text(&mut out, part))
+        .context("cannot print")
+}
+
+fn println_machine(out: &mut impl io::Write, report: &Report) -> io::Result<()> {
+    writeln!(out, "{}\n", table::wrapped(&report.machine.describe()))
 }
