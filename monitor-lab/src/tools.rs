@@ -9,11 +9,14 @@ use crate::error::{Error, Result};
 const PACKAGES: &[(&str, &str)] = &[
     ("bridge", "iproute2"),
     ("curl", "curl"),
+    ("ethtool", "ethtool"),
     ("ip", "iproute2"),
+    ("iperf3", "iperf3"),
     ("nft", "nftables"),
     ("nginx", "nginx"),
     ("openssl", "openssl"),
     ("redis-server", "redis-server"),
+    ("tcpdump", "tcpdump"),
 ];
 
 /// Where a program lies: in `PATH`, or where root's programs lie, which `su` leaves out.

@@ -2,17 +2,25 @@
 
 mod cases;
 mod docs;
+mod iperf;
 mod kernel;
+mod live;
 mod machine;
 mod packets;
+mod pin;
 mod programs;
 mod progress;
 mod report;
 mod stats;
 mod svg;
 mod table;
+#[expect(
+    unreachable_pub,
+    reason = "a file of the kernel programs, where it is public"
+)]
 #[path = "../../../../monitor-ebpf/src/bin/bench/varied.rs"]
 mod varied;
+mod watcher;
 
 use std::io;
 use std::path::PathBuf;
@@ -35,6 +43,15 @@ pub(crate) struct Arguments {
     /// Packets in each measurement of `kernel`
     #[arg(long, global = true, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1000..=10_000_000))]
     packets: u32,
+    /// Frames in each measurement of `live`
+    #[arg(long, global = true, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1000..=10_000_000))]
+    frames: u32,
+    /// Seconds of each measurement of `iperf`
+    #[arg(long, global = true, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=60))]
+    seconds: u32,
+    /// The overlay-monitor to measure; default: the one next to this program
+    #[arg(long, global = true, value_name = "PATH")]
+    monitor: Option<PathBuf>,
     /// Only rows whose hook, name and features, as `XDP: IPv4 ESP; counts`, contain this (`kernel`)
     #[arg(long, global = true, value_name = "TEXT")]
     only: Option<String>,
@@ -56,6 +73,16 @@ enum What {
     /// Each round measures every case once, and an empty program of the same type beside it; what is quoted is the
     /// difference, as median over the rounds with the interval that holds it in 95 of 100 tries. Nothing is attached.
     Kernel,
+    /// Nanoseconds per packet on an interface, everything included, with the monitor on and off, and with others
+    ///
+    /// Live frames through a veth pair between two network namespaces: to nobody, an empty program, the monitor at TC
+    /// and at XDP, nftables and tcpdump, in turn.
+    Live,
+    /// What is left of iperf3's rate over the overlay, with the monitor on and off, and with others
+    ///
+    /// A TCP stream and a flood of small UDP packets between two containers of the lab, with nobody, the monitor at TC
+    /// and at XDP, nftables and tcpdump on both nodes, in turn.
+    Iperf,
 }
 
 /// Runs a benchmark.
@@ -73,8 +100,29 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             only: arguments.only.clone(),
         })?);
     }
+    if wanted(What::Live) {
+        report.parts.push(live::run(&live::Plan {
+            runs: arguments.runs.unwrap_or(21),
+            frames: arguments.frames,
+            monitor: monitor(arguments)?,
+        })?);
+    }
+    if wanted(What::Iperf) {
+        report.parts.push(iperf::run(&iperf::Plan {
+            runs: arguments.runs.unwrap_or(7),
+            seconds: arguments.seconds,
+            monitor: monitor(arguments)?,
+        })?);
+    }
     write(arguments, &report)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn monitor(arguments: &Arguments) -> anyhow::Result<PathBuf> {
+    match &arguments.monitor {
+        Some(path) => Ok(path.clone()),
+        None => super::demo::neighbour(),
+    }
 }
 
 fn write(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {

@@ -5,7 +5,12 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use anyhow::{Context, anyhow, bail};
 use aya::maps::{Array, Map, MapData};
-use aya::programs::{Program, ProgramError, TestRun, TestRunAttrs, TestRunOptions, TestRunResult};
+use aya::programs::tc::{SchedClassifierLink, TcAttachOptions};
+use aya::programs::xdp::{XdpLink, XdpMode};
+use aya::programs::{
+    LinkOrder, Program, ProgramError, TcAttachType, TestRun, TestRunAttrs, TestRunOptions,
+    TestRunResult,
+};
 use aya::{Ebpf, include_bytes_aligned};
 use monitor::kernel::{Entry, Kernel};
 use monitor_common::label::Direction;
@@ -111,6 +116,13 @@ pub(super) struct Variety {
     pub(super) vnis: u32,
 }
 
+/// An empty program at an interface. Dropping it detaches.
+#[expect(dead_code, reason = "held for their Drop, which detaches")]
+pub(super) enum Link {
+    Xdp(XdpLink),
+    Tc(SchedClassifierLink),
+}
+
 /// The benchmark's object, loaded.
 pub(super) struct Programs {
     ebpf: Ebpf,
@@ -195,9 +207,21 @@ impl Programs {
         Ok(result.duration.as_secs_f64() * 1e9)
     }
 
-    /// An empty program, to be attached.
-    pub(super) fn floor(&mut self, hook: Hook) -> anyhow::Result<&mut Program> {
-        self.program(hook.floor())
+    /// Attaches an empty program to what an interface of the calling thread's network namespace receives.
+    /// For an interface of the lab only: a program that is there is not looked for.
+    pub(super) fn attach_floor(&mut self, hook: Hook, interface: &str) -> anyhow::Result<Link> {
+        Ok(match self.program(hook.floor())? {
+            Program::Xdp(program) => {
+                let id = program.attach(interface, XdpMode::Driver)?;
+                Link::Xdp(program.take_link(id)?)
+            }
+            Program::SchedClassifier(program) => {
+                let first = TcAttachOptions::TcxOrder(LinkOrder::first());
+                let id = program.attach_with_options(interface, TcAttachType::Ingress, first)?;
+                Link::Tc(program.take_link(id)?)
+            }
+            _ => bail!("not a program that can be attached"),
+        })
     }
 
     fn vary(&mut self, frame: &Frame, variety: Variety, ifindex: u32) -> anyhow::Result<()> {

@@ -128,7 +128,9 @@ impl Row {
         };
         let mut words: Vec<&str> = Vec::new();
         words.extend(self.verdict.map(Verdict::label));
-        if !self.measured.differs_from(nothing) {
+        if !self.measured.tells() {
+            words.push("too few rounds");
+        } else if !self.measured.differs_from(nothing) {
             words.push("within the noise");
         }
         words.extend(self.notes.iter().map(String::as_str));

@@ -44,7 +44,7 @@ impl Median {
     }
 
     /// Whether there are enough runs for the interval to mean what it says.
-    fn tells(&self) -> bool {
+    pub(super) fn tells(&self) -> bool {
         self.runs >= FEWEST
     }
 

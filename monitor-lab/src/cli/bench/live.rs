@@ -1,0 +1,209 @@
+//! `bench live`: what a packet costs on a real interface, all that the kernel does with it included.
+
+use std::path::PathBuf;
+
+use monitor_lab::{Host, Lab};
+
+use super::cases::FEATURES;
+use super::packets::{self, Family, Frame};
+use super::pin;
+use super::programs::{Hook, Programs, Target, Variety};
+use super::progress::Progress;
+use super::report::{Part, Row, Unit};
+use super::stats::{Median, differences, ratios};
+use super::watcher::{Setup, Watcher};
+
+/// How much of it.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// Rounds; each measures every row once.
+    pub(super) runs: u32,
+    /// Frames in each measurement.
+    pub(super) frames: u32,
+    /// The monitor's program.
+    pub(super) monitor: PathBuf,
+}
+
+/// Not 4789, which the lab's own VXLAN devices listen on: nothing shall be done with the packets.
+const PORT: u16 = 8472;
+/// Bytes of the inner TCP segment: small packets are the hard case.
+const PAYLOAD: usize = 18;
+/// Frames sent before each measurement, so that map entries and caches are as later.
+const WARM_UP: u32 = 40_000;
+
+/// Pieces that each measurement is made of; their median counts, so that a moment in which the CPU did something
+/// else does not.
+const PIECES: u32 = 5;
+
+/// How many VNIs, and what that may add at TCX and at XDP: nanoseconds on the machine for which the goals were
+/// set.
+const LOADS: &[(Variety, f64, f64)] = &[
+    (Variety { flows: 1, vnis: 1 }, 35.0, 15.0),
+    (
+        Variety {
+            flows: 4096,
+            vnis: 4096,
+        },
+        50.0,
+        30.0,
+    ),
+];
+
+/// What a row is made of: one watcher under one load.
+#[derive(Default)]
+struct Series {
+    /// Nanoseconds for each frame that arrived.
+    packet: Vec<f64>,
+    arrived: u64,
+    missed: u64,
+}
+
+/// Measures.
+pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
+    let setup = Setup {
+        monitor: plan.monitor.clone(),
+        port: PORT,
+    };
+    let lab = Lab::builder().quiet(true).build()?;
+    // Makes the veth take frames from its peer's queue in batches (NAPI), which live frames need, and which it
+    // does anyway with an XDP program. No packet here is of those that GRO joins.
+    lab.node2().run("ethtool", &["-K", "eth0", "gro", "on"])?;
+    let ifindex = ifindex(lab.node1())?;
+    let frame = packets::vxlan(Family::V4, PORT, PAYLOAD);
+    let watchers = watchers();
+    let mut programs = Programs::load()?;
+    let mut series: Vec<Vec<Series>> = watchers
+        .iter()
+        .map(|_| LOADS.iter().map(|_| Series::default()).collect())
+        .collect();
+    let mut look_up = Vec::new();
+    let mut progress = Progress::new("live frames through a veth pair", plan.runs);
+    for round in 0..plan.runs as usize {
+        look_up.push(one_look_up(&mut programs, &frame)?);
+        for place in 0..watchers.len() {
+            // Each begins a round once, so that nobody always comes first.
+            let at = (place + round) % watchers.len();
+            let watching = setup.start(watchers[at], lab.node2(), &mut programs)?;
+            for (load, series) in LOADS.iter().zip(&mut series[at]) {
+                let mut send = |frames| {
+                    lab.node1().enter(|| {
+                        pin::to_one_cpu()?;
+                        programs.send(&frame, load.0, ifindex, frames)
+                    })?
+                };
+                send(WARM_UP)?;
+                let counted = watching.counted()?;
+                let received = || {
+                    lab.node2()
+                        .device_stats("eth0")
+                        .map(|stats| stats.rx_packets)
+                };
+                let (first, frames) = (received()?, plan.frames / PIECES);
+                let mut pieces = Vec::new();
+                for _ in 0..PIECES {
+                    let before = received()?;
+                    let took = send(frames)? * f64::from(frames);
+                    // What each one took that arrived.
+                    pieces.push(took / (received()? - before).max(1) as f64);
+                }
+                let arrived = received()? - first;
+                series.packet.push(Median::of(&pieces).median);
+                series.arrived += arrived;
+                if let (Some(before), Some(after)) = (counted, watching.counted()?) {
+                    series.missed += arrived.abs_diff(after - before);
+                }
+            }
+            watching.stop()?;
+        }
+        progress.step();
+    }
+    Ok(Part {
+        name: "live",
+        title: "On an interface",
+        method: format!(
+            "What each packet takes longer than with nobody watching, in {} interleaved rounds of {} frames of {} \
+             bytes (the median of five pieces). One CPU sends them through a veth pair (live frames of BPF_PROG_TEST_RUN) and does all that \
+             the receiver's kernel does with them, until the stack drops them, since they are for nobody; so the \
+             time for each packet that arrives is the whole cost. The base is that time with nobody watching. \
+             Other CPUs are free for the programs that read. tcpdump's row has what it costs the CPU that \
+             receives, not what it loses. \"Kept\" is what arrived per second, of what arrives with nobody \
+             watching. One look-up, for scale, took {:.1} ns.",
+            plan.runs,
+            plan.frames,
+            frame.bytes.len(),
+            Median::of(&look_up).median
+        ),
+        unit: Unit::AddedNanoseconds,
+        rows: rows(&watchers, &series, &look_up),
+    })
+}
+
+fn watchers() -> Vec<Watcher> {
+    let mut all = vec![Watcher::Nobody, Watcher::Empty(Hook::Tc)];
+    all.extend(
+        FEATURES
+            .iter()
+            .map(|features| Watcher::Monitor("tc", *features)),
+    );
+    all.push(Watcher::Empty(Hook::XdpFrags));
+    all.extend(
+        FEATURES
+            .iter()
+            .map(|features| Watcher::Monitor("xdp", *features)),
+    );
+    all.extend([Watcher::Nftables, Watcher::Tcpdump]);
+    all
+}
+
+/// Every watcher but the first, which is nobody, under every load.
+fn rows(watchers: &[Watcher], series: &[Vec<Series>], look_up: &[f64]) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (watcher, loads) in watchers.iter().zip(series).skip(1) {
+        for ((load, with), nobody) in LOADS.iter().zip(loads).zip(&series[0]) {
+            let (who, hook, features) = watcher.labels();
+            let (variety, tcx, xdp) = load;
+            let s = if variety.vnis == 1 { "" } else { "s" };
+            let case = format!("{who}, {} VNI{s}", variety.vnis);
+            let goal = match watcher {
+                Watcher::Monitor("xdp", _) => Some(*xdp),
+                Watcher::Monitor(..) => Some(*tcx),
+                _ => None,
+            };
+            let added = differences(&with.packet, &nobody.packet);
+            let mut row = Row::added(
+                (case, hook, features),
+                &nobody.packet,
+                &added,
+                look_up,
+                goal,
+            );
+            // Packets per second on one CPU are the inverse of the time of each.
+            row.notes.push(format!(
+                "kept {:.3} of {:.2} M/s",
+                Median::of(&ratios(&nobody.packet, &with.packet)).median,
+                1e3 / Median::of(&nobody.packet).median
+            ));
+            if let Watcher::Monitor(..) = watcher {
+                row.notes.push(format!(
+                    "{} of {} packets missed",
+                    with.missed, with.arrived
+                ));
+            }
+            rows.push(row);
+        }
+    }
+    rows
+}
+
+/// What one look-up takes now.
+fn one_look_up(programs: &mut Programs, frame: &Frame) -> anyhow::Result<f64> {
+    const PACKETS: u32 = 200_000;
+    let floor = programs.time(Hook::Tc, Target::Floor, frame, None, PACKETS)?;
+    let reference = programs.time(Hook::Tc, Target::Reference, frame, None, PACKETS)?;
+    Ok(reference - floor)
+}
+
+fn ifindex(host: &Host) -> anyhow::Result<u32> {
+    let interface = host.enter(|| monitor::interface::Interface::by_name("eth0"))?;
+    Ok(interface?.index)
+}
