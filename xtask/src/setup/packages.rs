@@ -36,6 +36,12 @@ const LAB: &[(&str, &str)] = &[
     ),
 ];
 
+/// What the benchmark runs beside the lab.
+const BENCH: &[(&str, &str)] = &[
+    ("iperf3", "sends over the overlay as fast as it can"),
+    ("tcpdump", "watches the same traffic, for comparison"),
+];
+
 /// What the virtual machine needs of this one. QEMU, busybox and the kernel
 /// are only unpacked into the cache, not installed.
 const VM: &[(&str, &str)] = &[
@@ -53,6 +59,11 @@ fn list(table: &[(&str, &str)]) -> Vec<Package> {
 /// Packages of the lab, the demo and the tests.
 pub(crate) fn lab() -> Vec<Package> {
     list(LAB)
+}
+
+/// Packages of the benchmark.
+pub(crate) fn bench() -> Vec<Package> {
+    [list(LAB), list(BENCH)].concat()
 }
 
 /// Packages of the virtual machine.
