@@ -18,7 +18,11 @@ fn bench(arguments: &[&str]) -> Value {
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -30,7 +34,13 @@ fn number(row: &Value, of: &str) -> f64 {
 fn many_flows_cost_more_than_one_and_counting_more_than_nothing() {
     // Six rounds are the fewest that a verdict is given for.
     let report = bench(&[
-        "kernel", "--only", "TC: IPv4 VXLAN, ", "--runs", "6", "--packets", "20000",
+        "kernel",
+        "--only",
+        "TC: IPv4 VXLAN, ",
+        "--runs",
+        "6",
+        "--packets",
+        "20000",
     ]);
     let rows = report["parts"][0]["rows"].as_array().unwrap();
     let row = |case: &str, features: &str| {
@@ -47,8 +57,27 @@ fn many_flows_cost_more_than_one_and_counting_more_than_nothing() {
     // 100,000 entries do not fit into any cache that one entry fits into.
     let one = number(row("1 flow in", "as `run`"), "measured");
     let many = number(row("100000 flows in", "as `run`"), "measured");
-    assert!(many > one, "{many} ns with 100,000 flows, {one} ns with one");
+    assert!(
+        many > one,
+        "{many} ns with 100,000 flows, {one} ns with one"
+    );
     assert!(!report["machine"]["kernel"].as_str().unwrap().is_empty());
+}
+
+#[test]
+fn what_arrives_in_a_flood_is_counted() {
+    let report = bench(&["live", "--runs", "1", "--frames", "20000"]);
+    let rows = report["parts"][0]["rows"].as_array().unwrap();
+    let counted: Vec<_> = rows.iter().map(|row| &row["counted"]).collect();
+    let counted: Vec<_> = counted
+        .iter()
+        .filter(|counted| !counted.is_null())
+        .collect();
+    assert!(counted.len() >= 4, "TCX and XDP, 1 VNI and many: {report}");
+    for counted in counted {
+        assert_eq!(counted["missed"], 0, "{report}");
+        assert!(counted["packets"].as_u64().unwrap() > 10_000, "{report}");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::cases::DEFAULT;
 use super::programs::Programs;
 use super::progress::Progress;
-use super::report::{Part, Row, Unit};
+use super::report::{Counted, Part, Row, Unit};
 use super::stats::{Median, ratios};
 use super::watcher::{Lost, Setup, Watcher, Watching};
 
@@ -78,8 +78,7 @@ struct Series {
     rate: Vec<f64>,
     /// CPU of one watcher, in percent of a core.
     cpu: Vec<f64>,
-    delivered: u64,
-    missed: u64,
+    counted: Counted,
 }
 
 /// Measures.
@@ -121,7 +120,8 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
              nodes' interfaces are watched: {} interleaved rounds of {} seconds. Each is compared with nobody \
              watching in the same round. Sender, receiver, both nodes and all watchers share {} CPUs. Missed: \
              packets that the VXLAN device delivered and the watcher of its node has not counted. CPU: that of \
-             one watcher's own process, of one core.",
+             one watcher's own process, of one core. Dropped: what tcpdump had no room for, in its own words, under \
+             both loads together.",
             plan.runs,
             plan.seconds,
             thread::available_parallelism().map_or(1, usize::from)
@@ -160,8 +160,8 @@ fn measure(
     // The watcher's window is the wider one.
     let delivered = delivered()? - delivered_before;
     if let (true, Some(before), Some(after)) = (load.countable, counted_before, counted()?) {
-        series.delivered += delivered;
-        series.missed += delivered.saturating_sub(after - before);
+        series.counted.packets += delivered;
+        series.counted.missed += delivered.saturating_sub(after - before);
     }
     Ok(())
 }
@@ -176,36 +176,24 @@ fn rows(series: &[Vec<Series>], lost: &[Vec<Lost>]) -> Vec<Row> {
             let labels = (format!("{who}, {}", load.name), hook, features);
             let kept = ratios(&with.rate, &nobody.rate);
             let mut row = Row::kept(labels, &nobody.rate, &kept, ours.then_some(load.goal));
-            let cpu = Median::of(&with.cpu);
-            if cpu.median > 0.0 {
-                row.notes.push(format!(
-                    "CPU {:.1} % ({:.1} to {:.1})",
-                    cpu.median, cpu.low, cpu.high
-                ));
-            }
-            if ours && load.countable {
-                row.notes.push(format!(
-                    "{} of {} packets missed",
-                    with.missed, with.delivered
-                ));
-            }
-            row.notes.extend(lost_part(&lost[at]));
+            let process = !matches!(
+                watcher,
+                Watcher::Nobody | Watcher::Empty(_) | Watcher::Nftables
+            );
+            row.cpu_percent = process.then(|| Median::of(&with.cpu));
+            row.counted = (ours && load.countable).then_some(with.counted);
+            row.dropped_percent = dropped_percent(&lost[at]);
             rows.push(row);
         }
     }
     rows
 }
 
-/// What a watcher says that it lost, all loads together.
-fn lost_part(lost: &[Lost]) -> Option<String> {
+/// What a watcher says that it had no room for, under all loads together; `None` if it says nothing.
+fn dropped_percent(lost: &[Lost]) -> Option<f64> {
     let dropped: u64 = lost.iter().map(|lost| lost.dropped).sum();
     let received: u64 = lost.iter().map(|lost| lost.received).sum();
-    (received > 0).then(|| {
-        format!(
-            "lost {:.1} % of what it was given, both loads together",
-            100.0 * dropped as f64 / received as f64
-        )
-    })
+    (received > 0).then(|| 100.0 * dropped as f64 / received as f64)
 }
 
 /// Starts the receiver, and waits until it listens.
@@ -281,8 +269,7 @@ mod tests {
     #[test]
     fn losses_of_all_rounds_are_added_up() {
         let lost = |received, dropped| Lost { received, dropped };
-        let text = lost_part(&[lost(100, 50), lost(300, 50)]).unwrap();
-        assert!(text.starts_with("lost 25.0 %"), "{text}");
-        assert_eq!(lost_part(&[]), None);
+        assert_eq!(dropped_percent(&[lost(100, 50), lost(300, 50)]), Some(25.0));
+        assert_eq!(dropped_percent(&[]), None);
     }
 }

@@ -217,7 +217,9 @@ impl Programs {
             }
             Program::SchedClassifier(program) => {
                 let first = TcAttachOptions::TcxOrder(LinkOrder::first());
-                let id = program.attach_with_options(interface, TcAttachType::Ingress, first)?;
+                let id = program
+                    .attach_with_options(interface, TcAttachType::Ingress, first)
+                    .context("cannot attach an empty program by TCX (Linux 6.6 and later)")?;
                 Link::Tc(program.take_link(id)?)
             }
             _ => bail!("not a program that can be attached"),

@@ -64,8 +64,23 @@ pub(super) struct Row {
     pub(super) goal: Option<f64>,
     /// What is to be said of it.
     pub(super) verdict: Option<Verdict>,
-    /// More about it: packets missed, CPU.
-    pub(super) notes: Vec<String>,
+    /// Packets that the watcher should have counted, and how many it did not.
+    pub(super) counted: Option<Counted>,
+    /// What is kept of the packets per second of the base ([`Unit::AddedNanoseconds`]).
+    pub(super) kept: Option<Median>,
+    /// CPU of the watcher's own process, in percent of a core.
+    pub(super) cpu_percent: Option<Median>,
+    /// Part of the packets that a watcher says it had no room for, in percent.
+    pub(super) dropped_percent: Option<f64>,
+}
+
+/// A watcher's count against the device's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Counted {
+    /// Packets that there were, by the device's own counter.
+    pub(super) packets: u64,
+    /// By how many the watcher's count differs.
+    pub(super) missed: u64,
 }
 
 impl Row {
@@ -77,7 +92,6 @@ impl Row {
         look_up: &[f64],
         goal: Option<f64>,
     ) -> Row {
-        let (case, hook, features) = labels;
         let in_look_ups: Vec<f64> = added
             .iter()
             .zip(look_up)
@@ -86,15 +100,10 @@ impl Row {
         let look_ups = Median::of(&in_look_ups);
         let goal = goal.map(|goal| goal / GOAL_LOOK_UP_NS);
         Row {
-            case,
-            hook,
-            features,
-            base: Median::of(base),
-            measured: Median::of(added),
             look_ups: Some(look_ups),
             goal,
             verdict: goal.map(|goal| Verdict::at_most(&look_ups, goal)),
-            notes: Vec::new(),
+            ..Row::new(labels, base, added)
         }
     }
 
@@ -105,35 +114,60 @@ impl Row {
         ratios: &[f64],
         goal: Option<f64>,
     ) -> Row {
+        let row = Row::new(labels, base, ratios);
+        Row {
+            goal,
+            verdict: goal.map(|goal| Verdict::at_least(&row.measured, goal)),
+            ..row
+        }
+    }
+
+    fn new(labels: (String, &'static str, String), base: &[f64], measured: &[f64]) -> Row {
         let (case, hook, features) = labels;
-        let measured = Median::of(ratios);
         Row {
             case,
             hook,
             features,
             base: Median::of(base),
-            measured,
+            measured: Median::of(measured),
             look_ups: None,
-            goal,
-            verdict: goal.map(|goal| Verdict::at_least(&measured, goal)),
-            notes: Vec::new(),
+            goal: None,
+            verdict: None,
+            counted: None,
+            kept: None,
+            cpu_percent: None,
+            dropped_percent: None,
         }
     }
 
-    /// The verdict, and whether there is anything but noise: for the last column.
+    /// The verdict, whether there is anything but noise, and what else is known: for the last column.
     pub(super) fn remark(&self, unit: Unit) -> String {
         let nothing = match unit {
             Unit::AddedNanoseconds => 0.0,
             Unit::Ratio => 1.0,
         };
-        let mut words: Vec<&str> = Vec::new();
-        words.extend(self.verdict.map(Verdict::label));
+        let mut words: Vec<String> = Vec::new();
+        words.extend(self.verdict.map(|verdict| verdict.label().to_owned()));
         if !self.measured.tells() {
-            words.push("too few rounds");
+            words.push("too few rounds".to_owned());
         } else if !self.measured.differs_from(nothing) {
-            words.push("within the noise");
+            words.push("within the noise".to_owned());
         }
-        words.extend(self.notes.iter().map(String::as_str));
+        if let Some(kept) = self.kept {
+            words.push(format!("kept {:.2}", kept.median));
+        }
+        if let Some(Counted { packets, missed }) = self.counted {
+            words.push(format!("missed {missed} of {packets}"));
+        }
+        if let Some(cpu) = self.cpu_percent {
+            words.push(format!(
+                "CPU {:.1} % ({:.1} to {:.1})",
+                cpu.median, cpu.low, cpu.high
+            ));
+        }
+        if let Some(percent) = self.dropped_percent {
+            words.push(format!("dropped {percent:.1} %"));
+        }
         words.join("; ")
     }
 }
@@ -191,7 +225,13 @@ pub(super) mod tests {
     fn noise_is_said_to_be_noise() {
         let noise: Vec<f64> = (0..21).map(|n| 0.9 + f64::from(n) * 0.01).collect();
         let mut row = Row::kept(labels(), &[1000.0; 21], &noise, Some(0.5));
-        row.notes.push("0 missed".to_owned());
-        assert_eq!(row.remark(Unit::Ratio), "met; within the noise; 0 missed");
+        row.counted = Some(Counted {
+            packets: 7,
+            missed: 0,
+        });
+        assert_eq!(
+            row.remark(Unit::Ratio),
+            "met; within the noise; missed 0 of 7"
+        );
     }
 }
