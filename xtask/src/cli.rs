@@ -143,6 +143,7 @@ pub(crate) struct Test {
 ///   kernel   in the programs: one hot packet, many flows, many VNIs, IPv6
 ///   live     on a veth pair: the monitor, nftables and tcpdump, in turn
 ///   iperf    what is left of the rate of TCP and UDP over an overlay
+///   agent    time of a scrape, memory
 ///
 /// Examples:
 ///   cargo xtask bench

@@ -176,11 +176,7 @@ fn rows(series: &[Vec<Series>], lost: &[Vec<Lost>]) -> Vec<Row> {
             let labels = (format!("{who}, {}", load.name), hook, features);
             let kept = ratios(&with.rate, &nobody.rate);
             let mut row = Row::kept(labels, &nobody.rate, &kept, ours.then_some(load.goal));
-            let process = !matches!(
-                watcher,
-                Watcher::Nobody | Watcher::Empty(_) | Watcher::Nftables
-            );
-            row.cpu_percent = process.then(|| Median::of(&with.cpu));
+            row.cpu_percent = watcher.is_process().then(|| Median::of(&with.cpu));
             row.counted = (ours && load.countable).then_some(with.counted);
             row.dropped_percent = dropped_percent(&lost[at]);
             rows.push(row);

@@ -1,10 +1,13 @@
 //! `bench kernel`: what a packet costs in the programs, by test runs.
 
+use std::thread;
+
 use anyhow::anyhow;
 use aya::maps::{MapData, RingBuf};
 use monitor::kernel::{Kernel, LoadOptions};
 
 use super::cases::{self, Case};
+use super::pin;
 use super::programs::{Hook, Programs, Target};
 use super::progress::Progress;
 use super::report::{Part, Row, Unit};
@@ -30,8 +33,15 @@ fn ring_bytes(packets: u32) -> u32 {
         .next_power_of_two()
 }
 
-/// Measures.
+/// Measures, on one CPU.
 pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
+    // A thread of its own: whoever is started later shall not be kept there.
+    let measured = thread::scope(|scope| scope.spawn(|| on_one_cpu(plan)).join());
+    measured.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn on_one_cpu(plan: &Plan) -> anyhow::Result<Part> {
+    pin::to_one_cpu()?;
     let mut programs = Programs::load()?;
     let mut rows = Vec::new();
     let mut look_ups = Vec::new();

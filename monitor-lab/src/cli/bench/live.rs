@@ -1,8 +1,9 @@
 //! `bench live`: what a packet costs on a real interface, all that the kernel does with it included.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
-use monitor_lab::{Host, Lab};
+use monitor_lab::Lab;
 
 use super::cases::FEATURES;
 use super::packets::{self, Family, Frame};
@@ -54,6 +55,8 @@ const LOADS: &[(Variety, f64, f64)] = &[
 struct Series {
     /// Nanoseconds for each frame that arrived.
     packet: Vec<f64>,
+    /// CPU of the watcher's process, in percent of a core.
+    cpu: Vec<f64>,
     counted: Counted,
 }
 
@@ -67,7 +70,7 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
     // Makes the veth take frames from its peer's queue in batches (NAPI), which live frames need, and which it
     // does anyway with an XDP program. No packet here is of those that GRO joins.
     lab.node2().run("ethtool", &["-K", "eth0", "gro", "on"])?;
-    let ifindex = ifindex(lab.node1())?;
+    let ifindex = super::ifindex(lab.node1())?;
     let frame = packets::vxlan(Family::V4, PORT, PAYLOAD);
     let watchers = watchers();
     let mut programs = Programs::load()?;
@@ -98,6 +101,7 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
                         .map(|stats| stats.rx_packets)
                 };
                 let (first, frames) = (received()?, plan.frames / PIECES);
+                let (cpu, start) = (watching.cpu(), Instant::now());
                 let mut pieces = Vec::new();
                 for _ in 0..PIECES {
                     let before = received()?;
@@ -105,6 +109,8 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
                     // What each one took that arrived.
                     pieces.push(took / (received()? - before).max(1) as f64);
                 }
+                let cpu = (watching.cpu() - cpu).as_secs_f64();
+                series.cpu.push(100.0 * cpu / start.elapsed().as_secs_f64());
                 let arrived = received()? - first;
                 series.packet.push(Median::of(&pieces).median);
                 if let (Some(before), Some(after)) = (counted, watching.counted()?) {
@@ -126,7 +132,7 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
              time for each packet that arrives is the whole cost. The base is that time with nobody watching. \
              Other CPUs are free for the programs that read. tcpdump's row has what it costs the CPU that \
              receives, not what it loses. \"Kept\" is what arrived per second, of what arrives with nobody \
-             watching; missed is what arrived by the device's own counter and not by the monitor's. One look-up, for scale, took {:.1} ns.",
+             watching; missed is what arrived by the device's own counter and not by the monitor's; CPU is that of the watcher's own process. One look-up, for scale, took {:.1} ns.",
             plan.runs,
             plan.frames,
             frame.bytes.len(),
@@ -178,6 +184,7 @@ fn rows(watchers: &[Watcher], series: &[Vec<Series>], look_up: &[f64]) -> Vec<Ro
             );
             // Packets per second on one CPU are the inverse of the time of each.
             row.kept = Some(Median::of(&ratios(&nobody.packet, &with.packet)));
+            row.cpu_percent = watcher.is_process().then(|| Median::of(&with.cpu));
             row.counted = matches!(watcher, Watcher::Monitor(..)).then_some(with.counted);
             rows.push(row);
         }
@@ -191,9 +198,4 @@ fn one_look_up(programs: &mut Programs, frame: &Frame) -> anyhow::Result<f64> {
     let floor = programs.time(Hook::Tc, Target::Floor, frame, None, PACKETS)?;
     let reference = programs.time(Hook::Tc, Target::Reference, frame, None, PACKETS)?;
     Ok(reference - floor)
-}
-
-fn ifindex(host: &Host) -> anyhow::Result<u32> {
-    let interface = host.enter(|| monitor::interface::Interface::by_name("eth0"))?;
-    Ok(interface?.index)
 }

@@ -1,5 +1,6 @@
 //! `overlay-lab bench`: what the monitor costs.
 
+mod agent;
 mod cases;
 mod docs;
 mod iperf;
@@ -30,6 +31,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use machine::Machine;
+use monitor_lab::Host;
 use report::{Part, Report};
 
 /// Options of `overlay-lab bench`.
@@ -37,7 +39,7 @@ use report::{Part, Report};
 pub(crate) struct Arguments {
     #[command(subcommand)]
     what: Option<What>,
-    /// Rounds of each part [default: 21; iperf 7]
+    /// Rounds of each part [default: 21; iperf and agent 7]
     #[arg(long, global = true, value_parser = clap::value_parser!(u32).range(1..=1001))]
     runs: Option<u32>,
     /// Packets in each measurement of `kernel`
@@ -83,6 +85,8 @@ enum What {
     /// A TCP stream and a flood of small UDP packets between two containers of the lab, with nobody, the monitor at TC
     /// and at XDP, nftables and tcpdump on both nodes, in turn.
     Iperf,
+    /// Time of a scrape and memory of the agent, with many VNIs
+    Agent,
 }
 
 /// Runs a benchmark.
@@ -114,6 +118,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             monitor: monitor(arguments)?,
         })?);
     }
+    if wanted(What::Agent) {
+        report.parts.push(agent::run(&agent::Plan {
+            runs: arguments.runs.unwrap_or(7),
+            monitor: monitor(arguments)?,
+        })?);
+    }
     write(arguments, &report)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -123,6 +133,12 @@ fn monitor(arguments: &Arguments) -> anyhow::Result<PathBuf> {
         Some(path) => Ok(path.clone()),
         None => super::demo::neighbour(),
     }
+}
+
+/// Index of a host's interface on the wire.
+fn ifindex(host: &Host) -> anyhow::Result<u32> {
+    let interface = host.enter(|| monitor::interface::Interface::by_name("eth0"))?;
+    Ok(interface?.index)
 }
 
 fn write(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {

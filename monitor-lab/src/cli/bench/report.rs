@@ -23,7 +23,7 @@ pub(super) struct Report {
 /// What was measured by one method.
 #[derive(Debug, Serialize)]
 pub(super) struct Part {
-    /// `kernel`, `live` or `iperf`.
+    /// `kernel`, `live`, `iperf` or `agent`.
     pub(super) name: &'static str,
     /// A heading.
     pub(super) title: &'static str,
@@ -43,6 +43,8 @@ pub(super) enum Unit {
     AddedNanoseconds,
     /// Part of the base that is left.
     Ratio,
+    /// What the row says; there is no base.
+    Value,
 }
 
 /// One row of a table.
@@ -122,6 +124,20 @@ impl Row {
         }
     }
 
+    /// A row of something that shall be small. `goal` is in the same unit.
+    pub(super) fn value(
+        labels: (String, &'static str, String),
+        values: &[f64],
+        goal: Option<f64>,
+    ) -> Row {
+        let row = Row::new(labels, &[], values);
+        Row {
+            goal,
+            verdict: goal.map(|goal| Verdict::at_most(&row.measured, goal)),
+            ..row
+        }
+    }
+
     fn new(labels: (String, &'static str, String), base: &[f64], measured: &[f64]) -> Row {
         let (case, hook, features) = labels;
         Row {
@@ -143,7 +159,7 @@ impl Row {
     /// The verdict, whether there is anything but noise, and what else is known: for the last column.
     pub(super) fn remark(&self, unit: Unit) -> String {
         let nothing = match unit {
-            Unit::AddedNanoseconds => 0.0,
+            Unit::AddedNanoseconds | Unit::Value => 0.0,
             Unit::Ratio => 1.0,
         };
         let mut words: Vec<String> = Vec::new();
@@ -198,11 +214,12 @@ pub(super) mod tests {
                     Row::added(labels(), &some, &some, &some, None),
                 ],
                 Unit::Ratio => vec![Row::kept(labels(), &some, &[0.99; 21], Some(0.97))],
+                Unit::Value => vec![Row::value(labels(), &some, Some(100.0))],
             },
         }
     }
 
-    /// A report with a part of each unit.
+    /// A report with a part of two units.
     pub(in super::super) fn report() -> Report {
         Report {
             schema: 1,

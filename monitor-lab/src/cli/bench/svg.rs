@@ -56,6 +56,7 @@ fn draw_part(svg: &mut String, part: &Part, top: f64) {
     let unit = match part.unit {
         Unit::AddedNanoseconds => "look-ups in a per-CPU hash added per packet",
         Unit::Ratio => "part of the rate that is left",
+        Unit::Value => "milliseconds, or MiB",
     };
     text(
         svg,

@@ -30,6 +30,15 @@ fn headings(unit: Unit) -> Vec<&'static str> {
             "goal",
             "",
         ],
+        Unit::Value => vec![
+            "hook",
+            "what",
+            "what is on",
+            "measured",
+            "interval",
+            "goal",
+            "",
+        ],
     }
 }
 
@@ -53,6 +62,10 @@ fn cells(row: &Row, unit: Unit) -> Vec<String> {
             format!("{:.0}", row.base.median),
             format!("{:.3}", row.measured.median),
             interval(&row.measured, 3),
+        ]),
+        Unit::Value => cells.extend([
+            format!("{:.1}", row.measured.median),
+            interval(&row.measured, 1),
         ]),
     }
     cells.extend([goal, row.remark(unit)]);
@@ -129,7 +142,7 @@ mod tests {
 
     #[test]
     fn every_row_has_every_column() {
-        for unit in [Unit::AddedNanoseconds, Unit::Ratio] {
+        for unit in [Unit::AddedNanoseconds, Unit::Ratio, Unit::Value] {
             let part = part(unit);
             let markdown = markdown(&part);
             let table: Vec<&str> = markdown

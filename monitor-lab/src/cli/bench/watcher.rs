@@ -49,6 +49,11 @@ impl Watcher {
         };
         (who.to_owned(), hook, what.to_owned())
     }
+
+    /// Whether it has a process of its own while it watches.
+    pub(super) const fn is_process(&self) -> bool {
+        matches!(self, Watcher::Monitor(..) | Watcher::Tcpdump)
+    }
 }
 
 const fn hook_label(hook: Hook) -> &'static str {
@@ -178,6 +183,11 @@ impl Watching<'_> {
             Watcher::Monitor(..) => Ok(Some(metrics::scrape(self.host)?.vxlan.rx_packets)),
             Watcher::Nobody | Watcher::Empty(_) | Watcher::Tcpdump | Watcher::Nftables => Ok(None),
         }
+    }
+
+    /// The number of its process, if it has one.
+    pub(super) fn process_id(&self) -> Option<u32> {
+        Some(self.process.as_ref()?.child.id())
     }
 
     /// CPU time that its process has used so far, to the nanosecond.
