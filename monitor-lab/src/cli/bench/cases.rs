@@ -36,7 +36,7 @@ pub(super) const COUNTS: Features = Features {
 
 /// What `run` does by itself.
 pub(super) const DEFAULT: Features = Features {
-    label: "as `run`: counts, first packets of each flow, 1 in 1000",
+    label: "as `run`: counts, flow starts, 1 in 1000",
     options: LoadOptions::default,
     arguments: &[],
     goal_one_flow: None,

@@ -27,6 +27,9 @@ pub(super) struct Machine {
     pub(super) jit: bool,
     /// Load of the last minute when it began. Well above 0: others were at work.
     pub(super) load: f64,
+    /// How the programs in user space were built: `release` or `debug`. (Those in the kernel are always
+    /// optimised.)
+    pub(super) build: &'static str,
     /// Versions of the programs that were used.
     pub(super) versions: BTreeMap<String, String>,
 }
@@ -53,6 +56,11 @@ impl Machine {
                 .next()
                 .and_then(|load| load.parse().ok())
                 .unwrap_or(0.0),
+            build: if cfg!(debug_assertions) {
+                "debug"
+            } else {
+                "release"
+            },
             versions: versions(),
         }
     }
@@ -73,7 +81,7 @@ impl Machine {
             .map(|(name, version)| format!("{name} {version}"));
         format!(
             "{}. Linux {}, {} CPUs of {}{}, {} MiB of memory, eBPF JIT {}, load {:.2} when it began. \
-             Mitigations: {mitigations}. Programs: {}.",
+             Mitigations: {mitigations}. Programs: {} ({} build).",
             self.date,
             self.kernel,
             self.cpus,
@@ -86,7 +94,8 @@ impl Machine {
             self.memory_mib,
             if self.jit { "on" } else { "off" },
             self.load,
-            versions.collect::<Vec<_>>().join(", ")
+            versions.collect::<Vec<_>>().join(", "),
+            self.build
         )
     }
 }
