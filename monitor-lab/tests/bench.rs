@@ -80,13 +80,25 @@ fn what_arrives_in_a_flood_is_counted() {
     }
 }
 
-#[test]
-fn no_row_of_that_name_is_an_error() {
+/// Runs what must fail, and gives its error.
+fn refused(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_overlay-lab"))
-        .args(["bench", "kernel", "--only", "no such row"])
+        .arg("bench")
+        .args(arguments)
+        .stdin(Stdio::null())
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(4));
-    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.stdout.is_empty());
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn what_cannot_be_done_is_said_before_anything_is_measured() {
+    let said = refused(&["kernel", "--only", "no such row"]);
     assert!(said.contains("no case has such a name"), "{said}");
+    let said = refused(&["kernel", "--docs", "/dev/null/none"]);
+    assert!(said.contains("there is no folder /dev/null/none"), "{said}");
+    let said = refused(&["live", "--monitor", "/dev/null/none"]);
+    assert!(said.contains("--monitor PATH"), "{said}");
 }

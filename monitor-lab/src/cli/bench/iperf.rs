@@ -27,9 +27,8 @@ pub(super) struct Plan {
     pub(super) monitor: PathBuf,
 }
 
-/// Who watches, in turn. The first is what the others are compared with.
+/// Who watches, in turn.
 const WATCHERS: &[Watcher] = &[
-    Watcher::Nobody,
     Watcher::Monitor("tc", DEFAULT),
     Watcher::Monitor("xdp", DEFAULT),
     Watcher::Nftables,
@@ -72,9 +71,10 @@ const LOADS: &[Load] = &[
     },
 ];
 
-/// What a row is made of: one watcher under one load.
+/// What a row is made of: one watcher under one load, and nobody right before it.
 #[derive(Default)]
 struct Series {
+    nobody: Vec<f64>,
     rate: Vec<f64>,
     /// CPU of one watcher, in percent of a core.
     cpu: Vec<f64>,
@@ -98,8 +98,12 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
     let mut progress = Progress::new("iperf3 over the overlay", plan.runs);
     for round in 0..plan.runs as usize {
         for place in 0..WATCHERS.len() {
-            // Each begins a round once, so that nobody always comes first.
+            // Another begins each round, so that nobody always comes first.
             let at = (place + round) % WATCHERS.len();
+            for (load, series) in LOADS.iter().zip(&mut series[at]) {
+                let end = client(plan, lab.container(CLIENT)?, lab.container(WEB)?, load)?;
+                series.nobody.push(rate(load, &end)?);
+            }
             let both = [lab.node1(), lab.node2()]
                 .map(|node| setup.start(WATCHERS[at], node, &mut programs));
             let both = both.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -118,7 +122,7 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
         method: format!(
             "What is left of the rate that iperf3 measures between two containers in a VXLAN overlay, while both \
              nodes' interfaces are watched: {} interleaved rounds of {} seconds. Each is compared with nobody \
-             watching in the same round. Sender, receiver, both nodes and all watchers share {} CPUs. Missed: \
+             watching, measured right before. Sender, receiver, both nodes and all watchers share {} CPUs. Missed: \
              packets that the VXLAN device delivered and the watcher of its node has not counted. CPU: that of \
              one watcher's own process, of one core. Dropped: what tcpdump had no room for, in its own words, under \
              both loads together.",
@@ -154,9 +158,7 @@ fn measure(
     series
         .cpu
         .push(100.0 * used / start.elapsed().as_secs_f64());
-    series
-        .rate
-        .push((load.rate)(&end).context("iperf3 wrote no rate")?);
+    series.rate.push(rate(load, &end)?);
     // The watcher's window is the wider one.
     let delivered = delivered()? - delivered_before;
     if let (true, Some(before), Some(after)) = (load.countable, counted_before, counted()?) {
@@ -166,16 +168,20 @@ fn measure(
     Ok(())
 }
 
+fn rate(load: &Load, end: &Value) -> anyhow::Result<f64> {
+    (load.rate)(end).context("iperf3 wrote no rate")
+}
+
 fn rows(series: &[Vec<Series>], lost: &[Vec<Lost>]) -> Vec<Row> {
     let mut rows = Vec::new();
-    for (at, watcher) in WATCHERS.iter().enumerate().skip(1) {
+    for (at, watcher) in WATCHERS.iter().enumerate() {
         for (number, load) in LOADS.iter().enumerate() {
-            let (with, nobody) = (&series[at][number], &series[0][number]);
+            let with = &series[at][number];
             let (who, hook, features) = watcher.labels();
             let ours = matches!(watcher, Watcher::Monitor(..));
             let labels = (format!("{who}, {}", load.name), hook, features);
-            let kept = ratios(&with.rate, &nobody.rate);
-            let mut row = Row::kept(labels, &nobody.rate, &kept, ours.then_some(load.goal));
+            let kept = ratios(&with.rate, &with.nobody);
+            let mut row = Row::kept(labels, &with.nobody, &kept, ours.then_some(load.goal));
             row.cpu_percent = watcher.is_process().then(|| Median::of(&with.cpu));
             row.counted = (ours && load.countable).then_some(with.counted);
             row.dropped_percent = dropped_percent(&lost[at]);

@@ -56,17 +56,17 @@ fn on_one_cpu(plan: &Plan) -> anyhow::Result<Part> {
             continue;
         }
         let mut progress = Progress::new(&format!("kernel, {}", hook.label()), plan.runs);
+        let mut rounds = Vec::new();
         for _ in 0..plan.runs {
+            let mut look_up = Vec::new();
             for bench in &mut benches {
-                bench.measure(plan.packets, &mut programs)?;
+                look_up.push(bench.measure(plan.packets, &mut programs)?);
             }
+            // The round's own: how fast the machine was, without the noise of a single measurement.
+            rounds.push(Median::of(&look_up).median);
             progress.step();
         }
-        let all: Vec<f64> = benches
-            .iter()
-            .flat_map(|bench| bench.look_up.clone())
-            .collect();
-        let look_up = Median::of(&all);
+        let look_up = Median::of(&rounds);
         look_ups.push(format!(
             "{:.1} ns at {} ({:.1} to {:.1})",
             look_up.median,
@@ -74,7 +74,7 @@ fn on_one_cpu(plan: &Plan) -> anyhow::Result<Part> {
             look_up.low,
             look_up.high
         ));
-        rows.extend(benches.iter().map(Bench::row));
+        rows.extend(benches.iter().map(|bench| bench.row(&rounds)));
     }
     anyhow::ensure!(!rows.is_empty(), "no case has such a name");
     Ok(Part {
@@ -111,7 +111,6 @@ struct Bench {
     kernel: Kernel,
     ring: RingBuf<MapData>,
     floor: Vec<f64>,
-    look_up: Vec<f64>,
     packet: Vec<f64>,
 }
 
@@ -133,7 +132,6 @@ impl Bench {
             kernel,
             ring,
             floor: Vec::new(),
-            look_up: Vec::new(),
             packet: Vec::new(),
         };
         // The first packets make their map entries, which no later one does: so often that all but one flow
@@ -146,7 +144,8 @@ impl Bench {
         Ok(bench)
     }
 
-    fn measure(&mut self, packets: u32, programs: &mut Programs) -> anyhow::Result<()> {
+    /// Gives what one look-up took meanwhile.
+    fn measure(&mut self, packets: u32, programs: &mut Programs) -> anyhow::Result<f64> {
         // Side by side, so that what disturbs the machine disturbs all three.
         let (frame, variety) = (&self.case.frame, self.case.variety);
         let floor = programs.time(self.hook, Target::Floor, frame, variety, packets)?;
@@ -159,9 +158,8 @@ impl Bench {
             "{lost} samples lost: take fewer --packets, or it measures a full ring"
         );
         self.floor.push(floor);
-        self.look_up.push(reference - floor);
         self.packet.push(packet);
-        Ok(())
+        Ok(reference - floor)
     }
 
     fn packet(&mut self, packets: u32, programs: &mut Programs) -> anyhow::Result<f64> {
@@ -173,7 +171,8 @@ impl Bench {
         Ok(took)
     }
 
-    fn row(&self) -> Row {
+    /// `look_up`: nanoseconds of one look-up in each round.
+    fn row(&self, look_up: &[f64]) -> Row {
         let labels = (
             self.case.name.clone(),
             self.hook.label(),
@@ -181,6 +180,6 @@ impl Bench {
         );
         let goal = self.case.goal.map(|goal| goal * self.hook.allowance());
         let added = differences(&self.packet, &self.floor);
-        Row::added(labels, &self.floor, &added, &self.look_up, goal)
+        Row::added(labels, &self.floor, &added, look_up, goal)
     }
 }

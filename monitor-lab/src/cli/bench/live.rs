@@ -1,9 +1,11 @@
 //! `bench live`: what a packet costs on a real interface, all that the kernel does with it included.
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use monitor_lab::Lab;
+use anyhow::bail;
+use monitor_lab::{Host, Lab};
 
 use super::cases::FEATURES;
 use super::packets::{self, Family, Frame};
@@ -12,7 +14,7 @@ use super::programs::{Hook, Programs, Target, Variety};
 use super::progress::Progress;
 use super::report::{Counted, Part, Row, Unit};
 use super::stats::{Median, differences, ratios};
-use super::watcher::{Setup, Watcher};
+use super::watcher::{Setup, Watcher, Watching};
 
 /// How much of it.
 #[derive(Clone, Debug)]
@@ -50,14 +52,23 @@ const LOADS: &[(Variety, f64, f64)] = &[
     ),
 ];
 
-/// What a row is made of: one watcher under one load.
+/// One measurement.
+struct Measured {
+    /// Nanoseconds for each frame that arrived.
+    packet: f64,
+    /// CPU of the watcher's process, in percent of a core.
+    cpu: f64,
+    /// The watcher's count against the device's, if it has one.
+    counted: Option<Counted>,
+}
+
+/// What a row is made of: one watcher under one load, and nobody right before it.
 #[derive(Default)]
 struct Series {
-    /// Nanoseconds for each frame that arrived.
+    nobody: Vec<f64>,
     packet: Vec<f64>,
-    /// CPU of the watcher's process, in percent of a core.
     cpu: Vec<f64>,
-    counted: Counted,
+    counted: Option<Counted>,
 }
 
 /// Measures.
@@ -70,8 +81,12 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
     // Makes the veth take frames from its peer's queue in batches (NAPI), which live frames need, and which it
     // does anyway with an XDP program. No packet here is of those that GRO joins.
     lab.node2().run("ethtool", &["-K", "eth0", "gro", "on"])?;
-    let ifindex = super::ifindex(lab.node1())?;
-    let frame = packets::vxlan(Family::V4, PORT, PAYLOAD);
+    let flood = Flood {
+        lab: &lab,
+        ifindex: super::ifindex(lab.node1())?,
+        frame: packets::vxlan(Family::V4, PORT, PAYLOAD),
+        frames: plan.frames,
+    };
     let watchers = watchers();
     let mut programs = Programs::load()?;
     let mut series: Vec<Vec<Series>> = watchers
@@ -81,42 +96,19 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
     let mut look_up = Vec::new();
     let mut progress = Progress::new("live frames through a veth pair", plan.runs);
     for round in 0..plan.runs as usize {
-        look_up.push(one_look_up(&mut programs, &frame)?);
+        look_up.push(one_look_up(&mut programs, &flood.frame)?);
         for place in 0..watchers.len() {
-            // Each begins a round once, so that nobody always comes first.
+            // Another begins each round, so that nobody always comes first.
             let at = (place + round) % watchers.len();
+            let nobody = setup.start(Watcher::Nobody, lab.node2(), &mut programs)?;
+            for (load, series) in LOADS.iter().zip(&mut series[at]) {
+                let measured = flood.measure(&mut programs, load.0, &nobody)?;
+                series.nobody.push(measured.packet);
+            }
+            nobody.stop()?;
             let watching = setup.start(watchers[at], lab.node2(), &mut programs)?;
             for (load, series) in LOADS.iter().zip(&mut series[at]) {
-                let mut send = |frames| {
-                    lab.node1().enter(|| {
-                        pin::to_one_cpu()?;
-                        programs.send(&frame, load.0, ifindex, frames)
-                    })?
-                };
-                send(WARM_UP)?;
-                let counted = watching.counted()?;
-                let received = || {
-                    lab.node2()
-                        .device_stats("eth0")
-                        .map(|stats| stats.rx_packets)
-                };
-                let (first, frames) = (received()?, plan.frames / PIECES);
-                let (cpu, start) = (watching.cpu(), Instant::now());
-                let mut pieces = Vec::new();
-                for _ in 0..PIECES {
-                    let before = received()?;
-                    let took = send(frames)? * f64::from(frames);
-                    // What each one took that arrived.
-                    pieces.push(took / (received()? - before).max(1) as f64);
-                }
-                let cpu = (watching.cpu() - cpu).as_secs_f64();
-                series.cpu.push(100.0 * cpu / start.elapsed().as_secs_f64());
-                let arrived = received()? - first;
-                series.packet.push(Median::of(&pieces).median);
-                if let (Some(before), Some(after)) = (counted, watching.counted()?) {
-                    series.counted.packets += arrived;
-                    series.counted.missed += arrived.abs_diff(after - before);
-                }
+                series.add(&flood.measure(&mut programs, load.0, &watching)?);
             }
             watching.stop()?;
         }
@@ -126,16 +118,18 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
         name: "live",
         title: "On an interface",
         method: format!(
-            "What each packet takes longer than with nobody watching, in {} interleaved rounds of {} frames of {} \
-             bytes (the median of five pieces). One CPU sends them through a veth pair (live frames of BPF_PROG_TEST_RUN) and does all that \
-             the receiver's kernel does with them, until the stack drops them, since they are for nobody; so the \
-             time for each packet that arrives is the whole cost. The base is that time with nobody watching. \
-             Other CPUs are free for the programs that read. tcpdump's row has what it costs the CPU that \
-             receives, not what it loses. \"Kept\" is what arrived per second, of what arrives with nobody \
-             watching; missed is what arrived by the device's own counter and not by the monitor's; CPU is that of the watcher's own process. One look-up, for scale, took {:.1} ns.",
+            "What each packet takes longer than with nobody watching, measured right before, in {} interleaved \
+             rounds of {} frames of {} bytes (the median of five pieces). One CPU sends them through a veth pair \
+             (live frames of BPF_PROG_TEST_RUN) and does all that the receiver's kernel does with them, until the \
+             stack drops them, since they are for nobody; so the time for each packet that arrives is the whole \
+             cost. The base is that time with nobody watching. Other CPUs are free for the programs that read. \
+             tcpdump's row has what it costs the CPU that receives, not what it loses. \"Kept\" is what arrived \
+             per second, of what arrives with nobody watching; missed is what arrived by the device's own counter \
+             and not by the monitor's; CPU is that of the watcher's own process. One look-up, for scale, took \
+             {:.1} ns.",
             plan.runs,
             plan.frames,
-            frame.bytes.len(),
+            flood.frame.bytes.len(),
             Median::of(&look_up).median
         ),
         unit: Unit::AddedNanoseconds,
@@ -143,8 +137,67 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
     })
 }
 
+/// Many frames from node1 to node2.
+struct Flood<'a> {
+    lab: &'a Lab,
+    ifindex: u32,
+    frame: Frame,
+    frames: u32,
+}
+
+impl Flood<'_> {
+    fn measure(
+        &self,
+        programs: &mut Programs,
+        variety: Variety,
+        watching: &Watching<'_>,
+    ) -> anyhow::Result<Measured> {
+        let mut send = |frames| {
+            self.lab.node1().enter(|| {
+                pin::to_one_cpu()?;
+                programs.send(&self.frame, variety, self.ifindex, frames)
+            })?
+        };
+        let received = || arrived(self.lab.node2());
+        send(WARM_UP)?;
+        let (first, frames) = (received()?, self.frames / PIECES);
+        let counted = watching.counted()?;
+        let (cpu, start) = (watching.cpu(), Instant::now());
+        let mut pieces = Vec::new();
+        for _ in 0..PIECES {
+            let before = received()?;
+            let took = send(frames)? * f64::from(frames);
+            // What each one took that arrived.
+            pieces.push(took / (received()? - before).max(1) as f64);
+        }
+        let cpu = (watching.cpu() - cpu).as_secs_f64() / start.elapsed().as_secs_f64();
+        let packets = received()? - first;
+        let counted = counted.zip(watching.counted()?);
+        Ok(Measured {
+            packet: Median::of(&pieces).median,
+            cpu: 100.0 * cpu,
+            counted: counted.map(|(before, after)| Counted {
+                packets,
+                missed: packets.abs_diff(after - before),
+            }),
+        })
+    }
+}
+
+impl Series {
+    fn add(&mut self, measured: &Measured) {
+        self.packet.push(measured.packet);
+        self.cpu.push(measured.cpu);
+        if let Some(more) = measured.counted {
+            let all = self.counted.get_or_insert_default();
+            all.packets += more.packets;
+            all.missed += more.missed;
+        }
+    }
+}
+
 fn watchers() -> Vec<Watcher> {
-    let mut all = vec![Watcher::Nobody, Watcher::Empty(Hook::Tc)];
+    let mut all = vec![Watcher::Empty(Hook::Tc)];
     all.extend(
         FEATURES
             .iter()
@@ -160,11 +213,11 @@ fn watchers() -> Vec<Watcher> {
     all
 }
 
-/// Every watcher but the first, which is nobody, under every load.
+/// Every watcher under every load.
 fn rows(watchers: &[Watcher], series: &[Vec<Series>], look_up: &[f64]) -> Vec<Row> {
     let mut rows = Vec::new();
-    for (watcher, loads) in watchers.iter().zip(series).skip(1) {
-        for ((load, with), nobody) in LOADS.iter().zip(loads).zip(&series[0]) {
+    for (watcher, loads) in watchers.iter().zip(series) {
+        for (load, with) in LOADS.iter().zip(loads) {
             let (who, hook, features) = watcher.labels();
             let (variety, tcx, xdp) = load;
             let s = if variety.vnis == 1 { "" } else { "s" };
@@ -174,22 +227,32 @@ fn rows(watchers: &[Watcher], series: &[Vec<Series>], look_up: &[f64]) -> Vec<Ro
                 Watcher::Monitor(..) => Some(*tcx),
                 _ => None,
             };
-            let added = differences(&with.packet, &nobody.packet);
-            let mut row = Row::added(
-                (case, hook, features),
-                &nobody.packet,
-                &added,
-                look_up,
-                goal,
-            );
+            let added = differences(&with.packet, &with.nobody);
+            let mut row = Row::added((case, hook, features), &with.nobody, &added, look_up, goal);
             // Packets per second on one CPU are the inverse of the time of each.
-            row.kept = Some(Median::of(&ratios(&nobody.packet, &with.packet)));
+            row.kept = Some(Median::of(&ratios(&with.nobody, &with.packet)));
             row.cpu_percent = watcher.is_process().then(|| Median::of(&with.cpu));
-            row.counted = matches!(watcher, Watcher::Monitor(..)).then_some(with.counted);
+            row.counted = with.counted;
             rows.push(row);
         }
     }
     rows
+}
+
+/// Packets that a host has received so far: read until it stands still, since the kernel may have put the rest
+/// off to a thread.
+fn arrived(host: &Host) -> anyhow::Result<u64> {
+    const PAUSE: Duration = Duration::from_millis(2);
+    let mut last = host.device_stats("eth0")?.rx_packets;
+    for _ in 0..500 {
+        thread::sleep(PAUSE);
+        let now = host.device_stats("eth0")?.rx_packets;
+        if now == last {
+            return Ok(now);
+        }
+        last = now;
+    }
+    bail!("packets still arrive, and nobody sends any")
 }
 
 /// What one look-up takes now.

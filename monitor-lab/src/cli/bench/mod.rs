@@ -23,7 +23,7 @@ mod table;
 mod varied;
 mod watcher;
 
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -91,6 +91,12 @@ enum What {
 
 /// Runs a benchmark.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    // Before minutes are spent.
+    writable(arguments)?;
+    let monitor = match arguments.what {
+        Some(What::Kernel) => PathBuf::new(),
+        _ => monitor(arguments)?,
+    };
     let mut report = Report {
         schema: 1,
         machine: Machine::of_this_run(jiff::Timestamp::now().strftime("%Y-%m-%d").to_string()),
@@ -108,20 +114,20 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         report.parts.push(live::run(&live::Plan {
             runs: arguments.runs.unwrap_or(21),
             frames: arguments.frames,
-            monitor: monitor(arguments)?,
+            monitor: monitor.clone(),
         })?);
     }
     if wanted(What::Iperf) {
         report.parts.push(iperf::run(&iperf::Plan {
             runs: arguments.runs.unwrap_or(7),
             seconds: arguments.seconds,
-            monitor: monitor(arguments)?,
+            monitor: monitor.clone(),
         })?);
     }
     if wanted(What::Agent) {
         report.parts.push(agent::run(&agent::Plan {
             runs: arguments.runs.unwrap_or(7),
-            monitor: monitor(arguments)?,
+            monitor: monitor.clone(),
         })?);
     }
     write(arguments, &report)?;
@@ -129,10 +135,30 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn monitor(arguments: &Arguments) -> anyhow::Result<PathBuf> {
-    match &arguments.monitor {
-        Some(path) => Ok(path.clone()),
-        None => super::demo::neighbour(),
+    let path = match &arguments.monitor {
+        Some(path) => path.clone(),
+        None => super::demo::neighbour()?,
+    };
+    anyhow::ensure!(
+        path.is_file(),
+        "there is no program {}: name the overlay-monitor with --monitor PATH",
+        path.display()
+    );
+    // Absolute: it is started from elsewhere.
+    path.canonicalize()
+        .with_context(|| format!("finding {}", path.display()))
+}
+
+/// Whether what is asked for can be written where it is asked for.
+fn writable(arguments: &Arguments) -> anyhow::Result<()> {
+    let files = [&arguments.json, &arguments.svg].into_iter().flatten();
+    let folders = files
+        .map(|file| file.parent().unwrap_or(file))
+        .chain(arguments.docs.as_deref());
+    for folder in folders.filter(|folder| !folder.as_os_str().is_empty()) {
+        anyhow::ensure!(folder.is_dir(), "there is no folder {}", folder.display());
     }
+    Ok(())
 }
 
 /// Index of a host's interface on the wire.
@@ -151,20 +177,17 @@ fn write(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     match &arguments.json {
         Some(path) if path.as_os_str() == "-" => {
-            io::Write::write_all(&mut out, docs::json(report)?.as_bytes())?;
+            out.write_all(docs::json(report)?.as_bytes())?;
             return Ok(());
         }
         Some(path) => docs::file(path, &docs::json(report)?)?,
         None => {}
     }
-    println_machine(&mut out, report)?;
+    let machine = table::wrapped(&report.machine.describe());
+    writeln!(out, "{machine}\n")?;
     report
         .parts
         .iter()
         .try_for_each(|part: &Part| table::text(&mut out, part))
         .context("cannot print")
-}
-
-fn println_machine(out: &mut impl io::Write, report: &Report) -> io::Result<()> {
-    writeln!(out, "{}\n", table::wrapped(&report.machine.describe()))
 }
