@@ -4,8 +4,8 @@
 #![no_main]
 
 mod floor;
-mod vary;
 mod varied;
+mod vary;
 
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
