@@ -16,6 +16,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("nginx", "nginx"),
     ("openssl", "openssl"),
     ("redis-server", "redis-server"),
+    ("tcpdump", "tcpdump"),
 ];
 
 /// Where a program lies: in `PATH`, or where root's programs lie, which `su` leaves out.

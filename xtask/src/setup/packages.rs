@@ -48,6 +48,12 @@ const TESTS: &[(&str, &str)] = &[
     ),
 ];
 
+/// What the benchmark runs beside the lab.
+const BENCH: &[(&str, &str)] = &[
+    ("iperf3", "sends over the overlay as fast as it can"),
+    ("tcpdump", "watches the same traffic, for comparison"),
+];
+
 /// What the virtual machine needs of this one. QEMU, busybox and the kernel
 /// are only unpacked into the cache, not installed.
 const VM: &[(&str, &str)] = &[
@@ -70,6 +76,11 @@ pub(crate) fn lab() -> Vec<Package> {
 /// Packages of the tests, which use the lab.
 pub(crate) fn tests() -> Vec<Package> {
     [list(LAB), list(TESTS)].concat()
+}
+
+/// Packages of the benchmark.
+pub(crate) fn bench() -> Vec<Package> {
+    [list(LAB), list(BENCH)].concat()
 }
 
 /// Packages of the virtual machine.

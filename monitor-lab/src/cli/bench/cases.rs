@@ -1,113 +1,201 @@
-//! What is measured: a packet, and how the programs are loaded for it.
+//! What is measured, as data: what is switched on, and which packets.
 
-use monitor::kernel::LoadOptions;
+use monitor::kernel::{Caps, LoadOptions};
 use monitor_common::wire::vxlan;
 
-/// A ring that holds every sample of a run, so that none is lost while nobody reads.
-const RING: u32 = 64 << 20;
+use super::packets::{self, Family, Frame};
+use super::programs::Variety;
 
-/// One row of the table.
+/// What the monitor is made to do.
+#[derive(Clone, Copy)]
+pub(super) struct Features {
+    /// For people.
+    pub(super) label: &'static str,
+    /// How the programs are loaded for it.
+    pub(super) options: fn() -> LoadOptions,
+    /// The same as arguments of `overlay-monitor run`.
+    pub(super) arguments: &'static [&'static str],
+    /// Most that a VXLAN packet should cost at XDP with one flow, in nanoseconds above the floor.
+    goal_one_flow: Option<f64>,
+    /// The same with 100,000 flows at random.
+    goal_many_flows: Option<f64>,
+}
+
+/// Counts, and does nothing else.
+pub(super) const COUNTS: Features = Features {
+    label: "counts",
+    options: || LoadOptions {
+        sample_every: 0,
+        flow_samples: 0,
+        ..LoadOptions::default()
+    },
+    arguments: &[
+        "--sample-every",
+        "0",
+        "--flow-samples",
+        "0",
+        "--exposure",
+        "false",
+    ],
+    goal_one_flow: Some(8.0),
+    goal_many_flows: None,
+};
+
+/// What `run` does by itself.
+pub(super) const DEFAULT: Features = Features {
+    label: "as `run`: counts, exact exposure, 1 in 1000",
+    options: || LoadOptions {
+        exposure: true,
+        caps: Caps::DEFAULT,
+        ..LoadOptions::default()
+    },
+    arguments: &[],
+    goal_one_flow: Some(25.0),
+    goal_many_flows: Some(60.0),
+};
+
+/// Samples everything.
+const SAMPLES: Features = Features {
+    label: "every packet sampled, 256 bytes",
+    options: || LoadOptions {
+        sample_every: 1,
+        flow_samples: 0,
+        ..LoadOptions::default()
+    },
+    arguments: &["--sample-every", "1", "--flow-samples", "0"],
+    goal_one_flow: Some(200.0),
+    goal_many_flows: None,
+};
+
+/// What is measured with all packets: one line for each way to run.
+pub(super) const FEATURES: &[Features] = &[COUNTS, DEFAULT];
+
+/// Flows and VNIs of the packets that vary, and whether IPv6 is measured with them too.
+const VARIETIES: &[(Variety, bool)] = &[
+    (Variety { flows: 1, vnis: 1 }, true),
+    (
+        Variety {
+            flows: 1000,
+            vnis: 1,
+        },
+        false,
+    ),
+    (
+        Variety {
+            flows: MANY,
+            vnis: 1,
+        },
+        true,
+    ),
+    (
+        Variety {
+            flows: 1024,
+            vnis: 1024,
+        },
+        false,
+    ),
+    (
+        Variety {
+            flows: 16384,
+            vnis: 16384,
+        },
+        true,
+    ),
+];
+const MANY: u32 = 100_000;
+
+/// One row of the measurements by test run.
 pub(super) struct Case {
     /// What the row is called.
-    pub(super) name: &'static str,
+    pub(super) name: String,
     /// The packet.
-    pub(super) frame: Vec<u8>,
-    /// How the programs are loaded.
-    pub(super) options: LoadOptions,
-    /// Most that it should cost above the floor at XDP, in nanoseconds; at TC 1.5 times that.
+    pub(super) frame: Frame,
+    /// What is switched on.
+    pub(super) features: Features,
+    /// How the packets differ; `None`: one hot packet over and over.
+    pub(super) variety: Option<Variety>,
+    /// Most that it should cost above the floor at XDP, in nanoseconds.
     pub(super) goal: Option<f64>,
 }
 
 /// All rows.
 pub(super) fn all() -> Vec<Case> {
-    let counting = LoadOptions {
-        sample_every: 0,
-        flow_samples: 0,
-        ..LoadOptions::default()
+    let mut cases = Vec::new();
+    for family in [Family::V4, Family::V6] {
+        let hot = |name: &str, frame, features, goal| Case {
+            name: format!("{} {name}", family.label()),
+            frame,
+            features,
+            variety: None,
+            goal,
+        };
+        cases.push(hot(
+            "of no overlay",
+            packets::host(family, 18),
+            COUNTS,
+            Some(1.0),
+        ));
+        cases.push(hot("ESP", packets::esp(family, 1000), COUNTS, Some(15.0)));
+        for features in FEATURES.iter().copied().chain([SAMPLES]) {
+            let goal = features.goal_one_flow;
+            cases.push(hot(
+                "VXLAN, one packet",
+                packets::usual(family),
+                features,
+                goal,
+            ));
+        }
+        for features in FEATURES {
+            let wanted = VARIETIES
+                .iter()
+                .filter(|(_, both)| *both || family == Family::V4);
+            cases.extend(wanted.map(|(variety, _)| varied(family, *features, *variety)));
+        }
+    }
+    cases
+}
+
+fn varied(family: Family, features: Features, variety: Variety) -> Case {
+    let goal = match variety {
+        Variety { flows: 1, .. } => features.goal_one_flow,
+        Variety { flows: MANY, .. } => features.goal_many_flows,
+        Variety { .. } => None,
     };
-    let every = LoadOptions {
-        sample_every: 1,
-        flow_samples: 0,
-        ring_bytes: RING,
-        ..LoadOptions::default()
-    };
-    vec![
-        Case {
-            name: "no overlay",
-            frame: tcp_packet(b"GET / HTTP/1.1\r\n\r\n"),
-            options: counting.clone(),
-            goal: Some(1.0),
-        },
-        Case {
-            name: "VXLAN counted",
-            frame: vxlan_packet(),
-            options: counting.clone(),
-            goal: Some(8.0),
-        },
-        Case {
-            name: "VXLAN counted, flows looked up, 1 in 1000 sampled",
-            frame: vxlan_packet(),
-            options: LoadOptions {
-                ring_bytes: RING,
-                ..LoadOptions::default()
-            },
-            goal: None,
-        },
-        Case {
-            name: "VXLAN, every packet sampled, 256 bytes",
-            frame: vxlan_packet(),
-            options: every,
-            goal: Some(200.0),
-        },
-        Case {
-            name: "ESP counted",
-            frame: esp_packet(),
-            options: counting,
-            goal: Some(15.0),
-        },
-    ]
+    let many = |n: u32, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
+    Case {
+        name: format!(
+            "{} VXLAN, {} in {}",
+            family.label(),
+            many(variety.flows, "flow"),
+            many(variety.vnis, "VNI")
+        ),
+        frame: packets::vxlan(family, vxlan::PORT, 1000),
+        features,
+        variety: Some(variety),
+        goal,
+    }
 }
 
-fn vxlan_packet() -> Vec<u8> {
-    let mut datagram = vec![0xc0, 0];
-    let inner = tcp_packet(&[b'x'; 1000]);
-    datagram.extend(vxlan::PORT.to_be_bytes());
-    datagram.extend(length(16 + inner.len()));
-    datagram.extend([0, 0, 8, 0, 0, 0, 0, 0x10, 0, 0]);
-    datagram.extend(inner);
-    ethernet(&ipv4(17, &datagram))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn esp_packet() -> Vec<u8> {
-    let mut packet = vec![0x2a, 0xd4, 0x57, 0x7a, 0, 0, 0, 1];
-    packet.extend([0x5a; 1000]);
-    ethernet(&ipv4(50, &packet))
-}
+    #[test]
+    fn every_case_has_a_name_of_its_own() {
+        let cases = all();
+        let mut names: Vec<_> = cases
+            .iter()
+            .map(|case| (&case.name, case.features.label))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), cases.len());
+    }
 
-fn tcp_packet(payload: &[u8]) -> Vec<u8> {
-    let mut segment = vec![
-        0x98, 0x80, 0x18, 0xeb, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x18, 0xff, 0xff, 0, 0, 0, 0,
-    ];
-    segment.extend(payload);
-    ethernet(&ipv4(6, &segment))
-}
-
-fn ipv4(protocol: u8, payload: &[u8]) -> Vec<u8> {
-    let mut packet = vec![0x45, 0];
-    packet.extend(length(20 + payload.len()));
-    packet.extend([
-        0, 1, 0, 0, 64, protocol, 0, 0, 192, 168, 77, 1, 192, 168, 77, 2,
-    ]);
-    packet.extend(payload);
-    packet
-}
-
-fn ethernet(payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
-    frame.extend(payload);
-    frame
-}
-
-fn length(bytes: usize) -> [u8; 2] {
-    u16::try_from(bytes).unwrap_or(u16::MAX).to_be_bytes()
+    #[test]
+    fn vnis_can_be_drawn_from_flows() {
+        for (variety, _) in VARIETIES {
+            assert!(variety.vnis.is_power_of_two() && variety.vnis <= variety.flows);
+        }
+    }
 }

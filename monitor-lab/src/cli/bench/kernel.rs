@@ -1,340 +1,211 @@
-//! `overlay-lab bench kernel`.
+//! `bench kernel`: what a packet costs in the programs, by test runs.
 
-use std::io::{self, Write};
-use std::process::ExitCode;
-use std::time::Duration;
+use std::thread;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use aya::maps::{MapData, RingBuf};
-use aya::programs::{Program, ProgramError, TestRun, TestRunOptions};
-use aya::{Ebpf, include_bytes_aligned};
-use clap::Args;
-use monitor::kernel::{Entry, Kernel};
-use monitor_common::label::Direction;
-use serde::Serialize;
+use monitor::classify::{Exposure, Protocol};
+use monitor::exposure::class;
+use monitor::kernel::{Kernel, LoadOptions};
 
 use super::cases::{self, Case};
-use super::stats::Median;
+use super::pin;
+use super::programs::{Hook, Programs, Target};
+use super::progress::Progress;
+use super::report::{Part, Row, Unit};
+use super::stats::{Median, differences};
 
-/// Options of `overlay-lab bench kernel`.
-#[derive(Debug, Args)]
-pub(crate) struct Arguments {
-    /// Runs of every case
-    #[arg(long, default_value_t = 41, value_parser = clap::value_parser!(u32).range(3..=1001))]
-    runs: u32,
-    /// Packets in each run of a case
-    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1000..=10_000_000))]
-    packets: u32,
-    /// Print one JSON object instead of the table
-    #[arg(long)]
-    json: bool,
+/// How much of it.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// Rounds; each measures every case once.
+    pub(super) runs: u32,
+    /// Packets in each measurement.
+    pub(super) packets: u32,
+    /// Only the cases whose name or hook contains this.
+    pub(super) only: Option<String>,
 }
 
-static FLOOR: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/overlay-bench.bpf.o"));
-
-/// A hook: the program, the empty one and the one with one look-up beside it, and what the goals, which
-/// are those of XDP, are multiplied by.
-struct Hook {
-    name: &'static str,
-    entry: Entry,
-    floor: &'static str,
-    reference: &'static str,
-    factor: f64,
+/// A ring that holds every sample of so many packets, so that none is lost while nobody reads.
+fn ring_bytes(packets: u32) -> u32 {
+    const RECORD: u32 = 512;
+    packets
+        .saturating_mul(RECORD)
+        .clamp(1 << 20, 1 << 28)
+        .next_power_of_two()
 }
 
-const HOOKS: &[Hook] = &[
-    Hook {
-        name: "XDP",
-        entry: Entry::Xdp,
-        floor: "floor_xdp",
-        reference: "reference_xdp",
-        factor: 1.0,
-    },
-    Hook {
-        name: "XDP frags",
-        entry: Entry::XdpFrags,
-        floor: "floor_xdp",
-        reference: "reference_xdp",
-        factor: 1.0,
-    },
-    Hook {
-        name: "TC",
-        entry: Entry::Tc(Direction::Rx),
-        floor: "floor_tc",
-        reference: "reference_tc",
-        factor: 1.5,
-    },
-];
-
-/// What the reference look-up costs on the machine for which the goals were set, in nanoseconds. A goal in
-/// look-ups means the same on every machine; one in nanoseconds does not.
-const GOAL_LOOK_UP_NS: f64 = 6.0;
-
-/// What was measured.
-#[derive(Debug, Serialize)]
-struct Report {
-    kernel: String,
-    processor: String,
-    runs: u32,
-    packets: u32,
-    /// What one look-up in a per-CPU hash costs, by hook.
-    look_up_ns: Vec<(&'static str, Median)>,
-    rows: Vec<Row>,
+/// Measures, on one CPU.
+pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
+    // A thread of its own: whoever is started later shall not be kept there.
+    let measured = thread::scope(|scope| scope.spawn(|| on_one_cpu(plan)).join());
+    measured.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-#[derive(Debug, Serialize)]
-struct Row {
-    hook: &'static str,
-    case: &'static str,
-    floor_ns: Median,
-    packet_ns: Median,
-    above_floor_ns: Median,
-    /// The same in look-ups in a per-CPU hash, of the same runs.
-    look_ups: Median,
-    goal_look_ups: Option<f64>,
-    met: Option<bool>,
-}
-
-/// Measures and prints.
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let mut floor =
-        Ebpf::load(FLOOR).context("cannot load the empty programs (this takes root)")?;
-    let mut report = Report {
-        kernel: read("/proc/sys/kernel/osrelease"),
-        processor: processor(),
-        runs: arguments.runs,
-        packets: arguments.packets,
-        look_up_ns: Vec::new(),
-        rows: Vec::new(),
-    };
-    for hook in HOOKS {
-        load(program(&mut floor, hook.floor)?)?;
-        load(program(&mut floor, hook.reference)?)?;
-        let all = cases::all().into_iter();
-        let mut benches = all
-            .map(|case| Bench::new(case, hook.entry))
+fn on_one_cpu(plan: &Plan) -> anyhow::Result<Part> {
+    pin::to_one_cpu()?;
+    let mut programs = Programs::load()?;
+    let mut rows = Vec::new();
+    let mut look_ups = Vec::new();
+    for hook in Hook::ALL {
+        let wanted = cases::all()
+            .into_iter()
+            .filter(|case| plan.wants(case, hook));
+        let mut benches = wanted
+            .map(|case| Bench::new(case, hook, plan.packets, &mut programs))
             .collect::<Result<Vec<_>, _>>()?;
-        let mut references = Vec::new();
-        for _ in 0..arguments.runs {
-            for bench in &mut benches {
-                // Side by side, so that what disturbs the machine disturbs all three.
-                let mut beside = |name| {
-                    let program = program(&mut floor, name)?;
-                    time(arguments.packets, &bench.case.frame, |options| {
-                        test_run(program, options)
-                    })
-                };
-                let (nothing, look_up) = (beside(hook.floor)?, beside(hook.reference)?);
-                references.push(look_up - nothing);
-                bench.measure(arguments.packets, nothing, look_up - nothing)?;
-            }
+        if benches.is_empty() {
+            continue;
         }
-        report.look_up_ns.push((hook.name, Median::of(&references)));
-        report
-            .rows
-            .extend(benches.iter().map(|bench| bench.row(hook)));
+        let mut progress = Progress::new(&format!("kernel, {}", hook.label()), plan.runs);
+        let mut rounds = Vec::new();
+        for _ in 0..plan.runs {
+            let mut look_up = Vec::new();
+            for bench in &mut benches {
+                look_up.push(bench.measure(plan.packets, &mut programs)?);
+            }
+            // The round's own: how fast the machine was, without the noise of a single measurement.
+            rounds.push(Median::of(&look_up).median);
+            progress.step();
+        }
+        let look_up = Median::of(&rounds);
+        look_ups.push(format!(
+            "{:.1} ns at {} ({:.1} to {:.1})",
+            look_up.median,
+            hook.label(),
+            look_up.low,
+            look_up.high
+        ));
+        rows.extend(benches.iter().map(|bench| bench.row(&rounds)));
     }
-    let mut out = io::stdout().lock();
-    if arguments.json {
-        serde_json::to_writer_pretty(&mut out, &report)?;
-        writeln!(out)?;
-    } else {
-        table(&mut out, &report)?;
-    }
-    Ok(ExitCode::SUCCESS)
+    anyhow::ensure!(!rows.is_empty(), "no case has such a name");
+    Ok(Part {
+        name: "kernel",
+        title: "In the programs",
+        method: format!(
+            "What a packet costs in the kernel programs above an empty program of the same type, measured beside \
+             it in each of {} interleaved rounds of {} packets (BPF_PROG_TEST_RUN, on one CPU). \"One packet\" is \
+             the same hot packet over and over. The others write another flow, drawn at random, and its VNI into \
+             each packet before the program is called; the empty program gets the same packets. Goals are in \
+             look-ups, since nanoseconds differ from machine to machine: one look-up in a per-CPU hash, measured \
+             in the same rounds, took {}.",
+            plan.runs,
+            plan.packets,
+            look_ups.join(", ")
+        ),
+        unit: Unit::AddedNanoseconds,
+        rows,
+    })
 }
+
+impl Plan {
+    fn wants(&self, case: &Case, hook: Hook) -> bool {
+        self.only.as_ref().is_none_or(|only| {
+            format!("{}: {}; {}", hook.label(), case.name, case.features.label).contains(only)
+        })
+    }
+}
+
+/// How often flows without a verdict are looked for before a measurement.
+const JUDGED: usize = 32;
 
 /// A case, loaded, with what was measured so far.
 struct Bench {
     case: Case,
-    entry: Entry,
+    hook: Hook,
     kernel: Kernel,
     ring: RingBuf<MapData>,
     floor: Vec<f64>,
-    look_up: Vec<f64>,
     packet: Vec<f64>,
 }
 
 impl Bench {
-    fn new(case: Case, entry: Entry) -> anyhow::Result<Bench> {
-        let mut kernel = Kernel::new(&case.options)?;
-        kernel.load(entry)?;
+    fn new(case: Case, hook: Hook, packets: u32, programs: &mut Programs) -> anyhow::Result<Bench> {
+        let options = (case.features.options)();
+        let samples_all = options.sample_every == 1;
+        let mut kernel = Kernel::new(&LoadOptions {
+            ring_bytes: ring_bytes(if samples_all { packets } else { 0 }),
+            ..options
+        })?;
         let ring = kernel
             .take_samples()
             .ok_or_else(|| anyhow!("no sample ring"))?;
+        let flows = case.variety.map_or(1, |variety| variety.flows);
         let mut bench = Bench {
             case,
-            entry,
+            hook,
             kernel,
             ring,
             floor: Vec::new(),
-            look_up: Vec::new(),
             packet: Vec::new(),
         };
-        // The first packets make their map entries, which no later one does.
-        bench.once(1000)?;
+        // The first packets make their map entries, which no later one does: so often that all but one flow
+        // in 20,000 came three times. Its samples find the ring full, which is no matter here.
+        for target in [Target::Floor, Target::Reference] {
+            let (frame, variety) = (&bench.case.frame, bench.case.variety);
+            programs.time(hook, target, frame, variety, 1000)?;
+        }
+        bench.packet(flows.saturating_mul(15).max(1000), programs)?;
+        if (bench.case.features.options)().exposure {
+            bench.judge(flows, programs)?;
+        }
         Ok(bench)
     }
 
-    fn measure(&mut self, packets: u32, floor: f64, look_up: f64) -> anyhow::Result<()> {
-        let packet = self.once(packets)?;
-        self.floor.push(floor);
-        self.look_up.push(look_up);
-        self.packet.push(packet);
-        Ok(())
-    }
-
-    fn row(&self, hook: &Hook) -> Row {
-        let above: Vec<f64> = self
-            .packet
-            .iter()
-            .zip(&self.floor)
-            .map(|(packet, floor)| packet - floor)
-            .collect();
-        let look_ups: Vec<f64> = above
-            .iter()
-            .zip(&self.look_up)
-            .map(|(above, look_up)| above / look_up.max(1.0))
-            .collect();
-        let look_ups = Median::of(&look_ups);
-        let goal_look_ups = self
-            .case
-            .goal
-            .map(|goal| goal * hook.factor / GOAL_LOOK_UP_NS);
-        Row {
-            hook: hook.name,
-            case: self.case.name,
-            floor_ns: Median::of(&self.floor),
-            packet_ns: Median::of(&self.packet),
-            above_floor_ns: Median::of(&above),
-            look_ups,
-            goal_look_ups,
-            met: goal_look_ups.map(|goal| look_ups.high <= goal),
+    /// Gives every flow its verdict, as the agent does within milliseconds: what is measured is what a flow
+    /// costs for the rest of its life.
+    fn judge(&mut self, flows: u32, programs: &mut Programs) -> anyhow::Result<()> {
+        let verdict = class(Protocol::Http, Exposure::Plaintext);
+        for _ in 0..JUDGED {
+            let waiting = self.kernel.flows()?;
+            if waiting.len() as u64 * 1000 <= u64::from(flows) {
+                return Ok(());
+            }
+            for (flow, _) in waiting {
+                self.kernel.set_verdict(flow, verdict)?;
+                self.kernel.take_flow(flow)?;
+            }
+            self.packet(flows.saturating_mul(5).max(1000), programs)?;
         }
+        anyhow::bail!("the verdicts on {flows} flows do not stay in the kernel's map")
     }
 
-    fn once(&mut self, packets: u32) -> anyhow::Result<f64> {
-        let (kernel, entry) = (&mut self.kernel, self.entry);
-        let took = time(packets, &self.case.frame, |options| {
-            Ok(kernel.test_run(entry, options)?.duration)
-        })?;
-        // Not timed: the ring holds a whole run.
-        while self.ring.next().is_some() {}
-        let lost = self.kernel.state()?.ring_full;
+    /// Gives what one look-up took meanwhile.
+    fn measure(&mut self, packets: u32, programs: &mut Programs) -> anyhow::Result<f64> {
+        // Side by side, so that what disturbs the machine disturbs all three.
+        let (frame, variety) = (&self.case.frame, self.case.variety);
+        let floor = programs.time(self.hook, Target::Floor, frame, variety, packets)?;
+        let reference = programs.time(self.hook, Target::Reference, frame, variety, packets)?;
+        let lost_before = self.kernel.state()?.ring_full;
+        let packet = self.packet(packets, programs)?;
+        let lost = self.kernel.state()?.ring_full - lost_before;
         anyhow::ensure!(
             lost == 0,
-            "{} samples lost: take fewer --packets, or it measures a full ring",
-            lost
+            "{lost} samples lost: take fewer --packets, or it measures a full ring"
         );
+        self.floor.push(floor);
+        self.packet.push(packet);
+        Ok(reference - floor)
+    }
+
+    fn packet(&mut self, packets: u32, programs: &mut Programs) -> anyhow::Result<f64> {
+        let (frame, variety) = (&self.case.frame, self.case.variety);
+        let target = Target::Real(&mut self.kernel);
+        let took = programs.time(self.hook, target, frame, variety, packets)?;
+        // Not timed: the ring holds a whole run.
+        while self.ring.next().is_some() {}
         Ok(took)
     }
-}
 
-/// Nanoseconds per packet, by the kernel's own clock around its loop: whole nanoseconds. (Ours would also
-/// measure how a run is set up, which takes milliseconds for XDP.)
-fn time(
-    packets: u32,
-    frame: &[u8],
-    run: impl FnOnce(TestRunOptions<'_>) -> anyhow::Result<Duration>,
-) -> anyhow::Result<f64> {
-    let options = TestRunOptions {
-        data_in: Some(frame),
-        repeat: packets,
-        ..TestRunOptions::default()
-    };
-    Ok(run(options)?.as_secs_f64() * 1e9)
-}
-
-fn program<'a>(floor: &'a mut Ebpf, name: &str) -> anyhow::Result<&'a mut Program> {
-    floor
-        .program_mut(name)
-        .ok_or_else(|| anyhow!("the eBPF object of the benchmark has no program {name}"))
-}
-
-fn load(program: &mut Program) -> anyhow::Result<()> {
-    let loaded = match program {
-        Program::Xdp(program) => program.load(),
-        Program::SchedClassifier(program) => program.load(),
-        _ => return Err(anyhow!("an empty program of an unexpected type")),
-    };
-    match loaded {
-        // Two hooks share the empty XDP program.
-        Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(()),
-        Err(error) => Err(error.into()),
+    /// `look_up`: nanoseconds of one look-up in each round.
+    fn row(&self, look_up: &[f64]) -> Row {
+        let labels = (
+            self.case.name.clone(),
+            self.hook.label(),
+            self.case.features.label.to_owned(),
+        );
+        let goal = self.case.goal.map(|goal| goal * self.hook.allowance());
+        let added = differences(&self.packet, &self.floor);
+        Row::added(labels, &self.floor, &added, look_up, goal)
     }
-}
-
-fn test_run(program: &Program, options: TestRunOptions<'_>) -> anyhow::Result<Duration> {
-    let result = match program {
-        Program::Xdp(program) => program.test_run(options)?,
-        Program::SchedClassifier(program) => program.test_run(options)?,
-        _ => return Err(anyhow!("an empty program of an unexpected type")),
-    };
-    Ok(result.duration)
-}
-
-fn table(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    writeln!(
-        out,
-        "What a packet costs above an empty program of the same type: median of {} runs of {} packets, with the\n\
-         interval that holds it in 95 of 100 tries. Nanoseconds differ from machine to machine, so goals are in\n\
-         look-ups: one in a per-CPU hash, measured beside each run. Linux {}, {}.\n",
-        report.runs, report.packets, report.kernel, report.processor
-    )?;
-    for (hook, look_up) in &report.look_up_ns {
-        writeln!(
-            out,
-            "{hook}: one look-up takes {:.1} ns ({:.1} to {:.1})",
-            look_up.median, look_up.low, look_up.high
-        )?;
-    }
-    writeln!(
-        out,
-        "\n{:<10} {:<50} {:>9} {:>9} {:>9} {:>16} {:>5}",
-        "hook", "packet", "floor ns", "above ns", "look-ups", "interval", "goal"
-    )?;
-    for row in &report.rows {
-        let goal = row
-            .goal_look_ups
-            .map_or_else(String::new, |goal| format!("{goal:.2}"));
-        let met = match row.met {
-            Some(true) => "met",
-            Some(false) => "not met",
-            None => "",
-        };
-        let interval = format!("{:.2} to {:.2}", row.look_ups.low, row.look_ups.high);
-        writeln!(
-            out,
-            "{:<10} {:<50} {:>9.1} {:>9.1} {:>9.2} {:>16} {:>5} {met}",
-            row.hook,
-            row.case,
-            row.floor_ns.median,
-            row.above_floor_ns.median,
-            row.look_ups.median,
-            interval,
-            goal
-        )?;
-    }
-    Ok(())
-}
-
-fn read(path: &str) -> String {
-    std::fs::read_to_string(path)
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
-}
-
-fn processor() -> String {
-    let info = read("/proc/cpuinfo");
-    let name = info
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"));
-    let name = name.map_or("unknown processor", |name| {
-        name.trim_start_matches([' ', '\t', ':'])
-    });
-    format!(
-        "{} x {name}",
-        std::thread::available_parallelism().map_or(1, usize::from)
-    )
 }

@@ -9,7 +9,8 @@ use anyhow::{Context, bail};
 use monitor_lab::Host;
 
 /// Where the agent serves, inside node1.
-pub(super) const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9100);
+pub(in crate::cli) const ADDRESS: SocketAddr =
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9100);
 /// How long it may take to answer. An emulated machine is slow.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Largest answer that is read.
@@ -17,16 +18,16 @@ const LARGEST: u64 = 16 << 20;
 
 /// Frames and bytes in both directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Count {
-    pub(super) rx_packets: u64,
-    pub(super) rx_bytes: u64,
-    pub(super) tx_packets: u64,
-    pub(super) tx_bytes: u64,
+pub(in crate::cli) struct Count {
+    pub(in crate::cli) rx_packets: u64,
+    pub(in crate::cli) rx_bytes: u64,
+    pub(in crate::cli) tx_packets: u64,
+    pub(in crate::cli) tx_bytes: u64,
 }
 
 impl Count {
     /// Both directions.
-    pub(super) fn packets(self) -> u64 {
+    pub(in crate::cli) fn packets(self) -> u64 {
         self.rx_packets + self.tx_packets
     }
 }
@@ -46,23 +47,23 @@ impl Sub for Count {
 
 /// What the agent has counted on `eth0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Counts {
+pub(in crate::cli) struct Counts {
     /// VXLAN of VNI 4096.
-    pub(super) network: Count,
+    pub(in crate::cli) network: Count,
     /// VXLAN of any VNI.
-    pub(super) vxlan: Count,
+    pub(in crate::cli) vxlan: Count,
     /// ESP.
-    pub(super) esp: Count,
+    pub(in crate::cli) esp: Count,
 }
 
 /// Asks the agent on `host`.
-pub(super) fn scrape(host: &Host) -> anyhow::Result<Counts> {
+pub(in crate::cli) fn scrape(host: &Host) -> anyhow::Result<Counts> {
     let page = get(host, "/metrics").context("asking the monitor for its counters")?;
     Ok(read(&page))
 }
 
 /// A page of the agent on `host`. HTTP/1.0, so the answer is the rest of the connection.
-pub(super) fn get(host: &Host, path: &str) -> anyhow::Result<String> {
+pub(in crate::cli) fn get(host: &Host, path: &str) -> anyhow::Result<String> {
     let answer = host.enter(|| -> io::Result<String> {
         let mut stream = TcpStream::connect_timeout(&ADDRESS, PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE))?;

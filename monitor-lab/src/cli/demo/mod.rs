@@ -2,7 +2,7 @@
 
 mod agent;
 mod checks;
-mod metrics;
+pub(super) mod metrics;
 mod observe;
 mod screen;
 mod steps;
@@ -131,7 +131,7 @@ fn shown(step: &Step, monitor: &std::path::Path, screen: &mut Screen) -> anyhow:
 }
 
 /// `overlay-monitor` in the folder of this program.
-fn neighbour() -> anyhow::Result<PathBuf> {
+pub(super) fn neighbour() -> anyhow::Result<PathBuf> {
     let current = env::current_exe().context("finding this program's path")?;
     let path = current.with_file_name("overlay-monitor");
     if !path.is_file() {

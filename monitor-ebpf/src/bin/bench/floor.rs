@@ -1,8 +1,6 @@
 //! What the cost of the programs is compared with: programs that do nothing, which is what a test run
 //! itself costs, and programs that do one look-up, which is what a machine makes of the least that
 //! counting takes.
-#![no_std]
-#![no_main]
 
 use aya_ebpf::bindings::{TC_ACT_UNSPEC, xdp_action};
 use aya_ebpf::btf_maps::PerCpuHashMap;
@@ -12,6 +10,12 @@ use aya_ebpf::programs::{TcContext, XdpContext};
 /// Floor of the XDP programs.
 #[xdp]
 pub fn floor_xdp(_ctx: XdpContext) -> u32 {
+    xdp_action::XDP_PASS
+}
+
+/// Floor of the XDP programs with frags, which an array of programs keeps apart from those without.
+#[xdp(frags)]
+pub fn floor_xdp_frags(_ctx: XdpContext) -> u32 {
     xdp_action::XDP_PASS
 }
 
@@ -28,6 +32,13 @@ static REFERENCE: PerCpuHashMap<u64, u64, 1024> = PerCpuHashMap::new();
 /// One look-up in a per-CPU hash of 8-byte keys, and one addition, at XDP.
 #[xdp]
 pub fn reference_xdp(_ctx: XdpContext) -> u32 {
+    look_up();
+    xdp_action::XDP_PASS
+}
+
+/// As [`reference_xdp`], with frags.
+#[xdp(frags)]
+pub fn reference_xdp_frags(_ctx: XdpContext) -> u32 {
     look_up();
     xdp_action::XDP_PASS
 }
@@ -50,12 +61,3 @@ fn look_up() {
         }
     }
 }
-
-#[panic_handler]
-fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
-    loop {}
-}
-
-#[unsafe(link_section = "license")]
-#[unsafe(no_mangle)]
-static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,277 @@
+//! `bench iperf`: what is left of an overlay's throughput while somebody watches both nodes.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use monitor_lab::{CLIENT, Host, Lab, Process, WEB};
+use serde_json::Value;
+
+use super::cases::DEFAULT;
+use super::programs::Programs;
+use super::progress::Progress;
+use super::report::{Counted, Part, Row, Unit};
+use super::stats::{Median, ratios};
+use super::watcher::{Lost, Setup, Watcher, Watching};
+
+/// How much of it.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// Rounds; each measures every row once.
+    pub(super) runs: u32,
+    /// Seconds of each measurement.
+    pub(super) seconds: u32,
+    /// The monitor's program.
+    pub(super) monitor: PathBuf,
+}
+
+/// Who watches, in turn.
+const WATCHERS: &[Watcher] = &[
+    Watcher::Monitor("tc", DEFAULT),
+    Watcher::Monitor("xdp", DEFAULT),
+    Watcher::Nftables,
+    Watcher::Tcpdump,
+];
+
+/// How long iperf3 may take beyond its seconds.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A kind of traffic.
+struct Load {
+    name: &'static str,
+    arguments: &'static [&'static str],
+    /// Part of the rate with nobody watching that the monitor shall leave.
+    goal: f64,
+    /// The rate that iperf3 measured at the receiver.
+    rate: fn(&Value) -> Option<f64>,
+    /// Whether a packet on the wire is a packet in the overlay, so that they can be counted against each other.
+    countable: bool,
+}
+
+const LOADS: &[Load] = &[
+    Load {
+        name: "TCP stream, Mbit/s",
+        arguments: &[],
+        goal: 0.97,
+        rate: |end| Some(end["sum_received"]["bits_per_second"].as_f64()? / 1e6),
+        countable: false,
+    },
+    Load {
+        name: "UDP of 64 bytes, packets/s",
+        arguments: &["-u", "-b", "0", "-l", "64"],
+        goal: 0.92,
+        rate: |end| {
+            let sum = &end["sum"];
+            let arrived = sum["packets"].as_f64()? - sum["lost_packets"].as_f64()?;
+            Some(arrived / sum["seconds"].as_f64()?)
+        },
+        countable: true,
+    },
+];
+
+/// What a row is made of: one watcher under one load, and nobody right before it.
+#[derive(Default)]
+struct Series {
+    nobody: Vec<f64>,
+    rate: Vec<f64>,
+    /// CPU of one watcher, in percent of a core.
+    cpu: Vec<f64>,
+    counted: Counted,
+}
+
+/// Measures.
+pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
+    let setup = Setup {
+        monitor: plan.monitor.clone(),
+        port: monitor_common::wire::vxlan::PORT,
+    };
+    let lab = Lab::builder().build()?;
+    let mut programs = Programs::load()?;
+    let _server = server(lab.container(WEB)?)?;
+    let mut series: Vec<Vec<Series>> = WATCHERS
+        .iter()
+        .map(|_| LOADS.iter().map(|_| Series::default()).collect())
+        .collect();
+    let mut lost: Vec<Vec<Lost>> = WATCHERS.iter().map(|_| Vec::new()).collect();
+    let mut progress = Progress::new("iperf3 over the overlay", plan.runs);
+    for round in 0..plan.runs as usize {
+        for place in 0..WATCHERS.len() {
+            // Another begins each round, so that nobody always comes first.
+            let at = (place + round) % WATCHERS.len();
+            for (load, series) in LOADS.iter().zip(&mut series[at]) {
+                let end = client(plan, lab.container(CLIENT)?, lab.container(WEB)?, load)?;
+                series.nobody.push(rate(load, &end)?);
+            }
+            let both = [lab.node1(), lab.node2()]
+                .map(|node| setup.start(WATCHERS[at], node, &mut programs));
+            let both = both.into_iter().collect::<Result<Vec<_>, _>>()?;
+            for (load, series) in LOADS.iter().zip(&mut series[at]) {
+                measure(plan, &lab, load, &both, series)?;
+            }
+            for watching in both {
+                lost[at].extend(watching.stop()?);
+            }
+        }
+        progress.step();
+    }
+    Ok(Part {
+        name: "iperf",
+        title: "Throughput of an overlay",
+        method: format!(
+            "What is left of the rate that iperf3 measures between two containers in a VXLAN overlay, while both \
+             nodes' interfaces are watched: {} interleaved rounds of {} seconds. Each is compared with nobody \
+             watching, measured right before. Sender, receiver, both nodes and all watchers share {} CPUs. Missed: \
+             packets that the VXLAN device delivered and the watcher of its node has not counted. CPU: that of \
+             one watcher's own process, of one core. Dropped: what tcpdump had no room for, in its own words, under \
+             both loads together.",
+            plan.runs,
+            plan.seconds,
+            thread::available_parallelism().map_or(1, usize::from)
+        ),
+        unit: Unit::Ratio,
+        rows: rows(&series, &lost),
+    })
+}
+
+fn measure(
+    plan: &Plan,
+    lab: &Lab,
+    load: &Load,
+    both: &[Watching<'_>],
+    series: &mut Series,
+) -> anyhow::Result<()> {
+    let server = lab.container(WEB)?;
+    let receiver = &lab.overlays()[0].sandboxes()[0];
+    let delivered = || {
+        receiver
+            .device_stats("vxlan0")
+            .map(|stats| stats.rx_packets)
+    };
+    let counted = || both[0].counted();
+    let cpu = || both.iter().map(Watching::cpu).sum::<Duration>();
+    let (counted_before, delivered_before) = (counted()?, delivered()?);
+    let (cpu_before, start) = (cpu(), Instant::now());
+    let end = client(plan, lab.container(CLIENT)?, server, load)?;
+    let used = (cpu() - cpu_before).as_secs_f64() / both.len() as f64;
+    series
+        .cpu
+        .push(100.0 * used / start.elapsed().as_secs_f64());
+    series.rate.push(rate(load, &end)?);
+    // The watcher's window is the wider one.
+    let delivered = delivered()? - delivered_before;
+    if let (true, Some(before), Some(after)) = (load.countable, counted_before, counted()?) {
+        series.counted.packets += delivered;
+        series.counted.missed += delivered.saturating_sub(after - before);
+    }
+    Ok(())
+}
+
+fn rate(load: &Load, end: &Value) -> anyhow::Result<f64> {
+    (load.rate)(end).context("iperf3 wrote no rate")
+}
+
+fn rows(series: &[Vec<Series>], lost: &[Vec<Lost>]) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (at, watcher) in WATCHERS.iter().enumerate() {
+        for (number, load) in LOADS.iter().enumerate() {
+            let with = &series[at][number];
+            let (who, hook, features) = watcher.labels();
+            let ours = matches!(watcher, Watcher::Monitor(..));
+            let labels = (format!("{who}, {}", load.name), hook, features);
+            let kept = ratios(&with.rate, &with.nobody);
+            let mut row = Row::kept(labels, &with.nobody, &kept, ours.then_some(load.goal));
+            row.cpu_percent = watcher.is_process().then(|| Median::of(&with.cpu));
+            row.counted = (ours && load.countable).then_some(with.counted);
+            row.dropped_percent = dropped_percent(&lost[at]);
+            rows.push(row);
+        }
+    }
+    rows
+}
+
+/// What a watcher says that it had no room for, under all loads together; `None` if it says nothing.
+fn dropped_percent(lost: &[Lost]) -> Option<f64> {
+    let dropped: u64 = lost.iter().map(|lost| lost.dropped).sum();
+    let received: u64 = lost.iter().map(|lost| lost.received).sum();
+    (received > 0).then(|| 100.0 * dropped as f64 / received as f64)
+}
+
+/// Starts the receiver, and waits until it listens.
+fn server(host: &Host) -> anyhow::Result<Process> {
+    let mut command = host.command("iperf3")?;
+    command
+        .args(["-s", "--forceflush"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let process = host.spawn(command)?;
+    let end = Instant::now() + PATIENCE;
+    // In hexadecimal: port 5201 in state "listen".
+    let listens = |table: &str| {
+        table
+            .lines()
+            .any(|line| line.contains(":1451 ") && line.contains(" 0A "))
+    };
+    while !["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"]
+        .iter()
+        .any(|path| matches!(host.enter(|| std::fs::read_to_string(path)), Ok(Ok(table)) if listens(&table)))
+    {
+        if Instant::now() > end {
+            bail!("iperf3 does not listen within {PATIENCE:?}");
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(process)
+}
+
+/// Runs the sender to its end; gives what it wrote at its end.
+fn client(plan: &Plan, host: &Host, server: &Host, load: &Load) -> anyhow::Result<Value> {
+    let address = server.address().to_string();
+    let seconds = plan.seconds.to_string();
+    let mut arguments = vec![
+        "-J",
+        "-c",
+        &address,
+        "-t",
+        &seconds,
+        "--connect-timeout",
+        "5000",
+    ];
+    arguments.extend(load.arguments);
+    // Right after a test the server may still be busy with its end.
+    let mut last = None;
+    for _ in 0..5 {
+        match host.run("iperf3", &arguments) {
+            Ok(text) => {
+                let mut all: Value = serde_json::from_str(&text).context("iperf3 wrote no JSON")?;
+                return Ok(all["end"].take());
+            }
+            Err(error) => last = Some(error),
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+    Err(last.context("iperf3 was not run")?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_those_of_the_receiver() {
+        let tcp = serde_json::json!({"sum_received": {"bits_per_second": 2.5e9}});
+        assert_eq!((LOADS[0].rate)(&tcp), Some(2500.0));
+        let udp = serde_json::json!({"sum": {"packets": 300, "lost_packets": 100, "seconds": 2.0}});
+        assert_eq!((LOADS[1].rate)(&udp), Some(100.0));
+        assert_eq!((LOADS[0].rate)(&serde_json::json!({})), None);
+    }
+
+    #[test]
+    fn losses_of_all_rounds_are_added_up() {
+        let lost = |received, dropped| Lost { received, dropped };
+        assert_eq!(dropped_percent(&[lost(100, 50), lost(300, 50)]), Some(25.0));
+        assert_eq!(dropped_percent(&[]), None);
+    }
+}

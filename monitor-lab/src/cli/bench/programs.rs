@@ -1,0 +1,332 @@
+//! The benchmark's own programs in the kernel, and test runs of them and of the real ones.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use anyhow::{Context, anyhow, bail};
+use aya::maps::{Array, Map, MapData};
+use aya::programs::tc::{SchedClassifierLink, TcAttachOptions};
+use aya::programs::xdp::{XdpLink, XdpMode};
+use aya::programs::{
+    LinkOrder, Program, ProgramError, TcAttachType, TestRun, TestRunAttrs, TestRunOptions,
+    TestRunResult,
+};
+use aya::{Ebpf, include_bytes_aligned};
+use monitor::kernel::{Entry, Kernel};
+use monitor_common::label::Direction;
+
+use super::packets::Frame;
+use super::varied::Varied;
+
+static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/overlay-bench.bpf.o"));
+
+/// `BPF_MAP_UPDATE_ELEM` (`include/uapi/linux/bpf.h`).
+const MAP_UPDATE: libc::c_long = 2;
+
+/// Where packets are seen, as a type of program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hook {
+    /// XDP for frames in one buffer.
+    Xdp,
+    /// XDP for frames in several.
+    XdpFrags,
+    /// TC, ingress.
+    Tc,
+}
+
+impl Hook {
+    /// All of them.
+    pub(super) const ALL: [Hook; 3] = [Hook::Xdp, Hook::XdpFrags, Hook::Tc];
+
+    /// For people.
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Hook::Xdp => "XDP",
+            Hook::XdpFrags => "XDP frags",
+            Hook::Tc => "TC",
+        }
+    }
+
+    /// What the goals, which are those of XDP, are multiplied by.
+    pub(super) const fn allowance(self) -> f64 {
+        match self {
+            Hook::Xdp | Hook::XdpFrags => 1.0,
+            Hook::Tc => 1.5,
+        }
+    }
+
+    /// The real program.
+    pub(super) const fn entry(self) -> Entry {
+        match self {
+            Hook::Xdp => Entry::Xdp,
+            Hook::XdpFrags => Entry::XdpFrags,
+            Hook::Tc => Entry::Tc(Direction::Rx),
+        }
+    }
+
+    const fn floor(self) -> &'static str {
+        match self {
+            Hook::Xdp => "floor_xdp",
+            Hook::XdpFrags => "floor_xdp_frags",
+            Hook::Tc => "floor_tc",
+        }
+    }
+
+    const fn reference(self) -> &'static str {
+        match self {
+            Hook::Xdp => "reference_xdp",
+            Hook::XdpFrags => "reference_xdp_frags",
+            Hook::Tc => "reference_tc",
+        }
+    }
+
+    const fn vary(self) -> &'static str {
+        match self {
+            Hook::Xdp => "vary_xdp",
+            Hook::XdpFrags => "vary_xdp_frags",
+            Hook::Tc => "vary_tc",
+        }
+    }
+
+    const fn next(self) -> &'static str {
+        match self {
+            Hook::Xdp => "NEXT_XDP",
+            Hook::XdpFrags => "NEXT_XDP_FRAGS",
+            Hook::Tc => "NEXT_TC",
+        }
+    }
+}
+
+/// What a test run runs.
+pub(super) enum Target<'a> {
+    /// An empty program.
+    Floor,
+    /// One look-up in a per-CPU hash, and one addition.
+    Reference,
+    /// The real program.
+    Real(&'a mut Kernel),
+}
+
+/// How much the packets of a run differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Variety {
+    /// Inner flows, drawn at random.
+    pub(super) flows: u32,
+    /// VNIs that these flows belong to: a power of two.
+    pub(super) vnis: u32,
+}
+
+/// An empty program at an interface. Dropping it detaches.
+#[expect(dead_code, reason = "held for their Drop, which detaches")]
+pub(super) enum Link {
+    Xdp(XdpLink),
+    Tc(SchedClassifierLink),
+}
+
+/// The benchmark's object, loaded.
+pub(super) struct Programs {
+    ebpf: Ebpf,
+    varied: Array<MapData, Varied>,
+}
+
+// SAFETY: numbers only, without padding: 8 bytes, then six times 4.
+unsafe impl aya::Pod for Varied {}
+
+impl Programs {
+    /// Loads the object; its programs are loaded when they are needed.
+    pub(super) fn load() -> anyhow::Result<Programs> {
+        let mut ebpf = Ebpf::load(OBJECT)
+            .context("cannot load the benchmark's own eBPF programs (this takes root)")?;
+        let varied = ebpf.take_map("VARIED").context("no map VARIED")?;
+        Ok(Programs {
+            ebpf,
+            varied: Array::try_from(varied)?,
+        })
+    }
+
+    /// Nanoseconds per packet, by the kernel's own clock around its loop: whole nanoseconds. (Ours would
+    /// also measure how a run is set up, which takes milliseconds for XDP.) With `variety` each packet is
+    /// another one, and what it costs to make it so is in the time.
+    pub(super) fn time(
+        &mut self,
+        hook: Hook,
+        target: Target<'_>,
+        frame: &Frame,
+        variety: Option<Variety>,
+        packets: u32,
+    ) -> anyhow::Result<f64> {
+        let options = TestRunOptions {
+            data_in: Some(&frame.bytes),
+            repeat: packets,
+            ..TestRunOptions::default()
+        };
+        let result = match (variety, target) {
+            (Some(variety), target) => {
+                self.vary(frame, variety, 0)?;
+                self.lead_to(hook, target)?;
+                run(self.program(hook.vary())?, options)?
+            }
+            (None, Target::Floor) => run(self.program(hook.floor())?, options)?,
+            (None, Target::Reference) => run(self.program(hook.reference())?, options)?,
+            (None, Target::Real(kernel)) => kernel.test_run(hook.entry(), options)?,
+        };
+        // Else the program at the end of the tail call was not run.
+        let passed = match hook {
+            Hook::Tc => u32::MAX,
+            Hook::Xdp | Hook::XdpFrags => 2,
+        };
+        if result.return_value != passed {
+            bail!(
+                "a program returned {} instead of passing the packet",
+                result.return_value
+            );
+        }
+        Ok(result.duration.as_secs_f64() * 1e9)
+    }
+
+    /// Sends `packets` live frames by the interface of this index, of the network namespace of the calling
+    /// thread, and gives the nanoseconds that each took, the work of its receiver included.
+    pub(super) fn send(
+        &mut self,
+        frame: &Frame,
+        variety: Variety,
+        ifindex: u32,
+        packets: u32,
+    ) -> anyhow::Result<f64> {
+        /// As many as the kernel takes at a time by itself; a ring of veth holds four times that.
+        const BATCH: u32 = 64;
+        self.vary(frame, variety, ifindex)?;
+        let options = TestRunOptions {
+            data_in: Some(&frame.bytes),
+            repeat: packets,
+            attrs: TestRunAttrs::new().xdp_live_frames(BATCH),
+            ..TestRunOptions::default()
+        };
+        let result = run(self.program("send_xdp")?, options)
+            .context("cannot send live frames (Linux 5.18 and later)")?;
+        Ok(result.duration.as_secs_f64() * 1e9)
+    }
+
+    /// Attaches an empty program to what an interface of the calling thread's network namespace receives.
+    /// For an interface of the lab only: a program that is there is not looked for.
+    pub(super) fn attach_floor(&mut self, hook: Hook, interface: &str) -> anyhow::Result<Link> {
+        Ok(match self.program(hook.floor())? {
+            Program::Xdp(program) => {
+                let id = program.attach(interface, XdpMode::Driver)?;
+                Link::Xdp(program.take_link(id)?)
+            }
+            Program::SchedClassifier(program) => {
+                let first = TcAttachOptions::TcxOrder(LinkOrder::first());
+                let id = program
+                    .attach_with_options(interface, TcAttachType::Ingress, first)
+                    .context("cannot attach an empty program by TCX (Linux 6.6 and later)")?;
+                Link::Tc(program.take_link(id)?)
+            }
+            _ => bail!("not a program that can be attached"),
+        })
+    }
+
+    fn vary(&mut self, frame: &Frame, variety: Variety, ifindex: u32) -> anyhow::Result<()> {
+        let varied = Varied {
+            state: 0x9e37_79b9_7f4a_7c15,
+            vni_at: u32::try_from(frame.vni_at)?,
+            flow_at: u32::try_from(frame.flow_at)?,
+            flows: variety.flows.max(1),
+            vni_base: 4096,
+            vni_mask: variety.vnis.next_power_of_two() - 1,
+            ifindex,
+        };
+        Ok(self.varied.set(0, varied, 0)?)
+    }
+
+    /// Puts the target where the program that varies packets goes on to.
+    fn lead_to(&mut self, hook: Hook, target: Target<'_>) -> anyhow::Result<()> {
+        // Loaded first: an array of programs takes those of the type that first used it.
+        self.program(hook.vary())?;
+        let set = |ebpf: &Ebpf, program: BorrowedFd<'_>| {
+            let map = ebpf.map(hook.next());
+            let Some(Map::ProgramArray(map)) = map else {
+                bail!(
+                    "the eBPF object of the benchmark has no map {}",
+                    hook.next()
+                );
+            };
+            set_program(map.fd().as_fd(), program)
+                .with_context(|| format!("cannot put a program into {}", hook.next()))
+        };
+        match target {
+            Target::Floor | Target::Reference => {
+                let name = match target {
+                    Target::Floor => hook.floor(),
+                    _ => hook.reference(),
+                };
+                let program = self.program(name)?.fd()?.try_clone()?;
+                set(&self.ebpf, program.as_fd())
+            }
+            Target::Real(kernel) => match hook.entry() {
+                Entry::Tc(direction) => set(&self.ebpf, kernel.tc(direction)?.fd()?.as_fd()),
+                entry => set(&self.ebpf, kernel.fd(entry)?),
+            },
+        }
+    }
+
+    /// A program, loaded.
+    fn program(&mut self, name: &str) -> anyhow::Result<&mut Program> {
+        let program = self.ebpf.program_mut(name).ok_or_else(|| {
+            anyhow!("the eBPF object of the benchmark has no program {name}: build it anew")
+        })?;
+        let loaded = match program {
+            Program::Xdp(program) => program.load(),
+            Program::SchedClassifier(program) => program.load(),
+            _ => bail!("program {name} of the benchmark has an unexpected type"),
+        };
+        match loaded {
+            Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(program),
+            Err(error) => Err(error).with_context(|| format!("cannot load program {name}")),
+        }
+    }
+}
+
+fn run(program: &Program, options: TestRunOptions<'_>) -> anyhow::Result<TestRunResult> {
+    Ok(match program {
+        Program::Xdp(program) => program.test_run(options)?,
+        Program::SchedClassifier(program) => program.test_run(options)?,
+        _ => bail!("not a program that can be run on a frame"),
+    })
+}
+
+/// Sets the only element of an array of programs. By the system call itself: aya takes only programs that it
+/// has loaded as such, and the real ones are behind their façade.
+fn set_program(map: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
+    /// The part of `union bpf_attr` for `BPF_MAP_UPDATE_ELEM`.
+    #[repr(C)]
+    struct Update {
+        map: u32,
+        padding: u32,
+        key: u64,
+        value: u64,
+        flags: u64,
+    }
+    let (key, value) = (0u32, program.as_raw_fd());
+    let attributes = Update {
+        map: map.as_raw_fd().cast_unsigned(),
+        padding: 0,
+        key: (&raw const key) as u64,
+        value: (&raw const value) as u64,
+        flags: 0,
+    };
+    // SAFETY: the kernel reads the struct and, through it, four bytes of key and of value; all outlive the
+    // call, and it keeps no pointer.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            MAP_UPDATE,
+            &raw const attributes,
+            size_of::<Update>(),
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
