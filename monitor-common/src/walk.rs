@@ -9,8 +9,9 @@ mod inner;
 mod outer;
 pub mod usual;
 
-pub use inner::{inner, segment};
-pub use outer::outer;
+pub use frame::{Frame, FrameKind, frame};
+pub use inner::{inner, inner_reason, segment};
+pub use outer::{encapsulation, outer};
 
 use crate::label::Encapsulation;
 use crate::load::Load;

@@ -11,9 +11,6 @@ use crate::walked::Walked;
 /// Fragments belong together for so long: what Linux gives them (`IP_FRAG_TIME`, `include/net/ip.h`).
 const LIFETIME_NS: u64 = 30_000_000_000;
 
-/// Bits of `Walked::fragment`.
-pub const FIRST_FRAGMENT: u32 = 1;
-
 #[inline(always)]
 fn key(walked: &Walked) -> u64 {
     let (hash, forward) = flow_hash(

@@ -26,8 +26,8 @@ pub fn flow<P: Packet>(packet: &P, direction: Direction) -> Step {
         packets: walked.packets,
         bytes: walked.bytes,
     };
-    let network = NetworkId(walked.network);
-    if walked.network == NetworkId::HOST.0 && walked.inner_kind == InnerKind::Flow as u32 {
+    let network = NetworkId(walked.network_id);
+    if walked.network_id == NetworkId::HOST.0 && walked.inner_kind == InnerKind::Flow as u32 {
         let ports = walked.ports;
         if !settings::watches_ports((ports >> 16) as u16, ports as u16) {
             return Step::Done;
@@ -42,7 +42,7 @@ pub fn flow<P: Packet>(packet: &P, direction: Direction) -> Step {
     if walked.flow == 0 {
         // A host's own packet that was not understood is counted as such, and as nothing else.
         let is_counted =
-            walked.network != NetworkId::HOST.0 || walked.inner_kind == InnerKind::Flow as u32;
+            walked.network_id != NetworkId::HOST.0 || walked.inner_kind == InnerKind::Flow as u32;
         if settings::exposure_on() && is_counted {
             exposure::count(direction, network, Class::UNKNOWN, weight);
         }

@@ -32,23 +32,34 @@ use crate::observe::Step;
 pub fn overlay_xdp_frags(ctx: XdpContext) -> u32 {
     let mut next = observe::usual(&XdpFrags::new(&ctx), Direction::Rx);
     if let Step::Walk = next {
-        next = xdp_frags_outer(&ctx);
+        next = xdp_frags_network(&ctx);
+        if let Step::NeedsBytes = next {
+            next = xdp_frags_network_again(&ctx);
+        }
     }
-    if let Step::NeedsBytes = next {
-        next = xdp_frags_outer_again(&ctx);
+    if let Step::Outer = next {
+        next = xdp_frags_outer(&ctx);
+        if let Step::NeedsBytes = next {
+            next = xdp_frags_outer_again(&ctx);
+        }
     }
     if let Step::Count = next {
         next = xdp_frags_count(&ctx);
     }
     if let Step::Inside = next {
-        if let Step::NeedsBytes = xdp_frags_inside(&ctx) {
-            xdp_frags_inside_again(&ctx);
+        let mut inside = xdp_frags_inside(&ctx);
+        if let Step::NeedsBytes = inside {
+            inside = xdp_frags_inside_again(&ctx);
+        }
+        if let Step::Flow = inside
+            && let Step::NeedsBytes = xdp_frags_flow(&ctx)
+        {
+            xdp_frags_flow_again(&ctx);
         }
         next = xdp_frags_judge(&ctx);
     }
-    match next {
-        Step::Sample => xdp_frags_sample(&ctx),
-        Step::Done | Step::Walk | Step::NeedsBytes | Step::Count | Step::Inside => {}
+    if let Step::Sample = next {
+        xdp_frags_sample(&ctx);
     }
     xdp_action::XDP_PASS
 }
@@ -59,18 +70,22 @@ pub fn overlay_xdp_frags(ctx: XdpContext) -> u32 {
 pub fn overlay_xdp(ctx: XdpContext) -> u32 {
     let mut next = observe::usual(&Xdp::new(&ctx), Direction::Rx);
     if let Step::Walk = next {
+        next = xdp_network(&ctx);
+    }
+    if let Step::Outer = next {
         next = xdp_outer(&ctx);
     }
     if let Step::Count = next {
         next = xdp_count(&ctx);
     }
     if let Step::Inside = next {
-        xdp_inside(&ctx);
+        if let Step::Flow = xdp_inside(&ctx) {
+            xdp_flow(&ctx);
+        }
         next = xdp_judge(&ctx);
     }
-    match next {
-        Step::Sample => xdp_sample(&ctx),
-        Step::Done | Step::Walk | Step::NeedsBytes | Step::Count | Step::Inside => {}
+    if let Step::Sample = next {
+        xdp_sample(&ctx);
     }
     xdp_action::XDP_PASS
 }
@@ -106,24 +121,35 @@ fn skb(ctx: &TcContext, direction: Direction, link: Link) -> i32 {
         Link::Ip | Link::Other => Step::Walk,
     };
     if let Step::Walk = next {
-        next = skb_outer(ctx, link);
+        next = skb_network(ctx, link);
+        if let Step::NeedsBytes = next {
+            next = skb_network_again(ctx, link);
+        }
     }
-    if let Step::NeedsBytes = next {
-        next = skb_outer_again(ctx, link);
+    if let Step::Outer = next {
+        next = skb_outer(ctx);
+        if let Step::NeedsBytes = next {
+            next = skb_outer_again(ctx);
+        }
     }
     if let Step::Count = next {
         skb_segment(ctx);
         next = skb_count(ctx, direction);
     }
     if let Step::Inside = next {
-        if let Step::NeedsBytes = skb_inside(ctx) {
-            skb_inside_again(ctx);
+        let mut inside = skb_inside(ctx);
+        if let Step::NeedsBytes = inside {
+            inside = skb_inside_again(ctx);
+        }
+        if let Step::Flow = inside
+            && let Step::NeedsBytes = skb_flow(ctx)
+        {
+            skb_flow_again(ctx);
         }
         next = skb_judge(ctx, direction);
     }
-    match next {
-        Step::Sample => skb_sample(ctx, direction),
-        Step::Done | Step::Walk | Step::NeedsBytes | Step::Count | Step::Inside => {}
+    if let Step::Sample = next {
+        skb_sample(ctx, direction);
     }
     TC_ACT_UNSPEC
 }
@@ -133,13 +159,23 @@ fn skb(ctx: &TcContext, direction: Direction, link: Link) -> i32 {
 // every way that leads to it.
 
 #[inline(never)]
-fn skb_outer(ctx: &TcContext, link: Link) -> Step {
-    observe::outer(&Skb::new(ctx), link)
+fn skb_network(ctx: &TcContext, link: Link) -> Step {
+    observe::network(&Skb::new(ctx), link)
 }
 
 #[inline(never)]
-fn skb_outer_again(ctx: &TcContext, link: Link) -> Step {
-    observe::outer(&SkbBytes::new(ctx), link)
+fn skb_network_again(ctx: &TcContext, link: Link) -> Step {
+    observe::network(&SkbBytes::new(ctx), link)
+}
+
+#[inline(never)]
+fn skb_outer(ctx: &TcContext) -> Step {
+    observe::outer(&Skb::new(ctx))
+}
+
+#[inline(never)]
+fn skb_outer_again(ctx: &TcContext) -> Step {
+    observe::outer(&SkbBytes::new(ctx))
 }
 
 #[inline(never)]
@@ -161,8 +197,18 @@ fn skb_inside(ctx: &TcContext) -> Step {
 }
 
 #[inline(never)]
-fn skb_inside_again(ctx: &TcContext) {
-    observe::inside(&SkbBytes::new(ctx));
+fn skb_inside_again(ctx: &TcContext) -> Step {
+    observe::inside(&SkbBytes::new(ctx))
+}
+
+#[inline(never)]
+fn skb_flow(ctx: &TcContext) -> Step {
+    observe::flow(&Skb::new(ctx))
+}
+
+#[inline(never)]
+fn skb_flow_again(ctx: &TcContext) {
+    observe::flow(&SkbBytes::new(ctx));
 }
 
 #[inline(never)]
@@ -176,8 +222,13 @@ fn skb_sample(ctx: &TcContext, direction: Direction) {
 }
 
 #[inline(never)]
+fn xdp_network(ctx: &XdpContext) -> Step {
+    observe::network(&Xdp::new(ctx), Link::Ethernet)
+}
+
+#[inline(never)]
 fn xdp_outer(ctx: &XdpContext) -> Step {
-    observe::outer(&Xdp::new(ctx), Link::Ethernet)
+    observe::outer(&Xdp::new(ctx))
 }
 
 #[inline(never)]
@@ -186,8 +237,13 @@ fn xdp_count(ctx: &XdpContext) -> Step {
 }
 
 #[inline(never)]
-fn xdp_inside(ctx: &XdpContext) {
-    observe::inside(&Xdp::new(ctx));
+fn xdp_inside(ctx: &XdpContext) -> Step {
+    observe::inside(&Xdp::new(ctx))
+}
+
+#[inline(never)]
+fn xdp_flow(ctx: &XdpContext) {
+    observe::flow(&Xdp::new(ctx));
 }
 
 #[inline(never)]
@@ -201,13 +257,23 @@ fn xdp_sample(ctx: &XdpContext) {
 }
 
 #[inline(never)]
+fn xdp_frags_network(ctx: &XdpContext) -> Step {
+    observe::network(&XdpFrags::new(ctx), Link::Ethernet)
+}
+
+#[inline(never)]
+fn xdp_frags_network_again(ctx: &XdpContext) -> Step {
+    observe::network(&XdpFragsBytes::new(ctx), Link::Ethernet)
+}
+
+#[inline(never)]
 fn xdp_frags_outer(ctx: &XdpContext) -> Step {
-    observe::outer(&XdpFrags::new(ctx), Link::Ethernet)
+    observe::outer(&XdpFrags::new(ctx))
 }
 
 #[inline(never)]
 fn xdp_frags_outer_again(ctx: &XdpContext) -> Step {
-    observe::outer(&XdpFragsBytes::new(ctx), Link::Ethernet)
+    observe::outer(&XdpFragsBytes::new(ctx))
 }
 
 #[inline(never)]
@@ -221,8 +287,18 @@ fn xdp_frags_inside(ctx: &XdpContext) -> Step {
 }
 
 #[inline(never)]
-fn xdp_frags_inside_again(ctx: &XdpContext) {
-    observe::inside(&XdpFragsBytes::new(ctx));
+fn xdp_frags_inside_again(ctx: &XdpContext) -> Step {
+    observe::inside(&XdpFragsBytes::new(ctx))
+}
+
+#[inline(never)]
+fn xdp_frags_flow(ctx: &XdpContext) -> Step {
+    observe::flow(&XdpFrags::new(ctx))
+}
+
+#[inline(never)]
+fn xdp_frags_flow_again(ctx: &XdpContext) {
+    observe::flow(&XdpFragsBytes::new(ctx));
 }
 
 #[inline(never)]

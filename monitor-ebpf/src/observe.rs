@@ -10,12 +10,12 @@ use monitor_common::label::{Direction, Encapsulation};
 use monitor_common::reason::Reason;
 use monitor_common::sample::NO_REASON;
 use monitor_common::walk::usual::{self, Shape};
-use monitor_common::walk::{self, Addresses, InnerKind, Kind, Link};
+use monitor_common::walk::{self, Addresses, FrameKind, InnerKind, Kind, Link};
 use monitor_common::wire::{ah, esp, udp};
 
 use crate::ctx::Packet;
-use crate::fragment::{self, FIRST_FRAGMENT};
-use crate::walked::{COUNTED, DUE, FORWARD, PAYLOAD, Walked};
+use crate::fragment;
+use crate::walked::{COUNTED, DUE, FIRST_FRAGMENT, FORWARD, PAYLOAD, Walked};
 use crate::weight::Weight;
 use crate::{count, exposure, sample, settings};
 
@@ -29,15 +29,19 @@ pub enum Step {
     Walk = 1,
     /// The same step again, with all the bytes: its headers reach beyond those at hand.
     NeedsBytes = 2,
+    /// Walk from the network layer to the encapsulation.
+    Outer = 3,
     /// Count it by what was walked.
-    Count = 3,
+    Count = 4,
     /// Look inside.
-    Inside = 4,
+    Inside = 5,
+    /// Walk from the inner network layer to the flow.
+    Flow = 6,
     /// Sample it as it is.
-    Sample = 5,
+    Sample = 7,
 }
 
-/// Counts a packet of the usual shape; leaves every other one to [`outer`].
+/// Counts a packet of the usual shape; leaves every other one to [`network`].
 #[inline(always)]
 pub fn usual<P: Packet>(packet: &P, direction: Direction) -> Step {
     let Some(start) = usual::start(packet) else {
@@ -102,21 +106,48 @@ pub fn usual<P: Packet>(packet: &P, direction: Direction) -> Step {
     walked.vni = vni;
     walked.inner_offset = usual::INNER as u32;
     walked.link = Link::Ethernet as u32;
-    walked.network = network.0;
+    walked.network_id = network.0;
     walked.packets = weight.packets;
     walked.bytes = weight.bytes;
     walked.flags = flags;
     Step::Inside
 }
 
-/// Walks the outer headers, and notes what it finds.
+/// Walks to the network layer, and notes it.
 #[inline(always)]
-pub fn outer<P: Packet>(packet: &P, link: Link) -> Step {
-    let outer = walk::outer(packet, link, settings::service);
+pub fn network<P: Packet>(packet: &P, link: Link) -> Step {
+    let frame = walk::frame(packet, 0, link);
+    if matches!(frame.kind, FrameKind::Other) {
+        return Step::Done;
+    }
+    if matches!(frame.kind, FrameKind::Unparsed) && packet.is_partial() {
+        return Step::NeedsBytes;
+    }
+    let Some(walked) = Walked::slot() else {
+        return Step::Done;
+    };
+    *walked = Walked::EMPTY;
+    walked.frame_link = link as u32;
+    if matches!(frame.kind, FrameKind::Unparsed) {
+        walked.kind = Kind::Unparsed as u32;
+        walked.reason = frame.reason as u32;
+        return Step::Count;
+    }
+    walked.set_network(&frame.network);
+    Step::Outer
+}
+
+/// Walks from the network layer to the encapsulation, and notes what it finds.
+#[inline(always)]
+pub fn outer<P: Packet>(packet: &P) -> Step {
+    let Some(walked) = Walked::slot() else {
+        return Step::Done;
+    };
+    let network = walked.network();
+    let outer = walk::encapsulation(packet, network, settings::service);
     if matches!(outer.kind, Kind::Unparsed) && packet.is_partial() {
         return Step::NeedsBytes;
     }
-    let network = outer.network;
     let is_fragment = network.first_fragment || network.later_fragment;
     match outer.kind {
         Kind::NotIp => return Step::Done,
@@ -126,44 +157,17 @@ pub fn outer<P: Packet>(packet: &P, link: Link) -> Step {
         {
             return Step::Done;
         }
-        Kind::Host
-        | Kind::Overlay
-        | Kind::Association
-        | Kind::Tunnel
-        | Kind::LaterFragment
-        | Kind::Unparsed => {}
-    }
-    let Some(walked) = Walked::slot() else {
-        return Step::Done;
-    };
-    *walked = Walked {
-        kind: outer.kind as u32,
-        encapsulation: outer.encapsulation as u32,
-        frame_link: link as u32,
-        vni: outer.vni,
-        spi: outer.spi,
-        sequence: outer.sequence,
-        inner_offset: outer.inner as u32,
-        link: outer.link as u32,
-        l4_offset: network.l4 as u32,
-        protocol: u32::from(network.protocol),
-        fragment: if network.first_fragment {
-            FIRST_FRAGMENT
-        } else {
-            0
-        },
-        fragment_id: network.fragment_id,
-        ..Walked::EMPTY
-    };
-    match outer.kind {
         Kind::Unparsed => walked.reason = outer.reason as u32,
-        Kind::NotIp
-        | Kind::Host
-        | Kind::Overlay
-        | Kind::Association
-        | Kind::Tunnel
-        | Kind::LaterFragment => {}
+        Kind::Host | Kind::Overlay | Kind::Association | Kind::Tunnel | Kind::LaterFragment => {}
     }
+    walked.kind = outer.kind as u32;
+    walked.encapsulation = outer.encapsulation as u32;
+    walked.vni = outer.vni;
+    walked.spi = outer.spi;
+    walked.sequence = outer.sequence;
+    walked.inner_offset = outer.inner as u32;
+    walked.link = outer.link as u32;
+    walked.set_network(&outer.network);
     if is_fragment || matches!(outer.kind, Kind::Association) {
         let Some(Addresses {
             version: _,
@@ -208,7 +212,7 @@ pub fn count<P: Packet>(packet: &P, direction: Direction) -> Step {
             walked.reason = Reason::Fragment as u32;
             walked.kind = Kind::Unparsed as u32;
         }
-    } else if walked.fragment & FIRST_FRAGMENT != 0 && may_be_ours(walked.protocol as u8) {
+    } else if walked.fragment == FIRST_FRAGMENT && may_be_ours(walked.protocol as u8) {
         fragment::note(walked);
     }
     let encapsulation = walked.encapsulation as u8;
@@ -223,10 +227,15 @@ pub fn count<P: Packet>(packet: &P, direction: Direction) -> Step {
         if !admitted {
             return not_admitted(direction, weight);
         }
-        walked.network = NetworkId::vni(walked.vni).0;
+        walked.network_id = NetworkId::vni(walked.vni).0;
         if later {
             if settings::exposure_on() {
-                exposure::count(direction, NetworkId(walked.network), Class::UNKNOWN, weight);
+                exposure::count(
+                    direction,
+                    NetworkId(walked.network_id),
+                    Class::UNKNOWN,
+                    weight,
+                );
             }
             return due();
         }
@@ -263,58 +272,80 @@ pub fn count<P: Packet>(packet: &P, direction: Direction) -> Step {
     if !settings::host_flows_on() {
         return Step::Done;
     }
-    walked.network = NetworkId::HOST.0;
+    walked.network_id = NetworkId::HOST.0;
     walked.inner_offset = 0;
     walked.link = walked.frame_link;
     Step::Inside
 }
 
-/// Walks what is inside, and notes what it finds.
+/// Walks what is inside to its network layer, and notes it.
 #[inline(always)]
 pub fn inside<P: Packet>(packet: &P) -> Step {
     let Some(walked) = Walked::slot() else {
         return Step::Done;
     };
-    let inner = walk::inner(packet, walked.inner(), Link::from_index(walked.link as u8));
-    walked.inner_kind = inner.kind as u32;
+    let link = Link::from_index(walked.link as u8);
+    let frame = walk::frame(packet, walked.inner(), link);
     walked.reason = u32::from(NO_REASON);
     walked.flow = 0;
-    match inner.kind {
-        InnerKind::Unparsed => {
+    match frame.kind {
+        FrameKind::Other => walked.inner_kind = InnerKind::NotIp as u32,
+        FrameKind::Unparsed => {
             if packet.is_partial() {
                 return Step::NeedsBytes;
             }
-            walked.reason = inner.reason as u32;
+            walked.inner_kind = InnerKind::Unparsed as u32;
+            walked.reason = walk::inner_reason(frame.reason) as u32;
         }
-        InnerKind::NotIp => {}
-        InnerKind::Flow => {
-            walked.ports = (u32::from(inner.source_port) << 16) | u32::from(inner.destination_port);
-            if inner.network.later_fragment {
-                return Step::Done;
-            }
-            let Some(addresses) = walk::addresses(packet, &inner.network) else {
-                return Step::NeedsBytes;
-            };
-            let network = if walked.network == NetworkId::HOST.0 {
-                walked.network
-            } else {
-                walked.vni | ((walked.encapsulation & 0xff) << 24)
-            };
-            let (flow, forward) = flow_hash(
-                &settings::seed(),
-                network,
-                inner.network.protocol,
-                &addresses,
-                (inner.source_port, inner.destination_port),
-            );
-            walked.flow = flow;
-            if forward {
-                walked.flags |= FORWARD;
-            }
-            if inner.payload_len() != 0 {
-                walked.flags |= PAYLOAD;
-            }
+        FrameKind::Ip => {
+            walked.set_network(&frame.network);
+            return Step::Flow;
         }
+    }
+    Step::Done
+}
+
+/// Walks from the inner network layer to the flow, and notes it.
+#[inline(always)]
+pub fn flow<P: Packet>(packet: &P) -> Step {
+    let Some(walked) = Walked::slot() else {
+        return Step::Done;
+    };
+    let inner = walk::segment(packet, walked.network());
+    if matches!(inner.kind, InnerKind::Unparsed) {
+        if packet.is_partial() {
+            return Step::NeedsBytes;
+        }
+        walked.inner_kind = InnerKind::Unparsed as u32;
+        walked.reason = inner.reason as u32;
+        return Step::Done;
+    }
+    walked.inner_kind = InnerKind::Flow as u32;
+    walked.ports = (u32::from(inner.source_port) << 16) | u32::from(inner.destination_port);
+    if inner.network.later_fragment {
+        return Step::Done;
+    }
+    let Some(addresses) = walk::addresses(packet, &inner.network) else {
+        return Step::NeedsBytes;
+    };
+    let network = if walked.network_id == NetworkId::HOST.0 {
+        walked.network_id
+    } else {
+        walked.vni | ((walked.encapsulation & 0xff) << 24)
+    };
+    let (flow, forward) = flow_hash(
+        &settings::seed(),
+        network,
+        inner.network.protocol,
+        &addresses,
+        (inner.source_port, inner.destination_port),
+    );
+    walked.flow = flow;
+    if forward {
+        walked.flags |= FORWARD;
+    }
+    if inner.payload_len() != 0 {
+        walked.flags |= PAYLOAD;
     }
     Step::Done
 }

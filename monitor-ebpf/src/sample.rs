@@ -50,7 +50,7 @@ fn bpf_random() -> u32 {
 #[inline(always)]
 pub fn take<P: Packet>(packet: &P, direction: Direction) {
     let Some(walked) = Walked::slot() else { return };
-    if has_room(walked.network, true) {
+    if has_room(walked.network_id, true) {
         emit(packet, walked, direction, Cause::Periodic);
     }
 }
@@ -64,7 +64,7 @@ pub fn flow_start<P: Packet>(
     direction: Direction,
     is_first: bool,
 ) -> bool {
-    has_room(walked.network, is_first) && emit(packet, walked, direction, Cause::FlowStart)
+    has_room(walked.network_id, is_first) && emit(packet, walked, direction, Cause::FlowStart)
 }
 
 /// Whether CPU and network have not had their share of samples yet; takes one of it if so.

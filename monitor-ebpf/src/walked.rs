@@ -5,7 +5,7 @@
 
 use monitor_common::key::NetworkId;
 use monitor_common::sample::NO_REASON;
-use monitor_common::walk::{Addresses, Version};
+use monitor_common::walk::{Addresses, Network, Version};
 
 use crate::maps::WALKED;
 
@@ -35,13 +35,19 @@ pub struct Walked {
     pub inner_offset: u32,
     /// What it starts with: a `Link`.
     pub link: u32,
-    /// Offset of the outer transport header; see [`Walked::l4`].
-    pub l4_offset: u32,
-    /// Outer protocol.
+    /// The network layer in hand, the outer one first: offset of its header.
+    l3_offset: u32,
+    /// Offset of its transport header.
+    l4_offset: u32,
+    /// Offset of its end.
+    end: u32,
+    /// Its `Version`.
+    version: u32,
+    /// Its protocol.
     pub protocol: u32,
-    /// `FIRST_FRAGMENT` or 0.
+    /// `FIRST_FRAGMENT`, `LATER_FRAGMENT` or 0.
     pub fragment: u32,
-    /// Identification of the fragments.
+    /// Identification of its fragments.
     pub fragment_id: u32,
     /// Length of the headers that each packet of a super-packet has.
     pub segment_headers: u32,
@@ -54,7 +60,7 @@ pub struct Walked {
     /// Their bytes.
     pub bytes: u64,
     /// `NetworkId` of what is inside.
-    pub network: u32,
+    pub network_id: u32,
     /// `COUNTED`, `DUE`, `FORWARD`, `PAYLOAD`.
     pub flags: u32,
     /// Key of the flow; 0 if there is none.
@@ -64,6 +70,11 @@ pub struct Walked {
     /// `InnerKind`.
     pub inner_kind: u32,
 }
+
+/// It is the first of several fragments.
+pub const FIRST_FRAGMENT: u32 = 1;
+/// It is a later fragment.
+pub const LATER_FRAGMENT: u32 = 2;
 
 /// The exposure of this packet is counted already.
 pub const COUNTED: u32 = 1;
@@ -86,7 +97,10 @@ impl Walked {
         sequence: 0,
         inner_offset: 0,
         link: 0,
+        l3_offset: 0,
         l4_offset: 0,
+        end: 0,
+        version: 0,
         protocol: 0,
         fragment: 0,
         fragment_id: 0,
@@ -95,7 +109,7 @@ impl Walked {
         destination: [0; 2],
         packets: 0,
         bytes: 0,
-        network: NetworkId::OTHER.0,
+        network_id: NetworkId::OTHER.0,
         flags: 0,
         flow: 0,
         ports: 0,
@@ -116,7 +130,44 @@ impl Walked {
         (self.inner_offset & OFFSET) as usize
     }
 
-    /// Offset of the outer transport header.
+    /// Notes the network layer.
+    #[inline(always)]
+    pub fn set_network(&mut self, network: &Network) {
+        self.l3_offset = network.l3 as u32;
+        self.l4_offset = network.l4 as u32;
+        self.end = network.end as u32;
+        self.version = network.version as u32;
+        self.protocol = u32::from(network.protocol);
+        self.fragment = if network.first_fragment {
+            FIRST_FRAGMENT
+        } else if network.later_fragment {
+            LATER_FRAGMENT
+        } else {
+            0
+        };
+        self.fragment_id = network.fragment_id;
+    }
+
+    /// The network layer as it was noted.
+    #[inline(always)]
+    pub fn network(&self) -> Network {
+        Network {
+            version: if self.version == Version::V4 as u32 {
+                Version::V4
+            } else {
+                Version::V6
+            },
+            l3: (self.l3_offset & OFFSET) as usize,
+            l4: self.l4(),
+            end: self.end as usize,
+            protocol: self.protocol as u8,
+            later_fragment: self.fragment == LATER_FRAGMENT,
+            first_fragment: self.fragment == FIRST_FRAGMENT,
+            fragment_id: self.fragment_id,
+        }
+    }
+
+    /// Offset of the transport header.
     #[inline(always)]
     pub fn l4(&self) -> usize {
         (self.l4_offset & OFFSET) as usize

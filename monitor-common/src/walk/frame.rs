@@ -1,30 +1,38 @@
-//! An Ethernet frame down to its network layer, be it the outer frame or an inner one.
+//! A frame down to its network layer, be it the outer frame or an inner one.
 
-use super::{Network, Version};
+use super::{Link, Network, Version};
 use crate::load::Load;
 use crate::reason::Reason;
 use crate::wire::{eth, ipv4, ipv6};
 
-#[derive(Clone, Copy)]
+/// What a frame carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum FrameKind {
+pub enum FrameKind {
+    /// IPv4 or IPv6.
     Ip,
+    /// Something else.
     Other,
+    /// Not understood.
     Unparsed,
 }
 
-/// An Ethernet frame down to its network layer. Flat for the same reason as [`Outer`].
-#[derive(Clone, Copy)]
-pub(super) struct Frame {
-    pub(super) kind: FrameKind,
-    pub(super) reason: Reason,
-    pub(super) ethertype: u16,
-    pub(super) network: Network,
+/// A frame down to its network layer. Flat for the same reason as [`super::Outer`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Which of the fields below count.
+    pub kind: FrameKind,
+    /// Why it was not understood ([`FrameKind::Unparsed`]).
+    pub reason: Reason,
+    /// Type of what it carries; 0 where there is no link header.
+    pub ethertype: u16,
+    /// Its network layer ([`FrameKind::Ip`]).
+    pub network: Network,
 }
 
 impl Frame {
     #[inline(always)]
-    pub(super) const fn other(ethertype: u16) -> Frame {
+    const fn other(ethertype: u16) -> Frame {
         Frame {
             kind: FrameKind::Other,
             reason: Reason::EthernetTruncated,
@@ -43,9 +51,19 @@ impl Frame {
     }
 }
 
-/// An Ethernet frame with up to two VLAN tags, down to its network layer.
+/// Walks a frame that starts at `at` down to its network layer.
 #[inline(always)]
-pub(super) fn frame<L: Load + ?Sized>(packet: &L, at: usize) -> Frame {
+pub fn frame<L: Load + ?Sized>(packet: &L, at: usize, link: Link) -> Frame {
+    match link {
+        Link::Ethernet => ethernet(packet, at),
+        Link::Ip => ip(packet, at),
+        Link::Other => Frame::other(0),
+    }
+}
+
+/// An Ethernet frame with up to two VLAN tags.
+#[inline(always)]
+fn ethernet<L: Load + ?Sized>(packet: &L, at: usize) -> Frame {
     let Some(header) = packet.load(at) else {
         return Frame::unparsed(Reason::EthernetTruncated);
     };
@@ -77,11 +95,11 @@ pub(super) fn frame<L: Load + ?Sized>(packet: &L, at: usize) -> Frame {
 
 /// An IP packet without a link header: the version field tells which.
 #[inline(always)]
-pub(super) fn ip<L: Load + ?Sized>(packet: &L, at: usize) -> Frame {
-    match packet.load::<1>(at) {
+fn ip<L: Load + ?Sized>(packet: &L, at: usize) -> Frame {
+    match packet.load::<2>(at) {
         None => Frame::unparsed(Reason::Ipv4Truncated),
-        Some([first]) if first >> 4 == 4 => network_v4(packet, at),
-        Some([first]) if first >> 4 == 6 => network_v6(packet, at),
+        Some([first, _]) if first >> 4 == 4 => network_v4(packet, at),
+        Some([first, _]) if first >> 4 == 6 => network_v6(packet, at),
         Some(_) => Frame::other(0),
     }
 }

@@ -1,6 +1,6 @@
 //! From what is inside an overlay packet, or from a host's own packet, to its flow.
 
-use super::frame::{Frame, FrameKind, frame, ip};
+use super::frame::{FrameKind, frame};
 use super::{Inner, InnerKind, Link, Network};
 use crate::load::Load;
 use crate::reason::Reason;
@@ -9,17 +9,13 @@ use crate::wire::{tcp, udp};
 /// Walks from the start of what is inside an overlay packet to its flow.
 #[inline(always)]
 pub fn inner<L: Load + ?Sized>(packet: &L, at: usize, link: Link) -> Inner {
-    let frame = match link {
-        Link::Ethernet => frame(packet, at),
-        Link::Ip => ip(packet, at),
-        Link::Other => Frame::other(0),
-    };
+    let frame = frame(packet, at, link);
     match frame.kind {
         FrameKind::Other => Inner {
             ethertype: frame.ethertype,
             ..Inner::NONE
         },
-        FrameKind::Unparsed => Inner::unparsed(inside(frame.reason)),
+        FrameKind::Unparsed => Inner::unparsed(inner_reason(frame.reason)),
         FrameKind::Ip => segment(packet, frame.network),
     }
 }
@@ -71,7 +67,8 @@ pub fn segment<L: Load + ?Sized>(packet: &L, network: Network) -> Inner {
 
 /// The reason for an inner frame, where only "truncated" and "malformed" are told apart.
 #[inline(always)]
-const fn inside(reason: Reason) -> Reason {
+#[must_use]
+pub const fn inner_reason(reason: Reason) -> Reason {
     match reason {
         Reason::EthernetTruncated | Reason::Ipv4Truncated | Reason::Ipv6Truncated => {
             Reason::InnerTruncated

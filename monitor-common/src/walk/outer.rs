@@ -1,6 +1,6 @@
 //! From the first byte of a packet on the watched interface to its encapsulation.
 
-use super::frame::{FrameKind, frame, ip};
+use super::frame::{FrameKind, frame};
 use super::{Kind, Link, Network, Outer};
 use crate::label::Encapsulation;
 use crate::load::Load;
@@ -12,17 +12,21 @@ use crate::wire::{ah, esp, geneve, udp, vxlan, vxlan_gpe, wireguard};
 /// for; it is asked only for UDP.
 #[inline(always)]
 pub fn outer<L: Load + ?Sized>(packet: &L, link: Link, ports: impl Fn(u16) -> Service) -> Outer {
-    let frame = match link {
-        Link::Ethernet => frame(packet, 0),
-        Link::Ip => ip(packet, 0),
-        Link::Other => return Outer::NOT_IP,
-    };
+    let frame = frame(packet, 0, link);
     match frame.kind {
-        FrameKind::Other => return Outer::NOT_IP,
-        FrameKind::Unparsed => return Outer::unparsed(frame.reason),
-        FrameKind::Ip => {}
+        FrameKind::Other => Outer::NOT_IP,
+        FrameKind::Unparsed => Outer::unparsed(frame.reason),
+        FrameKind::Ip => encapsulation(packet, frame.network, ports),
     }
-    let network = frame.network;
+}
+
+/// Walks from the network layer of a packet to its encapsulation; see [`outer`].
+#[inline(always)]
+pub fn encapsulation<L: Load + ?Sized>(
+    packet: &L,
+    network: Network,
+    ports: impl Fn(u16) -> Service,
+) -> Outer {
     if network.later_fragment {
         return later_fragment(network);
     }
@@ -179,11 +183,8 @@ fn wireguard<L: Load + ?Sized>(packet: &L, network: Network, at: usize, len: usi
 /// (RFC 3948, 2).
 #[inline(always)]
 fn esp_in_udp<L: Load + ?Sized>(packet: &L, network: Network, at: usize, len: usize) -> Outer {
-    if len == 1 {
-        return match packet.load::<1>(at) {
-            Some([esp::NAT_KEEPALIVE]) => Outer::of(Kind::Tunnel, Encapsulation::Ike, network),
-            _ => Outer::unparsed(Reason::EspTruncated),
-        };
+    if len == esp::NAT_KEEPALIVE_LEN {
+        return Outer::of(Kind::Tunnel, Encapsulation::Ike, network);
     }
     match packet.load::<4>(at) {
         Some([0, 0, 0, 0]) => Outer::of(Kind::Tunnel, Encapsulation::Ike, network),

@@ -9,8 +9,8 @@ pub const LEN: usize = 8;
 
 /// UDP port of ESP and IKE behind NATs (RFC 3948, 2.1).
 pub const UDP_PORT: u16 = 4500;
-/// The only byte of a NAT keepalive (RFC 3948, 2.3).
-pub const NAT_KEEPALIVE: u8 = 0xff;
+/// Length of a NAT keepalive in bytes: a single 0xff (RFC 3948, 2.3). Nothing else is as short.
+pub const NAT_KEEPALIVE_LEN: usize = 1;
 
 const SPI: usize = 0;
 const SEQUENCE: usize = 4;

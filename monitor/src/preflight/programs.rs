@@ -50,9 +50,12 @@ pub(super) fn programs(findings: &mut Vec<Finding>) -> Result<bool, Failure> {
                 "eBPF programs for XDP",
                 "--hook xdp can be used, at any MTU",
             ),
-            (Err(_), Ok(())) => limited(
+            (Err(failure), Ok(())) => limited(
                 "XDP without frags",
-                "--hook xdp is refused by drivers at a jumbo MTU (Linux 5.18)",
+                format!(
+                    "--hook xdp is refused by drivers at a jumbo MTU (Linux 5.18): {}",
+                    failure.to_string().lines().next().unwrap_or_default()
+                ),
             ),
             (Err(_), Err(failure)) => {
                 limited("no XDP", format!("--hook xdp falls back to TC: {failure}"))

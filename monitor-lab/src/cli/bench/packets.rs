@@ -140,9 +140,15 @@ fn length(bytes: usize) -> [u8; 2] {
 
 #[cfg(test)]
 mod tests {
-    use monitor_common::walk::{self, InnerKind, Kind};
+    use monitor::services::Services;
+    use monitor_common::walk::{self, InnerKind, Kind, Link, Outer};
 
     use super::*;
+
+    fn outer(bytes: &[u8]) -> Outer {
+        let services = Services::default();
+        walk::outer(bytes, Link::Ethernet, |port| services.of(port))
+    }
 
     #[test]
     fn the_numbers_are_where_the_parser_finds_them() {
@@ -151,10 +157,10 @@ mod tests {
             frame.bytes[frame.vni_at..frame.vni_at + 4].copy_from_slice(&[1, 2, 3, 0]);
             frame.bytes[frame.flow_at..frame.flow_at + 4].copy_from_slice(&[10, 9, 8, 7]);
             let bytes = frame.bytes.as_slice();
-            let outer = walk::outer(bytes, |port| port == vxlan::PORT);
-            assert!(matches!(outer.kind, Kind::Vxlan));
+            let outer = outer(bytes);
+            assert!(matches!(outer.kind, Kind::Overlay));
             assert_eq!(outer.vni, 0x010203, "{family:?}");
-            let inner = walk::inner(bytes, outer.inner);
+            let inner = walk::inner(bytes, outer.inner, outer.link);
             assert!(matches!(inner.kind, InnerKind::Flow));
             let addresses = walk::addresses(bytes, &inner.network).unwrap();
             assert_eq!(addresses.source[1] as u32, 0x0a09_0807, "{family:?}");
@@ -168,11 +174,9 @@ mod tests {
     #[test]
     fn the_others_are_what_they_are_called() {
         for family in [Family::V4, Family::V6] {
-            let kind = |frame: &Frame| {
-                walk::outer(frame.bytes.as_slice(), |port| port == vxlan::PORT).kind
-            };
+            let kind = |frame: &Frame| outer(&frame.bytes).kind;
             assert!(matches!(kind(&host(family, 18)), Kind::Host));
-            assert!(matches!(kind(&esp(family, 1000)), Kind::Esp));
+            assert!(matches!(kind(&esp(family, 1000)), Kind::Association));
         }
     }
 }
