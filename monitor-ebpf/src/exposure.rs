@@ -81,7 +81,11 @@ pub fn pending(
         overflow(direction, weight);
         return None;
     };
-    let state = state_of(flow, network)?;
+    let Some(state) = state_of(flow, network) else {
+        // No room was made for it in this moment.
+        count(direction, network, Class::UNKNOWN, weight);
+        return None;
+    };
     // SAFETY: an element of the map, shared by all CPUs: hence atomic. One that is evicted at this very
     // moment may be another flow's already; the sum tells.
     unsafe {
