@@ -51,7 +51,7 @@ pub fn usual<P: Packet>(packet: &P, direction: Direction) -> Step {
     match shape {
         Shape::Host if settings::host_flows_on() => return Step::Walk,
         Shape::Host => return Step::Done,
-        Shape::Unusual => return Step::Walk,
+        Shape::Unusual => return usual_v6(packet, direction),
         Shape::Vxlan | Shape::Esp => {}
     }
     if packet.segments().0 != 0 || is_decrypted(packet, direction) {
@@ -71,13 +71,8 @@ pub fn usual<P: Packet>(packet: &P, direction: Direction) -> Step {
         return if_due(|walked| walked.frame_link = Link::Ethernet as u32);
     }
     let vni = start.vni();
-    let network = NetworkId::vni(vni);
-    let admitted = count::packet(ifindex, direction, Encapsulation::Vxlan, vni, weight);
-    if !settings::looks_inside() {
-        return Step::Done;
-    }
-    if !admitted {
-        return not_admitted(direction, weight);
+    if let Some(step) = vxlan(packet, direction, vni, weight) {
+        return step;
     }
     let mut flags = 0;
     if settings::exposure_on()
@@ -91,22 +86,61 @@ pub fn usual<P: Packet>(packet: &P, direction: Direction) -> Step {
             (flow.source_port, flow.destination_port),
         );
         if let Some(class) = exposure::verdict(hash) {
-            exposure::count(direction, network, class, weight);
+            exposure::count(direction, NetworkId::vni(vni), class, weight);
             if !sample::is_due() {
                 return Step::Done;
             }
             flags = COUNTED | DUE;
         }
     }
+    inside_of_vxlan(vni, usual::INNER, weight, flags)
+}
+
+/// The same on IPv6, where the flow is left to [`inside`].
+#[inline(always)]
+fn usual_v6<P: Packet>(packet: &P, direction: Direction) -> Step {
+    let (shape, vni) = usual::v6::shape(packet, settings::service);
+    match shape {
+        Shape::Host if !settings::host_flows_on() => return Step::Done,
+        Shape::Host | Shape::Esp | Shape::Unusual => return Step::Walk,
+        Shape::Vxlan => {}
+    }
+    if packet.segments().0 != 0 || is_decrypted(packet, direction) {
+        return Step::Walk;
+    }
+    let weight = Weight::single(packet);
+    match vxlan(packet, direction, vni, weight) {
+        Some(step) => step,
+        None => inside_of_vxlan(vni, usual::v6::INNER, weight, 0),
+    }
+}
+
+/// Counts a VXLAN packet; what is left to do, unless it is to look inside.
+#[inline(always)]
+fn vxlan<P: Packet>(packet: &P, direction: Direction, vni: u32, weight: Weight) -> Option<Step> {
+    let ifindex = packet.ifindex();
+    let admitted = count::packet(ifindex, direction, Encapsulation::Vxlan, vni, weight);
+    if !settings::looks_inside() {
+        return Some(Step::Done);
+    }
+    if !admitted {
+        return Some(not_admitted(direction, weight));
+    }
+    None
+}
+
+/// Notes where the inside of a VXLAN packet is.
+#[inline(always)]
+fn inside_of_vxlan(vni: u32, inner: usize, weight: Weight, flags: u32) -> Step {
     let Some(walked) = Walked::slot() else {
         return Step::Done;
     };
     walked.frame_link = Link::Ethernet as u32;
     walked.encapsulation = Encapsulation::Vxlan as u32;
     walked.vni = vni;
-    walked.inner_offset = usual::INNER as u32;
+    walked.inner_offset = inner as u32;
     walked.link = Link::Ethernet as u32;
-    walked.network_id = network.0;
+    walked.network_id = NetworkId::vni(vni).0;
     walked.packets = weight.packets;
     walked.bytes = weight.bytes;
     walked.flags = flags;

@@ -4,6 +4,8 @@
 //! and a few comparisons tell what it is. Whatever is not quite so is left to [`super::outer`], which
 //! knows every shape; a test holds the two together.
 
+pub mod v6;
+
 use super::Addresses;
 use crate::load::{Load, Window};
 use crate::service::{self, Service};

@@ -1,0 +1,120 @@
+//! The same on IPv6 without extension headers.
+
+use super::Shape;
+use crate::load::{Load, Window};
+use crate::service::{self, Service};
+use crate::wire::{eth, ipv6, tcp, udp, vxlan};
+
+const L3: usize = eth::LEN;
+const L4: usize = L3 + ipv6::LEN;
+const L5: usize = L4 + udp::LEN;
+/// Offset of the Ethernet frame inside a VXLAN packet of this shape.
+pub const INNER: usize = L5 + vxlan::LEN;
+
+/// IANA protocol number of ICMPv6.
+const ICMP: u8 = 58;
+
+/// What a packet is, and its VNI ([`Shape::Vxlan`]; else 0). Never [`Shape::Esp`]. `ports` tells what a
+/// UDP port stands for.
+#[inline(always)]
+pub fn shape<L: Load + ?Sized>(packet: &L, ports: impl Fn(u16) -> Service) -> (Shape, u32) {
+    const UNUSUAL: (Shape, u32) = (Shape::Unusual, 0);
+    let Some(bytes) = packet.window::<L4>() else {
+        return UNUSUAL;
+    };
+    if bytes.be16::<{ L3 - 2 }>() != eth::IPV6 || bytes.byte::<L3>() >> 4 != 6 {
+        return UNUSUAL;
+    }
+    match bytes.byte::<{ L3 + 6 }>() {
+        tcp::PROTOCOL | ICMP => (Shape::Host, 0),
+        udp::PROTOCOL => datagram(packet, ports),
+        _ => UNUSUAL,
+    }
+}
+
+#[inline(always)]
+fn datagram<L: Load + ?Sized>(packet: &L, ports: impl Fn(u16) -> Service) -> (Shape, u32) {
+    let Some(bytes) = packet.window::<INNER>() else {
+        return (Shape::Unusual, 0);
+    };
+    let (source, destination) = (bytes.be16::<L4>(), bytes.be16::<{ L4 + 2 }>());
+    match service::of_datagram(ports, source, destination) {
+        Service::None => (Shape::Host, 0),
+        Service::Vxlan => {
+            let has_room = bytes.be16::<{ L4 + 4 }>() as usize >= udp::LEN + vxlan::LEN;
+            if has_room && bytes.byte::<L5>() & 8 != 0 {
+                (Shape::Vxlan, bytes.be32::<{ L5 + 4 }>() >> 8)
+            } else {
+                (Shape::Unusual, 0)
+            }
+        }
+        Service::VxlanGpe | Service::Geneve | Service::EspUdp | Service::Wireguard => {
+            (Shape::Unusual, 0)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::label::Encapsulation;
+    use crate::walk::{self, Kind, Link};
+
+    fn packet(next_header: u8) -> Vec<u8> {
+        let mut bytes = std::vec![2; 12];
+        bytes.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, 80, next_header, 64]);
+        bytes.extend([0xaa; 32]);
+        bytes.extend([0xc0, 0, 0x12, 0xb5, 0, 80, 0, 0, 8, 0, 0, 0, 0, 0x10, 0, 0]);
+        bytes.extend([0xaa; 64]);
+        bytes
+    }
+
+    /// The one look and the whole walk agree on this packet; returns the shape.
+    fn agree(bytes: &[u8]) -> Shape {
+        let ports = |port| match port {
+            4789 => Service::Vxlan,
+            4500 => Service::EspUdp,
+            _ => Service::None,
+        };
+        let (shape, vni) = shape(bytes, ports);
+        let outer = walk::outer(bytes, Link::Ethernet, ports);
+        match shape {
+            Shape::Unusual => {}
+            Shape::Host => assert_eq!(outer.kind, Kind::Host, "{bytes:02x?}"),
+            Shape::Vxlan => assert_eq!(
+                (outer.encapsulation, outer.vni, outer.inner),
+                (Encapsulation::Vxlan, vni, INNER)
+            ),
+            Shape::Esp => panic!("never: {bytes:02x?}"),
+        }
+        shape
+    }
+
+    #[test]
+    fn usual_packets_are_recognised() {
+        assert_eq!(agree(&packet(17)), Shape::Vxlan);
+        assert_eq!(agree(&packet(6)), Shape::Host);
+        assert_eq!(agree(&packet(58)), Shape::Host);
+        assert_eq!(agree(&packet(50)), Shape::Unusual);
+        assert_eq!(agree(&packet(44)), Shape::Unusual);
+    }
+
+    #[test]
+    fn any_change_of_any_header_byte_and_any_cut_is_read_alike() {
+        for next_header in [17, 6, 58, 50, 0] {
+            let good = packet(next_header);
+            for at in 0..INNER {
+                for value in 0..=255 {
+                    let mut bytes = good.clone();
+                    bytes[at] = value;
+                    agree(&bytes);
+                }
+            }
+            for len in 0..good.len() {
+                agree(&good[..len]);
+            }
+        }
+    }
+}
