@@ -42,8 +42,98 @@ pub trait Packet: Load {
     unsafe fn copy(&self, to: *mut u8, len: u32) -> bool;
 }
 
+/// A hook's context: what is known of a frame beside its bytes.
+pub trait Hook {
+    fn ifindex(&self) -> u32;
+    /// Length of the frame in bytes.
+    fn frame_len(&self) -> usize;
+    /// See [`Packet::segments`].
+    fn segments(&self) -> (u32, u32);
+    /// See [`Packet::tag_len`].
+    fn tag_len(&self) -> u32;
+    /// See [`Packet::is_decrypted`].
+    fn is_decrypted(&self) -> bool;
+    /// See [`Packet::copy`].
+    unsafe fn copy(&self, to: *mut u8, len: u32) -> bool;
+}
+
+/// Bytes of a frame that can be read.
+pub trait Bytes {
+    fn window<const LEN: usize>(&self) -> Option<Checked>;
+    fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
+    /// Whether a frame of this length has bytes that are not here and can be had.
+    fn is_part_of(&self, frame_len: usize) -> bool;
+}
+
+/// A packet: its hook's context, and those bytes of it that are at hand.
+pub struct View<H, B> {
+    hook: H,
+    bytes: B,
+}
+
+impl<H: Hook> View<H, Scratch> {
+    /// The packet by a copy of its first bytes.
+    #[inline(always)]
+    fn copied(hook: H) -> View<H, Scratch> {
+        // SAFETY: the scratch holds as many bytes as are asked for.
+        let bytes = Scratch::new(hook.frame_len(), |to, len| unsafe { hook.copy(to, len) });
+        View { hook, bytes }
+    }
+}
+
+impl<H: Hook, B: Bytes> Load for View<H, B> {
+    #[inline(always)]
+    fn window<const LEN: usize>(&self) -> Option<impl Window<LEN>> {
+        self.bytes.window::<LEN>()
+    }
+
+    #[inline(always)]
+    fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.bytes.load(offset)
+    }
+
+    #[inline(always)]
+    fn frame_len(&self) -> usize {
+        self.hook.frame_len()
+    }
+}
+
+impl<H: Hook, B: Bytes> Packet for View<H, B> {
+    #[inline(always)]
+    fn ifindex(&self) -> u32 {
+        self.hook.ifindex()
+    }
+
+    #[inline(always)]
+    fn is_partial(&self) -> bool {
+        self.bytes.is_part_of(self.hook.frame_len())
+    }
+
+    #[inline(always)]
+    fn segments(&self) -> (u32, u32) {
+        self.hook.segments()
+    }
+
+    #[inline(always)]
+    fn tag_len(&self) -> u32 {
+        self.hook.tag_len()
+    }
+
+    #[inline(always)]
+    fn is_decrypted(&self) -> bool {
+        self.hook.is_decrypted()
+    }
+
+    #[inline(always)]
+    unsafe fn copy(&self, to: *mut u8, len: u32) -> bool {
+        // SAFETY: passed on from the caller.
+        unsafe { self.hook.copy(to, len) }
+    }
+}
+
 /// The part of a frame between `data` and `data_end`.
-struct Linear {
+#[derive(Clone, Copy)]
+pub struct Linear {
     start: usize,
     end: usize,
 }
@@ -69,6 +159,13 @@ impl Linear {
     }
 
     #[inline(always)]
+    fn len(&self) -> usize {
+        self.end - self.start
+    }
+}
+
+impl Bytes for Linear {
+    #[inline(always)]
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         let at = self.start + offset;
         // Of a single byte the compiler would compare `at` itself, from which verifiers learn nothing.
@@ -91,13 +188,13 @@ impl Linear {
     }
 
     #[inline(always)]
-    fn len(&self) -> usize {
-        self.end - self.start
+    fn is_part_of(&self, frame_len: usize) -> bool {
+        self.len() < frame_len
     }
 }
 
 /// The start of a packet, of which so much was checked to be there as its window says.
-struct Checked(usize);
+pub struct Checked(usize);
 
 impl<const LEN: usize> Window<LEN> for Checked {
     #[inline(always)]
@@ -110,7 +207,7 @@ impl<const LEN: usize> Window<LEN> for Checked {
 
 /// The first bytes of a frame, copied to a place where the parser may read at any alignment (the
 /// stack is none: the verifier insists on alignment there).
-struct Scratch {
+pub struct Scratch {
     bytes: *const [u8; SCRATCH_LEN],
     len: usize,
 }
@@ -132,7 +229,9 @@ impl Scratch {
             len: opaque(if copied { len } else { 0 }),
         }
     }
+}
 
+impl Bytes for Scratch {
     #[inline(always)]
     fn window<const LEN: usize>(&self) -> Option<Checked> {
         if self.bytes.is_null() || self.len < LEN {
@@ -150,6 +249,12 @@ impl Scratch {
         }
         // SAFETY: inside the scratch of this CPU, as just checked; nothing else of ours runs on it.
         Some(unsafe { *self.bytes.cast::<u8>().add(offset).cast::<[u8; N]>() })
+    }
+
+    #[inline(always)]
+    fn is_part_of(&self, _frame_len: usize) -> bool {
+        // No longer header is walked.
+        false
     }
 }
 
