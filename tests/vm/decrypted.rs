@@ -112,15 +112,38 @@ fn tunnel(lab: &Lab) {
     }
 }
 
+/// The module `esp4_offload`, which other tests must not find: the kernel then hands ESP packets to TC
+/// before it has encrypted them.
+struct Offload;
+
+impl Offload {
+    fn load() -> Offload {
+        let loaded = Command::new("/sbin/modprobe").arg("esp4_offload").status();
+        assert!(loaded.unwrap().success(), "the kernel has no esp4_offload");
+        Offload
+    }
+}
+
+impl Drop for Offload {
+    fn drop(&mut self) {
+        let unload = || {
+            let unloaded = Command::new("/sbin/modprobe")
+                .args(["-r", "esp4_offload"])
+                .status();
+            unloaded.is_ok_and(|status| status.success())
+        };
+        // The associations of the lab hold it until the kernel has taken its namespaces apart.
+        wait_until("esp4_offload is unloaded", unload);
+    }
+}
+
 #[test]
 fn what_came_encrypted_is_not_counted_as_cleartext() {
+    // Transport mode, as Docker's; decrypted by GRO. Before the lab, so that it goes after it.
+    let _offload = Offload::load();
     let lab = Lab::builder().encrypted(true).quiet(true).build().unwrap();
     let node = lab.node1();
     count_handed_on(node);
-
-    // Transport mode, as Docker's; decrypted by GRO.
-    let module = Command::new("/sbin/modprobe").arg("esp4_offload").status();
-    assert!(module.unwrap().success(), "the kernel has no esp4_offload");
     for node in [lab.node1(), lab.node2()] {
         node.run("ethtool", &["-K", "eth0", "gro", "on"]).unwrap();
     }
