@@ -4,6 +4,7 @@
 //! else of ours runs on this CPU meanwhile.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
+use aya_ebpf::helpers::generated::bpf_get_prandom_u32;
 use monitor_common::key::{Count, CounterKey, CpuState, EspCount, EspKey, ReasonKey};
 use monitor_common::label::{Direction, Encapsulation};
 use monitor_common::reason::Reason;
@@ -65,7 +66,8 @@ fn first_packet(key: &CounterKey, weight: Weight) -> bool {
 /// a full map takes the locks of all CPUs, so it is tried for one packet in a thousand then.
 #[inline(always)]
 pub fn may_insert(overflow: u64) -> bool {
-    overflow & 0x3ff == 0
+    // SAFETY: a helper without arguments.
+    overflow == 0 || unsafe { bpf_get_prandom_u32() } & 0x3ff == 0
 }
 
 /// Counts packets under their association. `sequence` is 0, which is never sent (RFC 4303, 2.2), where it

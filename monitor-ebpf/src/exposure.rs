@@ -20,6 +20,12 @@ pub fn verdict(flow: u64) -> Option<Class> {
         .map(|class| Class(unsafe { *class }))
 }
 
+/// Takes back the verdict on a flow.
+#[inline(always)]
+pub fn forget(flow: u64) {
+    let _ = VERDICTS.remove(flow);
+}
+
 /// Counts packets of a network under a class.
 #[inline(always)]
 pub fn count(direction: Direction, network: NetworkId, class: Class, weight: Weight) {
@@ -105,6 +111,8 @@ pub fn pending(
 #[inline(always)]
 pub fn state_of(flow: u64, network: NetworkId) -> Option<*mut FlowState> {
     if let Some(state) = FLOWS.get_ptr_mut(flow) {
+        // Also here: another CPU may have made it this moment. SAFETY: see below.
+        unsafe { (*state).network = network.0 };
         return Some(state);
     }
     #[expect(
@@ -129,7 +137,8 @@ static NO_FLOW: FlowState = FlowState {
     network: 0,
     forward: 0,
     reverse: 0,
-    last: 0,
+    // Later than now, whenever that is, until its first packet says when.
+    last: u32::MAX,
 };
 
 /// Adds to a word that other CPUs add to as well. (`core` has no such function for this target; this

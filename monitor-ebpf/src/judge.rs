@@ -9,7 +9,7 @@ use monitor_common::walk::InnerKind;
 
 use crate::ctx::Packet;
 use crate::observe::Step;
-use crate::walked::{COUNTED, DUE, FORWARD, PAYLOAD, Walked};
+use crate::walked::{COUNTED, DUE, FORWARD, OPENS, PAYLOAD, Walked};
 use crate::weight::Weight;
 use crate::{count, exposure, sample, settings};
 
@@ -51,8 +51,12 @@ pub fn flow<P: Packet>(packet: &P, direction: Direction) -> Step {
     if walked.flags & COUNTED != 0 {
         return if_due(walked);
     }
+    let opens = walked.flags & OPENS != 0;
     let state = if settings::exposure_on() {
-        if let Some(class) = exposure::verdict(walked.flow) {
+        if opens {
+            // Ports come again: what the last connection between them spoke says nothing of this one.
+            exposure::forget(walked.flow);
+        } else if let Some(class) = exposure::verdict(walked.flow) {
             exposure::count(direction, network, class, weight);
             return if_due(walked);
         }
@@ -62,6 +66,10 @@ pub fn flow<P: Packet>(packet: &P, direction: Direction) -> Step {
     } else {
         None
     };
+    if opens && let Some(state) = state {
+        // SAFETY: an element of the map.
+        unsafe { ((*state).forward, (*state).reverse) = (0, 0) };
+    }
     match state {
         Some(state) if wants_sample(state, walked, direction, packet) => Step::Done,
         Some(_) | None => if_due(walked),
@@ -87,8 +95,10 @@ fn wants_sample<P: Packet>(
         } else {
             &raw mut (*state).reverse
         };
+        // Of a super-packet, whichever of its packets comes to that number.
         let packets = (*state).rx_packets + (*state).tx_packets;
-        let is_retry = settings::exposure_on() && packets.is_multiple_of(RETRY);
+        let is_retry = settings::exposure_on()
+            && packets / RETRY != packets.wrapping_sub(walked.packets) / RETRY;
         if *taken >= wanted && !is_retry {
             return false;
         }

@@ -1,4 +1,4 @@
-//! Maps. Their sizes are upper bounds for a host of 64 CPUs; the loader scales them.
+//! Maps. The loader sets the sizes of those that grow with the host (`monitor/src/kernel/size.rs`).
 
 use aya_ebpf::btf_maps::{Array, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
 use aya_ebpf::macros::btf_map;

@@ -11,11 +11,11 @@ use monitor_common::reason::Reason;
 use monitor_common::sample::NO_REASON;
 use monitor_common::walk::usual::{self, Shape};
 use monitor_common::walk::{self, Addresses, FrameKind, InnerKind, Kind, Link};
-use monitor_common::wire::{ah, esp, udp};
+use monitor_common::wire::{ah, esp, tcp, udp};
 
 use crate::ctx::Packet;
 use crate::fragment;
-use crate::walked::{COUNTED, DUE, FIRST_FRAGMENT, FORWARD, PAYLOAD, Walked};
+use crate::walked::{COUNTED, DUE, FIRST_FRAGMENT, FORWARD, OPENS, PAYLOAD, Walked};
 use crate::weight::Weight;
 use crate::{count, exposure, sample, settings};
 
@@ -80,7 +80,7 @@ pub fn usual<P: Packet>(packet: &P, direction: Direction) -> Step {
     {
         let (hash, _) = flow_hash(
             &settings::seed(),
-            network_of(Encapsulation::Vxlan, vni),
+            hashed_network(Encapsulation::Vxlan as u32, vni),
             flow.protocol,
             &flow.addresses,
             (flow.source_port, flow.destination_port),
@@ -365,7 +365,7 @@ pub fn flow<P: Packet>(packet: &P) -> Step {
     let network = if walked.network_id == NetworkId::HOST.0 {
         walked.network_id
     } else {
-        walked.vni | ((walked.encapsulation & 0xff) << 24)
+        hashed_network(walked.encapsulation, walked.vni)
     };
     let (flow, forward) = flow_hash(
         &settings::seed(),
@@ -381,13 +381,16 @@ pub fn flow<P: Packet>(packet: &P) -> Step {
     if inner.payload_len() != 0 {
         walked.flags |= PAYLOAD;
     }
+    if inner.network.protocol == tcp::PROTOCOL && tcp::opens(inner.tcp_flags) {
+        walked.flags |= OPENS;
+    }
     Step::Done
 }
 
 /// The network as the flow hash has it: two encapsulations may have the same VNI.
 #[inline(always)]
-fn network_of(encapsulation: Encapsulation, vni: u32) -> u32 {
-    vni | ((encapsulation as u32) << 24)
+fn hashed_network(encapsulation: u32, vni: u32) -> u32 {
+    vni | ((encapsulation & 0xff) << 24)
 }
 
 /// Packets of a network that found no room: counted, and not looked into, so that whoever makes up

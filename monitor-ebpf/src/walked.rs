@@ -61,7 +61,7 @@ pub struct Walked {
     pub bytes: u64,
     /// `NetworkId` of what is inside.
     pub network_id: u32,
-    /// `COUNTED`, `DUE`, `FORWARD`, `PAYLOAD`.
+    /// `COUNTED`, `DUE`, `FORWARD`, `PAYLOAD`, `OPENS`.
     pub flags: u32,
     /// Key of the flow; 0 if there is none.
     pub flow: u64,
@@ -84,6 +84,8 @@ pub const DUE: u32 = 2;
 pub const FORWARD: u32 = 4;
 /// It has a payload.
 pub const PAYLOAD: u32 = 8;
+/// It opens a TCP connection.
+pub const OPENS: u32 = 16;
 
 impl Walked {
     /// What every field is before a walk.

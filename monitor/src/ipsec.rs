@@ -13,8 +13,8 @@ use crate::kernel::Counts;
 /// Modules that decrypt, and the option of each.
 const DECRYPTERS: [(&str, &str); 2] = [("esp4", "CONFIG_INET_ESP"), ("esp6", "CONFIG_INET6_ESP")];
 
-/// How often it is looked whether one was loaded: it comes with the first association, before the
-/// first packet.
+/// How often it is looked whether one was loaded: it comes with the first association. What is decrypted
+/// before the next look counts as what it looks like.
 const PERIOD: Duration = Duration::from_millis(250);
 
 /// What the kernel can decrypt with.

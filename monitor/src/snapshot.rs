@@ -158,7 +158,12 @@ impl Snapshot {
     #[must_use]
     pub fn is_lower_bound(&self) -> bool {
         let state = &self.state;
-        state.capped + state.ring_full + state.exposure_overflow + self.evicted != 0
+        state.capped
+            + state.ring_full
+            + state.counters_overflow
+            + state.exposure_overflow
+            + self.evicted
+            != 0
     }
 
     /// Packets and bytes of a VNI in a direction, all interfaces together.

@@ -101,6 +101,34 @@ fn pending_then_credited_once_then_counted_under_the_verdict() {
     }
 }
 
+/// Ports come again, and what the last connection between them spoke says nothing of the next one.
+#[test]
+fn a_new_connection_has_no_verdict_yet() {
+    for entry in entries() {
+        let direction = direction(entry);
+        let mut kernel = load(&options());
+        let account = Account::new(kernel.counts());
+        let frame = packet(40_000);
+        run(&mut kernel, entry, &frame, 1);
+        let [(flow, _)] = kernel.flows().unwrap()[..] else {
+            panic!("one flow: {:?}", kernel.flows());
+        };
+        kernel.set_verdict(flow, redis()).unwrap();
+        run(&mut kernel, entry, &frame, 1);
+        assert_eq!(books(&account, direction).pending, 1, "{entry:?}");
+        // Behind the inner TCP header's data offset: SYN.
+        let mut syn = frame.clone();
+        syn[50 + 14 + 20 + 13] = 2;
+        let sent = kernel.state().unwrap().sent;
+        run(&mut kernel, entry, &syn, 1);
+        assert_eq!(kernel.verdict(flow).unwrap(), None, "{entry:?}");
+        run(&mut kernel, entry, &frame, 1);
+        assert_eq!(books(&account, direction).pending, 3, "{entry:?}");
+        // The SYN of these frames has a payload, too.
+        assert_eq!(kernel.state().unwrap().sent, sent + 2, "{entry:?}");
+    }
+}
+
 #[test]
 fn a_flow_that_nobody_judges_becomes_unknown_when_it_is_idle() {
     let mut kernel = load(&options());

@@ -134,7 +134,8 @@ pub struct Flow {
     pub destination_port: u16,
 }
 
-/// The flow inside a packet of [`Shape::Vxlan`]: TCP or UDP on IPv4, nothing unusual about it. `None`
+/// The flow inside a packet of [`Shape::Vxlan`]: TCP or UDP on IPv4, nothing unusual about it, and not the
+/// first packet of a TCP connection. `None`
 /// for every other one, which is left to [`super::inner`].
 #[inline(always)]
 pub fn flow<L: Load + ?Sized>(packet: &L) -> Option<Flow> {
@@ -152,6 +153,10 @@ pub fn flow<L: Load + ?Sized>(packet: &L) -> Option<Flow> {
     if protocol == tcp::PROTOCOL {
         let bytes = packet.window::<TCP_END>()?;
         if bytes.byte::<{ L4 + 12 }>() >> 4 < (tcp::LEN / 4) as u8 {
+            return None;
+        }
+        // A new connection, of which the verdict on an older one says nothing.
+        if tcp::opens(bytes.byte::<{ L4 + tcp::FLAGS_AT }>()) {
             return None;
         }
     } else if protocol != udp::PROTOCOL {

@@ -12,6 +12,19 @@ const DESTINATION: usize = 2;
 const DATA_OFFSET: usize = 12;
 const FLAGS: usize = 13;
 
+const SYN: u8 = 0x02;
+const ACK: u8 = 0x10;
+
+/// Offset of the flag byte: CWR ECE URG ACK PSH RST SYN FIN, from the high bit down.
+pub const FLAGS_AT: usize = FLAGS;
+
+/// Whether a segment with these flags opens a connection: SYN without ACK (3.5).
+#[inline(always)]
+#[must_use]
+pub const fn opens(flags: u8) -> bool {
+    flags & (SYN | ACK) == SYN
+}
+
 /// A TCP header without its options.
 #[derive(Clone, Copy, Debug)]
 pub struct Tcp(pub [u8; LEN]);

@@ -331,13 +331,15 @@ impl Ledger {
                 if row.0 == name {
                     row.0 = Arc::clone(&other);
                 }
-                add_traffic(&mut self.settled.traffic, row, count, true);
+                let limited = row.0 == other;
+                add_traffic(&mut self.settled.traffic, row, count, limited);
             }
             for (mut row, count) in totals.esp {
                 if row.0 == name {
                     row.0 = Arc::clone(&other);
                 }
-                add_esp(&mut self.settled.esp, row, count, true);
+                let limited = row.0 == other;
+                add_esp(&mut self.settled.esp, row, count, limited);
             }
             for (mut row, packets) in totals.reasons {
                 if row.0 == name {
@@ -406,10 +408,13 @@ fn add_esp(to: &mut BTreeMap<EspRow, EspCount>, mut row: EspRow, count: EspCount
     }
     to.entry(row)
         .and_modify(|total| {
-            if count.packets != 0 {
-                total.sequence_min = total.sequence_min.min(count.sequence_min);
-                total.sequence_max = total.sequence_max.max(count.sequence_max);
+            // 0: none was seen.
+            if total.sequence_min == 0
+                || (count.sequence_min != 0 && count.sequence_min < total.sequence_min)
+            {
+                total.sequence_min = count.sequence_min;
             }
+            total.sequence_max = total.sequence_max.max(count.sequence_max);
             total.packets += count.packets;
             total.bytes += count.bytes;
         })

@@ -45,7 +45,8 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
         if let Some(judge) = &mut judge
             && let Err(failure) = judge.note(sample, record.payload_len, &record.verdict)
         {
-            return ControlFlow::Break(Err(failure));
+            // The flow is sampled again.
+            tracing::debug!("no verdict: {failure}");
         }
         if let Some(finding) = findings.note(&record) {
             tracing::warn!("{finding}");
@@ -74,7 +75,7 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
     result
 }
 
-/// Keeps the books of exposure; for ever, or until a map cannot be read.
+/// Keeps the books of exposure, for ever.
 async fn settle(account: Option<Arc<Mutex<Account>>>) -> Result<(), Failure> {
     let Some(account) = account else {
         return std::future::pending().await;
@@ -82,10 +83,11 @@ async fn settle(account: Option<Arc<Mutex<Account>>>) -> Result<(), Failure> {
     let mut tick = tokio::time::interval(CREDIT);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut until_all = 0;
+    let mut said = None;
     loop {
         tick.tick().await;
         let all = until_all == 0;
-        until_all = if all { ALL } else { until_all - 1 };
+        until_all = if all { ALL - 1 } else { until_all - 1 };
         let account = Arc::clone(&account);
         // Many flows take a while, in which samples go on.
         let settled = tokio::task::spawn_blocking(move || {
@@ -96,9 +98,15 @@ async fn settle(account: Option<Arc<Mutex<Account>>>) -> Result<(), Failure> {
             }
             Ok(())
         });
-        settled
+        let settled = settled
             .await
             .context("the books of exposure")
-            .map_err(Failure::runtime)??;
+            .map_err(Failure::runtime)?;
+        // Nothing is lost by it: it stays pending until it works again.
+        let trouble = settled.err().map(|failure: Failure| failure.to_string());
+        if let Some(trouble) = trouble.as_ref().filter(|_| trouble != said) {
+            tracing::error!("cannot keep the books of exposure, trying on: {trouble}");
+        }
+        said = trouble;
     }
 }

@@ -8,7 +8,7 @@ use monitor_common::key::Class;
 use monitor_common::sample::{Cause, Sample};
 
 use super::account::Judged;
-use super::class;
+use super::{class, of_class};
 use crate::classify::{Confidence, Exposure, Verdict};
 use crate::failure::Failure;
 use crate::kernel::Counts;
@@ -33,6 +33,20 @@ struct Note {
 }
 
 impl Note {
+    /// Of a flow whose verdict is all that is left. Plaintext takes certainty to change.
+    fn of(class: Class) -> Note {
+        let (_, exposure) = of_class(class);
+        let confidence = match exposure {
+            Exposure::Plaintext => Confidence::Certain,
+            Exposure::Encrypted | Exposure::Unknown => Confidence::Likely,
+        };
+        Note {
+            samples: SAMPLES,
+            against: 0,
+            verdict: Some((class, exposure, confidence)),
+        }
+    }
+
     /// Takes a sample into account; the class to count the flow under from now on, if that changes.
     fn take(&mut self, verdict: &Verdict) -> Option<Class> {
         self.samples = self.samples.saturating_add(1);
@@ -103,14 +117,8 @@ impl Judge {
         if sample.flow == 0 || payload_len == 0 {
             return Ok(());
         }
-        let mut note = self.remember(sample.flow);
-        let known = note.verdict;
-        let class = match note.take(verdict) {
-            Some(class) => Some(class),
-            // The kernel has forgotten: flows with a verdict have no first samples.
-            None if sample.cause == Cause::FlowStart => known.map(|(class, _, _)| class),
-            None => None,
-        };
+        let mut note = self.remember(sample)?;
+        let class = note.take(verdict);
         self.young.insert(sample.flow, note);
         if self.young.len() >= GENERATION {
             self.old = std::mem::take(&mut self.young);
@@ -128,9 +136,28 @@ impl Judge {
         Ok(())
     }
 
-    fn remember(&mut self, flow: u64) -> Note {
-        let young = self.young.get(&flow).copied();
-        young.or_else(|| self.old.remove(&flow)).unwrap_or_default()
+    /// What is known of the flow of a sample.
+    fn remember(&mut self, sample: &Sample<'_>) -> Result<Note, Failure> {
+        let young = self.young.get(&sample.flow).copied();
+        let note = young.or_else(|| self.old.remove(&sample.flow));
+        match (note, sample.cause) {
+            // The kernel takes first samples where it has no verdict: it is a new connection between the
+            // same ports, or the verdict was forgotten. Unless this sample was on its way when it came.
+            (Some(note), Cause::FlowStart) if note.verdict.is_some() => {
+                match self.counts.verdict(sample.flow)? {
+                    Some(_) => Ok(note),
+                    None => Ok(Note::default()),
+                }
+            }
+            (Some(note), _) => Ok(note),
+            // Forgotten here, and not by the kernel.
+            (None, Cause::Periodic) => Ok(self
+                .counts
+                .verdict(sample.flow)?
+                .map(Note::of)
+                .unwrap_or_default()),
+            (None, Cause::FlowStart) => Ok(Note::default()),
+        }
     }
 }
 
@@ -193,6 +220,15 @@ mod tests {
         assert_eq!(note.take(&tls(Confidence::Certain)), Some(encrypted()));
         assert_eq!(note.take(&http(Confidence::Likely)), None);
         assert_eq!(note.take(&http(Confidence::Certain)), Some(plaintext()));
+    }
+
+    #[test]
+    fn a_flow_that_only_the_kernel_remembers_keeps_its_verdict() {
+        let mut note = Note::of(plaintext());
+        assert_eq!(note.take(&Verdict::unknown()), None);
+        assert_eq!(note.take(&tls(Confidence::Likely)), None);
+        let mut note = Note::of(encrypted());
+        assert_eq!(note.take(&http(Confidence::Likely)), Some(plaintext()));
     }
 
     #[test]

@@ -48,9 +48,9 @@ impl Hello {
         }
     }
 
-    /// Whether no suite without encryption can come of this hello.
+    /// Whether no suite without encryption can come of this hello; not of one that was cut before its last.
     pub(super) const fn encrypts(&self) -> bool {
-        self.encrypts && !self.null
+        self.encrypts && !self.null && self.all_suites
     }
 
     /// Whether nothing but suites without encryption can come of it.
