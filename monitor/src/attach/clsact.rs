@@ -124,12 +124,25 @@ impl Filter {
         program: impl AsFd,
         owner: &Owner,
     ) -> Result<Filter, Failure> {
-        let failed = |error: io::Error| {
-            Failure::kernel(
-                anyhow!(error).context(format!("cannot add a TC filter to {}", interface.name)),
-            )
-        };
-        let mut owns_qdisc = add_qdisc(interface).map_err(failed)?;
+        let is_new = add_qdisc(interface).map_err(|error| failure(interface, error))?;
+        let filter = Filter::add_to_qdisc(interface, direction, program, owner, is_new);
+        if filter.is_err()
+            && is_new
+            && let Err(error) = remove_empty_qdisc(interface)
+        {
+            tracing::debug!("{}: {error}", interface.name);
+        }
+        filter
+    }
+
+    fn add_to_qdisc(
+        interface: &Interface,
+        direction: Direction,
+        program: impl AsFd,
+        owner: &Owner,
+        mut owns_qdisc: bool,
+    ) -> Result<Filter, Failure> {
+        let failed = |error: io::Error| failure(interface, error);
         for direction in Direction::ALL {
             // Who leaves last removes it, whoever of us added it.
             owns_qdisc |= list(interface, direction)
@@ -390,6 +403,10 @@ fn qdisc(interface: &Interface) -> TcMessage {
         ..TcHeader::default()
     };
     TcMessage::from_parts(header, vec![TcAttribute::Kind("clsact".into())])
+}
+
+fn failure(interface: &Interface, error: io::Error) -> Failure {
+    Failure::kernel(anyhow!(error).context(format!("cannot add a TC filter to {}", interface.name)))
 }
 
 /// Whether the qdisc was added; it may have been there.
