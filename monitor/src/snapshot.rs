@@ -49,7 +49,8 @@ pub struct Association {
     pub encapsulation: Encapsulation,
     /// Source and destination; `None` for those that found no room in the map.
     pub addresses: Option<(IpAddr, IpAddr)>,
-    /// Security Parameters Index; 0 where `addresses` is `None`.
+    /// Security Parameters Index; 0 where `addresses` is `None`, and for all of these addresses together that
+    /// were put away.
     pub spi: u32,
     /// Packets, bytes and sequence numbers.
     pub count: EspCount,

@@ -215,6 +215,22 @@ impl Ledger {
         Ok(())
     }
 
+    /// An association was taken out of the map, with this count at the end. Its row becomes one with those of
+    /// the same addresses that were put away before: SPI 0.
+    pub fn retire(&mut self, key: EspKey, count: EspCount) {
+        let rows = Rows {
+            esp: HashMap::from([(key, count)]),
+            ..Rows::default()
+        };
+        let mut last = Totals::default();
+        self.add(&rows, &mut last, true);
+        self.booked.esp.remove(&key);
+        for (mut row, count) in last.esp {
+            row.4 = 0;
+            add_esp(&mut self.settled.esp, row, count, true);
+        }
+    }
+
     /// Credits what the maps hold of these interfaces, and is not booked yet, to their names of now.
     fn book(&mut self, rows: &Rows, which: impl Fn(u32) -> bool) {
         let mine = Rows {

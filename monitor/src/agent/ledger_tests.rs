@@ -112,3 +112,33 @@ fn names_that_are_gone_do_not_grow_for_ever_and_nothing_is_lost() {
     assert!(found.contains(&(OTHER.to_owned(), 100)));
     assert!(found.contains(&(format!("veth{many}"), 2)));
 }
+
+#[test]
+fn associations_that_were_put_away_stay_counted_and_take_one_row() {
+    let key = |spi| {
+        let addresses = monitor_common::walk::Addresses::v4(1, 2);
+        EspKey::new(2, Direction::Rx, Encapsulation::Esp, spi, &addresses)
+    };
+    let count = |packets| EspCount {
+        packets,
+        bytes: packets * 100,
+        sequence_min: 1,
+        sequence_max: packets as u32,
+    };
+    let mut ledger = Ledger::default();
+    ledger.begin(2, "eth0", never).unwrap();
+    ledger.retire(key(7), count(10));
+    ledger.retire(key(8), count(20));
+    let mut rows = Rows::default();
+    rows.esp.insert(key(9), count(5));
+    let (_, esp, _) = ledger.rows(&rows);
+    let packets: Vec<_> = esp.iter().map(|row| (row.spi, row.count.packets)).collect();
+    assert_eq!(packets, [(0, 30), (9, 5)]);
+    assert!(esp.iter().all(|row| row.addresses.is_some()));
+
+    // One that speaks again begins at nothing, as the map does.
+    rows.esp.insert(key(7), count(1));
+    let (_, esp, _) = ledger.rows(&rows);
+    let total: u64 = esp.iter().map(|row| row.count.packets).sum();
+    assert_eq!(total, 36);
+}

@@ -2,10 +2,11 @@
 
 mod follow;
 pub mod ledger;
+mod quiet;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use aya::maps::{MapData, RingBuf};
@@ -24,6 +25,7 @@ use crate::snapshot::{HookState, Snapshot};
 
 pub use follow::{Shared, follow};
 use ledger::{Ledger, Names, Rows};
+use quiet::Quiet;
 
 /// Interfaces that are watched at a time: rows are made beforehand for each, in maps of a fixed size.
 pub const INTERFACES: usize = 64;
@@ -38,6 +40,7 @@ pub struct Agent {
     kernel: Kernel,
     account: Option<Arc<Mutex<Account>>>,
     ledger: Ledger,
+    quiet: Quiet,
     selection: Selection,
     selected: Selected,
     hook: HookChoice,
@@ -95,6 +98,7 @@ impl Agent {
             kernel,
             account,
             ledger: Ledger::default(),
+            quiet: Quiet::default(),
             selection: watch.selection.clone(),
             selected: Selected::default(),
             hook: watch.hook,
@@ -191,6 +195,19 @@ impl Agent {
             self.check_sight(&links);
             self.attach_again();
             self.ledger.put_away(&self.kernel, AT_REST)?;
+            self.retire_associations()?;
+        }
+        Ok(())
+    }
+
+    /// Puts associations away that nobody uses any more, where the map is half full.
+    fn retire_associations(&mut self) -> Result<(), Failure> {
+        let rows = self.kernel.esp()?;
+        let capacity = self.kernel.sizes().esp;
+        for key in self.quiet.find(&rows, capacity, Instant::now()) {
+            if let Some(count) = self.kernel.take_esp(&key)? {
+                self.ledger.retire(key, count);
+            }
         }
         Ok(())
     }

@@ -104,27 +104,18 @@ impl Counts {
     pub fn esp(&self) -> Result<HashMap<EspKey, EspCount>, Failure> {
         let mut all = HashMap::new();
         self.esp.each(|key, values| {
-            let mut total = EspCount {
-                packets: 0,
-                bytes: 0,
-                sequence_min: 0,
-                sequence_max: 0,
-            };
-            for value in values {
-                let value = EspCount::from_bytes(value);
-                total.packets += value.packets;
-                total.bytes += value.bytes;
-                total.sequence_max = total.sequence_max.max(value.sequence_max);
-                // 0: this CPU has seen none.
-                if value.sequence_min != 0
-                    && (total.sequence_min == 0 || value.sequence_min < total.sequence_min)
-                {
-                    total.sequence_min = value.sequence_min;
-                }
-            }
-            all.insert(EspKey::from_bytes(key), total);
+            all.insert(EspKey::from_bytes(key), sum_esp(values));
         })?;
         Ok(all)
+    }
+
+    /// Removes an association; what it had counted at the end. `None` if it was not there.
+    ///
+    /// # Errors
+    /// A runtime failure, if the map cannot be changed.
+    pub fn take_esp(&self, key: &EspKey) -> Result<Option<EspCount>, Failure> {
+        let values = self.esp.take(&key.to_bytes())?;
+        Ok(values.map(|values| sum_esp(&mut values.iter())))
     }
 
     /// Packets not understood, all CPUs added up.
@@ -232,6 +223,28 @@ fn sum(values: &mut dyn Iterator<Item = &[u8; Count::SIZE]>) -> Count {
         let value = Count::from_bytes(value);
         total.packets += value.packets;
         total.bytes += value.bytes;
+    }
+    total
+}
+
+fn sum_esp(values: &mut dyn Iterator<Item = &[u8; EspCount::SIZE]>) -> EspCount {
+    let mut total = EspCount {
+        packets: 0,
+        bytes: 0,
+        sequence_min: 0,
+        sequence_max: 0,
+    };
+    for value in values {
+        let value = EspCount::from_bytes(value);
+        total.packets += value.packets;
+        total.bytes += value.bytes;
+        total.sequence_max = total.sequence_max.max(value.sequence_max);
+        // 0: this CPU has seen none.
+        if value.sequence_min != 0
+            && (total.sequence_min == 0 || value.sequence_min < total.sequence_min)
+        {
+            total.sequence_min = value.sequence_min;
+        }
     }
     total
 }
