@@ -179,7 +179,7 @@ impl Walked {
     #[inline(always)]
     pub fn addresses(&self) -> Addresses {
         Addresses {
-            // Not looked at by those who ask: both are mapped alike.
+            // Of both: an IPv4 address is mapped.
             version: Version::V6,
             source: self.source,
             destination: self.destination,

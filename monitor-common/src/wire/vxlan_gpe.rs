@@ -1,6 +1,6 @@
 //! VXLAN Generic Protocol Extension (draft-ietf-nvo3-vxlan-gpe-13, 3).
 
-use crate::load::be32;
+use super::vxlan::Vxlan;
 use crate::walk::Link;
 
 /// Length of the header in bytes: that of VXLAN.
@@ -10,12 +10,10 @@ pub const PORT: u16 = 4790;
 
 const FLAGS: usize = 0;
 const NEXT_PROTOCOL: usize = 3;
-const VNI: usize = 4;
-const FLAG_I: u8 = 0x08;
 const FLAG_P: u8 = 0x04;
 const VERSION_MASK: u8 = 0x30;
 
-/// A VXLAN-GPE header.
+/// A VXLAN-GPE header: that of VXLAN, with a meaning for bits that are reserved there.
 #[derive(Clone, Copy, Debug)]
 pub struct VxlanGpe(pub [u8; LEN]);
 
@@ -24,7 +22,7 @@ impl VxlanGpe {
     #[inline(always)]
     #[must_use]
     pub const fn has_vni(&self) -> bool {
-        self.0[FLAGS] & FLAG_I != 0
+        Vxlan(self.0).has_vni()
     }
 
     /// Whether the version is 0, the only one there is.
@@ -38,7 +36,7 @@ impl VxlanGpe {
     #[inline(always)]
     #[must_use]
     pub const fn vni(&self) -> u32 {
-        be32(&self.0, VNI) >> 8
+        Vxlan(self.0).vni()
     }
 
     /// What is inside. Without the P flag it is Ethernet, as in VXLAN.

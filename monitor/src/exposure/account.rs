@@ -97,6 +97,10 @@ impl Account {
                 self.next = Some(judged);
                 break;
             }
+            // A new connection between the same ports takes the verdict back, and is none of it.
+            if self.counts.verdict(judged.flow)? != Some(judged.class) {
+                continue;
+            }
             if let Some(state) = self.counts.take_flow(judged.flow)? {
                 self.credit(&state, judged.class);
             }
