@@ -1,0 +1,308 @@
+//! All metrics: names, labels, what they say, and where their rows come from.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use monitor_common::key::NetworkId;
+use monitor_common::label::{Direction, Encapsulation};
+
+use super::{Definition, Rows, Type};
+use crate::exposure::of_class;
+use crate::snapshot::{Snapshot, Vni};
+
+/// All metrics.
+pub const TABLE: &[Definition] = &[
+    Definition {
+        name: "packets",
+        kind: Type::Counter,
+        labels: &["interface", "direction", "encapsulation", "vni"],
+        help: "Packets on the wire; a VNI that found no room in the map is \"other\"",
+        rows: |snapshot, rows| traffic(snapshot, rows, |count| count.packets),
+    },
+    Definition {
+        name: "bytes",
+        kind: Type::Counter,
+        labels: &["interface", "direction", "encapsulation", "vni"],
+        help: "Bytes of these packets: whole frames from the Ethernet header on, without FCS",
+        rows: |snapshot, rows| traffic(snapshot, rows, |count| count.bytes),
+    },
+    Definition {
+        name: "esp_packets",
+        kind: Type::Counter,
+        labels: &["interface", "direction", "peer"],
+        help: "ESP packets, on IP or in UDP, by the other node's address",
+        rows: |snapshot, rows| esp(snapshot, rows, |count| count.packets),
+    },
+    Definition {
+        name: "esp_bytes",
+        kind: Type::Counter,
+        labels: &["interface", "direction", "peer"],
+        help: "Bytes of these packets: whole frames from the Ethernet header on, without FCS",
+        rows: |snapshot, rows| esp(snapshot, rows, |count| count.bytes),
+    },
+    Definition {
+        name: "exposure_packets",
+        kind: Type::Counter,
+        labels: &["direction", "vni", "protocol", "exposure"],
+        help: "Packets of each network by what can be read of their flow: plaintext, encrypted or unknown; vni is empty outside any overlay",
+        rows: |snapshot, rows| exposure(snapshot, rows, |count| count.packets),
+    },
+    Definition {
+        name: "exposure_bytes",
+        kind: Type::Counter,
+        labels: &["direction", "vni", "protocol", "exposure"],
+        help: "Bytes of these packets: whole frames from the link header on, without FCS",
+        rows: |snapshot, rows| exposure(snapshot, rows, |count| count.bytes),
+    },
+    Definition {
+        name: "exposure_pending_packets",
+        kind: Type::Gauge,
+        labels: &["vni"],
+        help: "Packets whose flow has no verdict yet; they become exposure_packets when it has, or is silent for a minute",
+        rows: |snapshot, rows| {
+            snapshot
+                .pending
+                .iter()
+                .try_for_each(|row| rows.value(&[&network(row.network)], row.packets))
+        },
+    },
+    Definition {
+        name: "exposure_lower_bound",
+        kind: Type::Gauge,
+        labels: &[],
+        help: "1 if what was found readable may be less than what is: samples were lost or capped, flows forgotten, or a map was full, since the start",
+        rows: |snapshot, rows| rows.value(&[], u64::from(snapshot.is_lower_bound())),
+    },
+    Definition {
+        name: "exposure_evicted_packets",
+        kind: Type::Counter,
+        labels: &[],
+        help: "Packets counted as unknown because the kernel forgot their flow before it had a verdict",
+        rows: |snapshot, rows| rows.value(&[], snapshot.evicted),
+    },
+    Definition {
+        name: "decrypted_packets",
+        kind: Type::Counter,
+        labels: &[],
+        help: "Packets left out of all counts because this host's IPsec had decrypted them before they passed TC: after the ESP packet, or in its place (esp4_offload with GRO; use the hook xdp to count it)",
+        rows: |snapshot, rows| rows.value(&[], snapshot.state.decrypted),
+    },
+    Definition {
+        name: "unparsed_packets",
+        kind: Type::Counter,
+        labels: &["interface", "direction", "reason"],
+        help: "Packets not understood, by why",
+        rows: |snapshot, rows| {
+            for row in &snapshot.unparsed {
+                rows.value(
+                    &[&row.interface, row.direction.label(), row.reason.label()],
+                    row.packets,
+                )?;
+            }
+            Ok(())
+        },
+    },
+    Definition {
+        name: "samples",
+        kind: Type::Counter,
+        labels: &["outcome"],
+        help: "Packets chosen as samples: sent to the agent, lost because the ring was full, or not taken because the network or the CPU had taken its share",
+        rows: |snapshot, rows| {
+            rows.value(&["sent"], snapshot.state.sent)?;
+            rows.value(&["ring_full"], snapshot.state.ring_full)?;
+            rows.value(&["capped"], snapshot.state.capped)
+        },
+    },
+    Definition {
+        name: "map_entries",
+        kind: Type::Gauge,
+        labels: &["map"],
+        help: "Entries in a kernel map",
+        rows: |snapshot, rows| {
+            snapshot
+                .maps
+                .iter()
+                .try_for_each(|map| rows.value(&[map.map], map.entries))
+        },
+    },
+    Definition {
+        name: "map_capacity",
+        kind: Type::Gauge,
+        labels: &["map"],
+        help: "Entries that a kernel map has room for",
+        rows: |snapshot, rows| {
+            snapshot
+                .maps
+                .iter()
+                .try_for_each(|map| rows.value(&[map.map], map.capacity))
+        },
+    },
+    Definition {
+        name: "map_overflow_packets",
+        kind: Type::Counter,
+        labels: &["map"],
+        help: "Packets that found no room in a kernel map, and were counted as \"other\"",
+        rows: |snapshot, rows| {
+            snapshot
+                .maps
+                .iter()
+                .try_for_each(|map| rows.value(&[map.map], map.overflow_packets))
+        },
+    },
+    Definition {
+        name: "hook_info",
+        kind: Type::Gauge,
+        labels: &["interface", "direction", "hook"],
+        help: "1 for each hook in use: tcx, clsact, xdp or xdp-generic",
+        rows: |snapshot, rows| {
+            for at in &snapshot.hooks {
+                if let Some(hook) = at.hook {
+                    rows.value(&[&at.interface, at.direction.label(), hook.label()], 1)?;
+                }
+            }
+            Ok(())
+        },
+    },
+    Definition {
+        name: "hook_up",
+        kind: Type::Gauge,
+        labels: &["interface", "direction"],
+        help: "1 while this direction of an interface is watched; 0 while it should be and is not: we are blind there",
+        rows: |snapshot, rows| {
+            snapshot.hooks.iter().try_for_each(|at| {
+                let up = u64::from(at.hook.is_some());
+                rows.value(&[&at.interface, at.direction.label()], up)
+            })
+        },
+    },
+    Definition {
+        name: "hook_first",
+        kind: Type::Gauge,
+        labels: &["interface", "direction"],
+        help: "1 while no other program comes before ours; 0 while we see only what another one lets through",
+        rows: |snapshot, rows| {
+            let mut in_use = snapshot.hooks.iter().filter(|at| at.hook.is_some());
+            in_use.try_for_each(|at| {
+                rows.value(&[&at.interface, at.direction.label()], u64::from(at.first))
+            })
+        },
+    },
+    Definition {
+        name: "build_info",
+        kind: Type::Gauge,
+        labels: &["version"],
+        help: "1, with the version of this agent",
+        rows: |_, rows| rows.value(&[env!("CARGO_PKG_VERSION")], 1),
+    },
+];
+
+fn traffic(
+    snapshot: &Snapshot,
+    rows: &mut Rows<'_, '_>,
+    value: impl Fn(&monitor_common::key::Count) -> u64,
+) -> fmt::Result {
+    for row in &snapshot.traffic {
+        let vni = match row.vni {
+            Vni::None => String::new(),
+            Vni::Id(vni) => vni.to_string(),
+            Vni::Other => "other".to_owned(),
+        };
+        let labels = [
+            row.interface.as_str(),
+            row.direction.label(),
+            row.encapsulation.label(),
+            vni.as_str(),
+        ];
+        rows.value(&labels, value(&row.count))?;
+    }
+    // One row for each interface and direction, so that the sum over encapsulations has no holes.
+    let mut associations = BTreeMap::<_, u64>::new();
+    for row in &snapshot.esp {
+        *associations
+            .entry((&row.interface, row.direction, row.encapsulation))
+            .or_default() += value_of_esp(&value)(&row.count);
+    }
+    for ((interface, direction, encapsulation), total) in associations {
+        let labels = [interface, direction.label(), encapsulation.label(), ""];
+        rows.value(&labels, total)?;
+    }
+    Ok(())
+}
+
+fn exposure(
+    snapshot: &Snapshot,
+    rows: &mut Rows<'_, '_>,
+    value: impl Fn(&monitor_common::key::Count) -> u64,
+) -> fmt::Result {
+    for row in &snapshot.exposure {
+        if row.count.packets == 0 {
+            continue;
+        }
+        let (protocol, exposure) = of_class(row.key.class());
+        let labels = [
+            row.key.direction().label(),
+            &network(row.key.network()),
+            protocol.name(),
+            exposure.name(),
+        ];
+        rows.value(&labels, value(&row.count))?;
+    }
+    Ok(())
+}
+
+/// The label `vni`: empty outside any overlay.
+fn network(network: NetworkId) -> String {
+    match network {
+        NetworkId::HOST => String::new(),
+        NetworkId::OTHER => "other".to_owned(),
+        NetworkId(vni) => vni.to_string(),
+    }
+}
+
+fn value_of_esp(
+    value: &impl Fn(&monitor_common::key::Count) -> u64,
+) -> impl Fn(&monitor_common::key::EspCount) -> u64 {
+    move |count| {
+        value(&monitor_common::key::Count {
+            packets: count.packets,
+            bytes: count.bytes,
+        })
+    }
+}
+
+fn esp(
+    snapshot: &Snapshot,
+    rows: &mut Rows<'_, '_>,
+    value: impl Fn(&monitor_common::key::EspCount) -> u64,
+) -> fmt::Result {
+    for ((interface, direction), peers) in by_peer(snapshot, value) {
+        for (peer, value) in peers {
+            rows.value(&[interface, direction.label(), &peer], value)?;
+        }
+    }
+    Ok(())
+}
+
+type ByPeer<'a> = BTreeMap<(&'a str, Direction), BTreeMap<String, u64>>;
+
+/// SPIs change with every key, so they are added up: a label must not grow for ever.
+fn by_peer(
+    snapshot: &Snapshot,
+    value: impl Fn(&monitor_common::key::EspCount) -> u64,
+) -> ByPeer<'_> {
+    let mut all = ByPeer::new();
+    for row in &snapshot.esp {
+        // Authenticated, and in the clear.
+        if row.encapsulation == Encapsulation::Ah {
+            continue;
+        }
+        let peer = row
+            .peer()
+            .map_or_else(|| "other".to_owned(), |peer| peer.to_string());
+        *all.entry((&row.interface, row.direction))
+            .or_default()
+            .entry(peer)
+            .or_default() += value(&row.count);
+    }
+    all
+}
