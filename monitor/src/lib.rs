@@ -17,6 +17,7 @@ mod ipsec;
 pub mod kernel;
 pub mod metrics;
 mod netlink;
+pub mod policy;
 pub mod preflight;
 pub mod record;
 pub mod ring;

@@ -81,6 +81,31 @@ pub struct Unparsed {
     pub packets: u64,
 }
 
+/// Packets of one network that went through ESP, to or from one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EspNetwork {
+    /// Which way.
+    pub direction: Direction,
+    /// VXLAN Network Identifier.
+    pub vni: u32,
+    /// The other node.
+    pub peer: IpAddr,
+    /// Packets of the wire, and bytes of what ESP carries: UDP header, VXLAN header, inner frame.
+    pub count: Count,
+}
+
+/// Whether the packets of ESP are attributed to their networks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Attribution {
+    /// They are, each one.
+    Exact,
+    /// They are not: ESP is counted by association and peer only.
+    #[default]
+    None,
+    /// They cannot be on this kernel, and why.
+    Impossible(String),
+}
+
 /// One direction of an interface that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HookState {
@@ -101,6 +126,10 @@ pub struct Snapshot {
     pub traffic: Vec<Traffic>,
     /// ESP.
     pub esp: Vec<Association>,
+    /// ESP by network; empty where it is not attributed.
+    pub esp_networks: Vec<EspNetwork>,
+    /// Whether it is.
+    pub attribution: Attribution,
     /// What was not understood. Reasons that never occurred are there with 0.
     pub unparsed: Vec<Unparsed>,
     /// Packets and bytes by what can be read of their flow; empty where that is not watched.
@@ -145,6 +174,8 @@ impl Snapshot {
         Ok(Snapshot {
             traffic,
             esp,
+            esp_networks: Vec::new(),
+            attribution: Attribution::None,
             unparsed,
             exposure,
             pending,

@@ -1,0 +1,5 @@
+//! What networks should be, beside what they are.
+
+pub mod network;
+
+pub use network::{Kind, Network, Requirement, Source};
