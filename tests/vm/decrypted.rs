@@ -12,7 +12,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::process::Command;
 
 use monitor_lab::{CLIENT, Host, Lab, WEB};
-use overlay_tests::agent::{Agent, rows};
+use overlay_tests::agent::{Agent, rows, value};
 use overlay_tests::frame::{redis_command, vxlan};
 use overlay_tests::process::wait_until;
 use overlay_tests::programs::kernel_version;
@@ -147,7 +147,7 @@ fn what_came_encrypted_is_not_counted_as_cleartext() {
     for node in [lab.node1(), lab.node2()] {
         node.run("ethtool", &["-K", "eth0", "gro", "on"]).unwrap();
     }
-    let agent = Agent::start(node, &[]);
+    let mut agent = Agent::start(node, &[]);
     let peer = lab.node2().address().to_string();
     let pair = Pair::new(
         lab.container(WEB).unwrap(),
@@ -164,6 +164,19 @@ fn what_came_encrypted_is_not_counted_as_cleartext() {
         assert_eq!(handed_on(node), PACKETS, "decrypted before the hook");
     }
     assert_eq!(cleartext(&agent), [], "with esp4_offload");
+
+    // XDP is before GRO, and sees what came.
+    agent.monitor.stop();
+    let mut by_xdp = Agent::start(node, &["--hook", "xdp"]);
+    for from in [1, 0] {
+        pair.send(from, std::iter::repeat_n(100, PACKETS as usize));
+    }
+    let esp =
+        format!(r#"overlay_esp_packets_total{{interface="eth0",direction="rx",peer="{peer}"}}"#);
+    assert_eq!(value(&by_xdp.metrics(), &esp), PACKETS, "ESP at XDP");
+    assert_eq!(cleartext(&by_xdp), [], "at XDP");
+    by_xdp.monitor.stop();
+    let agent = Agent::start(node, &[]);
 
     // Tunnel mode, with VXLAN inside.
     tunnel(&lab);
