@@ -1,105 +1,12 @@
 //! What a classifier answers.
 
-use std::fmt;
-
 use serde::Serialize;
 
+use super::protocol::{Confidence, CredentialKind, Exposure, Protocol};
 use crate::text;
 
 /// Longest evidence, in characters.
 pub const EVIDENCE_MAX: usize = 120;
-
-/// An enum whose members have one name, the same in JSON, metrics and text.
-macro_rules! named {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $member:ident = $text:literal,)+ }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-        pub enum $name {
-            $($(#[$doc])* #[serde(rename = $text)] $member,)+
-        }
-
-        impl $name {
-            /// Every member.
-            pub const ALL: &'static [Self] = &[$(Self::$member),+];
-
-            /// The name in JSON, in metric labels and on screens.
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$member => $text,)+
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.name())
-            }
-        }
-    };
-}
-
-named! {
-    /// The protocol that a payload speaks.
-    Protocol {
-        /// HTTP/1.0 or HTTP/1.1 (RFC 9112).
-        Http = "http",
-        /// RESP 2 or 3 or inline commands: Redis and those that speak like it.
-        Redis = "redis",
-        /// SSL 3.0 to TLS 1.3.
-        Tls = "tls",
-        /// The bytes fit no protocol, or more than one.
-        Unknown = "unknown",
-    }
-}
-
-named! {
-    /// Whether somebody on the path can read the contents.
-    Exposure {
-        /// They can be read as they are.
-        Plaintext = "plaintext",
-        /// They cannot; names in the handshake (SNI, ALPN) still can.
-        Encrypted = "encrypted",
-        /// No honest answer is possible from these bytes.
-        Unknown = "unknown",
-    }
-}
-
-named! {
-    /// How sure a verdict is. Ordered: none, likely, certain.
-    Confidence {
-        /// No verdict.
-        None = "none",
-        /// The bytes fit this protocol and no other known one, but are few, or
-        /// only the usual port speaks against another.
-        Likely = "likely",
-        /// The structure of the protocol is there and consistent.
-        Certain = "certain",
-    }
-}
-
-named! {
-    /// A kind of credential that crossed the wire in the clear. Never its value.
-    CredentialKind {
-        /// `Authorization: Basic`: user name and password.
-        HttpBasic = "http_basic",
-        /// `Authorization: Bearer`.
-        HttpBearer = "http_bearer",
-        /// `Authorization` by another scheme: Digest, Negotiate, Token, …
-        HttpAuthorization = "http_authorization",
-        /// `Proxy-Authorization`, whatever the scheme.
-        HttpProxyAuthorization = "http_proxy_authorization",
-        /// `X-Api-Key` and its like.
-        HttpApiKey = "http_api_key",
-        /// `Cookie`.
-        Cookie = "cookie",
-        /// `Set-Cookie`.
-        SetCookie = "set_cookie",
-        /// User and password in a URL, or a query parameter named like a secret.
-        Url = "url",
-        /// Redis `AUTH`, `HELLO … AUTH`, `ACL SETUSER`, `CONFIG SET requirepass`.
-        RedisAuth = "redis_auth",
-    }
-}
 
 /// What was found in a payload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -152,7 +59,44 @@ pub(super) struct Finding {
     pub(super) credentials: Vec<CredentialKind>,
 }
 
+#[allow(dead_code)] // the classifiers that follow this commit use them
 impl Finding {
+    /// Bytes that can be read as they are. `evidence` is redacted and escaped.
+    pub(super) fn plaintext(strength: Strength, evidence: impl Into<String>) -> Self {
+        Self::new(strength, Exposure::Plaintext, evidence)
+    }
+
+    /// Bytes of which it is proven that they, or what follows them, cannot be read.
+    pub(super) fn encrypted(strength: Strength, evidence: impl Into<String>) -> Self {
+        Self::new(strength, Exposure::Encrypted, evidence)
+    }
+
+    /// A known protocol, and no proof of either.
+    pub(super) fn undecided(strength: Strength, evidence: impl Into<String>) -> Self {
+        Self::new(strength, Exposure::Unknown, evidence)
+    }
+
+    fn new(strength: Strength, exposure: Exposure, evidence: impl Into<String>) -> Self {
+        Self {
+            strength,
+            exposure,
+            evidence: evidence.into(),
+            credentials: Vec::new(),
+        }
+    }
+
+    /// The same, with a credential in the clear.
+    pub(super) fn with(mut self, kind: CredentialKind) -> Self {
+        self.credentials.push(kind);
+        self
+    }
+
+    /// The same, with a credential if there is one.
+    pub(super) fn with_some(mut self, kind: Option<CredentialKind>) -> Self {
+        self.credentials.extend(kind);
+        self
+    }
+
     pub(super) fn into_verdict(self, protocol: Protocol, confidence: Confidence) -> Verdict {
         let mut credentials = self.credentials;
         credentials.sort_unstable();

@@ -9,7 +9,7 @@ use monitor_common::sample::{Cause, Sample};
 
 use super::account::Judged;
 use super::{class, of_class};
-use crate::classify::{Confidence, Exposure, Verdict};
+use crate::classify::{Confidence, Exposure, Protocol, Verdict};
 use crate::failure::Failure;
 use crate::kernel::Counts;
 use crate::ring::monotonic_ns;
@@ -61,7 +61,10 @@ impl Note {
             (Some(_), Exposure::Unknown) => false,
             (Some((known, Exposure::Plaintext, confidence)), Exposure::Plaintext) => {
                 self.against = 0;
-                found != known && verdict.confidence > confidence
+                // That it is text says less than what it speaks.
+                let is_named = verdict.protocol != Protocol::Unknown;
+                let was_named = of_class(known).0 != Protocol::Unknown;
+                found != known && is_named && (!was_named || verdict.confidence > confidence)
             }
             (Some((_, Exposure::Encrypted, confidence)), Exposure::Plaintext) => {
                 verdict.confidence >= confidence
@@ -164,7 +167,6 @@ impl Judge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::classify::Protocol;
 
     fn verdict(protocol: Protocol, exposure: Exposure, confidence: Confidence) -> Verdict {
         Verdict {
@@ -220,6 +222,16 @@ mod tests {
         assert_eq!(note.take(&tls(Confidence::Certain)), Some(encrypted()));
         assert_eq!(note.take(&http(Confidence::Likely)), None);
         assert_eq!(note.take(&http(Confidence::Certain)), Some(plaintext()));
+    }
+
+    #[test]
+    fn text_becomes_a_protocol_and_a_protocol_never_text() {
+        let text = |confidence| verdict(Protocol::Unknown, Exposure::Plaintext, confidence);
+        let mut note = Note::default();
+        let readable = class(Protocol::Unknown, Exposure::Plaintext);
+        assert_eq!(note.take(&text(Confidence::Certain)), Some(readable));
+        assert_eq!(note.take(&http(Confidence::Likely)), Some(plaintext()));
+        assert_eq!(note.take(&text(Confidence::Certain)), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Header fields: what they give away, never their values.
 
-use crate::classify::verdict::CredentialKind;
+use crate::classify::protocol::CredentialKind;
 use crate::text::escape;
 
 /// Longest `Upgrade` value that is shown.

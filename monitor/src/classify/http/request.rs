@@ -2,7 +2,8 @@
 
 use super::headers::Fields;
 use super::{HEADERS_MAX, target};
-use crate::classify::verdict::{Exposure, Finding, Strength};
+use crate::classify::protocol::Exposure;
+use crate::classify::verdict::{Finding, Strength};
 use crate::text::{escape, mask};
 
 /// Methods that a request line cut before its version may start with.

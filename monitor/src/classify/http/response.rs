@@ -2,7 +2,8 @@
 
 use super::HEADERS_MAX;
 use super::headers::Fields;
-use crate::classify::verdict::{Exposure, Finding, Strength};
+use crate::classify::protocol::Exposure;
+use crate::classify::verdict::{Finding, Strength};
 use crate::text::escape;
 
 /// Longest media type that is shown.

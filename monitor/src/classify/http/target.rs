@@ -1,6 +1,6 @@
 //! Request targets (RFC 9112 section 3.2) without their secrets.
 
-use crate::classify::verdict::CredentialKind;
+use crate::classify::protocol::CredentialKind;
 use crate::text::{escape, mask};
 
 /// Longest target that is shown; room is left for the host.

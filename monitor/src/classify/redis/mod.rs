@@ -11,7 +11,8 @@ mod message;
 mod resp;
 
 use super::Payload;
-use super::verdict::{Exposure, Finding, Strength};
+use super::protocol::Exposure;
+use super::verdict::{Finding, Strength};
 use message::Message;
 use resp::{Reader, Stop};
 

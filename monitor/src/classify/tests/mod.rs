@@ -62,7 +62,7 @@ fn at_every_length(port: u16, bytes: &[u8], secrets: &[&str]) {
                     String::from_utf8_lossy(cut)
                 );
                 assert_eq!(
-                    verdict.protocol == Protocol::Unknown,
+                    verdict.protocol == Protocol::Unknown && verdict.exposure == Exposure::Unknown,
                     verdict.confidence == Confidence::None
                 );
                 assert!(verdict.credentials.iter().all(|kind| {

@@ -34,7 +34,7 @@ fn hold(payload: &Payload<'_>) -> Result<(), TestCaseError> {
                 || !c.escape_debug().to_string().starts_with('\\'))
     );
     prop_assert_eq!(
-        verdict.protocol == Protocol::Unknown,
+        verdict.protocol == Protocol::Unknown && verdict.exposure == Exposure::Unknown,
         verdict.confidence == Confidence::None
     );
     prop_assert!(verdict.credentials.is_sorted());

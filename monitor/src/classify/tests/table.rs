@@ -1,20 +1,18 @@
 //! The table of classifiers and the names that others rely on.
 
 use super::*;
+use crate::classify::table::CLASSIFIERS;
 
 #[test]
-fn every_protocol_has_one_classifier() {
-    for protocol in Protocol::ALL {
-        let rows = CLASSIFIERS
+fn unknown_is_no_protocol_to_look_for_and_names_are_in_order() {
+    assert!(
+        CLASSIFIERS
             .iter()
-            .filter(|row| row.protocol == *protocol)
-            .count();
-        assert_eq!(
-            rows,
-            usize::from(*protocol != Protocol::Unknown),
-            "{protocol}"
-        );
-    }
+            .all(|row| row.protocol != Protocol::Unknown)
+    );
+    let (last, known) = Protocol::ALL.split_last().unwrap();
+    assert_eq!(*last, Protocol::Unknown);
+    assert!(known.is_sorted_by(|a, b| a.name() < b.name()));
 }
 
 #[test]
@@ -36,9 +34,11 @@ fn names_are_the_same_in_json_and_text() {
 }
 
 #[test]
-fn a_contested_payload_is_unknown() {
+fn a_contested_payload_names_no_protocol_and_may_be_plaintext_all_the_same() {
     // HTTP cut before its version, or an inline command cut in its key.
-    assert_eq!(to(6379, b"GET /x"), Verdict::unknown());
+    let contested = to(6379, b"GET /x");
+    assert_eq!(contested.protocol, Protocol::Unknown);
+    assert_eq!(contested.exposure, Exposure::Plaintext);
     assert_eq!(to(1, b"GET /x").protocol, Protocol::Http);
 }
 

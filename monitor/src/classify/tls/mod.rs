@@ -13,8 +13,9 @@ mod record;
 mod suites;
 
 use super::Payload;
+use super::protocol::Exposure;
 use super::randomness::{Look, look, starts_readable};
-use super::verdict::{Exposure, Finding, Strength};
+use super::verdict::{Finding, Strength};
 use reader::Reader;
 use record::{ContentType, Record};
 
