@@ -1,54 +1,33 @@
 //! Checked settings: flags over the configuration file over defaults.
 
-use std::io;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+mod file;
 
-use anyhow::{Context, anyhow, bail};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{anyhow, bail};
 use monitor_common::config::{HOST_PORTS, HostFlows, Ports, SNAP_MAX, SNAP_MIN};
 use monitor_common::service::Service;
-use serde::Deserialize;
 
 use crate::attach::HookChoice;
-use crate::cli::WatchArgs;
+use crate::cli::{PolicyArgs, WatchArgs};
 use crate::failure::Failure;
 use crate::interface::{self, Pattern, Selection};
 use crate::kernel::{Caps, LoadOptions};
+use crate::policy::config::{NETWORKS, VNI_MAX};
+use crate::policy::{Kind, Network, Requirement, Source};
 use crate::services::Services;
 
-/// Where the configuration file is looked for.
-pub const CONFIG_FILE: &str = "/etc/overlay-monitor/config.toml";
-/// Largest configuration file that is read, in bytes.
-const CONFIG_MAX: u64 = 1 << 20;
+pub use file::CONFIG_FILE;
+use file::File;
+
 /// Where the agent listens unless told otherwise. Only this host: counts tell who talks to whom.
 const LISTEN: &str = "127.0.0.1:9469";
 
-/// The configuration file. Unknown keys are errors: a misspelt one must not be a silent default.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    interfaces: Vec<String>,
-    hook: Option<HookChoice>,
-    host_flows: Option<String>,
-    #[serde(default)]
-    vxlan_ports: Vec<u16>,
-    #[serde(default)]
-    vxlan_gpe_ports: Vec<u16>,
-    #[serde(default)]
-    geneve_ports: Vec<u16>,
-    #[serde(default)]
-    esp_udp_ports: Vec<u16>,
-    #[serde(default)]
-    wireguard_ports: Vec<u16>,
-    exposure: Option<bool>,
-    samples_per_second: Option<u32>,
-    network_samples_per_second: Option<u32>,
-    sample_every: Option<u32>,
-    flow_samples: Option<u32>,
-    snap: Option<u32>,
-    listen: Option<String>,
-}
+/// What the state of a network is judged over, unless told otherwise.
+const WINDOW: Duration = Duration::from_secs(60);
+/// Longest such window, in seconds.
+const WINDOW_MAX: u64 = 86_400;
 
 /// Defaults that differ from command to command.
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +78,10 @@ pub struct Watch {
     pub load: LoadOptions,
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Networks as the command line and the configuration file describe them.
+    pub networks: Vec<Network>,
+    /// What the state of a network is judged over.
+    pub window: Duration,
 }
 
 impl Watch {
@@ -108,6 +91,7 @@ impl Watch {
     /// A usage failure that names the flag or the key, and what it takes.
     pub fn new(
         args: &WatchArgs,
+        policy: &PolicyArgs,
         listen: Option<&str>,
         defaults: Defaults,
     ) -> Result<Watch, Failure> {
@@ -166,6 +150,16 @@ impl Watch {
                  or as `interfaces` in {CONFIG_FILE}"
             )));
         }
+        let networks = networks(&policy.require, file.networks).map_err(Failure::usage)?;
+        let window = match policy.window.or(file.window.map(Duration::from_secs)) {
+            None => WINDOW,
+            Some(window) if (1..=WINDOW_MAX).contains(&window.as_secs()) => window,
+            Some(window) => {
+                return Err(Failure::usage(anyhow!(
+                    "window of {window:?}: give 1 to {WINDOW_MAX} seconds"
+                )));
+            }
+        };
         let selection = select(&names)?;
         Ok(Watch {
             selection,
@@ -185,8 +179,35 @@ impl Watch {
                 ..LoadOptions::default()
             },
             listen,
+            networks,
+            window,
         })
     }
+}
+
+/// Networks as they were asked for: `--require` over the configuration file.
+fn networks(require: &[u32], file: Vec<Network>) -> anyhow::Result<Vec<Network>> {
+    let mut all = file;
+    for vni in require {
+        if *vni > VNI_MAX {
+            bail!("--require {vni}: give a VNI, 0 to {VNI_MAX} (24 bits)");
+        }
+        if let Some(network) = all.iter_mut().find(|network| network.vni == *vni) {
+            network.required = Requirement::Required;
+            continue;
+        }
+        if all.len() == NETWORKS {
+            bail!("more than {NETWORKS} networks: keep those that matter");
+        }
+        all.push(Network {
+            vni: *vni,
+            name: String::new(),
+            required: Requirement::Required,
+            source: Source::Config,
+            kind: Kind::Overlay,
+        });
+    }
+    Ok(all)
 }
 
 /// What is behind all `-i`, checked.
@@ -201,37 +222,6 @@ pub fn select(names: &[String]) -> Result<Selection, Failure> {
     let selection = Selection::new(patterns);
     selection.check(&interface::list()?)?;
     Ok(selection)
-}
-
-impl File {
-    fn read(path: Option<&Path>) -> Result<File, Failure> {
-        let (path, must_exist) = match path {
-            Some(path) => (path.to_owned(), true),
-            None => (PathBuf::from(CONFIG_FILE), false),
-        };
-        match File::parse(&path) {
-            Ok(file) => Ok(file),
-            Err(error) if !must_exist && is_missing(&error) => Ok(File::default()),
-            Err(error) => Err(Failure::usage(
-                error.context(format!("configuration file {}", path.display())),
-            )),
-        }
-    }
-
-    fn parse(path: &Path) -> anyhow::Result<File> {
-        let meta = std::fs::metadata(path)?;
-        if !meta.is_file() || meta.len() > CONFIG_MAX {
-            bail!("not a file of at most {CONFIG_MAX} bytes");
-        }
-        let text = std::fs::read_to_string(path)?;
-        toml::from_str(&text).context("not a valid configuration")
-    }
-}
-
-fn is_missing(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<io::Error>()
-        .is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 fn first_given<T: Clone>(given: &[&[T]], default: &[T]) -> Vec<T> {
@@ -292,16 +282,19 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_an_error_that_names_it() {
-        let error = toml::from_str::<File>("interface = 'eth0'")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("interface") && error.contains("interfaces"),
-            "{error}"
-        );
-        toml::from_str::<File>("interfaces = ['eth0']\nhook = 'xdp-generic'\nhost_flows = 'all'")
-            .unwrap();
+    fn what_is_required_on_the_command_line_is_required() {
+        let file = Network {
+            vni: 4096,
+            name: "app1".to_owned(),
+            required: Requirement::Forbidden,
+            source: Source::Config,
+            kind: Kind::Overlay,
+        };
+        let all = networks(&[4096, 4097, 4097], vec![file]).unwrap();
+        assert_eq!(all.len(), 2);
+        assert!(all.iter().all(|at| at.required == Requirement::Required));
+        assert_eq!(all[0].name, "app1");
+        assert!(networks(&[VNI_MAX + 1], vec![]).is_err());
     }
 
     #[test]
@@ -316,7 +309,7 @@ mod tests {
             sample_every: Some(9),
             ..WatchArgs::default()
         };
-        let watch = Watch::new(&args, None, Defaults::RUN).unwrap();
+        let watch = Watch::new(&args, &PolicyArgs::default(), None, Defaults::RUN).unwrap();
         assert_eq!(
             (
                 watch.load.sample_every,

@@ -16,7 +16,7 @@ use std::time::Duration;
 use aya::maps::{MapData, RingBuf};
 use monitor::agent::Agent;
 use monitor::attach::HookChoice;
-use monitor::cli::WatchArgs;
+use monitor::cli::{PolicyArgs, WatchArgs};
 use monitor::settings::{Defaults, Watch};
 use monitor::snapshot::{Snapshot, Vni};
 use monitor_common::label::Direction;
@@ -60,7 +60,8 @@ fn watch(host: &Host, hook: HookChoice) -> Agent {
             flow_samples: Some(0),
             ..WatchArgs::default()
         };
-        Agent::start(&Watch::new(&args, None, Defaults::RUN).unwrap()).unwrap()
+        Agent::start(&Watch::new(&args, &PolicyArgs::default(), None, Defaults::RUN).unwrap())
+            .unwrap()
     };
     host.enter(start).unwrap()
 }

@@ -1,6 +1,7 @@
 //! What is on the command line, as it was typed; [`crate::settings`] checks it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -97,12 +98,47 @@ pub struct WatchArgs {
     pub config: Option<PathBuf>,
 }
 
+/// What networks should be.
+#[derive(Debug, Default, Args)]
+pub struct PolicyArgs {
+    /// This network must be encrypted, whatever the configuration file says: its VNI; may be given more than once
+    #[arg(
+        long,
+        value_name = "VNI",
+        value_delimiter = ',',
+        help_heading = "What networks should be"
+    )]
+    pub require: Vec<u32>,
+    /// Time that the state of a network is judged over, such as 60s or 5m; a violation ends after such a time
+    /// without another packet [default: 60s]
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = duration,
+        help_heading = "What networks should be"
+    )]
+    pub window: Option<Duration>,
+}
+
+/// A length of time as people write it: `60s`, `5m`, `1h 30m`, or a number of seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let bad = || "give a time such as 60s, 5m or 1h30m".to_owned();
+    if let Ok(seconds) = text.parse() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let parsed: jiff::SignedDuration = text.parse().map_err(|_| bad())?;
+    Duration::try_from(parsed).map_err(|_| bad())
+}
+
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take a comment as help")]
     pub watch: WatchArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub policy: PolicyArgs,
     /// Address to serve /metrics and /healthz on [default: 127.0.0.1:9469]
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
@@ -164,5 +200,23 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_time_is_read_as_people_write_it() {
+        for (text, seconds) in [("60s", 60), ("5m", 300), ("1h30m", 5400), ("60", 60)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        assert_eq!(duration("1500ms"), Ok(Duration::from_millis(1500)));
+        for bad in [
+            "",
+            "s",
+            "-5s",
+            "5 parsecs",
+            "1 month",
+            "99999999999999999999",
+        ] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
     }
 }

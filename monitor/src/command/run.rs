@@ -24,7 +24,12 @@ const CREDIT: Duration = Duration::from_millis(100);
 const ALL: u32 = 20;
 
 pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
-    let watch = Watch::new(&args.watch, args.listen.as_deref(), Defaults::RUN)?;
+    let watch = Watch::new(
+        &args.watch,
+        &args.policy,
+        args.listen.as_deref(),
+        Defaults::RUN,
+    )?;
     // The port first: it is the likelier to fail, and leaves the interfaces alone then.
     let listener = http::bind(watch.listen).await?;
     let mut agent = Agent::start(&watch)?;

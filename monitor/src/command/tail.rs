@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex};
 use anyhow::anyhow;
 
 use crate::agent::{Agent, decoder, follow};
-use crate::cli::TailArgs;
+use crate::cli::{PolicyArgs, TailArgs};
 use crate::failure::Failure;
 use crate::ring;
 use crate::settings::{Defaults, Watch};
 use crate::sink::tail::{Printed, Printer};
 
 pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
-    let watch = Watch::new(&args.watch, None, Defaults::TAIL)?;
+    let watch = Watch::new(&args.watch, &PolicyArgs::default(), None, Defaults::TAIL)?;
     let mut agent = Agent::start(&watch)?;
     let ring = agent
         .take_samples()

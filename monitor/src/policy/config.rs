@@ -1,0 +1,170 @@
+//! Networks as the configuration file describes them: `[[network]]`.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+use serde::{Deserialize, de};
+
+use super::{Kind, Network, Requirement, Source};
+
+/// Networks that are known at a time, at most; see [`super::Networks`].
+pub const NETWORKS: usize = 4096;
+/// Longest name in bytes: what Docker takes is shorter.
+pub const NAME_MAX: usize = 255;
+/// Largest VNI: 24 bits (RFC 7348, section 5).
+pub const VNI_MAX: u32 = 0x00ff_ffff;
+
+/// One `[[network]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    vni: Vni,
+    #[serde(default)]
+    name: String,
+    encrypted: Requirement,
+}
+
+/// A VNI as somebody wrote it.
+#[derive(Clone, Copy, Debug)]
+struct Vni(u32);
+
+impl<'de> Deserialize<'de> for Vni {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Vni, D::Error> {
+        struct Number;
+        impl Visitor<'_> for Number {
+            type Value = Vni;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a VNI, 0 to {VNI_MAX} (24 bits)")
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Vni, E> {
+                let vni = u32::try_from(number).ok().filter(|vni| *vni <= VNI_MAX);
+                vni.map(Vni)
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Signed(number), &self))
+            }
+        }
+        deserializer.deserialize_i64(Number)
+    }
+}
+
+/// All `[[network]]` of a file, checked.
+///
+/// # Errors
+/// What is wrong with one: a bad or repeated VNI, a name that is too long, too many of them.
+pub fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Network>, D::Error> {
+    struct List;
+    impl<'de> Visitor<'de> for List {
+        type Value = Vec<Network>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("networks, each as [[network]] with vni, name and encrypted")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Vec<Network>, A::Error> {
+            let mut seen = BTreeSet::new();
+            let mut all = Vec::new();
+            while let Some(entry) = entries.next_element::<Entry>()? {
+                let Vni(vni) = entry.vni;
+                if !seen.insert(vni) {
+                    return Err(A::Error::custom(format_args!(
+                        "VNI {vni} stands in two [[network]]: keep one of them"
+                    )));
+                }
+                if entry.name.len() > NAME_MAX {
+                    return Err(A::Error::custom(format_args!(
+                        "the name of VNI {vni} is longer than {NAME_MAX} bytes: give a shorter one"
+                    )));
+                }
+                if all.len() == NETWORKS {
+                    return Err(A::Error::custom(format_args!(
+                        "more than {NETWORKS} [[network]]: keep those that matter"
+                    )));
+                }
+                all.push(Network {
+                    vni,
+                    name: entry.name,
+                    required: entry.encrypted,
+                    source: Source::Config,
+                    kind: Kind::Overlay,
+                });
+            }
+            Ok(all)
+        }
+    }
+    deserializer.deserialize_seq(List)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct File {
+        #[serde(default, deserialize_with = "networks")]
+        network: Vec<Network>,
+    }
+
+    fn parse(text: &str) -> Result<Vec<Network>, String> {
+        toml::from_str::<File>(text)
+            .map(|file| file.network)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn networks_are_read_with_their_requirement() {
+        let found = parse(
+            "[[network]]\nvni = 4096\nname = 'app1-network'\nencrypted = 'required'\n\
+             [[network]]\nvni = 0xffffff\nencrypted = 'forbidden'\n",
+        )
+        .unwrap();
+        assert_eq!(found[0].vni, 4096);
+        assert_eq!(found[0].name, "app1-network");
+        assert_eq!(found[0].required, Requirement::Required);
+        assert_eq!((found[1].vni, found[1].name.as_str()), (VNI_MAX, ""));
+        assert_eq!(found[1].required, Requirement::Forbidden);
+        assert_eq!(parse("").unwrap(), []);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let twice = "[[network]]\nvni = 7\nencrypted = 'required'\n".repeat(2);
+        let long = format!(
+            "[[network]]\nvni = 7\nencrypted = 'required'\nname = '{}'",
+            "x".repeat(256)
+        );
+        let many: String = (0..=NETWORKS)
+            .map(|vni| format!("[[network]]\nvni = {vni}\nencrypted = 'optional'\n"))
+            .collect();
+        for (text, says) in [
+            (twice.as_str(), "VNI 7 stands in two"),
+            (&long, "longer than 255 bytes"),
+            (&many, "more than 4096"),
+            (
+                "[[network]]\nvni = 16777216\nencrypted = 'required'",
+                "0 to 16777215",
+            ),
+            (
+                "[[network]]\nvni = -1\nencrypted = 'required'",
+                "0 to 16777215",
+            ),
+            ("[[network]]\nvni = 'app1'\nencrypted = 'required'", "a VNI"),
+            ("[[network]]\nvni = 7\nencrypted = true", "encrypted"),
+            (
+                "[[network]]\nvni = 7\nencrypted = 'yes'",
+                "`required`, `optional`",
+            ),
+            ("[[network]]\nvni = 7", "missing field `encrypted`"),
+            ("[[network]]\nencrypted = 'required'", "missing field `vni`"),
+            (
+                "[[network]]\nvni = 7\nencrypted = 'required'\nencrpyted = 1",
+                "encrpyted",
+            ),
+            ("network = 7", "[[network]]"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(says), "{text:.80}: {error}");
+        }
+    }
+}
