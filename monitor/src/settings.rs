@@ -3,6 +3,7 @@
 mod file;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
@@ -11,6 +12,7 @@ use monitor_common::service::Service;
 
 use crate::attach::HookChoice;
 use crate::cli::{PolicyArgs, WatchArgs};
+use crate::docker::Place;
 use crate::failure::Failure;
 use crate::interface::{self, Pattern, Selection};
 use crate::kernel::{Caps, LoadOptions};
@@ -82,6 +84,8 @@ pub struct Watch {
     pub networks: Vec<Network>,
     /// What the state of a network is judged over.
     pub window: Duration,
+    /// Where Docker is, if the file says so.
+    pub docker: Option<Place>,
 }
 
 impl Watch {
@@ -102,14 +106,7 @@ impl Watch {
                 Some(text) => parse_host_flows(text).map_err(Failure::usage)?,
             };
         let vxlan_ports = first_given(&[&args.vxlan_port, &file.vxlan_ports], &[]);
-        let services = Services::new(&[
-            (Service::Vxlan, &vxlan_ports),
-            (Service::VxlanGpe, &file.vxlan_gpe_ports),
-            (Service::Geneve, &file.geneve_ports),
-            (Service::EspUdp, &file.esp_udp_ports),
-            (Service::Wireguard, &file.wireguard_ports),
-        ])
-        .map_err(Failure::usage)?;
+        let services = services(&file, &vxlan_ports)?;
         let caps = Caps {
             cpu: file.samples_per_second.unwrap_or(defaults.caps.cpu),
             network: file
@@ -181,6 +178,7 @@ impl Watch {
             listen,
             networks,
             window,
+            docker: docker(file.docker.as_deref())?,
         })
     }
 }
@@ -208,6 +206,44 @@ fn networks(require: &[u32], file: Vec<Network>) -> anyhow::Result<Vec<Network>>
         });
     }
     Ok(all)
+}
+
+/// What the agent would use beside the interfaces: for a look at this host.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// Where Docker is, if the file says so.
+    pub docker: Option<Place>,
+    /// What each UDP port stands for.
+    pub services: Services,
+}
+
+impl Surroundings {
+    /// Of a configuration file, or of the usual one if it is there.
+    ///
+    /// # Errors
+    /// A usage failure that names the key.
+    pub fn new(config: Option<&Path>) -> Result<Surroundings, Failure> {
+        let file = File::read(config)?;
+        Ok(Surroundings {
+            docker: docker(file.docker.as_deref())?,
+            services: services(&file, &file.vxlan_ports)?,
+        })
+    }
+}
+
+fn services(file: &File, vxlan_ports: &[u16]) -> Result<Services, Failure> {
+    Services::new(&[
+        (Service::Vxlan, vxlan_ports),
+        (Service::VxlanGpe, &file.vxlan_gpe_ports),
+        (Service::Geneve, &file.geneve_ports),
+        (Service::EspUdp, &file.esp_udp_ports),
+        (Service::Wireguard, &file.wireguard_ports),
+    ])
+    .map_err(Failure::usage)
+}
+
+fn docker(text: Option<&str>) -> Result<Option<Place>, Failure> {
+    text.map(Place::parse).transpose().map_err(Failure::usage)
 }
 
 /// What is behind all `-i`, checked.

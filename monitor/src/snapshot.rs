@@ -144,6 +144,8 @@ pub struct Snapshot {
     pub maps: Vec<MapUse>,
     /// The hooks.
     pub hooks: Vec<HookState>,
+    /// Whether Docker answers; `None` where nobody expects it to.
+    pub docker_up: Option<bool>,
 }
 
 impl Snapshot {
@@ -183,6 +185,7 @@ impl Snapshot {
             state,
             maps,
             hooks,
+            docker_up: None,
         })
     }
 

@@ -13,9 +13,11 @@ use anyhow::anyhow;
 use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
 use monitor_common::label::Direction;
+use tokio::sync::watch;
 
 use crate::attach::{self, Attachment, HookChoice, clsact};
 use crate::decode::Decoder;
+use crate::docker;
 use crate::exposure::{Account, Judge};
 use crate::failure::{Failure, Kind};
 use crate::interface::{self, Changes, Interface, Link, Selected, Selection};
@@ -49,6 +51,8 @@ pub struct Agent {
     said: BTreeSet<String>,
     changes: Option<Changes>,
     owner: clsact::Owner,
+    /// What Docker says, where somebody follows it.
+    docker: Option<watch::Receiver<docker::State>>,
 }
 
 /// An interface that is watched, or shall be.
@@ -106,6 +110,7 @@ impl Agent {
             said: BTreeSet::new(),
             changes: Some(changes),
             owner: clsact::Owner::new()?,
+            docker: None,
         };
         agent
             .kernel
@@ -304,7 +309,15 @@ impl Agent {
             .account
             .as_ref()
             .map(|account| account.lock().unwrap_or_else(PoisonError::into_inner));
-        Snapshot::read(&self.kernel, &self.ledger, self.hooks(), account.as_deref())
+        let mut snapshot =
+            Snapshot::read(&self.kernel, &self.ledger, self.hooks(), account.as_deref())?;
+        snapshot.docker_up = self.docker.as_ref().and_then(|state| state.borrow().up);
+        Ok(snapshot)
+    }
+
+    /// Tells where to look up what Docker says.
+    pub fn set_docker(&mut self, state: watch::Receiver<docker::State>) {
+        self.docker = Some(state);
     }
 
     /// The books of exposure; `None` if it is not watched.

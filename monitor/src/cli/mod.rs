@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::attach::HookChoice;
+use crate::docker::Place;
+use crate::failure::Failure;
 
 const ABOUT: &str =
     "Shows which overlay networks cross this node's wire, and what can be read in them";
@@ -130,6 +132,15 @@ fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(parsed).map_err(|_| bad())
 }
 
+/// Where Docker is.
+#[derive(Debug, Default, Args)]
+pub struct DockerArgs {
+    /// Docker's Unix socket, which is asked which networks there are and which must be encrypted; auto is
+    /// /var/run/docker.sock once it is there, off asks nobody [default: auto]
+    #[arg(long, value_name = "SOCKET", help_heading = "What to watch")]
+    pub docker: Option<String>,
+}
+
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -142,6 +153,9 @@ pub struct RunArgs {
     /// Address to serve /metrics and /healthz on [default: 127.0.0.1:9469]
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub docker: DockerArgs,
 }
 
 /// Arguments of `tail`.
@@ -181,6 +195,13 @@ pub struct CheckArgs {
     /// given more than once
     #[arg(short, long = "interface", value_name = "NAME")]
     pub interfaces: Vec<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub docker: DockerArgs,
+    /// Configuration file, for its ports and where Docker is [default: /etc/overlay-monitor/config.toml, if it is
+    /// there]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// Arguments of `detach`.
@@ -189,6 +210,17 @@ pub struct DetachArgs {
     /// Only this interface; may be given more than once [default: all]
     #[arg(short, long = "interface", value_name = "NAME")]
     pub interfaces: Vec<String>,
+}
+
+impl DockerArgs {
+    /// Where Docker is: the flag over the configuration file over the environment.
+    ///
+    /// # Errors
+    /// A usage failure that says what the flag takes.
+    pub fn place(&self, file: Option<&Place>) -> Result<Place, Failure> {
+        let environment = std::env::var("DOCKER_HOST").ok();
+        Place::choose(self.docker.as_deref(), file, environment.as_deref()).map_err(Failure::usage)
+    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub async fn run(cli: Cli, stop: impl Future<Output = ()>) -> Result<(), Failure
     match cli.command {
         Command::Run(args) => run::run(&args, stop).await,
         Command::Tail(args) => tail::run(&args, stop).await,
-        Command::Check(args) => preflight::run(&args),
+        Command::Check(args) => preflight::run(&args).await,
         Command::Detach(args) => detach::run(&args),
     }
 }

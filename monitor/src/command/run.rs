@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
 use crate::agent::{Agent, decoder, follow};
 use crate::cli::RunArgs;
+use crate::docker;
 use crate::exposure::{self, Account};
 use crate::failure::Failure;
 use crate::findings::Findings;
@@ -30,9 +31,12 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
         args.listen.as_deref(),
         Defaults::RUN,
     )?;
+    let place = args.docker.place(watch.docker.as_ref())?;
     // The port first: it is the likelier to fail, and leaves the interfaces alone then.
     let listener = http::bind(watch.listen).await?;
     let mut agent = Agent::start(&watch)?;
+    let (docker, networks) = watch::channel(docker::State::default());
+    agent.set_docker(networks);
     let ring = agent
         .take_samples()
         .ok_or_else(|| Failure::runtime(anyhow!("no sample ring")))?;
@@ -69,6 +73,7 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
         result = draining => result,
         result = following => result,
         result = settling => result,
+        never = docker::follow(place, watch.load.services.clone(), docker) => match never {},
         () = stop => Ok(()),
     };
     drop(stop_http);

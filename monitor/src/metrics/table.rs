@@ -188,6 +188,16 @@ pub const TABLE: &[Definition] = &[
         },
     },
     Definition {
+        name: "docker_up",
+        kind: Type::Gauge,
+        labels: &[],
+        help: "1 while Docker says which networks there are; 0 while it does not and what it said last counts; absent where there never was one",
+        rows: |snapshot, rows| match snapshot.docker_up {
+            Some(up) => rows.value(&[], u64::from(up)),
+            None => Ok(()),
+        },
+    },
+    Definition {
         name: "build_info",
         kind: Type::Gauge,
         labels: &["version"],

@@ -1,5 +1,6 @@
 //! `overlay-monitor check`: what this machine can and cannot do, and what that breaks.
 
+mod docker;
 mod finding;
 mod host;
 mod interfaces;
@@ -11,15 +12,17 @@ use anyhow::anyhow;
 
 use crate::cli::CheckArgs;
 use crate::failure::{Failure, Kind};
-use crate::settings;
+use crate::settings::{self, Surroundings};
 use finding::Outcome;
 
 /// Prints the findings.
 ///
 /// # Errors
 /// A failure with exit code 3 if programs cannot be loaded, 1 if an interface cannot be watched.
-pub fn run(args: &CheckArgs) -> Result<(), Failure> {
+pub async fn run(args: &CheckArgs) -> Result<(), Failure> {
     let selection = settings::select(&args.interfaces)?;
+    let surroundings = Surroundings::new(args.config.as_deref())?;
+    let place = args.docker.place(surroundings.docker.as_ref())?;
     let mut findings = vec![host::kernel_version()];
     let loaded = programs::programs(&mut findings);
     findings.push(host::jit());
@@ -32,6 +35,7 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
             &mut findings,
         )?;
     }
+    findings.extend(docker::docker(&place, &surroundings.services).await);
     let mut out = io::stdout().lock();
     for finding in &findings {
         let line = writeln!(

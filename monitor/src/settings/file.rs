@@ -40,6 +40,7 @@ pub(super) struct File {
     pub(super) flow_samples: Option<u32>,
     pub(super) snap: Option<u32>,
     pub(super) listen: Option<String>,
+    pub(super) docker: Option<String>,
     /// Seconds that the state of a network is judged over.
     pub(super) window: Option<u64>,
     #[serde(default, rename = "network", deserialize_with = "config::networks")]

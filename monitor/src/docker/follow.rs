@@ -1,0 +1,299 @@
+//! Following Docker: a list of its networks, and again whenever an event says that something may have changed.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use monitor_common::service::Service;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use super::answer::{self, Listed, NETWORKS_MAX};
+use super::api::{self, Answer, Trouble};
+use super::place::Place;
+use crate::policy::{Kind, Network, Requirement};
+use crate::services::Services;
+use crate::text::escape;
+
+/// `{"driver":["overlay"]}` and `{"type":["network"]}`.
+const NETWORKS: &str = "/networks?filters=%7B%22driver%22%3A%5B%22overlay%22%5D%7D";
+const EVENTS: &str = "/events?filters=%7B%22type%22%3A%5B%22network%22%5D%7D";
+const INFO: &str = "/info";
+
+/// For what the daemon says of itself.
+const INFO_PATIENCE: Duration = Duration::from_secs(2);
+/// How often the networks are listed though no event came: events can be lost.
+const RELIST: Duration = Duration::from_secs(60);
+/// From an event to the list, so that the events of one change make one list.
+const SETTLE: Duration = Duration::from_millis(100);
+/// The next list waits this many times as long as the last one took: a tenth of the time at most goes into lists.
+const SHARE: u32 = 9;
+/// First and longest wait until the daemon is asked again.
+const RETRY_MIN: Duration = Duration::from_millis(250);
+const RETRY_MAX: Duration = Duration::from_secs(5);
+/// Changes of networks that are logged one by one.
+const SAID_MAX: usize = 20;
+/// Characters of a name that are logged.
+const NAME_SHOWN: usize = 64;
+
+/// What is known of Docker.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// Its overlay networks, by VNI; those it said last, where it does not answer.
+    pub networks: Vec<Network>,
+    /// Whether it answers; `None` where nobody expects it to: it is switched off, or was never there.
+    pub up: Option<bool>,
+    /// The UDP port of the Swarm's VXLAN (`--data-path-port`), where this node knows it.
+    pub data_path_port: Option<u16>,
+    /// What is wrong, for people: it does not answer, or what it answered was not all usable.
+    pub trouble: Option<String>,
+}
+
+/// Asks once.
+///
+/// `None` where Docker is not to be asked, or is not there and need not be. Trouble is in the state.
+pub async fn look(place: &Place) -> Option<State> {
+    let socket = place.socket()?;
+    let mut state = State::default();
+    match list(socket).await {
+        Ok(found) => found.tell(&mut state),
+        Err(Trouble::Absent) if *place == Place::Auto => return None,
+        Err(trouble) => {
+            state.up = Some(false);
+            state.trouble = Some(trouble.to_string());
+        }
+    }
+    Some(state)
+}
+
+/// Keeps `state` as Docker is, for ever. Says in the log what changes.
+pub async fn follow(place: Place, services: Services, state: watch::Sender<State>) -> Infallible {
+    let Some(socket) = place.socket() else {
+        return std::future::pending().await;
+    };
+    let mut wait = RETRY_MIN;
+    loop {
+        let trouble = session(socket, &services, &state, &mut wait).await;
+        let expected = place != Place::Auto || state.borrow().up.is_some();
+        if expected || !matches!(trouble, Trouble::Absent) {
+            lose(socket, &state, &trouble);
+        } else {
+            tracing::debug!("Docker: {}: {trouble}", socket.display());
+        }
+        sleep(wait).await;
+        wait = (wait * 2).min(RETRY_MAX);
+    }
+}
+
+/// One connection, until it is lost.
+async fn session(
+    socket: &Path,
+    services: &Services,
+    state: &watch::Sender<State>,
+    wait: &mut Duration,
+) -> Trouble {
+    // Before the first list: what changes after it is told.
+    let mut events = match api::stream(socket, EVENTS).await {
+        Ok(events) => events,
+        Err(trouble) => return trouble,
+    };
+    loop {
+        let start = Instant::now();
+        match list(socket).await {
+            Ok(found) => update(&found, services, state),
+            Err(trouble) => return trouble,
+        }
+        *wait = RETRY_MIN;
+        sleep(SETTLE.max(start.elapsed() * SHARE)).await;
+        // What an event says does not matter: the list says how it is now.
+        match timeout(RELIST, events.next()).await {
+            Err(_) => {}
+            Ok(Ok(Some(_))) => {
+                sleep(SETTLE).await;
+                if let Err(trouble) = drain(&mut events).await {
+                    return trouble;
+                }
+            }
+            Ok(Ok(None)) => return Trouble::Lost("its events ended".to_owned()),
+            Ok(Err(trouble)) => return trouble,
+        }
+    }
+}
+
+/// Takes the events that are there already: the next list answers them all. A daemon that never stops has its
+/// turn again after that list.
+async fn drain(events: &mut Answer) -> Result<(), Trouble> {
+    const AT_MOST: usize = 1024;
+    for _ in 0..AT_MOST {
+        match timeout(Duration::ZERO, events.next()).await {
+            Err(_) => return Ok(()),
+            Ok(Ok(Some(_))) => {}
+            Ok(Ok(None)) => return Err(Trouble::Lost("its events ended".to_owned())),
+            Ok(Err(trouble)) => return Err(trouble),
+        }
+    }
+    Ok(())
+}
+
+/// An answer of Docker.
+struct Found {
+    listed: Listed,
+    data_path_port: Option<u16>,
+}
+
+impl Found {
+    /// Puts it into a state.
+    fn tell(&self, state: &mut State) {
+        state.networks.clone_from(&self.listed.networks);
+        state.up = Some(true);
+        state.data_path_port = self.data_path_port;
+        state.trouble = (self.listed.refused != 0).then(|| {
+            format!(
+                "{} of its networks have no valid VNI, or are more than {NETWORKS_MAX}: they are not known here",
+                self.listed.refused
+            )
+        });
+    }
+}
+
+async fn list(socket: &Path) -> Result<Found, Trouble> {
+    let body = api::get(socket, NETWORKS).await?;
+    // Only for a warning: networks are not given up for it.
+    let info = timeout(INFO_PATIENCE, api::get(socket, INFO)).await;
+    let info = info.ok().and_then(Result::ok);
+    // Many networks take a while, in which samples go on.
+    let read = tokio::task::spawn_blocking(move || {
+        let listed = answer::networks(&body)?;
+        let port = info.and_then(|info| answer::data_path_port(&info).ok());
+        Ok(Found {
+            listed,
+            data_path_port: port.flatten(),
+        })
+    });
+    match read.await {
+        Ok(found) => found.map_err(Trouble::Nonsense),
+        Err(_) => Err(Trouble::Nonsense("it cannot be read".to_owned())),
+    }
+}
+
+/// Takes an answer over, and says what is new in it.
+fn update(found: &Found, services: &Services, state: &watch::Sender<State>) {
+    let before = state.borrow().clone();
+    let mut now = before.clone();
+    found.tell(&mut now);
+    if now == before {
+        return;
+    }
+    match before.up {
+        None => tracing::info!("Docker: {}", summary(&now.networks)),
+        Some(false) => tracing::info!("Docker answers again: {}", summary(&now.networks)),
+        Some(true) => {}
+    }
+    if before.up.is_some() {
+        say_changes(&before.networks, &now.networks);
+    }
+    if let Some(trouble) = now
+        .trouble
+        .as_ref()
+        .filter(|_| now.trouble != before.trouble)
+    {
+        tracing::warn!("Docker: {trouble}");
+    }
+    if let Some(warning) = unwatched_port(&now, services)
+        && now.data_path_port != before.data_path_port
+    {
+        tracing::warn!("Docker: {warning}");
+    }
+    state.send_replace(now);
+}
+
+/// What is wrong with the ports that are watched.
+#[must_use]
+pub fn unwatched_port(state: &State, services: &Services) -> Option<String> {
+    let port = state.data_path_port?;
+    (services.of(port) != Service::Vxlan).then(|| {
+        format!(
+            "the Swarm sends its VXLAN to UDP port {port}, which is not watched as VXLAN: give --vxlan-port {port}"
+        )
+    })
+}
+
+/// Keeps what is known, and says once that it is getting old.
+fn lose(socket: &Path, state: &watch::Sender<State>, trouble: &Trouble) {
+    let said = trouble.to_string();
+    state.send_if_modified(|state| {
+        // A daemon that stops is first closed, then refused, then gone: that is said once.
+        if state.up == Some(false) {
+            return false;
+        }
+        let kept = match state.networks.len() {
+            0 => "what should be encrypted is not known from it".to_owned(),
+            1 => "1 network stays as it was said last".to_owned(),
+            many => format!("{many} networks stay as they were said last"),
+        };
+        tracing::warn!(
+            "Docker does not answer at {}: {said}; counting goes on, {kept}",
+            escape(socket.as_os_str().as_encoded_bytes(), 120)
+        );
+        state.up = Some(false);
+        state.trouble = Some(said.clone());
+        true
+    });
+}
+
+fn summary(networks: &[Network]) -> String {
+    let encrypted = networks
+        .iter()
+        .filter(|network| network.required == Requirement::Required)
+        .count();
+    match networks.len() {
+        0 => "no overlay network on this node".to_owned(),
+        1 => format!("1 overlay network, {encrypted} encrypted"),
+        many => format!("{many} overlay networks, {encrypted} encrypted"),
+    }
+}
+
+fn say_changes(before: &[Network], now: &[Network]) {
+    let by_vni = |networks: &[Network]| -> BTreeMap<u32, Network> {
+        let pairs = networks
+            .iter()
+            .map(|network| (network.vni, network.clone()));
+        pairs.collect()
+    };
+    let (before, now) = (by_vni(before), by_vni(now));
+    let gone = before
+        .values()
+        .filter(|network| !now.contains_key(&network.vni))
+        .map(|network| format!("{} is gone", describe(network)));
+    let new = now
+        .values()
+        .filter(|network| before.get(&network.vni) != Some(*network))
+        .map(|network| match before.contains_key(&network.vni) {
+            false => format!("{} is new", describe(network)),
+            true => format!("{} now", describe(network)),
+        });
+    let all: Vec<String> = gone.chain(new).collect();
+    for change in all.iter().take(SAID_MAX) {
+        tracing::info!("Docker: {change}");
+    }
+    if let Some(more) = all.len().checked_sub(SAID_MAX).filter(|more| *more != 0) {
+        tracing::info!("Docker: {more} more networks changed");
+    }
+}
+
+fn describe(network: &Network) -> String {
+    let encrypted = match network.required {
+        Requirement::Required => "encrypted",
+        Requirement::Optional | Requirement::Forbidden => "not encrypted",
+    };
+    let kind = match network.kind {
+        Kind::Overlay => "network",
+        Kind::Ingress => "ingress network",
+    };
+    format!(
+        "{kind} {} (VNI {}, {encrypted})",
+        escape(&network.name, NAME_SHOWN),
+        network.vni
+    )
+}
