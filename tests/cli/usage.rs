@@ -65,6 +65,16 @@ fn an_interface_that_does_not_exist() {
 }
 
 #[test]
+fn a_socket_that_is_none() {
+    for command in ["run", "check"] {
+        for value in ["", "tcp://10.0.0.1:2375", "docker.sock"] {
+            let arguments = [command, "-i", "eth0", "--docker", value];
+            refused(&arguments, &["docker", "Unix socket", "auto or off"]);
+        }
+    }
+}
+
+#[test]
 fn a_bad_value() {
     for command in ["run", "tail"] {
         let bad = |flag: &str, value: &str, says: &[&str]| {

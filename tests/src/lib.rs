@@ -8,6 +8,7 @@
 
 pub mod agent;
 pub mod attached;
+pub mod dockerd;
 pub mod flood;
 pub mod frame;
 pub mod oracle;

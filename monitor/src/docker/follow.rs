@@ -1,6 +1,6 @@
 //! Following Docker: a list of its networks, and again whenever an event says that something may have changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -23,12 +23,18 @@ const INFO: &str = "/info";
 
 /// For what the daemon says of itself.
 const INFO_PATIENCE: Duration = Duration::from_secs(2);
-/// How often the networks are listed though no event came: events can be lost.
+/// How often the networks are listed though no event came: events can be lost. More often at first: a daemon that
+/// has just started answers before it knows the networks of its Swarm again, and has no event for that.
 const RELIST: Duration = Duration::from_secs(60);
+const RELIST_FIRST: Duration = Duration::from_secs(1);
+/// So long after it was lost and found a daemon may still miss networks that it knew before.
+const STARTING: Duration = Duration::from_secs(30);
 /// From an event to the list, so that the events of one change make one list.
 const SETTLE: Duration = Duration::from_millis(100);
-/// The next list waits this many times as long as the last one took: a tenth of the time at most goes into lists.
+/// The next list waits this many times as long as the last one took, so that a tenth of the time at most goes into
+/// lists; but not longer than this, since it may have been the daemon that was slow.
 const SHARE: u32 = 9;
+const SHARE_MAX: Duration = Duration::from_secs(3);
 /// First and longest wait until the daemon is asked again.
 const RETRY_MIN: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(5);
@@ -98,16 +104,25 @@ async fn session(
         Ok(events) => events,
         Err(trouble) => return trouble,
     };
+    let began = Instant::now();
+    let mut seen = BTreeSet::new();
     loop {
         let start = Instant::now();
         match list(socket).await {
-            Ok(found) => update(&found, services, state),
+            Ok(mut found) => {
+                let networks = &mut found.listed.networks;
+                seen.extend(networks.iter().map(|network| network.vni));
+                if began.elapsed() < STARTING {
+                    keep(networks, &state.borrow().networks, &seen);
+                }
+                update(&found, services, state);
+            }
             Err(trouble) => return trouble,
         }
         *wait = RETRY_MIN;
-        sleep(SETTLE.max(start.elapsed() * SHARE)).await;
+        sleep((start.elapsed() * SHARE).clamp(SETTLE, SHARE_MAX)).await;
         // What an event says does not matter: the list says how it is now.
-        match timeout(RELIST, events.next()).await {
+        match timeout(began.elapsed().clamp(RELIST_FIRST, RELIST), events.next()).await {
             Err(_) => {}
             Ok(Ok(Some(_))) => {
                 sleep(SETTLE).await;
@@ -119,6 +134,14 @@ async fn session(
             Ok(Err(trouble)) => return trouble,
         }
     }
+}
+
+/// Adds the networks that were known before and that this daemon has not shown yet.
+fn keep(networks: &mut Vec<Network>, before: &[Network], seen: &BTreeSet<u32>) {
+    let missing = before.iter().filter(|network| !seen.contains(&network.vni));
+    networks.extend(missing.cloned());
+    networks.sort();
+    networks.truncate(NETWORKS_MAX);
 }
 
 /// Takes the events that are there already: the next list answers them all. A daemon that never stops has its
@@ -296,4 +319,34 @@ fn describe(network: &Network) -> String {
         escape(&network.name, NAME_SHOWN),
         network.vni
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Source;
+
+    fn network(vni: u32, name: &str) -> Network {
+        Network {
+            vni,
+            name: name.to_owned(),
+            required: Requirement::Required,
+            source: Source::Docker,
+            kind: Kind::Overlay,
+        }
+    }
+
+    #[test]
+    fn a_daemon_that_starts_takes_nothing_back_that_it_has_not_shown() {
+        let before = [
+            network(1, "kept"),
+            network(2, "renamed"),
+            network(3, "removed"),
+        ];
+        // The third was in an earlier answer of this daemon.
+        let seen = BTreeSet::from([2, 3]);
+        let mut networks = vec![network(2, "now")];
+        keep(&mut networks, &before, &seen);
+        assert_eq!(networks, [network(1, "kept"), network(2, "now")]);
+    }
 }

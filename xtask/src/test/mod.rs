@@ -13,7 +13,7 @@ use crate::build;
 use crate::cli;
 use crate::paths::Ctx;
 use crate::proc::{cargo, quote, say, shown};
-use crate::setup::{apt, packages};
+use crate::setup::{apt, docker, packages};
 use crate::{ebpf, lint, vm};
 use libtest::Tally;
 
@@ -126,6 +126,9 @@ pub(crate) fn main(ctx: &Ctx, args: &cli::Test) -> Result<bool> {
     // What is missing is said before the long steps, and stops here.
     apt::ensure(ctx, &packages::tests(), &[])?;
     ebpf::tools(ctx)?;
+    if !args.vm_only {
+        docker::engine(ctx)?;
+    }
     for kernel in &kernels {
         vm::prepare(ctx, kernel, None)?;
     }
