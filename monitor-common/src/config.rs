@@ -81,6 +81,10 @@ pub struct Config {
     pub cap_cpu: u32,
     /// Samples in a span that each CPU takes at most of one network.
     pub cap_network: u32,
+    /// Whether networks may have to be encrypted, so that their cleartext is counted by node; 0 or 1.
+    pub policy: u32,
+    /// For 8-byte alignment.
+    pub reserved: u32,
     /// Ports for [`HostFlows::Ports`].
     pub host_ports: Ports<HOST_PORTS>,
 }
@@ -100,6 +104,8 @@ impl Config {
         ipsec: 0,
         cap_cpu: u32::MAX,
         cap_network: u32::MAX,
+        policy: 0,
+        reserved: 0,
         host_ports: Ports([0; HOST_PORTS]),
     };
 
@@ -124,6 +130,8 @@ impl Config {
             self.ipsec,
             self.cap_cpu,
             self.cap_network,
+            self.policy,
+            self.reserved,
         ] {
             put(&word.to_ne_bytes());
         }
@@ -135,7 +143,7 @@ impl Config {
 }
 
 // No implicit padding: the bytes above are the layout.
-const _: () = assert!(size_of::<Config>() == 4 * 8 + 8 * 4 + 2 * HOST_PORTS);
+const _: () = assert!(size_of::<Config>() == 4 * 8 + 10 * 4 + 2 * HOST_PORTS);
 
 #[cfg(test)]
 mod tests {

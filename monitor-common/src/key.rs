@@ -57,10 +57,12 @@ macro_rules! shared {
 }
 
 mod flow;
+mod peer;
 
 pub use flow::{
     Bucket, Class, ExposureKey, FlowState, FragmentState, NETWORK_BUCKETS, NetworkId, flow_hash,
 };
+pub use peer::{PeerCount, PeerKey, REQUIRED_WORDS, VNIS_PER_WORD, required_bit};
 
 const DIRECTION_SHIFT: u32 = 31;
 const OTHER_BIT: u32 = 1 << 30;
@@ -290,8 +292,11 @@ pub struct CpuState {
     /// Packets that were not counted, because IPsec had decrypted them and handed them to the
     /// interface a second time.
     pub decrypted: u64,
+    /// Cleartext packets of networks that must be encrypted whose node was counted as "other", because
+    /// `PEERS` was full.
+    pub peers_overflow: u64,
 }
-shared!(CpuState, 72, { countdown: u64, sent: u64, ring_full: u64, counters_overflow: u64, esp_overflow: u64, reasons_overflow: u64, capped: u64, exposure_overflow: u64, decrypted: u64 });
+shared!(CpuState, 80, { countdown: u64, sent: u64, ring_full: u64, counters_overflow: u64, esp_overflow: u64, reasons_overflow: u64, capped: u64, exposure_overflow: u64, decrypted: u64, peers_overflow: u64 });
 
 #[cfg(test)]
 mod tests {

@@ -97,6 +97,12 @@ impl Encapsulation {
         )
     }
 
+    /// Whether it is ESP, which encrypts, in one of its forms.
+    #[must_use]
+    pub const fn is_esp(self) -> bool {
+        matches!(self, Encapsulation::Esp | Encapsulation::EspUdp)
+    }
+
     /// Whether its packets name a security association (SPI), by which they are counted.
     #[must_use]
     pub const fn has_spi(self) -> bool {

@@ -3,6 +3,8 @@
 //! Plain additions are exact: the maps are per CPU, and the hooks run with softirqs off, so nothing
 //! else of ours runs on this CPU meanwhile.
 
+use core::arch::asm;
+
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::generated::bpf_get_prandom_u32;
 use monitor_common::key::{Count, CounterKey, CpuState, EspCount, EspKey, ReasonKey};
@@ -169,5 +171,19 @@ unsafe fn add_esp(count: *mut EspCount, sequence: u32, weight: Weight) {
         }
         (*count).packets += weight.packets;
         (*count).bytes += weight.bytes;
+    }
+}
+
+/// Adds to a word that other CPUs add to as well. (`core` has no such function for this target; this
+/// form of the instruction is in every kernel.)
+///
+/// # Safety
+///
+/// `word` must be an aligned word of a map.
+#[inline(always)]
+pub unsafe fn atomic_add(word: *mut u64, number: u64) {
+    // SAFETY: by contract of the caller.
+    unsafe {
+        asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) word, in(reg) number, options(nostack));
     }
 }

@@ -1,7 +1,5 @@
 //! Exact exposure: packets of flows that were judged, by the verdict; of the others, until they are.
 
-use core::arch::asm;
-
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use monitor_common::key::{Class, Count, ExposureKey, FlowState, NetworkId};
@@ -99,8 +97,8 @@ pub fn pending(
             Direction::Rx => (&raw mut (*state).rx_packets, &raw mut (*state).rx_bytes),
             Direction::Tx => (&raw mut (*state).tx_packets, &raw mut (*state).tx_bytes),
         };
-        atomic_add(packets, weight.packets);
-        atomic_add(bytes, weight.bytes);
+        count::atomic_add(packets, weight.packets);
+        count::atomic_add(bytes, weight.bytes);
         (*state).last = (bpf_ktime_get_ns() >> 30) as u32;
         count::add(sum, weight);
     }
@@ -140,17 +138,3 @@ static NO_FLOW: FlowState = FlowState {
     // Later than now, whenever that is, until its first packet says when.
     last: u32::MAX,
 };
-
-/// Adds to a word that other CPUs add to as well. (`core` has no such function for this target; this
-/// form of the instruction is in every kernel.)
-///
-/// # Safety
-///
-/// `word` must be an aligned word of a map.
-#[inline(always)]
-unsafe fn atomic_add(word: *mut u64, number: u64) {
-    // SAFETY: by contract of the caller.
-    unsafe {
-        asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) word, in(reg) number, options(nostack));
-    }
-}

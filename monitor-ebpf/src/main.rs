@@ -13,6 +13,7 @@ mod fragment;
 mod judge;
 mod maps;
 mod observe;
+mod policy;
 mod sample;
 mod settings;
 mod walked;

@@ -1,10 +1,10 @@
 //! Maps. The loader sets the sizes of those that grow with the host (`monitor/src/kernel/size.rs`).
 
-use aya_ebpf::btf_maps::{Array, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
+use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
 use aya_ebpf::macros::btf_map;
 use monitor_common::key::{
     Bucket, Count, CounterKey, CpuState, EspCount, EspKey, ExposureKey, FlowState, FragmentState,
-    NETWORK_BUCKETS, ReasonKey,
+    NETWORK_BUCKETS, PeerCount, PeerKey, REQUIRED_WORDS, ReasonKey,
 };
 
 use crate::walked::Walked;
@@ -44,6 +44,14 @@ pub static BUCKETS: PerCpuArray<Bucket, { NETWORK_BUCKETS as usize + 1 }> = PerC
 /// Whether this host may decrypt packets: not 0 from when the kernel has loaded what it takes.
 #[btf_map]
 pub static IPSEC: Array<u32, 1> = Array::new();
+
+/// Which networks must be encrypted: a bit for each VNI. Written by user space only.
+#[btf_map]
+pub static REQUIRED: Array<u64, { REQUIRED_WORDS as usize }> = Array::new();
+
+/// Cleartext packets and bytes of those, per direction, VNI and other node.
+#[btf_map]
+pub static PEERS: HashMap<PeerKey, PeerCount, 16384> = HashMap::new();
 
 /// The packet in hand.
 #[btf_map]

@@ -17,7 +17,7 @@ use crate::ctx::Packet;
 use crate::fragment;
 use crate::walked::{COUNTED, DUE, FIRST_FRAGMENT, FORWARD, OPENS, PAYLOAD, Walked};
 use crate::weight::Weight;
-use crate::{count, exposure, sample, settings};
+use crate::{count, exposure, policy, sample, settings};
 
 /// What is left to do for a packet.
 #[derive(Clone, Copy)]
@@ -71,6 +71,9 @@ pub fn usual<P: Packet>(packet: &P, direction: Direction) -> Step {
         return if_due(|walked| walked.frame_link = Link::Ethernet as u32);
     }
     let vni = start.vni();
+    if policy::is_required(vni) {
+        policy::cleartext(direction, vni, &start.addresses(), weight);
+    }
     if let Some(step) = vxlan(packet, direction, vni, weight) {
         return step;
     }
@@ -109,6 +112,11 @@ fn usual_v6<P: Packet>(packet: &P, direction: Direction) -> Step {
         return Step::Walk;
     }
     let weight = Weight::single(packet);
+    if policy::is_required(vni)
+        && let Some(addresses) = usual::v6::addresses(packet)
+    {
+        policy::cleartext(direction, vni, &addresses, weight);
+    }
     match vxlan(packet, direction, vni, weight) {
         Some(step) => step,
         None => inside_of_vxlan(vni, usual::v6::INNER, weight, 0),
@@ -202,7 +210,10 @@ pub fn outer<P: Packet>(packet: &P) -> Step {
     walked.inner_offset = outer.inner as u32;
     walked.link = outer.link as u32;
     walked.set_network(&outer.network);
-    if is_fragment || matches!(outer.kind, Kind::Association) {
+    let wants_addresses = is_fragment
+        || matches!(outer.kind, Kind::Association)
+        || matches!(outer.kind, Kind::Overlay) && settings::policy_on();
+    if wants_addresses {
         let Some(Addresses {
             version: _,
             source,
@@ -255,6 +266,9 @@ pub fn count<P: Packet>(packet: &P, direction: Direction) -> Step {
             return Step::Done;
         };
         let admitted = count::packet(ifindex, direction, encapsulation, walked.vni, weight);
+        if policy::is_required(walked.vni) {
+            policy::cleartext(direction, walked.vni, &walked.addresses(), weight);
+        }
         if !settings::looks_inside() {
             return Step::Done;
         }

@@ -91,6 +91,12 @@ pub fn ipsec() -> bool {
     }
 }
 
+/// Whether networks may have to be encrypted.
+#[inline(always)]
+pub fn policy_on() -> bool {
+    setting!(policy) != 0
+}
+
 /// Samples in a span that a CPU takes at most: of all networks, of one network.
 #[inline(always)]
 pub fn caps() -> (u32, u32) {

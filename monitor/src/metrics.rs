@@ -1,5 +1,6 @@
 //! The metrics: one table that drives the endpoint, the documentation and the test of both.
 
+mod networks;
 mod page;
 mod table;
 

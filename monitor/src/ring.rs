@@ -99,20 +99,20 @@ pub(crate) fn monotonic_ns() -> u64 {
 
 /// From the kernel's monotonic clock to wall time, at one moment.
 #[derive(Clone, Copy, Debug)]
-struct Clock {
+pub(crate) struct Clock {
     wall: Timestamp,
     monotonic_ns: u64,
 }
 
 impl Clock {
-    fn now() -> Clock {
+    pub(crate) fn now() -> Clock {
         Clock {
             wall: Timestamp::now(),
             monotonic_ns: monotonic_ns(),
         }
     }
 
-    fn at(self, monotonic_ns: u64) -> Timestamp {
+    pub(crate) fn at(self, monotonic_ns: u64) -> Timestamp {
         let ago = self.monotonic_ns.saturating_sub(monotonic_ns);
         let ago = SignedDuration::from_nanos(i64::try_from(ago).unwrap_or(i64::MAX));
         self.wall.checked_sub(ago).unwrap_or(self.wall)

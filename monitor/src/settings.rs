@@ -46,6 +46,8 @@ pub struct Defaults {
     pub exposure: bool,
     /// See [`LoadOptions`].
     pub caps: Caps,
+    /// Whether networks are judged.
+    pub policy: bool,
 }
 
 impl Defaults {
@@ -57,6 +59,7 @@ impl Defaults {
         host_flows: HostFlows::Off,
         exposure: true,
         caps: Caps::DEFAULT,
+        policy: true,
     };
     /// For somebody who looks on: everything.
     pub const TAIL: Defaults = Defaults {
@@ -66,6 +69,7 @@ impl Defaults {
         host_flows: HostFlows::All,
         exposure: false,
         caps: Caps::NONE,
+        policy: false,
     };
 }
 
@@ -82,10 +86,14 @@ pub struct Watch {
     pub listen: SocketAddr,
     /// Networks as the command line and the configuration file describe them.
     pub networks: Vec<Network>,
-    /// What the state of a network is judged over.
+    /// Whether networks are judged at all.
+    pub policy: bool,
+    /// A violation ends after such a time without another packet.
     pub window: Duration,
     /// Where Docker is, if the file says so.
     pub docker: Option<Place>,
+    /// What the state of a network is judged over.
+    pub judged_over: Duration,
 }
 
 impl Watch {
@@ -173,12 +181,15 @@ impl Watch {
                 services,
                 exposure,
                 caps,
+                policy: defaults.policy && !networks.is_empty(),
                 ..LoadOptions::default()
             },
             listen,
             networks,
+            policy: defaults.policy,
             window,
             docker: docker(file.docker.as_deref())?,
+            judged_over: window,
         })
     }
 }

@@ -11,6 +11,7 @@ use crate::attach::Hook;
 use crate::exposure::{Account, Exposed, Pending};
 use crate::failure::Failure;
 use crate::kernel::{Kernel, MapUse};
+use crate::policy;
 
 /// A VNI, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -146,10 +147,14 @@ pub struct Snapshot {
     pub hooks: Vec<HookState>,
     /// Whether Docker answers; `None` where nobody expects it to.
     pub docker_up: Option<bool>,
+    /// How often a program of ours was found detached by somebody else.
+    pub lost: u64,
+    /// What networks should be, what they are, and where they are not what they should be.
+    pub policy: policy::Report,
 }
 
 impl Snapshot {
-    /// Reads the maps. The ledger says whose counts they are, and adds those of interfaces that are gone.
+    /// Reads the maps; `peers` is how many entries `PEERS` has. The ledger says whose counts they are, and adds those of interfaces that are gone.
     ///
     /// # Errors
     /// A runtime failure, if a map cannot be read.
@@ -158,6 +163,7 @@ impl Snapshot {
         ledger: &Ledger,
         hooks: Vec<HookState>,
         account: Option<&Account>,
+        peers: usize,
     ) -> Result<Snapshot, Failure> {
         let rows = Rows::read(kernel)?;
         let state = kernel.state()?;
@@ -170,6 +176,7 @@ impl Snapshot {
             rows.esp.len(),
             rows.reasons.len(),
             exposures,
+            peers,
             &state,
         );
         let (traffic, esp, unparsed) = ledger.rows(&rows);
@@ -186,6 +193,8 @@ impl Snapshot {
             maps,
             hooks,
             docker_up: None,
+            lost: 0,
+            policy: policy::Report::default(),
         })
     }
 

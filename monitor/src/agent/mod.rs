@@ -2,6 +2,7 @@
 
 mod follow;
 pub mod ledger;
+mod networks;
 mod quiet;
 mod sight;
 
@@ -23,6 +24,7 @@ use crate::failure::{Failure, Kind};
 use crate::interface::{self, Changes, Interface, Link, Selected, Selection};
 use crate::ipsec::Decryption;
 use crate::kernel::Kernel;
+use crate::policy;
 use crate::settings::Watch;
 use crate::snapshot::Snapshot;
 
@@ -42,6 +44,8 @@ pub struct Agent {
     watched: BTreeMap<u32, Watched>,
     kernel: Kernel,
     account: Option<Arc<Mutex<Account>>>,
+    policy: Option<policy::Shared>,
+    prepared: networks::Prepared,
     ledger: Ledger,
     quiet: Quiet,
     selection: Selection,
@@ -53,6 +57,8 @@ pub struct Agent {
     owner: clsact::Owner,
     /// What Docker says, where somebody follows it.
     docker: Option<watch::Receiver<docker::State>>,
+    /// How often a program of ours was found detached by somebody else.
+    lost: u64,
 }
 
 /// An interface that is watched, or shall be.
@@ -98,10 +104,13 @@ impl Agent {
             .load
             .exposure
             .then(|| Arc::new(Mutex::new(Account::new(kernel.counts()))));
+        let policy = networks::policy(watch, &kernel)?;
         let mut agent = Agent {
             watched: BTreeMap::new(),
             kernel,
             account,
+            policy,
+            prepared: networks::Prepared::default(),
             ledger: Ledger::default(),
             quiet: Quiet::default(),
             selection: watch.selection.clone(),
@@ -111,6 +120,7 @@ impl Agent {
             changes: Some(changes),
             owner: clsact::Owner::new()?,
             docker: None,
+            lost: 0,
         };
         agent
             .kernel
@@ -135,6 +145,7 @@ impl Agent {
             }
         }
         agent.check_sight(&links);
+        agent.know_networks()?;
         Ok(agent)
     }
 
@@ -197,6 +208,7 @@ impl Agent {
                 }
             }
         }
+        self.know_networks()?;
         if thoroughly {
             self.check_sight(&links);
             self.attach_again();
@@ -300,18 +312,27 @@ impl Agent {
         Ok(())
     }
 
-    /// What is counted now.
+    /// What is counted now, and what that means for the networks.
     ///
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn snapshot(&self) -> Result<Snapshot, Failure> {
+        let peers = self.poll_policy()?;
         let account = self
             .account
             .as_ref()
             .map(|account| account.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut snapshot =
-            Snapshot::read(&self.kernel, &self.ledger, self.hooks(), account.as_deref())?;
+        let mut snapshot = Snapshot::read(
+            &self.kernel,
+            &self.ledger,
+            self.hooks(),
+            account.as_deref(),
+            peers,
+        )?;
+        drop(account);
         snapshot.docker_up = self.docker.as_ref().and_then(|state| state.borrow().up);
+        snapshot.lost = self.lost;
+        self.judge_networks(&mut snapshot);
         Ok(snapshot)
     }
 

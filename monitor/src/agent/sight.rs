@@ -35,6 +35,7 @@ impl Agent {
                             attachment.hook
                         );
                         place.attachment = None;
+                        self.lost += 1;
                     }
                     Err(error) => tracing::debug!("{name}: cannot ask for our program: {error}"),
                 }

@@ -9,12 +9,13 @@ use anyhow::{Context, anyhow};
 use tokio::sync::{oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
-use crate::agent::{Agent, decoder, follow};
+use crate::agent::{self, Agent, decoder, follow};
 use crate::cli::RunArgs;
-use crate::docker;
+use crate::docker::{self, Place};
 use crate::exposure::{self, Account};
 use crate::failure::Failure;
 use crate::findings::Findings;
+use crate::policy;
 use crate::ring;
 use crate::settings::{Defaults, Watch};
 use crate::sink::http;
@@ -25,18 +26,20 @@ const CREDIT: Duration = Duration::from_millis(100);
 const ALL: u32 = 20;
 
 pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
-    let watch = Watch::new(
+    let mut watch = Watch::new(
         &args.watch,
         &args.policy,
         args.listen.as_deref(),
         Defaults::RUN,
     )?;
     let place = args.docker.place(watch.docker.as_ref())?;
+    // It may tell of networks that must be encrypted at any time.
+    watch.load.policy |= place != Place::Off;
     // The port first: it is the likelier to fail, and leaves the interfaces alone then.
     let listener = http::bind(watch.listen).await?;
     let mut agent = Agent::start(&watch)?;
     let (docker, networks) = watch::channel(docker::State::default());
-    agent.set_docker(networks);
+    agent.set_docker(networks.clone());
     let ring = agent
         .take_samples()
         .ok_or_else(|| Failure::runtime(anyhow!("no sample ring")))?;
@@ -63,8 +66,10 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
         ControlFlow::Continue(())
     });
     let (stop_http, stopped) = oneshot::channel::<()>();
+    let policy = agent.policy();
     let agent = Arc::new(Mutex::new(agent));
     let following = follow(Arc::clone(&agent));
+    let judging = judge_networks(policy, Arc::clone(&agent), networks, watch.judged_over);
     let serving = tokio::spawn(http::serve(listener, agent, async {
         // Sent, or dropped with the sender: both mean stop.
         drop(stopped.await);
@@ -74,6 +79,7 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
         result = following => result,
         result = settling => result,
         never = docker::follow(place, watch.load.services.clone(), docker) => match never {},
+        result = judging => result,
         () = stop => Ok(()),
     };
     drop(stop_http);
@@ -83,6 +89,19 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
         .map_err(Failure::runtime)?;
     tracing::info!("stopped; nothing stays attached");
     result
+}
+
+/// Judges the networks and says what is wrong, for ever.
+async fn judge_networks(
+    policy: Option<policy::Shared>,
+    agent: agent::Shared,
+    docker: watch::Receiver<docker::State>,
+    window: Duration,
+) -> Result<(), Failure> {
+    match policy {
+        Some(policy) => policy::follow(agent, policy, docker, window).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Keeps the books of exposure, for ever.

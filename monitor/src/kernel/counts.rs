@@ -12,6 +12,7 @@ use monitor_common::key::{
 use monitor_common::label::{Direction, Encapsulation};
 use monitor_common::reason::Reason;
 
+use super::peers::Peers;
 use super::table::Table;
 use crate::failure::Failure;
 
@@ -25,6 +26,8 @@ pub struct Counts {
     verdicts: Table<8, 4>,
     state: Table<4, { CpuState::SIZE }>,
     ipsec: Table<4, 4>,
+    /// Cleartext of networks that must be encrypted.
+    pub peers: Peers,
 }
 
 impl Counts {
@@ -38,6 +41,7 @@ impl Counts {
             verdicts: Table::new(map(ebpf, "VERDICTS")?, "VERDICTS", 1)?,
             state: Table::new(map(ebpf, "STATE")?, "STATE", cpus)?,
             ipsec: Table::new(map(ebpf, "IPSEC")?, "IPSEC", 1)?,
+            peers: Peers::new(map(ebpf, "REQUIRED")?, map(ebpf, "PEERS")?)?,
         };
         for direction in Direction::ALL {
             let other = ExposureKey::new(direction, NetworkId::OTHER, Class::UNKNOWN);
@@ -68,6 +72,18 @@ impl Counts {
             }
         }
         Ok(())
+    }
+
+    /// Makes the rows of a network that is known on an interface, so that whoever fills the map with others never
+    /// takes its place.
+    ///
+    /// # Errors
+    /// A runtime failure, if the map is full.
+    pub fn prepare_network(&self, ifindex: u32, vni: u32) -> Result<(), Failure> {
+        Direction::ALL.into_iter().try_for_each(|direction| {
+            let key = CounterKey::new(ifindex, direction, Encapsulation::Vxlan, vni);
+            self.counters.ensure(&key.to_bytes(), &[0; Count::SIZE])
+        })
     }
 
     /// Removes rows that nothing counts in any more.
@@ -212,6 +228,7 @@ impl Counts {
             total.capped += value.capped;
             total.exposure_overflow += value.exposure_overflow;
             total.decrypted += value.decrypted;
+            total.peers_overflow += value.peers_overflow;
         }
         Ok(total)
     }

@@ -5,6 +5,7 @@
 mod counts;
 mod errors;
 mod options;
+mod peers;
 mod size;
 mod table;
 
@@ -27,6 +28,7 @@ use crate::failure::Failure;
 
 pub use counts::Counts;
 pub use options::{Caps, LoadOptions};
+pub use peers::Peers;
 pub use size::{MapSizes, MapUse};
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/overlay-monitor.bpf.o"));
@@ -80,6 +82,11 @@ impl Kernel {
             ))
         })?;
         let sizes = MapSizes::for_cpus(cpus, options.ring_bytes);
+        let sizes = if options.policy {
+            sizes
+        } else {
+            sizes.without_policy()
+        };
         let mut loader = EbpfLoader::new();
         let log_level =
             u8::from(tracing::enabled!(tracing::Level::DEBUG)) * aya_log::Level::Debug as u8;

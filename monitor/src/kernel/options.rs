@@ -30,6 +30,8 @@ pub struct LoadOptions {
     pub exposure: bool,
     /// How many samples are taken at most.
     pub caps: Caps,
+    /// Whether cleartext of networks that must be encrypted is counted by node.
+    pub policy: bool,
 }
 
 /// Samples that each CPU takes at most in a second. [`u32::MAX`]: no cap.
@@ -77,6 +79,7 @@ impl Default for LoadOptions {
             ring_bytes: 1 << 20,
             exposure: false,
             caps: Caps::NONE,
+            policy: false,
         }
     }
 }
@@ -103,6 +106,8 @@ impl LoadOptions {
             ipsec: u32::from(knows_ipsec()),
             cap_cpu: in_span(self.caps.cpu),
             cap_network: in_span(self.caps.network),
+            policy: u32::from(self.policy),
+            reserved: 0,
             host_ports,
         })
     }

@@ -1,15 +1,20 @@
 //! How large the maps are: bounded, whatever the traffic and however many CPUs.
 
-use monitor_common::key::CpuState;
+use monitor_common::key::{CpuState, REQUIRED_WORDS};
+
+use crate::policy::config::NETWORKS;
 
 /// Memory that all maps together may take, in bytes.
 const BUDGET: u64 = 64 << 20;
 /// What a hash element takes beside key and value, in bytes (`struct htab_elem`, and its bucket).
 const ELEMENT: u64 = 64;
-/// `FRAGMENTS` and the table of ports, in bytes.
-const FIXED: u64 = 8_192 * (ELEMENT + 24) + 65_536;
+/// `FRAGMENTS`, `REQUIRED`, `PEERS` and the table of ports, in bytes.
+const FIXED: u64 =
+    8_192 * (ELEMENT + 24) + REQUIRED_WORDS as u64 * 8 + PEERS as u64 * (ELEMENT + 56) + 65_536;
+/// Entries of `PEERS`: two for each network that must be encrypted, and as many nodes.
+const PEERS: u32 = 4 * NETWORKS as u32;
 /// The arrays that each CPU has one of, in bytes: `BUCKETS`, `SCRATCH`, `WALKED`, `STATE`.
-const PER_CPU: u64 = 1_025 * 16 + 320 + 160 + 72;
+const PER_CPU: u64 = 1_025 * 16 + 320 + 160 + 80;
 
 /// How full a map is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +46,10 @@ pub struct MapSizes {
     pub exposure: u32,
     /// `SAMPLES`, in bytes.
     pub ring_bytes: u32,
+    /// `REQUIRED`.
+    pub required: u32,
+    /// `PEERS`.
+    pub peers: u32,
 }
 
 impl MapSizes {
@@ -56,6 +65,8 @@ impl MapSizes {
             verdicts: 131_072,
             exposure: 65_536,
             ring_bytes,
+            required: REQUIRED_WORDS,
+            peers: PEERS,
         };
         let mut sizes = full;
         while sizes.bytes(cpus) > BUDGET && sizes.counters > 1_024 {
@@ -90,6 +101,16 @@ impl MapSizes {
         sizes
     }
 
+    /// The same without room for networks that must be encrypted.
+    #[must_use]
+    pub fn without_policy(self) -> MapSizes {
+        MapSizes {
+            required: 1,
+            peers: 1,
+            ..self
+        }
+    }
+
     /// Kernel memory of all maps, in bytes: keys, values and about 64 bytes for each hash element.
     #[must_use]
     pub fn bytes(&self, cpus: usize) -> u64 {
@@ -117,6 +138,7 @@ impl MapSizes {
         esp: usize,
         reasons: usize,
         exposure: usize,
+        peers: usize,
         state: &CpuState,
     ) -> Vec<MapUse> {
         let row = |map, entries: usize, capacity: u32, overflow_packets| MapUse {
@@ -130,11 +152,12 @@ impl MapSizes {
             row("esp", esp, self.esp, state.esp_overflow),
             row("reasons", reasons, self.reasons, state.reasons_overflow),
             row("exposure", exposure, self.exposure, state.exposure_overflow),
+            row("peers", peers, self.peers, state.peers_overflow),
         ]
     }
 
     /// Name of each map in the object, and its size.
-    pub(super) fn entries(&self) -> [(&'static str, u32); 7] {
+    pub(super) fn entries(&self) -> [(&'static str, u32); 9] {
         [
             ("COUNTERS", self.counters),
             ("ESP", self.esp),
@@ -143,6 +166,8 @@ impl MapSizes {
             ("VERDICTS", self.verdicts),
             ("EXPOSURE", self.exposure),
             ("SAMPLES", self.ring_bytes),
+            ("REQUIRED", self.required),
+            ("PEERS", self.peers),
         ]
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use monitor_common::key::NetworkId;
 use monitor_common::label::{Direction, Encapsulation};
 
-use super::{Definition, Rows, Type};
+use super::{Definition, Rows, Type, networks};
 use crate::exposure::of_class;
 use crate::snapshot::{Snapshot, Vni};
 
@@ -101,6 +101,41 @@ pub const TABLE: &[Definition] = &[
             }
             Ok(())
         },
+    },
+    Definition {
+        name: "network_info",
+        kind: Type::Gauge,
+        labels: &["vni", "network", "source", "required", "kind"],
+        help: "1 for each network that is known: its name, who told of it (config or docker), whether it must be encrypted (required, optional or forbidden), and what it is for (overlay or ingress)",
+        rows: networks::info,
+    },
+    Definition {
+        name: "network_state",
+        kind: Type::Gauge,
+        labels: &["vni", "state"],
+        help: "1 for the state of a network over the window, 0 for the others: encrypted, cleartext, mixed, idle (nothing seen), or unknown (nobody can tell)",
+        rows: networks::state,
+    },
+    Definition {
+        name: "violation_active",
+        kind: Type::Gauge,
+        labels: &["vni", "direction"],
+        help: "1 while a network has what it must not have: cleartext where encryption is required, ESP where it is forbidden. Received: injected, or a broken peer; sent: a broken rule here",
+        rows: networks::active,
+    },
+    Definition {
+        name: "violation_packets",
+        kind: Type::Counter,
+        labels: &["vni", "direction"],
+        help: "Packets that a network must not have had",
+        rows: |snapshot, rows| networks::total(snapshot, rows, |count| count.packets),
+    },
+    Definition {
+        name: "violation_bytes",
+        kind: Type::Counter,
+        labels: &["vni", "direction"],
+        help: "Bytes of these packets: whole frames from the link header on, without FCS; of ESP, what it carries",
+        rows: |snapshot, rows| networks::total(snapshot, rows, |count| count.bytes),
     },
     Definition {
         name: "samples",

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::text::escape;
+
 /// Whether the traffic of a network must be encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -79,4 +81,30 @@ pub struct Network {
     pub source: Source,
     /// What it is for.
     pub kind: Kind,
+}
+
+impl Network {
+    /// What it is called, fit to be shown: `app1-network (VNI 4096)`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        title(self.vni, &self.name)
+    }
+}
+
+/// What a network of this name is called, fit to be shown.
+#[must_use]
+pub fn title(vni: u32, name: &str) -> String {
+    if name.is_empty() {
+        format!("VNI {vni}")
+    } else {
+        format!("{} (VNI {vni})", shown(name))
+    }
+}
+
+/// A name fit to be shown.
+#[must_use]
+pub fn shown(name: &str) -> String {
+    /// Longest name that is shown, in characters.
+    const MAX: usize = 64;
+    escape(name, MAX)
 }

@@ -1,4 +1,4 @@
-//! The HTTP endpoint: `/metrics` and `/healthz`.
+//! The HTTP endpoint: `/metrics`, `/networks` and `/healthz`.
 
 use std::future::Future;
 use std::io;
@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use jiff::Timestamp;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -21,6 +22,8 @@ use tokio::task::JoinSet;
 use crate::agent::Shared;
 use crate::failure::Failure;
 use crate::metrics;
+use crate::policy::record;
+use crate::snapshot::Snapshot;
 
 /// Connections at a time; further ones wait. Far more than there are scrapers, so that some who connect
 /// and say nothing keep nobody out.
@@ -53,6 +56,7 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
 pub async fn serve(listener: TcpListener, agent: Shared, stop: impl Future<Output = ()>) {
     let routes = Router::new()
         .route("/metrics", get(scrape))
+        .route("/networks", get(networks))
         .route("/healthz", get(health))
         .with_state(agent);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
@@ -104,17 +108,38 @@ async fn accept(
 }
 
 async fn scrape(State(agent): State<Shared>) -> Response {
+    page(agent, metrics::CONTENT_TYPE, |snapshot| {
+        Ok(metrics::encode(snapshot)?)
+    })
+    .await
+}
+
+/// Networks and violations as JSON Lines.
+async fn networks(State(agent): State<Shared>) -> Response {
+    page(agent, "application/jsonl; charset=utf-8", |snapshot| {
+        let node = record::this_node();
+        Ok(record::lines(&snapshot.policy, &node, Timestamp::now())?)
+    })
+    .await
+}
+
+/// A page made of a snapshot of this moment.
+async fn page(
+    agent: Shared,
+    content_type: &'static str,
+    make: impl FnOnce(Snapshot) -> anyhow::Result<String> + Send + 'static,
+) -> Response {
     let text = tokio::task::spawn_blocking(move || -> anyhow::Result<String> {
         let agent = agent.lock().map_err(|_| anyhow!("the agent failed"))?;
         let snapshot = agent.snapshot().map_err(|failure| failure.error)?;
         drop(agent);
-        Ok(metrics::encode(snapshot)?)
+        make(snapshot)
     })
     .await
     .map_err(anyhow::Error::from)
     .and_then(|result| result);
     match text {
-        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Ok(text) => ([(header::CONTENT_TYPE, content_type)], text).into_response(),
         Err(error) => {
             tracing::error!("scrape: {error:#}");
             (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")).into_response()

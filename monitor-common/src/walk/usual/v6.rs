@@ -1,6 +1,6 @@
 //! The same on IPv6 without extension headers.
 
-use super::Shape;
+use super::{Addresses, Shape};
 use crate::load::{Load, Window};
 use crate::service::{self, Service};
 use crate::wire::{eth, ipv6, tcp, udp, vxlan};
@@ -54,6 +54,16 @@ fn datagram<L: Load + ?Sized>(packet: &L, ports: impl Fn(u16) -> Service) -> (Sh
     }
 }
 
+/// Addresses of the nodes (of [`Shape::Vxlan`]). `None` if the packet ends before them.
+#[inline(always)]
+pub fn addresses<L: Load + ?Sized>(packet: &L) -> Option<Addresses> {
+    let bytes = packet.window::<L4>()?;
+    Some(Addresses::v6(
+        bytes.get::<{ L3 + ipv6::SOURCE }, 16>(),
+        bytes.get::<{ L3 + ipv6::DESTINATION }, 16>(),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use std::vec::Vec;
@@ -83,10 +93,14 @@ mod tests {
         match shape {
             Shape::Unusual => {}
             Shape::Host => assert_eq!(outer.kind, Kind::Host, "{bytes:02x?}"),
-            Shape::Vxlan => assert_eq!(
-                (outer.encapsulation, outer.vni, outer.inner),
-                (Encapsulation::Vxlan, vni, INNER)
-            ),
+            Shape::Vxlan => {
+                assert_eq!(
+                    (outer.encapsulation, outer.vni, outer.inner),
+                    (Encapsulation::Vxlan, vni, INNER)
+                );
+                let whole = walk::addresses(bytes, &outer.network);
+                assert_eq!(addresses(bytes), whole);
+            }
             Shape::Esp => panic!("never: {bytes:02x?}"),
         }
         shape

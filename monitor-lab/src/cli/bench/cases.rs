@@ -47,11 +47,24 @@ pub(super) const DEFAULT: Features = Features {
     options: || LoadOptions {
         exposure: true,
         caps: Caps::DEFAULT,
+        policy: true,
         ..LoadOptions::default()
     },
     arguments: &[],
     goal_one_flow: Some(25.0),
     goal_many_flows: Some(60.0),
+};
+
+/// Counts, and asks of each packet whether its network must be encrypted.
+const POLICY: Features = Features {
+    label: "counts, with networks that must be encrypted",
+    options: || LoadOptions {
+        policy: true,
+        ..(COUNTS.options)()
+    },
+    arguments: &[],
+    goal_one_flow: Some(8.0),
+    goal_many_flows: None,
 };
 
 /// Samples everything.
@@ -136,7 +149,7 @@ pub(super) fn all() -> Vec<Case> {
             Some(1.0),
         ));
         cases.push(hot("ESP", packets::esp(family, 1000), COUNTS, Some(15.0)));
-        for features in FEATURES.iter().copied().chain([SAMPLES]) {
+        for features in FEATURES.iter().copied().chain([POLICY, SAMPLES]) {
             let goal = features.goal_one_flow;
             cases.push(hot(
                 "VXLAN, one packet",

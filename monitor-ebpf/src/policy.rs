@@ -1,0 +1,91 @@
+//! Cleartext of networks that must be encrypted: counted once more, by the other node, with the time of the
+//! first and the last packet. A rare path, which may cost a clock.
+
+use aya_ebpf::bindings::BPF_NOEXIST;
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
+use monitor_common::key::{PeerCount, PeerKey, required_bit};
+use monitor_common::label::Direction;
+use monitor_common::walk::Addresses;
+
+use crate::maps::{PEERS, REQUIRED};
+use crate::weight::Weight;
+use crate::{count, settings};
+
+/// Whether a network must be encrypted. An array look-up is a few instructions, and no call.
+#[inline(always)]
+pub fn is_required(vni: u32) -> bool {
+    if !settings::policy_on() {
+        return false;
+    }
+    let (word, bit) = required_bit(vni);
+    match REQUIRED.get_ptr_mut(word) {
+        // SAFETY: an aligned word of the map, written whole.
+        Some(word) => unsafe { *word & bit != 0 },
+        None => false,
+    }
+}
+
+/// Counts cleartext packets of a network that must be encrypted.
+#[inline(always)]
+pub fn cleartext(direction: Direction, vni: u32, addresses: &Addresses, weight: Weight) {
+    let node = match direction {
+        Direction::Rx => addresses.source,
+        Direction::Tx => addresses.destination,
+    };
+    peer(&PeerKey::new(direction, vni, node), weight);
+}
+
+#[inline(never)]
+fn peer(key: &PeerKey, weight: Weight) {
+    // SAFETY: a helper without arguments.
+    let now = unsafe { bpf_ktime_get_ns() };
+    if let Some(count) = PEERS.get_ptr_mut(key) {
+        // SAFETY: an element of the map.
+        return unsafe { add(count, weight, now) };
+    }
+    let Some(state) = count::state() else { return };
+    // SAFETY: this CPU's own slot.
+    if count::may_insert(unsafe { (*state).peers_overflow }) {
+        let empty = PeerCount {
+            packets: 0,
+            bytes: 0,
+            first_ns: now,
+            last_ns: now,
+        };
+        // Another CPU may have made it meanwhile.
+        let _ = PEERS.insert(key, empty, u64::from(BPF_NOEXIST));
+        if let Some(count) = PEERS.get_ptr_mut(key) {
+            // SAFETY: an element of the map.
+            return unsafe { add(count, weight, now) };
+        }
+    }
+    let other = PeerKey {
+        direction: key.direction,
+        vni: key.vni,
+        node: [0; 2],
+    };
+    if let Some(count) = PEERS.get_ptr_mut(&other) {
+        // SAFETY: an element of the map.
+        unsafe { add(count, weight, now) };
+    }
+    // SAFETY: this CPU's own slot.
+    unsafe { (*state).peers_overflow += weight.packets };
+}
+
+/// Adds to a row that all CPUs share.
+///
+/// # Safety
+///
+/// `count` must be an element of the map.
+#[inline(always)]
+unsafe fn add(count: *mut PeerCount, weight: Weight, now: u64) {
+    // SAFETY: by contract of the caller. Times are written whole; which CPU's stands decides nothing.
+    unsafe {
+        if (*count).first_ns == 0 {
+            (*count).first_ns = now;
+        }
+        (*count).last_ns = now;
+        count::atomic_add(&raw mut (*count).bytes, weight.bytes);
+        count::atomic_add(&raw mut (*count).packets, weight.packets);
+    }
+}

@@ -1,0 +1,115 @@
+//! Makes the policy follow what happens, and says what is wrong.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+
+use super::violation::Event;
+use super::{Policy, Shared, Violation};
+use crate::failure::Failure;
+use crate::{agent, docker};
+
+/// How often cleartext of networks that must be encrypted is looked for: it is in the log within two seconds.
+const POLL: Duration = Duration::from_millis(250);
+/// How often everything is looked at, at most and at least.
+const LOOK_MAX: Duration = Duration::from_secs(5);
+const LOOK_FORBIDDEN: Duration = Duration::from_secs(1);
+/// Looks in a window.
+const LOOKS: u32 = 12;
+
+/// Follows the policy, and what Docker says of networks, until the future is dropped. States are judged over
+/// `window`.
+///
+/// # Errors
+/// A runtime failure, if a task fails. What the kernel refuses for the moment is logged, and tried again.
+pub async fn follow(
+    agent: agent::Shared,
+    policy: Shared,
+    mut docker: watch::Receiver<docker::State>,
+    window: Duration,
+) -> Result<(), Failure> {
+    let mut tick = tokio::time::interval(POLL);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut said, mut spot) = (None, None);
+    let mut looked = None::<tokio::time::Instant>;
+    loop {
+        let now = tick.tick().await;
+        let longest = if lock(&policy).forbids() {
+            LOOK_FORBIDDEN
+        } else {
+            LOOK_MAX
+        };
+        let period = (window / LOOKS).clamp(POLL, longest);
+        // A little early rather than a whole tick late.
+        let networks = docker.has_changed().unwrap_or(false).then(|| {
+            let state = docker.borrow_and_update();
+            state.networks.clone()
+        });
+        let due = networks.is_some()
+            || looked.is_none_or(|at| now.duration_since(at) + POLL / 2 >= period);
+        let shared = (Arc::clone(&agent), Arc::clone(&policy));
+        let result = tokio::task::spawn_blocking(move || {
+            let (agent, policy) = shared;
+            if let Some(networks) = networks {
+                lock(&policy).set_docker(networks)?;
+            }
+            if due {
+                let mut agent = agent
+                    .lock()
+                    .map_err(|_| Failure::runtime(anyhow::anyhow!("the agent failed")))?;
+                agent.know_networks()?;
+                let attribution = agent.snapshot()?.attribution;
+                Ok(Some(lock(&policy).blind_spot(&attribution)))
+            } else {
+                lock(&policy).poll().map(|()| None)
+            }
+        });
+        let result: Result<Option<Option<String>>, Failure> =
+            result.await.map_err(Failure::runtime)?;
+        let trouble = match result {
+            Ok(None) => None,
+            Ok(Some(now_blind)) => {
+                looked = Some(now);
+                if let Some(now_blind) = now_blind.as_ref().filter(|_| now_blind != spot) {
+                    tracing::warn!("{now_blind}");
+                }
+                spot = now_blind;
+                None
+            }
+            Err(failure) => Some(failure.to_string()),
+        };
+        if let Some(trouble) = trouble.as_ref().filter(|_| trouble != said) {
+            tracing::error!("cannot look after the networks, trying on: {trouble}");
+        }
+        said = trouble;
+        let events = lock(&policy).take_events();
+        for event in events {
+            say(&policy, event);
+        }
+    }
+}
+
+/// Says an event, with its likeliest causes.
+pub(super) fn say(policy: &Shared, mut event: Event) {
+    if let Event::Opened(violation) = &mut event {
+        violation.causes = causes(violation);
+        if !violation.causes.is_empty() {
+            lock(policy).explain(violation, &violation.causes);
+        }
+    }
+    match event {
+        Event::Opened(_) | Event::Spread(_, _) => tracing::warn!("{event}"),
+        Event::Ended(_) => tracing::info!("{event}"),
+    }
+}
+
+/// The likeliest causes of a violation, by the state of this host.
+fn causes(_violation: &Violation) -> Vec<String> {
+    Vec::new()
+}
+
+fn lock(policy: &Shared) -> std::sync::MutexGuard<'_, Policy> {
+    policy.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,289 @@
+//! Violations: packets that a network must not have, from the first one to the last.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use monitor_common::key::Count;
+use monitor_common::label::Direction;
+
+use super::Networks;
+
+/// Nodes that a violation names; what others sent or were sent is added up.
+pub const PEERS: usize = 64;
+/// Nodes of which the log says that they are new in a violation.
+const SAID: usize = 8;
+/// Violations that are over and still remembered.
+const ENDED: usize = 256;
+/// Networks and directions of which the totals are kept apart.
+const TOTALS: usize = 16_384;
+
+/// What a network must not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Breach {
+    /// Cleartext, where ESP is required.
+    Cleartext,
+    /// ESP, where it is forbidden.
+    Encrypted,
+}
+
+impl Breach {
+    /// Its name in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Breach::Cleartext => "cleartext",
+            Breach::Encrypted => "encrypted",
+        }
+    }
+}
+
+/// One way between this node and another one, in one network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Path {
+    /// What it must not have.
+    pub breach: Breach,
+    /// VXLAN Network Identifier.
+    pub vni: u32,
+    /// Which way.
+    pub direction: Direction,
+    /// The other node; `None` for those that found no room in the map.
+    pub node: Option<IpAddr>,
+}
+
+/// What was counted on it, since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// Packets and bytes.
+    pub count: Count,
+    /// When the first packet came.
+    pub first: Timestamp,
+    /// When the last one came.
+    pub last: Timestamp,
+}
+
+/// What a node sent or was sent in a violation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its address; `None` for those that found no room in the map.
+    pub node: Option<IpAddr>,
+    /// Packets and bytes, and when.
+    pub tally: Tally,
+}
+
+/// A violation: one network, one direction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// VXLAN Network Identifier.
+    pub vni: u32,
+    /// Name of the network, as it was given: escape it before it is shown.
+    pub name: String,
+    /// Which way the packets went. Received in cleartext: injected, or a broken peer. Sent: a broken rule here.
+    pub direction: Direction,
+    /// What the network must not have, and has.
+    pub breach: Breach,
+    /// All nodes together.
+    pub tally: Tally,
+    /// By node, the first one first; at most [`PEERS`].
+    pub peers: Vec<Peer>,
+    /// Packets and bytes of further nodes.
+    pub others: Count,
+    /// When it was over; `None` while it is not.
+    pub ended: Option<Timestamp>,
+    /// Its likeliest causes, the likeliest first, as sentences that can be shown.
+    pub causes: Vec<String>,
+}
+
+/// Something that the log should say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A violation began.
+    Opened(Violation),
+    /// Another node takes part in one: the last of its peers, or the one named.
+    Spread(Violation, IpAddr),
+    /// A violation is over.
+    Ended(Violation),
+}
+
+/// Network and direction.
+type Side = (u32, Direction);
+
+/// All violations.
+#[derive(Debug, Default)]
+pub struct Violations {
+    counted: HashMap<Path, Count>,
+    open: BTreeMap<(Breach, Side), Violation>,
+    ended: VecDeque<Violation>,
+    totals: BTreeMap<Side, Count>,
+    /// Of sides beyond [`TOTALS`].
+    other_totals: [Count; 2],
+}
+
+impl Violations {
+    /// Takes what was counted on each path into account. A path that was taken out of the counters with
+    /// [`Violations::forget`] begins anew.
+    pub fn update(
+        &mut self,
+        paths: impl IntoIterator<Item = (Path, Tally)>,
+        networks: &Networks,
+    ) -> Vec<Event> {
+        let mut events = Vec::new();
+        for (path, tally) in paths {
+            let before = self.counted.get(&path).copied();
+            let known = before.unwrap_or_default();
+            let new = Count {
+                packets: tally.count.packets.saturating_sub(known.packets),
+                bytes: tally.count.bytes.saturating_sub(known.bytes),
+            };
+            if new.packets == 0 {
+                continue;
+            }
+            self.counted.insert(path, tally.count);
+            self.add_total(path.direction, path.vni, new);
+            let new = Tally {
+                count: new,
+                // Of a path that is known the first packet since the last look came about when the last one did.
+                first: if before.is_some() {
+                    tally.last
+                } else {
+                    tally.first
+                },
+                last: tally.last,
+            };
+            self.book(path, new, networks, &mut events);
+        }
+        events
+    }
+
+    fn book(&mut self, path: Path, new: Tally, networks: &Networks, events: &mut Vec<Event>) {
+        let side = (path.vni, path.direction);
+        let peer = Peer {
+            node: path.node,
+            tally: new,
+        };
+        let Some(violation) = self.open.get_mut(&(path.breach, side)) else {
+            let network = networks.get(path.vni);
+            let violation = Violation {
+                vni: path.vni,
+                name: network.map_or_else(String::new, |network| network.name.clone()),
+                direction: path.direction,
+                breach: path.breach,
+                tally: new,
+                peers: vec![peer],
+                others: Count::default(),
+                ended: None,
+                causes: Vec::new(),
+            };
+            events.push(Event::Opened(violation.clone()));
+            self.open.insert((path.breach, side), violation);
+            return;
+        };
+        violation.tally.add(&new);
+        if let Some(known) = violation.peers.iter_mut().find(|at| at.node == path.node) {
+            known.tally.add(&new);
+        } else if violation.peers.len() < PEERS {
+            violation.peers.push(peer);
+            if let Some(node) = path.node
+                && violation.peers.len() <= SAID
+            {
+                events.push(Event::Spread(violation.clone(), node));
+            }
+        } else {
+            add(&mut violation.others, new.count);
+        }
+    }
+
+    fn add_total(&mut self, direction: Direction, vni: u32, new: Count) {
+        let side = (vni, direction);
+        if self.totals.len() >= TOTALS && !self.totals.contains_key(&side) {
+            return add(&mut self.other_totals[direction as usize], new);
+        }
+        add(self.totals.entry(side).or_default(), new);
+    }
+
+    /// Ends the violations that had no packet for a window.
+    pub fn end(&mut self, now: Timestamp, window: Duration) -> Vec<Event> {
+        let is_over = |violation: &Violation| {
+            let silent = now.duration_since(violation.tally.last);
+            Duration::try_from(silent).is_ok_and(|silent| silent >= window)
+        };
+        let over: Vec<_> = self
+            .open
+            .iter()
+            .filter(|(_, violation)| is_over(violation))
+            .map(|(key, _)| *key)
+            .collect();
+        let mut events = Vec::new();
+        for key in over {
+            let Some(mut violation) = self.open.remove(&key) else {
+                continue;
+            };
+            violation.ended = Some(now);
+            events.push(Event::Ended(violation.clone()));
+            self.ended.push_back(violation);
+            if self.ended.len() > ENDED {
+                self.ended.pop_front();
+            }
+        }
+        events
+    }
+
+    /// A path was taken out of the counters: what they count on it next begins with nothing.
+    pub fn forget(&mut self, path: &Path) {
+        self.counted.remove(path);
+    }
+
+    /// Notes the likeliest causes of a violation.
+    pub fn explain(&mut self, breach: Breach, vni: u32, direction: Direction, causes: &[String]) {
+        if let Some(violation) = self.open.get_mut(&(breach, (vni, direction))) {
+            violation.causes = causes.to_vec();
+        }
+    }
+
+    /// Those that are not over, then those that are, the latest first.
+    #[must_use]
+    pub fn all(&self) -> Vec<Violation> {
+        let ended = self.ended.iter().rev();
+        self.open.values().chain(ended).cloned().collect()
+    }
+
+    /// Packets and bytes of each network and direction that ever violated, all nodes together; the VNI is `None` for
+    /// those that are too many. Never less than before.
+    pub fn totals(&self) -> impl Iterator<Item = (Option<u32>, Direction, Count)> {
+        let mine = self.totals.iter();
+        let others = Direction::ALL.into_iter().zip(self.other_totals);
+        mine.map(|((vni, direction), count)| (Some(*vni), *direction, *count))
+            .chain(
+                others
+                    .filter(|(_, count)| count.packets != 0)
+                    .map(|(direction, count)| (None, direction, count)),
+            )
+    }
+
+    /// Whether a network is being violated in a direction.
+    #[must_use]
+    pub fn is_open(&self, vni: u32, direction: Direction) -> bool {
+        let side = (vni, direction);
+        [Breach::Cleartext, Breach::Encrypted]
+            .into_iter()
+            .any(|breach| self.open.contains_key(&(breach, side)))
+    }
+}
+
+impl Tally {
+    fn add(&mut self, more: &Tally) {
+        add(&mut self.count, more.count);
+        self.first = self.first.min(more.first);
+        self.last = self.last.max(more.last);
+    }
+}
+
+fn add(to: &mut Count, more: Count) {
+    to.packets = to.packets.saturating_add(more.packets);
+    to.bytes = to.bytes.saturating_add(more.bytes);
+}
+
+#[cfg(test)]
+#[path = "violation_tests.rs"]
+mod tests;

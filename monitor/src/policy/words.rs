@@ -1,0 +1,191 @@
+//! Violations as the log says them.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use monitor_common::label::Direction;
+
+use super::network::title;
+use super::violation::{Breach, Event, Peer, Violation};
+
+/// Nodes that a line names.
+const NAMED: usize = 4;
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Opened(violation) => {
+                write!(
+                    f,
+                    "violation: {}, {}: {} first at {}. {}",
+                    what(violation),
+                    nodes(violation),
+                    amount(violation),
+                    clock(violation.tally.first),
+                    meaning(violation.breach, violation.direction)
+                )?;
+                causes(violation, f)
+            }
+            Event::Spread(violation, node) => write!(
+                f,
+                "violation: {}, also {} {node} ({})",
+                what(violation),
+                towards(violation.direction),
+                amount(violation).trim_end_matches(','),
+            ),
+            Event::Ended(violation) => {
+                write!(
+                    f,
+                    "violation over: {}, {}: {} from {} to {}",
+                    what(violation),
+                    nodes(violation),
+                    amount(violation),
+                    clock(violation.tally.first),
+                    clock(violation.tally.last)
+                )?;
+                causes(violation, f)
+            }
+        }
+    }
+}
+
+/// What is wrong, in the words of the log and the report.
+#[must_use]
+pub fn what(violation: &Violation) -> String {
+    let title = title(violation.vni, &violation.name);
+    let verb = match violation.direction {
+        Direction::Rx => "received",
+        Direction::Tx => "sent",
+    };
+    match violation.breach {
+        Breach::Cleartext => format!("{title} must be encrypted, and cleartext is {verb}"),
+        Breach::Encrypted => format!("{title} must not be encrypted, and ESP is {verb}"),
+    }
+}
+
+/// What it means, and what to look at.
+#[must_use]
+pub const fn meaning(breach: Breach, direction: Direction) -> &'static str {
+    match (breach, direction) {
+        (Breach::Cleartext, Direction::Rx) => {
+            "Somebody injects packets, or that node does not encrypt: compare what it says that it sends"
+        }
+        (Breach::Cleartext, Direction::Tx) => {
+            "A rule or a policy of this node that should encrypt is missing: everybody on the path can read along"
+        }
+        (Breach::Encrypted, Direction::Rx | Direction::Tx) => {
+            "Whoever inspects this network on the path sees nothing"
+        }
+    }
+}
+
+/// The nodes that take part.
+#[must_use]
+pub fn nodes(violation: &Violation) -> String {
+    let name = |peer: &Peer| match peer.node {
+        Some(node) => node.to_string(),
+        None => "others".to_owned(),
+    };
+    let mut names: Vec<String> = violation.peers.iter().take(NAMED).map(name).collect();
+    let more = violation.peers.len().saturating_sub(NAMED);
+    if more != 0 || violation.others.packets != 0 {
+        names.push("more".to_owned());
+    }
+    format!("{} {}", towards(violation.direction), names.join(", "))
+}
+
+const fn towards(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Rx => "from",
+        Direction::Tx => "to",
+    }
+}
+
+fn amount(violation: &Violation) -> String {
+    let count = violation.tally.count;
+    let plural = if count.packets == 1 { "" } else { "s" };
+    format!("{} packet{plural}, {} bytes,", count.packets, count.bytes)
+}
+
+/// Time of day, of this host.
+fn clock(time: Timestamp) -> impl fmt::Display {
+    time.to_zoned(TimeZone::system()).strftime("%H:%M:%S.%3f")
+}
+
+fn causes(violation: &Violation, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match violation.causes.split_first() {
+        None => Ok(()),
+        Some((likeliest, rest)) => {
+            write!(f, ". Likely cause: {likeliest}")?;
+            rest.iter().try_for_each(|cause| write!(f, "; or {cause}"))
+        }
+    }
+}
+
+/// The address of a node as it is shown.
+#[must_use]
+pub fn node(node: Option<IpAddr>) -> String {
+    node.map_or_else(|| "other".to_owned(), |node| node.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use monitor_common::key::Count;
+
+    use super::super::violation::{Path, Tally, Violations};
+    use super::super::{Kind, Network, Networks, Requirement, Source};
+    use super::*;
+
+    #[test]
+    fn a_line_says_what_who_how_much_and_why() {
+        let networks = Networks::new(vec![Network {
+            vni: 4096,
+            name: "app1\x1b[2J\n".to_owned(),
+            required: Requirement::Required,
+            source: Source::Config,
+            kind: Kind::Overlay,
+        }]);
+        let mut violations = Violations::default();
+        let path = |node: u8| Path {
+            breach: Breach::Cleartext,
+            vni: 4096,
+            direction: Direction::Tx,
+            node: Some(IpAddr::from([192, 168, 77, node])),
+        };
+        let tally = Tally {
+            count: Count {
+                packets: 1,
+                bytes: 98,
+            },
+            first: Timestamp::UNIX_EPOCH,
+            last: Timestamp::UNIX_EPOCH,
+        };
+        let said = violations.update([(path(2), tally)], &networks)[0].to_string();
+        for part in [
+            "violation: app1\\x1b[2J\\x0a (VNI 4096) must be encrypted, and cleartext is sent, to 192.168.77.2: \
+             1 packet, 98 bytes, first at ",
+            "rule or a policy of this node",
+        ] {
+            assert!(said.contains(part), "{said}");
+        }
+        let events = violations.update((3..9).map(|node| (path(node), tally)), &networks);
+        let said = events[0].to_string();
+        assert!(said.contains("also to 192.168.77.3"), "{said}");
+        let causes = ["no marking rule".to_owned(), "no policy".to_owned()];
+        violations.explain(Breach::Cleartext, 4096, Direction::Tx, &causes);
+        let end = Timestamp::from_second(99).unwrap();
+        let said = violations.end(end, Duration::from_secs(1))[0].to_string();
+        for part in [
+            "violation over",
+            "to 192.168.77.2, 192.168.77.3, 192.168.77.4, 192.168.77.5, more: 7 packets",
+            "Likely cause: no marking rule; or no policy",
+        ] {
+            assert!(said.contains(part), "{said}");
+        }
+        assert!(!said.chars().any(char::is_control), "{said}");
+    }
+}
