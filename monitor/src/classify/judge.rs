@@ -5,6 +5,7 @@ use super::protocol::{Confidence, Exposure, Protocol};
 use super::randomness::{Look, look};
 use super::table::CLASSIFIERS;
 use super::verdict::{Finding, Strength, Verdict};
+use super::{generic, secrets};
 
 /// Bytes of a payload that are looked at; what lies behind changes no verdict.
 /// It bounds the work, should a capture hold whole super-packets.
@@ -36,14 +37,24 @@ pub fn classify(p: &Payload<'_>) -> Verdict {
         return Verdict::unknown();
     }
     let payload = Payload { bytes, ..*p };
-    match best(&payload) {
+    let mut verdict = decide(&payload);
+    if verdict.exposure == Exposure::Plaintext {
+        secrets::find(bytes, &mut verdict.credentials);
+        verdict.credentials.sort_unstable();
+        verdict.credentials.dedup();
+    }
+    verdict
+}
+
+fn decide(payload: &Payload<'_>) -> Verdict {
+    match best(payload) {
         Some(claim) if !claim.contested => {
             let mut finding = claim.finding;
             let confidence = claim.rank.0;
             // Whoever is not certain must not overrule what anybody can see.
             if finding.exposure == Exposure::Encrypted
                 && confidence != Confidence::Certain
-                && look(bytes) == Look::Readable
+                && look(payload.bytes) == Look::Readable
             {
                 finding.exposure = Exposure::Unknown;
             }
@@ -53,10 +64,11 @@ pub fn classify(p: &Payload<'_>) -> Verdict {
             protocol: Protocol::Unknown,
             exposure: Exposure::Plaintext,
             confidence: Confidence::Likely,
-            evidence: None,
-            credentials: Vec::new(),
+            evidence: Some("text of more than one protocol".into()),
+            credentials: claim.finding.credentials,
         },
-        _ => Verdict::unknown(),
+        Some(_) => Verdict::unknown(),
+        None => generic::judge(payload),
     }
 }
 

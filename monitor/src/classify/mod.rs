@@ -10,16 +10,43 @@
 //! - **Plaintext is never called encrypted; when in doubt, unknown.**
 //! - Evidence says *what* could be read, never the secret itself.
 
+mod generic;
 mod judge;
+mod lines;
+mod magic;
 mod payload;
 mod protocol;
 mod randomness;
+mod secrets;
+mod strings;
 mod table;
 mod verdict;
 
+mod bittorrent;
+mod ftp;
+mod git;
 mod http;
+mod http2;
+mod icmp;
+mod imap;
+mod irc;
+mod memcached;
+mod nats;
+mod pop3;
 mod redis;
+mod rsync;
+mod rtp;
+mod sip;
+mod smtp;
+mod ssh;
+mod statsd;
+mod stomp;
+mod syslog;
+mod telnet;
 mod tls;
+mod vnc;
+mod websocket;
+mod zookeeper;
 
 #[cfg(test)]
 mod tests;

@@ -158,6 +158,18 @@ named! {
     }
 }
 
+impl Protocol {
+    /// Whether this is what a flow turns out to speak that began as `other`, by
+    /// itself or inside it: the more exact name of the same flow.
+    #[must_use]
+    pub const fn refines(self, other: Self) -> bool {
+        matches!(
+            (self, other),
+            (Self::Grpc, Self::Http2) | (Self::Websocket, Self::Http)
+        )
+    }
+}
+
 named! {
     /// Whether somebody on the path can read the contents.
     Exposure {

@@ -83,6 +83,20 @@ fn most_repeats(n: usize) -> usize {
     mean + 4 * mean.isqrt() + 2
 }
 
+/// Whether values occur again far more often than among random bytes: not once in
+/// a million million times. Of 16 bytes or more.
+pub(super) fn repeats(bytes: &[u8]) -> bool {
+    let mut seen = [0_u64; 4];
+    let mut repeated = 0_usize;
+    for &byte in bytes {
+        let (word, bit) = (usize::from(byte >> 6), 1_u64 << (byte & 63));
+        repeated += usize::from(seen[word] & bit != 0);
+        seen[word] |= bit;
+    }
+    let mean = bytes.len() * bytes.len() / 512;
+    bytes.len() >= FEWEST && repeated > mean + 8 * mean.isqrt() + 6
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,10 @@ use super::Payload;
 use super::payload::Transport;
 use super::protocol::Protocol;
 use super::verdict::Finding;
-use super::{http, redis, tls};
+use super::{
+    bittorrent, ftp, git, http, http2, icmp, imap, irc, memcached, nats, pop3, redis, rsync, rtp,
+    sip, smtp, ssh, statsd, stomp, syslog, telnet, tls, vnc, websocket, zookeeper,
+};
 
 /// One protocol, and how its bytes are told from those of the others.
 pub(super) struct Classifier {
@@ -14,8 +17,13 @@ pub(super) struct Classifier {
     /// evidence by themselves.
     pub(super) ports: &'static [u16],
     /// What the bytes say, or nothing if they do not fit.
-    pub(super) inspect: fn(&Payload<'_>) -> Option<Finding>,
+    pub(super) inspect: Inspect,
+    /// Whether text that fits nothing else, on one of its ports, is likely its own:
+    /// a body, the rest of a line, what a person types.
+    pub(super) is_text: bool,
 }
+
+type Inspect = fn(&Payload<'_>) -> Option<Finding>;
 
 /// Every protocol that is recognised, a row for each way to speak it.
 ///
@@ -26,6 +34,16 @@ pub(super) struct Classifier {
 ///
 /// | bytes | fit | settled by |
 /// | --- | --- | --- |
+/// | `220 …`, `250 …` | SMTP, FTP | what SMTP or FTP servers say; else the port |
+/// | `USER …`, `PASS …`, `QUIT`, `NOOP`, `LIST` | FTP, POP3, IRC, SMTP | the port |
+/// | `a1 LOGIN …` and other tagged commands | IMAP | a tag without a digit takes the port |
+/// | `:x NOTICE …`, `PING :x` | IRC | nobody else writes the colon |
+/// | `CONNECT …` | HTTP, NATS, STOMP | what follows: a host, `{`, a line end |
+/// | `ERROR` | memcached, STOMP, IRC | the port |
+/// | `stat`, `conf` | ZooKeeper, memcached | the port, and the whole payload |
+/// | two bytes of a head, then text | WebSocket, TLS, VNC | length and UTF-8; the port |
+/// | `name:1|c` | StatsD | value and type |
+/// | version 2 and a known type | RTP, RTCP, much else | whole frames of a codec, or reports that add up |
 /// | `GET /x` cut before the version | HTTP, inline Redis | the Redis port: none; else HTTP |
 /// | `PING`, `QUIT`, `AUTH …`, `get k` | inline Redis, NATS, SMTP, POP3, memcached | the port |
 /// | `+OK`, `-ERR …` | RESP, POP3, NATS | the port, or RESP beside other RESP values |
@@ -33,19 +51,53 @@ pub(super) struct Classifier {
 #[rustfmt::skip]
 pub(super) const CLASSIFIERS: &[Classifier] = &[
     // Lines of text, and what grew out of HTTP.
-    tcp(Protocol::Http, &[80, 3128, 8000, 8008, 8080, 8888], http::inspect),
-    tcp(Protocol::Redis, redis::PORTS, redis::inspect),
+    tcp(Protocol::Http, http::PORTS, http::inspect).text(),
+    tcp(Protocol::Http2, http2::PORTS, http2::inspect),
+    tcp(Protocol::Grpc, http2::GRPC_PORTS, http2::inspect_grpc),
+    tcp(Protocol::Websocket, websocket::PORTS, websocket::inspect),
+    tcp(Protocol::Redis, redis::PORTS, redis::inspect).text(),
+    both(Protocol::Memcached, memcached::PORTS, memcached::inspect_text).text(),
+    tcp(Protocol::Nats, nats::PORTS, nats::inspect).text(),
+    tcp(Protocol::Stomp, stomp::PORTS, stomp::inspect).text(),
+    tcp(Protocol::Smtp, smtp::PORTS, smtp::inspect).text(),
+    tcp(Protocol::Imap, imap::PORTS, imap::inspect).text(),
+    tcp(Protocol::Pop3, pop3::PORTS, pop3::inspect).text(),
+    tcp(Protocol::Ftp, ftp::PORTS, ftp::inspect).text(),
+    tcp(Protocol::Telnet, telnet::PORTS, telnet::inspect).text(),
+    tcp(Protocol::Irc, irc::PORTS, irc::inspect).text(),
+    both(Protocol::Sip, sip::SIP_PORTS, sip::inspect_sip).text(),
+    tcp(Protocol::Rtsp, sip::RTSP_PORTS, sip::inspect_rtsp).text(),
+    both(Protocol::Syslog, syslog::PORTS, syslog::inspect).text(),
+    both(Protocol::Statsd, statsd::PORTS, statsd::inspect).text(),
+    tcp(Protocol::Zookeeper, zookeeper::PORTS, zookeeper::inspect_words),
+    tcp(Protocol::Rsync, rsync::PORTS, rsync::inspect),
+    tcp(Protocol::Git, git::PORTS, git::inspect),
+    both(Protocol::Bittorrent, bittorrent::PORTS, bittorrent::inspect),
+    tcp(Protocol::Vnc, vnc::PORTS, vnc::inspect),
+    udp(Protocol::Rtp, rtp::PORTS, rtp::inspect),
+    udp(Protocol::Rtcp, rtp::PORTS, rtp::inspect_rtcp),
+    over(ICMP, Protocol::Icmp, &[], icmp::inspect),
     // Messages in binary.
     // Encrypted, once they are set up.
+    tcp(Protocol::Ssh, ssh::PORTS, ssh::inspect),
     tcp(Protocol::Tls, &[443, 465, 636, 853, 989, 990, 993, 995, 5061, 6443, 8443], tls::inspect),
 ];
 
 const TCP: &[Transport] = &[Transport::Tcp];
-
-type Inspect = fn(&Payload<'_>) -> Option<Finding>;
+const UDP: &[Transport] = &[Transport::Udp];
+const TCP_UDP: &[Transport] = &[Transport::Tcp, Transport::Udp];
+const ICMP: &[Transport] = &[Transport::Icmp, Transport::Icmpv6];
 
 const fn tcp(protocol: Protocol, ports: &'static [u16], inspect: Inspect) -> Classifier {
     over(TCP, protocol, ports, inspect)
+}
+
+const fn udp(protocol: Protocol, ports: &'static [u16], inspect: Inspect) -> Classifier {
+    over(UDP, protocol, ports, inspect)
+}
+
+const fn both(protocol: Protocol, ports: &'static [u16], inspect: Inspect) -> Classifier {
+    over(TCP_UDP, protocol, ports, inspect)
 }
 
 const fn over(
@@ -59,5 +111,15 @@ const fn over(
         transports,
         ports,
         inspect,
+        is_text: false,
+    }
+}
+
+impl Classifier {
+    const fn text(self) -> Self {
+        Self {
+            is_text: true,
+            ..self
+        }
     }
 }

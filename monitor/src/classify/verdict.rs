@@ -59,7 +59,6 @@ pub(super) struct Finding {
     pub(super) credentials: Vec<CredentialKind>,
 }
 
-#[allow(dead_code)] // the classifiers that follow this commit use them
 impl Finding {
     /// Bytes that can be read as they are. `evidence` is redacted and escaped.
     pub(super) fn plaintext(strength: Strength, evidence: impl Into<String>) -> Self {

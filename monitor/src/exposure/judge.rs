@@ -63,8 +63,13 @@ impl Note {
                 self.against = 0;
                 // That it is text says less than what it speaks.
                 let is_named = verdict.protocol != Protocol::Unknown;
-                let was_named = of_class(known).0 != Protocol::Unknown;
-                found != known && is_named && (!was_named || verdict.confidence > confidence)
+                let before = of_class(known).0;
+                found != known
+                    && is_named
+                    && (before == Protocol::Unknown
+                        || verdict.confidence > confidence
+                        || (verdict.protocol.refines(before)
+                            && verdict.confidence == Confidence::Certain))
             }
             (Some((_, Exposure::Encrypted, confidence)), Exposure::Plaintext) => {
                 verdict.confidence >= confidence

@@ -1,5 +1,6 @@
 //! Header fields: what they give away, never their values.
 
+use super::service;
 use crate::classify::protocol::CredentialKind;
 use crate::text::escape;
 
@@ -66,6 +67,13 @@ impl<'h, 'b> Fields<'h, 'b> {
         );
     }
 
+    /// The service that a field is typical of.
+    pub(super) fn service(&self) -> Option<&'static str> {
+        self.complete
+            .iter()
+            .find_map(|header| service::of_field(header.name, header.value))
+    }
+
     /// Adds ` upgrade=websocket`: from here on the flow may speak otherwise.
     pub(super) fn describe_upgrade(&self, evidence: &mut String) {
         let Some(protocol) = self.value("upgrade") else {
@@ -89,7 +97,7 @@ fn last_line(bytes: &[u8]) -> Option<(&str, &[u8])> {
 }
 
 /// The kind of credential in a field; none before its first byte is there.
-fn kind(name: &str, value: &[u8]) -> Option<CredentialKind> {
+pub(in crate::classify) fn kind(name: &str, value: &[u8]) -> Option<CredentialKind> {
     let value = value.trim_ascii_start();
     if value.is_empty() {
         return None;

@@ -1,7 +1,7 @@
 //! Requests.
 
 use super::headers::Fields;
-use super::{HEADERS_MAX, target};
+use super::{HEADERS_MAX, service, show_host, target};
 use crate::classify::protocol::Exposure;
 use crate::classify::verdict::{Finding, Strength};
 use crate::text::{escape, mask};
@@ -11,9 +11,6 @@ use crate::text::{escape, mask};
 const METHODS: &[&[u8]] = &[
     b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"PATCH", b"OPTIONS", b"TRACE",
 ];
-
-/// Longest host that is shown.
-const HOST_MAX: usize = 60;
 
 /// `bytes` start with a method of `method` bytes and a space.
 pub(super) fn inspect(bytes: &[u8], method: usize) -> Option<Finding> {
@@ -40,9 +37,13 @@ pub(super) fn inspect(bytes: &[u8], method: usize) -> Option<Finding> {
         .filter(|host| !host.is_empty() && name != "CONNECT")
     {
         evidence.push(' ');
-        evidence.push_str(&show_host(host));
+        evidence.push_str(show_host(host).as_deref().unwrap_or(mask::MASKED));
     }
     fields.describe_upgrade(&mut evidence);
+    let path = request.path.unwrap_or_default().as_bytes();
+    if let Some(service) = service::of_path(path).or_else(|| fields.service()) {
+        evidence.push_str(&format!(" ({service})"));
+    }
     Some(Finding {
         strength: Strength::Certain,
         exposure: Exposure::Plaintext,
@@ -85,12 +86,3 @@ fn cut_before_version(bytes: &[u8], method: usize, may_continue: bool) -> Option
 
 /// Longest of [`METHODS`].
 const METHOD_LENGTH: usize = 7;
-
-/// A host and port, if it looks like one.
-fn show_host(host: &[u8]) -> String {
-    if target::is_authority(host) {
-        escape(host, HOST_MAX)
-    } else {
-        mask::MASKED.into()
-    }
-}

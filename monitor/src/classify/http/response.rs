@@ -44,6 +44,9 @@ pub(super) fn inspect(bytes: &[u8]) -> Option<Finding> {
             evidence.push_str(&media_type);
         }
         fields.describe_upgrade(&mut evidence);
+        if let Some(service) = fields.service() {
+            evidence.push_str(&format!(" ({service})"));
+        }
         (Strength::Certain, evidence)
     } else if bytes.starts_with(b"HTTP/1.") && parsed.is_ok() {
         (Strength::Likely, "response".into())

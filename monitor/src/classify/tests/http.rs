@@ -36,7 +36,7 @@ fn recorded_messages_are_described() {
     plain(
         &to(80, PLANTED),
         Certain,
-        "PUT http://…@host01/reset/…/x…?token=…&… …",
+        "PUT http://…@host01/reset/…/x…?token=…&… … (Vault)",
     );
 }
 
@@ -45,7 +45,7 @@ fn credentials_are_named() {
     use CredentialKind::*;
     assert_eq!(to(80, GET).credentials, []);
     assert_eq!(to(80, SEARCH).credentials, [HttpBasic, Cookie]);
-    assert_eq!(to(80, POST).credentials, [HttpApiKey]);
+    assert_eq!(to(80, POST).credentials, [HttpApiKey, PasswordField]);
     assert_eq!(to(80, CONNECT).credentials, [HttpProxyAuthorization]);
     assert_eq!(from(80, SET_COOKIE).credentials, [SetCookie]);
     assert_eq!(to(80, PLANTED).credentials, [HttpBearer, HttpApiKey, Url]);
@@ -74,9 +74,12 @@ fn a_start_line_counts_from_its_exact_length() {
     plain(&from(80, b"HTTP/1.1 20"), Likely, "response");
     plain(&from(80, b"HTTP/1.1 200"), Certain, "200 OK");
     plain(&from(80, b"HTTP/1.1 200 "), Certain, "200 OK");
-    for short in [&b"G"[..], b"GE", b"GET", b"GET ", b"HTTP/1", b"PROPFIND /x"] {
+    for short in [&b"G"[..], b"GE", b"GET", b"GET ", b"HTTP/1"] {
         assert_eq!(to(80, short), Verdict::unknown(), "{short:?}");
     }
+    // A method that others may have, too: text on the port.
+    plain(&to(80, b"PROPFIND /x"), Likely, "text");
+    assert_eq!(to(1, b"PROPFIND /x"), Verdict::unknown());
 }
 
 #[test]
@@ -94,16 +97,18 @@ fn what_is_not_http_1_is_unknown() {
         b"Host: host01\r\n\r\n",
         b"GET /\x1b[31m HTTP/1.1\r\n",
     ] {
-        assert_eq!(
-            to(80, other).protocol,
-            Protocol::Unknown,
+        let verdict = to(1, other);
+        assert_ne!(
+            verdict.protocol,
+            Protocol::Http,
             "{:?}",
             other.escape_ascii().to_string()
         );
+        assert_ne!(verdict.exposure, Exposure::Encrypted);
     }
     let mut udp = payload(GET, GET.len(), CLIENT, 80);
     udp.transport = Transport::Udp;
-    assert_eq!(classify(&udp), Verdict::unknown());
+    assert_eq!(classify(&udp).protocol, Protocol::Unknown);
 }
 
 #[test]

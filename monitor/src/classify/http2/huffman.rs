@@ -1,0 +1,96 @@
+//! The Huffman code of HPACK (RFC 7541 appendix B), for printable ASCII.
+//!
+//! The code is canonical: codes of one length are consecutive, in order of the
+//! symbols, and the first of a length follows from the shorter ones. So the
+//! symbols of each length are all there is to know. Those of more than 15 bits
+//! are control bytes, bytes above ASCII, and the backslash: no header that is
+//! shown needs them.
+
+/// The symbols of each length in bits, in order.
+const CODES: &[(u32, &[u8])] = &[
+    (5, b"012aceiost"),
+    (6, b" %-./3456789=A_bdfghlmnpru"),
+    (7, b":BCDEFGHIJKLMNOPQRSTUVWYjkqvwxyz"),
+    (8, b"&*,;XZ"),
+    (10, b"!\"()?"),
+    (11, b"'+|"),
+    (12, b"#>"),
+    (13, b"\0$@[]~"),
+    (14, b"^}"),
+    (15, b"<`{"),
+];
+
+/// Decodes a string; nothing if it holds other symbols, or ends wrongly.
+pub(super) fn decode(bytes: &[u8]) -> Option<String> {
+    let mut out = String::with_capacity(bytes.len() * 8 / 5);
+    let (mut held, mut bits) = (0_u64, 0_u32);
+    let mut bytes = bytes.iter();
+    loop {
+        while bits <= 32
+            && let Some(byte) = bytes.next()
+        {
+            held = held << 8 | u64::from(*byte);
+            bits += 8;
+        }
+        let Some((symbol, length)) = next(held, bits) else {
+            // What fills up the last byte are at most seven ones.
+            let ends = bits < 8 && held & ((1 << bits) - 1) == (1 << bits) - 1;
+            return ends.then_some(out);
+        };
+        if symbol == 0 {
+            return None;
+        }
+        out.push(char::from(symbol));
+        bits -= length;
+        held &= (1 << bits) - 1;
+    }
+}
+
+/// The first symbol of so many bits, and its length.
+fn next(held: u64, bits: u32) -> Option<(u8, u32)> {
+    let (mut first, mut before) = (0_u64, 0_u32);
+    for (length, symbols) in CODES {
+        if *length > bits {
+            return None;
+        }
+        first <<= length - before;
+        before = *length;
+        let code = held >> (bits - length);
+        let at = code.checked_sub(first)?;
+        if let Some(symbol) = usize::try_from(at).ok().and_then(|at| symbols.get(at)) {
+            return Some((*symbol, *length));
+        }
+        first += symbols.len() as u64;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 7541 appendix C.4 and C.6.
+    #[test]
+    fn the_examples_of_the_rfc_are_read() {
+        let cases: &[(&[u8], &str)] = &[
+            (
+                b"\xf1\xe3\xc2\xe5\xf2\x3a\x6b\xa0\xab\x90\xf4\xff",
+                "www.example.com",
+            ),
+            (b"\xa8\xeb\x10\x64\x9c\xbf", "no-cache"),
+            (b"\x25\xa8\x49\xe9\x5b\xa9\x7d\x7f", "custom-key"),
+            (b"\x25\xa8\x49\xe9\x5b\xb8\xe8\xb4\xbf", "custom-value"),
+            (b"\x64\x02", "302"),
+            (
+                b"\x9d\x29\xad\x17\x18\x63\xc7\x8f\x0b\x97\xc8\xe9\xae\x82\xae\x43\xd3",
+                "https://www.example.com",
+            ),
+            (b"", ""),
+        ];
+        for (bytes, text) in cases {
+            assert_eq!(decode(bytes).as_deref(), Some(*text));
+        }
+        assert_eq!(decode(b"\xff\xff\xff\xff"), None);
+        assert_eq!(decode(b"\xa8\xeb\x10\x64\x9c\xbf\xff"), None);
+    }
+}
