@@ -117,9 +117,10 @@ fn command(text: &[u8], complete: bool) -> Option<Finding> {
             let is_service = contains(first, "serv");
             let said = rest.unwrap_or_default();
             let said = said.strip_prefix(b":").unwrap_or(said);
-            let tells = |start: &&str| lines::starts(said, start) && said.len() > start.len();
-            let kind = (is_service && IDENTIFY.iter().any(|start| tells(&start)))
-                .then_some(CredentialKind::IrcPassword);
+            let tells =
+                |start: &&'static str| lines::starts(said, start) && said.len() > start.len();
+            let kind =
+                (is_service && IDENTIFY.iter().any(tells)).then_some(CredentialKind::IrcPassword);
             let strength = if has_trailing {
                 Strength::Certain
             } else {

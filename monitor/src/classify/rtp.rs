@@ -37,7 +37,7 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
         18 => ("G729", 10),
         // The dynamic ones: any codec.
         96..=127 => ("dynamic", 0),
-        1..=25 | 26..=34 => ("static", 0),
+        1..=34 => ("static", 0),
         _ => return None,
     };
     let is_plain = first == 0x80 && contributors == 0;

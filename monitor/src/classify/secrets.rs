@@ -54,23 +54,17 @@ pub(super) fn find(bytes: &[u8], kinds: &mut Vec<CredentialKind>) {
     let bytes = &bytes[..bytes.len().min(SEARCHED_MAX)];
     for (at, byte) in bytes.iter().enumerate() {
         match byte {
-            b'-' if bytes[at..].starts_with(b"-----BEGIN ") => {
-                if is_private_key(&bytes[at..]) {
-                    kinds.push(CredentialKind::PrivateKey);
-                }
-            }
+            b'-' if is_private_key(&bytes[at..]) => kinds.push(CredentialKind::PrivateKey),
             b'A' | b'g' | b'x' | b's' | b'r' | b'n' | b'h' if starts_word(bytes, at) => {
                 kinds.extend(token(&bytes[at..]));
             }
-            b'e' if bytes[at..].starts_with(b"eyJ") && starts_word(bytes, at) => {
-                if is_web_token(&bytes[at..]) {
-                    kinds.push(CredentialKind::Jwt);
-                }
+            b'e' if starts_word(bytes, at) && is_web_token(&bytes[at..]) => {
+                kinds.push(CredentialKind::Jwt);
             }
-            b':' | b'=' => {
-                if is_secret_field(&bytes[at.saturating_sub(FIELD_MAX)..at], &bytes[at + 1..]) {
-                    kinds.push(CredentialKind::PasswordField);
-                }
+            b':' | b'='
+                if is_secret_field(&bytes[at.saturating_sub(FIELD_MAX)..at], &bytes[at + 1..]) =>
+            {
+                kinds.push(CredentialKind::PasswordField);
             }
             _ => {}
         }
@@ -85,7 +79,7 @@ fn starts_word(bytes: &[u8], at: usize) -> bool {
 /// `-----BEGIN RSA PRIVATE KEY-----`.
 fn is_private_key(text: &[u8]) -> bool {
     let line = &text[..text.len().min(50)];
-    line.windows(11).any(|part| part == b"PRIVATE KEY")
+    line.starts_with(b"-----BEGIN ") && line.windows(11).any(|part| part == b"PRIVATE KEY")
 }
 
 fn token(text: &[u8]) -> Option<CredentialKind> {
@@ -104,6 +98,9 @@ const fn is_token_byte(byte: &u8) -> bool {
 
 /// A header and the beginning of a payload, both JSON objects in base64.
 fn is_web_token(text: &[u8]) -> bool {
+    if !text.starts_with(b"eyJ") {
+        return false;
+    }
     let header = text
         .iter()
         .take(200)
@@ -139,7 +136,7 @@ fn is_secret_field(before: &[u8], after: &[u8]) -> bool {
         };
         separate && name[at..].iter().zip(field.iter()).all(alike)
     };
-    FIELDS.iter().any(|field| fits(field)) && has_value(after)
+    FIELDS.iter().any(fits) && has_value(after)
 }
 
 fn has_value(after: &[u8]) -> bool {

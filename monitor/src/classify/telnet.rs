@@ -25,13 +25,17 @@ const SUBNEGOTIATION_MAX: usize = 256;
 const COMMANDS_MAX: usize = 16;
 
 pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
+    // One alone, of two bytes and without an option, is too little.
     let (commands, used) = commands(p.bytes)?;
+    let is_short = commands == 1 && used < 3;
     let text = &p.bytes[used..];
     if !text.iter().all(|&byte| is_printed(byte)) {
         return None;
     }
     if commands > 0 {
-        let strength = if commands > 1 {
+        let strength = if is_short {
+            Strength::Weak
+        } else if commands > 1 {
             Strength::Certain
         } else {
             Strength::Likely

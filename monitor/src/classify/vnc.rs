@@ -100,7 +100,7 @@ fn from_server(p: &Payload<'_>) -> Option<Finding> {
             Some(Finding::plaintext(Strength::Weak, "security types"))
         }
         // The result of it.
-        [0, 0, 0, 0 | 1 | 2] if p.wire_len == 4 => {
+        [0, 0, 0, 0..=2] if p.wire_len == 4 => {
             Some(Finding::plaintext(Strength::Weak, "security result"))
         }
         // An update of at most so many rectangles, none of them off a screen.

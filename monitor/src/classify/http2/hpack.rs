@@ -89,10 +89,9 @@ pub(super) fn fields(block: &[u8]) -> impl Iterator<Item = Header> {
     let mut rest = block;
     std::iter::from_fn(move || {
         loop {
-            match field(&mut rest)? {
-                Some(header) => return Some(header),
-                // A change of the table's size.
-                None => {}
+            // Nothing where the block changes the table's size.
+            if let Some(header) = field(&mut rest)? {
+                return Some(header);
             }
         }
     })

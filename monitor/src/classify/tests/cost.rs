@@ -55,3 +55,70 @@ fn of_256_bytes() {
         );
     }
 }
+
+/// Every classifier alone, on the samples of every protocol that its transport takes:
+/// the mean and the dearest. And the whole table on each.
+#[test]
+#[ignore = "a measurement, meant for a release build"]
+fn of_each_classifier() {
+    use crate::classify::table::CLASSIFIERS;
+    let padded: Vec<Vec<u8>> = samples::SAMPLES
+        .iter()
+        .map(|sample| {
+            let bytes = sample.bytes.iter().copied();
+            let text = bytes.chain(sample.bytes.iter().copied().cycle());
+            text.take(256).collect()
+        })
+        .collect();
+    for row in CLASSIFIERS {
+        let (mut sum, mut count, mut dearest) = (0.0, 0, 0.0_f64);
+        for (sample, bytes) in samples::SAMPLES.iter().zip(&padded) {
+            if !row.transports.contains(&sample.transport) {
+                continue;
+            }
+            let payload = Payload {
+                bytes,
+                wire_len: 256,
+                ..sample.payload()
+            };
+            let cost = briefly(|| drop(black_box((row.inspect)(black_box(&payload)))));
+            sum += cost;
+            count += 1;
+            dearest = dearest.max(cost);
+        }
+        println!(
+            "{:14} mean {:5.0} ns, dearest {dearest:5.0} ns",
+            row.protocol.name(),
+            sum / f64::from(count)
+        );
+        assert!(dearest < 1000.0, "{}", row.protocol);
+    }
+    let (mut sum, mut dearest, mut slowest) = (0.0, 0.0, "");
+    for (sample, bytes) in samples::SAMPLES.iter().zip(&padded) {
+        let payload = Payload {
+            bytes,
+            wire_len: 256,
+            ..sample.payload()
+        };
+        let cost = briefly(|| drop(black_box(classify(black_box(&payload)))));
+        sum += cost;
+        if cost > dearest {
+            (dearest, slowest) = (cost, sample.protocol.name());
+        }
+    }
+    println!(
+        "whole table    mean {:5.0} ns, dearest {dearest:5.0} ns ({slowest})",
+        sum / samples::SAMPLES.len() as f64
+    );
+}
+
+/// As [`fastest`], for many cases.
+fn briefly(mut call: impl FnMut()) -> f64 {
+    const CALLS: u32 = 200;
+    let run = |_| {
+        let start = Instant::now();
+        (0..CALLS).for_each(|_| call());
+        start.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)
+    };
+    (0..20).map(run).fold(f64::INFINITY, f64::min)
+}

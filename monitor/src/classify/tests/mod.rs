@@ -3,6 +3,7 @@
 mod cost;
 mod every;
 mod http;
+mod noise;
 mod props;
 mod redis;
 mod samples;
