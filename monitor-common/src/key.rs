@@ -56,9 +56,11 @@ macro_rules! shared {
     }};
 }
 
+mod esp_network;
 mod flow;
 mod peer;
 
+pub use esp_network::EspNetworkKey;
 pub use flow::{
     Bucket, Class, ExposureKey, FlowState, FragmentState, NETWORK_BUCKETS, NetworkId, flow_hash,
 };
@@ -295,8 +297,10 @@ pub struct CpuState {
     /// Cleartext packets of networks that must be encrypted whose node was counted as "other", because
     /// `PEERS` was full.
     pub peers_overflow: u64,
+    /// Packets in ESP counted under their network alone or as "other", because `ESP_NETWORKS` was full.
+    pub esp_networks_overflow: u64,
 }
-shared!(CpuState, 80, { countdown: u64, sent: u64, ring_full: u64, counters_overflow: u64, esp_overflow: u64, reasons_overflow: u64, capped: u64, exposure_overflow: u64, decrypted: u64, peers_overflow: u64 });
+shared!(CpuState, 88, { countdown: u64, sent: u64, ring_full: u64, counters_overflow: u64, esp_overflow: u64, reasons_overflow: u64, capped: u64, exposure_overflow: u64, decrypted: u64, peers_overflow: u64, esp_networks_overflow: u64 });
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@
 //! * [`wire`] — one header per file: offsets, lengths, field semantics with their RFC.
 //! * [`walk`] — from the outer link header to VXLAN or ESP, and from there to the inner flow.
 //! * [`reason`] — why a packet was not understood: counter index and metric label at once.
-//! * [`key`], [`sample`], [`config`] — what the kernel programs and the agent exchange.
+//! * [`key`], [`sample`], [`config`], [`xfrm`] — what the kernel programs and the agent exchange.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -23,3 +23,4 @@ pub mod sample;
 pub mod service;
 pub mod walk;
 pub mod wire;
+pub mod xfrm;

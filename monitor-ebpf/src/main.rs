@@ -18,10 +18,11 @@ mod sample;
 mod settings;
 mod walked;
 mod weight;
+mod xfrm;
 
 use aya_ebpf::bindings::{TC_ACT_UNSPEC, xdp_action};
-use aya_ebpf::macros::{classifier, xdp};
-use aya_ebpf::programs::{TcContext, XdpContext};
+use aya_ebpf::macros::{classifier, fentry, fexit, xdp};
+use aya_ebpf::programs::{FEntryContext, FExitContext, TcContext, XdpContext};
 use monitor_common::label::Direction;
 use monitor_common::walk::Link;
 
@@ -310,6 +311,50 @@ fn xdp_frags_judge(ctx: &XdpContext) -> Step {
 #[inline(never)]
 fn xdp_frags_sample(ctx: &XdpContext) {
     sample::take(&XdpFrags::new(ctx), Direction::Rx);
+}
+
+/// Exit of `xfrm_replay_overflow` (Linux 5.14 and later), or of the first of the functions that it was before.
+#[fexit]
+pub fn overlay_esp_sent(ctx: FExitContext) -> i32 {
+    esp_sent(&ctx)
+}
+
+/// Exit of the second of these functions, before Linux 5.14.
+#[fexit]
+pub fn overlay_esp_sent_bmp(ctx: FExitContext) -> i32 {
+    esp_sent(&ctx)
+}
+
+/// Exit of the third of these functions, before Linux 5.14.
+#[fexit]
+pub fn overlay_esp_sent_esn(ctx: FExitContext) -> i32 {
+    esp_sent(&ctx)
+}
+
+/// Entry of `xfrm4_transport_finish`.
+#[fentry]
+pub fn overlay_esp_received(ctx: FEntryContext) -> i32 {
+    xfrm::received(ctx.arg::<*const u8>(0) as usize);
+    0
+}
+
+/// Entry of `xfrm6_transport_finish`.
+#[fentry]
+pub fn overlay_esp_received_v6(ctx: FEntryContext) -> i32 {
+    xfrm::received(ctx.arg::<*const u8>(0) as usize);
+    0
+}
+
+/// `int …(struct xfrm_state *x, struct sk_buff *skb)`; 0: the packet may go.
+#[inline(always)]
+fn esp_sent(ctx: &FExitContext) -> i32 {
+    if ctx.arg::<i32>(2) == 0 {
+        xfrm::sent(
+            ctx.arg::<*const u8>(0) as usize,
+            ctx.arg::<*const u8>(1) as usize,
+        );
+    }
+    0
 }
 
 #[panic_handler]

@@ -3,7 +3,7 @@
 use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
 use aya_ebpf::macros::btf_map;
 use monitor_common::key::{
-    Bucket, Count, CounterKey, CpuState, EspCount, EspKey, ExposureKey, FlowState, FragmentState,
+    Bucket, Count, CounterKey, CpuState, EspCount, EspKey, EspNetworkKey, ExposureKey, FlowState, FragmentState,
     NETWORK_BUCKETS, PeerCount, PeerKey, REQUIRED_WORDS, ReasonKey,
 };
 
@@ -16,6 +16,10 @@ pub static COUNTERS: PerCpuHashMap<CounterKey, Count, 36864> = PerCpuHashMap::ne
 /// Packets, bytes and sequence range per security association on the wire.
 #[btf_map]
 pub static ESP: PerCpuHashMap<EspKey, EspCount, 4096> = PerCpuHashMap::new();
+
+/// Packets and bytes inside ESP per direction, VNI and remote node.
+#[btf_map]
+pub static ESP_NETWORKS: PerCpuHashMap<EspNetworkKey, Count, 16384> = PerCpuHashMap::new();
 
 /// Packets not understood, per interface, direction and reason.
 #[btf_map]

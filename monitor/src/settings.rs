@@ -45,6 +45,8 @@ pub struct Defaults {
     /// See [`LoadOptions`].
     pub exposure: bool,
     /// See [`LoadOptions`].
+    pub esp_networks: bool,
+    /// See [`LoadOptions`].
     pub caps: Caps,
     /// Whether networks are judged.
     pub policy: bool,
@@ -58,6 +60,7 @@ impl Defaults {
         snap: 256,
         host_flows: HostFlows::Off,
         exposure: true,
+        esp_networks: true,
         caps: Caps::DEFAULT,
         policy: true,
     };
@@ -68,6 +71,7 @@ impl Defaults {
         snap: 512,
         host_flows: HostFlows::All,
         exposure: false,
+        esp_networks: false,
         caps: Caps::NONE,
         policy: false,
     };
@@ -180,6 +184,7 @@ impl Watch {
                 host_ports,
                 services,
                 exposure,
+                esp_networks: defaults.esp_networks,
                 caps,
                 policy: defaults.policy && !networks.is_empty(),
                 ..LoadOptions::default()

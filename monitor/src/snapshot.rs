@@ -6,6 +6,7 @@ use monitor_common::key::{Count, CpuState, EspCount};
 use monitor_common::label::{Direction, Encapsulation};
 use monitor_common::reason::Reason;
 
+use crate::agent::esp_networks::EspBook;
 use crate::agent::ledger::{Ledger, Rows};
 use crate::attach::Hook;
 use crate::exposure::{Account, Exposed, Pending};
@@ -89,9 +90,18 @@ pub struct EspNetwork {
     pub direction: Direction,
     /// VXLAN Network Identifier.
     pub vni: u32,
-    /// The other node.
+    /// The other node; `::` for all those together that found no room, or were put away.
     pub peer: IpAddr,
     /// Packets of the wire, and bytes of what ESP carries: UDP header, VXLAN header, inner frame.
+    pub count: Count,
+}
+
+/// Packets in ESP of networks that found no room, all together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EspOther {
+    /// Which way.
+    pub direction: Direction,
+    /// As in [`EspNetwork`].
     pub count: Count,
 }
 
@@ -129,6 +139,8 @@ pub struct Snapshot {
     pub esp: Vec<Association>,
     /// ESP by network; empty where it is not attributed.
     pub esp_networks: Vec<EspNetwork>,
+    /// ESP of networks that found no room.
+    pub esp_others: Vec<EspOther>,
     /// Whether it is.
     pub attribution: Attribution,
     /// What was not understood. Reasons that never occurred are there with 0.
@@ -161,11 +173,13 @@ impl Snapshot {
     pub fn read(
         kernel: &Kernel,
         ledger: &Ledger,
+        esp_book: &EspBook,
         hooks: Vec<HookState>,
         account: Option<&Account>,
         peers: usize,
     ) -> Result<Snapshot, Failure> {
         let rows = Rows::read(kernel)?;
+        let inside_esp = kernel.esp_networks()?;
         let state = kernel.state()?;
         let (exposure, pending, exposures) = match account {
             Some(account) => account.read()?,
@@ -174,17 +188,20 @@ impl Snapshot {
         let maps = kernel.sizes().in_use(
             rows.counters.len(),
             rows.esp.len(),
+            inside_esp.len(),
             rows.reasons.len(),
             exposures,
             peers,
             &state,
         );
         let (traffic, esp, unparsed) = ledger.rows(&rows);
+        let (esp_networks, esp_others) = esp_book.rows(&inside_esp);
         Ok(Snapshot {
             traffic,
             esp,
-            esp_networks: Vec::new(),
-            attribution: Attribution::None,
+            esp_networks,
+            esp_others,
+            attribution: esp_book.attribution().clone(),
             unparsed,
             exposure,
             pending,

@@ -1,5 +1,6 @@
 //! The part that `run` and `tail` share: programs on interfaces, and what they have counted.
 
+pub mod esp_networks;
 mod follow;
 pub mod ledger;
 mod networks;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
+use monitor_common::key::EspKey;
 use monitor_common::label::Direction;
 use tokio::sync::watch;
 
@@ -26,8 +28,9 @@ use crate::ipsec::Decryption;
 use crate::kernel::Kernel;
 use crate::policy;
 use crate::settings::Watch;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Attribution, Snapshot};
 
+use esp_networks::EspBook;
 pub use follow::{Shared, follow};
 use ledger::{Ledger, Names, Rows};
 use quiet::Quiet;
@@ -47,7 +50,8 @@ pub struct Agent {
     policy: Option<policy::Shared>,
     prepared: networks::Prepared,
     ledger: Ledger,
-    quiet: Quiet,
+    quiet: Quiet<EspKey>,
+    esp_networks: EspBook,
     selection: Selection,
     selected: Selected,
     hook: HookChoice,
@@ -113,6 +117,7 @@ impl Agent {
             prepared: networks::Prepared::default(),
             ledger: Ledger::default(),
             quiet: Quiet::default(),
+            esp_networks: EspBook::default(),
             selection: watch.selection.clone(),
             selected: Selected::default(),
             hook: watch.hook,
@@ -125,6 +130,9 @@ impl Agent {
         agent
             .kernel
             .set_ipsec(matches!(Decryption::now(), Decryption::InUse))?;
+        if watch.load.esp_networks {
+            agent.attribute_esp();
+        }
         // Also where there is no interface yet: a kernel that takes no program is no kernel to wait on.
         for direction in Direction::ALL {
             agent.kernel.load(crate::kernel::Entry::Tc(direction))?;
@@ -147,6 +155,18 @@ impl Agent {
         agent.check_sight(&links);
         agent.know_networks()?;
         Ok(agent)
+    }
+
+    /// Begins to attribute ESP to networks; if that cannot be it is said, and everything else goes on.
+    fn attribute_esp(&mut self) {
+        let attribution = self.kernel.attribute_esp();
+        match &attribution {
+            Attribution::Exact | Attribution::None => {}
+            Attribution::Impossible(reason) => tracing::warn!(
+                "ESP is counted by peer only, which networks are inside cannot be told: {reason}"
+            ),
+        }
+        self.esp_networks = EspBook::new(attribution);
     }
 
     /// Looks at what there is, and makes what is attached follow it. `thoroughly` also asks whether the programs are
@@ -214,6 +234,7 @@ impl Agent {
             self.attach_again();
             self.ledger.put_away(&self.kernel, AT_REST)?;
             self.retire_associations()?;
+            self.esp_networks.put_away(&self.kernel)?;
         }
         Ok(())
     }
@@ -221,8 +242,16 @@ impl Agent {
     /// Puts associations away that nobody uses any more, where the map is half full.
     fn retire_associations(&mut self) -> Result<(), Failure> {
         let rows = self.kernel.esp()?;
+        let packets = rows
+            .iter()
+            // "Other" stays.
+            .filter(|(key, _)| key.spi != 0)
+            .map(|(key, count)| (*key, count.packets));
         let capacity = self.kernel.sizes().esp;
-        for key in self.quiet.find(&rows, capacity, Instant::now()) {
+        for key in self
+            .quiet
+            .find(packets, rows.len(), capacity, Instant::now())
+        {
             if let Some(count) = self.kernel.take_esp(&key)? {
                 self.ledger.retire(key, count);
             }
@@ -325,6 +354,7 @@ impl Agent {
         let mut snapshot = Snapshot::read(
             &self.kernel,
             &self.ledger,
+            &self.esp_networks,
             self.hooks(),
             account.as_deref(),
             peers,

@@ -71,6 +71,14 @@ impl Agent {
             }
             self.prepared.versions.insert(*index, version);
         }
+        // Two directions, and half of the map for the nodes.
+        let room = self.kernel.sizes().esp_networks as usize / 4;
+        for (_, vni) in networks.iter().take(room) {
+            if let Err(failure) = self.kernel.know_network(*vni) {
+                // What finds no room later is "other" there.
+                tracing::debug!("VNI {vni}: no row of its own in ESP: {failure}");
+            }
+        }
         if !without.is_empty() && !self.prepared.said {
             tracing::warn!(
                 "no room for {} networks that are known: if the map is full they are counted as \"other\", and their \

@@ -1,90 +1,76 @@
-//! Security associations that are not used any more: every change of keys makes new ones, and the map that
-//! counts them would be full after weeks.
+//! Rows that nobody adds to any more: every change of keys makes new security associations, nodes come and go,
+//! and the maps that count them would be full after weeks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-use monitor_common::key::{EspCount, EspKey};
-
-/// An association that was silent for so long is put away. One that speaks again is counted anew.
+/// A row that was silent for so long is put away. One that speaks again is counted anew.
 const SILENT: Duration = Duration::from_secs(3600);
 
-/// How long associations have been silent.
-#[derive(Debug, Default)]
-pub(super) struct Quiet(HashMap<EspKey, (u64, Instant)>);
+/// How long rows with these keys have been silent.
+#[derive(Debug)]
+pub(super) struct Quiet<K>(HashMap<K, (u64, Instant)>);
 
-impl Quiet {
-    /// Takes the counts of `now` into account, and gives the associations to put away: none as long as less
-    /// than half of the map's `capacity` is in use.
+impl<K> Default for Quiet<K> {
+    fn default() -> Quiet<K> {
+        Quiet(HashMap::new())
+    }
+}
+
+impl<K: Copy + Eq + Hash> Quiet<K> {
+    /// Takes the packets of each row `now` into account, and gives those to put away: none as long as less than half
+    /// of the map's `capacity` is in use.
     pub(super) fn find(
         &mut self,
-        rows: &HashMap<EspKey, EspCount>,
+        rows: impl Iterator<Item = (K, u64)>,
+        in_use: usize,
         capacity: u32,
         now: Instant,
-    ) -> Vec<EspKey> {
-        if rows.len() * 2 < capacity as usize {
+    ) -> Vec<K> {
+        if in_use * 2 < capacity as usize {
             self.0.clear();
             return Vec::new();
         }
-        self.0.retain(|key, _| rows.contains_key(key));
         let mut silent = Vec::new();
-        for (key, count) in rows {
-            // "Other" stays.
-            if key.spi == 0 {
-                continue;
-            }
-            let seen = self.0.entry(*key).or_insert((count.packets, now));
-            if seen.0 != count.packets {
-                *seen = (count.packets, now);
+        let mut there = HashSet::new();
+        for (key, packets) in rows {
+            there.insert(key);
+            let seen = self.0.entry(key).or_insert((packets, now));
+            if seen.0 != packets {
+                *seen = (packets, now);
             } else if now.duration_since(seen.1) >= SILENT {
-                silent.push(*key);
+                silent.push(key);
             }
         }
+        self.0.retain(|key, _| there.contains(key));
         silent
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use monitor_common::label::{Direction, Encapsulation};
-    use monitor_common::walk::Addresses;
-
     use super::*;
-
-    fn key(spi: u32) -> EspKey {
-        let addresses = Addresses::v4(1, 2);
-        EspKey::new(2, Direction::Rx, Encapsulation::Esp, spi, &addresses)
-    }
-
-    fn rows(packets: &[(u32, u64)]) -> HashMap<EspKey, EspCount> {
-        let count = |packets| EspCount {
-            packets,
-            bytes: 0,
-            sequence_min: 1,
-            sequence_max: 1,
-        };
-        let rows = packets.iter().map(|(spi, n)| (key(*spi), count(*n)));
-        rows.chain([(EspKey::other(2, Direction::Rx), count(0))])
-            .collect()
-    }
 
     #[test]
     fn what_is_silent_for_an_hour_goes_where_room_is_scarce() {
         let start = Instant::now();
         let later = start + SILENT;
         let mut quiet = Quiet::default();
-        assert_eq!(quiet.find(&rows(&[(1, 5), (2, 5)]), 4, start), []);
-        assert_eq!(quiet.find(&rows(&[(1, 5), (2, 6)]), 4, later), [key(1)]);
-        assert_eq!(quiet.find(&rows(&[(2, 6)]), 4, later + SILENT), [key(2)]);
+        let mut find = |rows: &[(u32, u64)], now| quiet.find(rows.iter().copied(), 3, 4, now);
+        assert_eq!(find(&[(1, 5), (2, 5)], start), [0_u32; 0]);
+        assert_eq!(find(&[(1, 5), (2, 6)], later), [1]);
+        assert_eq!(find(&[(2, 6)], later + SILENT), [2]);
     }
 
     #[test]
     fn where_there_is_room_nothing_goes() {
         let start = Instant::now();
         let mut quiet = Quiet::default();
-        let rows = rows(&[(1, 5)]);
-        assert_eq!(quiet.find(&rows, 5, start), []);
-        assert_eq!(quiet.find(&rows, 5, start + SILENT), []);
-        assert_eq!(quiet.find(&rows, 4, start + SILENT), [], "from now on");
+        let none = [0_u32; 0];
+        let row = || [(1, 5)].into_iter();
+        assert_eq!(quiet.find(row(), 2, 5, start), none);
+        assert_eq!(quiet.find(row(), 2, 5, start + SILENT), none);
+        assert_eq!(quiet.find(row(), 2, 4, start + SILENT), none, "from now on");
     }
 }

@@ -6,8 +6,8 @@ use anyhow::anyhow;
 use aya::Ebpf;
 use aya::maps::Map;
 use monitor_common::key::{
-    Class, Count, CounterKey, CpuState, EspCount, EspKey, ExposureKey, FlowState, NetworkId,
-    ReasonKey,
+    Class, Count, CounterKey, CpuState, EspCount, EspKey, EspNetworkKey, ExposureKey, FlowState,
+    NetworkId, ReasonKey,
 };
 use monitor_common::label::{Direction, Encapsulation};
 use monitor_common::reason::Reason;
@@ -20,6 +20,7 @@ use crate::failure::Failure;
 pub struct Counts {
     counters: Table<{ CounterKey::SIZE }, { Count::SIZE }>,
     esp: Table<{ EspKey::SIZE }, { EspCount::SIZE }>,
+    esp_networks: Table<{ EspNetworkKey::SIZE }, { Count::SIZE }>,
     reasons: Table<{ ReasonKey::SIZE }, 8>,
     exposure: Table<{ ExposureKey::SIZE }, { Count::SIZE }>,
     flows: Table<8, { FlowState::SIZE }>,
@@ -35,6 +36,7 @@ impl Counts {
         let counts = Counts {
             counters: Table::new(map(ebpf, "COUNTERS")?, "COUNTERS", cpus)?,
             esp: Table::new(map(ebpf, "ESP")?, "ESP", cpus)?,
+            esp_networks: Table::new(map(ebpf, "ESP_NETWORKS")?, "ESP_NETWORKS", cpus)?,
             reasons: Table::new(map(ebpf, "REASONS")?, "REASONS", cpus)?,
             exposure: Table::new(map(ebpf, "EXPOSURE")?, "EXPOSURE", cpus)?,
             flows: Table::new(map(ebpf, "FLOWS")?, "FLOWS", 1)?,
@@ -47,6 +49,10 @@ impl Counts {
             let other = ExposureKey::new(direction, NetworkId::OTHER, Class::UNKNOWN);
             counts
                 .exposure
+                .ensure(&other.to_bytes(), &[0; Count::SIZE])?;
+            let other = EspNetworkKey::other(direction);
+            counts
+                .esp_networks
                 .ensure(&other.to_bytes(), &[0; Count::SIZE])?;
         }
         Ok(counts)
@@ -132,6 +138,39 @@ impl Counts {
     pub fn take_esp(&self, key: &EspKey) -> Result<Option<EspCount>, Failure> {
         let values = self.esp.take(&key.to_bytes())?;
         Ok(values.map(|values| sum_esp(&mut values.iter())))
+    }
+
+    /// Packets and bytes inside ESP per direction, VNI and remote node, all CPUs added up.
+    ///
+    /// # Errors
+    /// A runtime failure, if a map cannot be read.
+    pub fn esp_networks(&self) -> Result<HashMap<EspNetworkKey, Count>, Failure> {
+        let mut all = HashMap::new();
+        self.esp_networks.each(|key, values| {
+            all.insert(EspNetworkKey::from_bytes(key), sum(values));
+        })?;
+        Ok(all)
+    }
+
+    /// Removes a network's packets to or from a node; what was counted at the end. `None` if it was not there.
+    ///
+    /// # Errors
+    /// A runtime failure, if the map cannot be changed.
+    pub fn take_esp_network(&self, key: &EspNetworkKey) -> Result<Option<Count>, Failure> {
+        let values = self.esp_networks.take(&key.to_bytes())?;
+        Ok(values.map(|values| sum(&mut values.iter())))
+    }
+
+    /// Makes room for a network that is known, so that what is counted of it in ESP is never "other", however many
+    /// nodes there are.
+    ///
+    /// # Errors
+    /// A runtime failure, if the map is full.
+    pub fn know_network(&self, vni: u32) -> Result<(), Failure> {
+        Direction::ALL.into_iter().try_for_each(|direction| {
+            let key = EspNetworkKey::of_network(direction, vni);
+            self.esp_networks.ensure(&key.to_bytes(), &[0; Count::SIZE])
+        })
     }
 
     /// Packets not understood, all CPUs added up.
@@ -229,6 +268,7 @@ impl Counts {
             total.exposure_overflow += value.exposure_overflow;
             total.decrypted += value.decrypted;
             total.peers_overflow += value.peers_overflow;
+            total.esp_networks_overflow += value.esp_networks_overflow;
         }
         Ok(total)
     }

@@ -78,7 +78,7 @@ fn explain(code: i32, error: anyhow::Error) -> Failure {
 }
 
 /// The system call's error number, wherever it stands in the chain of causes.
-fn io_cause(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
+pub(super) fn io_cause(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(code) = error

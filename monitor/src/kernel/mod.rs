@@ -2,12 +2,14 @@
 //!
 //! The only module that knows map names and program names.
 
+mod btf;
 mod counts;
 mod errors;
 mod options;
 mod peers;
 mod size;
 mod table;
+mod xfrm;
 
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -23,6 +25,7 @@ use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use aya_log::EbpfLogger;
 use monitor_common::label::Direction;
 use monitor_common::reason::Reason;
+use monitor_common::xfrm::XfrmLayout;
 
 use crate::failure::Failure;
 
@@ -65,6 +68,8 @@ pub struct Kernel {
     counts: Arc<Counts>,
     samples: Option<RingBuf<MapData>>,
     sizes: MapSizes,
+    /// How ESP is attributed to networks here, or why it cannot be.
+    xfrm: Result<xfrm::Plan, btf::Reason>,
 }
 
 impl Kernel {
@@ -90,6 +95,10 @@ impl Kernel {
         let mut loader = EbpfLoader::new();
         let log_level =
             u8::from(tracing::enabled!(tracing::Level::DEBUG)) * aya_log::Level::Debug as u8;
+        let xfrm = xfrm::Plan::new();
+        let layout = xfrm.as_ref().map_or(XfrmLayout::UNSET, |plan| plan.layout);
+        let layout = layout.to_bytes();
+        loader.override_global("XFRM", &layout[..], true);
         loader.override_global("CONFIG", &config[..], true);
         loader.override_global("PORTS", options.services.bytes(), true);
         // Not there in an object that was built without the feature `log`.
@@ -106,6 +115,7 @@ impl Kernel {
             samples: Some(RingBuf::try_from(samples).map_err(Failure::kernel)?),
             ebpf,
             sizes,
+            xfrm,
         })
     }
 

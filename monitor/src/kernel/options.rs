@@ -28,6 +28,8 @@ pub struct LoadOptions {
     pub ring_bytes: u32,
     /// Whether packets are counted by what can be read of their flow.
     pub exposure: bool,
+    /// Whether packets in ESP are attributed to their networks, where the kernel can.
+    pub esp_networks: bool,
     /// How many samples are taken at most.
     pub caps: Caps,
     /// Whether cleartext of networks that must be encrypted is counted by node.
@@ -78,6 +80,7 @@ impl Default for LoadOptions {
             services: Services::default(),
             ring_bytes: 1 << 20,
             exposure: false,
+            esp_networks: false,
             caps: Caps::NONE,
             policy: false,
         }

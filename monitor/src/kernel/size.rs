@@ -14,7 +14,7 @@ const FIXED: u64 =
 /// Entries of `PEERS`: two for each network that must be encrypted, and as many nodes.
 const PEERS: u32 = 4 * NETWORKS as u32;
 /// The arrays that each CPU has one of, in bytes: `BUCKETS`, `SCRATCH`, `WALKED`, `STATE`.
-const PER_CPU: u64 = 1_025 * 16 + 320 + 160 + 80;
+const PER_CPU: u64 = 1_025 * 16 + 320 + 160 + 88;
 
 /// How full a map is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct MapSizes {
     pub counters: u32,
     /// `ESP`.
     pub esp: u32,
+    /// `ESP_NETWORKS`.
+    pub esp_networks: u32,
     /// `REASONS`.
     pub reasons: u32,
     /// `FLOWS`.
@@ -59,6 +61,7 @@ impl MapSizes {
         let full = MapSizes {
             counters: 36_864,
             esp: 4_096,
+            esp_networks: 16_384,
             // 64 interfaces that are watched, and some that are gone and not yet put away.
             reasons: 4_096,
             flows: 65_536,
@@ -71,12 +74,15 @@ impl MapSizes {
         let mut sizes = full;
         while sizes.bytes(cpus) > BUDGET && sizes.counters > 1_024 {
             // What takes most gives most; the networks themselves give last.
-            let [counters, esp, reasons, flows, exposure] = sizes.parts(cpus as u64);
+            let [counters, esp, esp_networks, reasons, flows, exposure] = sizes.parts(cpus as u64);
             let counters = counters / 2;
             let most = counters.max(exposure).max(flows);
             if esp.max(reasons) > most / 4 {
                 sizes.esp /= 2;
                 sizes.reasons = (sizes.reasons / 2).max(1_024);
+            }
+            if esp_networks > most / 4 {
+                sizes.esp_networks = (sizes.esp_networks / 2).max(1_024);
             }
             if exposure == most {
                 sizes.exposure /= 2;
@@ -93,6 +99,7 @@ impl MapSizes {
                 networks = sizes.counters / 2,
                 exposures = sizes.exposure,
                 associations = sizes.esp,
+                encrypted = sizes.esp_networks,
                 flows = sizes.flows,
                 "many CPUs: maps made smaller, to stay within {} MiB of kernel memory",
                 BUDGET >> 20
@@ -118,11 +125,12 @@ impl MapSizes {
         self.parts(cpus).iter().sum::<u64>() + u64::from(self.ring_bytes) + FIXED + PER_CPU * cpus
     }
 
-    /// Kernel memory of `COUNTERS`, `ESP`, `REASONS`, `FLOWS` with `VERDICTS`, and `EXPOSURE`.
-    fn parts(&self, cpus: u64) -> [u64; 5] {
+    /// Kernel memory of `COUNTERS`, `ESP`, `ESP_NETWORKS`, `REASONS`, `FLOWS` with `VERDICTS`, and `EXPOSURE`.
+    fn parts(&self, cpus: u64) -> [u64; 6] {
         [
             u64::from(self.counters) * (ELEMENT + 8 + 16 * cpus),
             u64::from(self.esp) * (ELEMENT + 48 + 24 * cpus),
+            u64::from(self.esp_networks) * (ELEMENT + 24 + 16 * cpus),
             u64::from(self.reasons) * (ELEMENT + 8 + 8 * cpus),
             u64::from(self.flows) * (ELEMENT + 8 + 48)
                 + u64::from(self.verdicts) * (ELEMENT + 8 + 8),
@@ -136,6 +144,7 @@ impl MapSizes {
         &self,
         counters: usize,
         esp: usize,
+        esp_networks: usize,
         reasons: usize,
         exposure: usize,
         peers: usize,
@@ -150,6 +159,12 @@ impl MapSizes {
         vec![
             row("counters", counters, self.counters, state.counters_overflow),
             row("esp", esp, self.esp, state.esp_overflow),
+            row(
+                "esp_networks",
+                esp_networks,
+                self.esp_networks,
+                state.esp_networks_overflow,
+            ),
             row("reasons", reasons, self.reasons, state.reasons_overflow),
             row("exposure", exposure, self.exposure, state.exposure_overflow),
             row("peers", peers, self.peers, state.peers_overflow),
@@ -157,10 +172,11 @@ impl MapSizes {
     }
 
     /// Name of each map in the object, and its size.
-    pub(super) fn entries(&self) -> [(&'static str, u32); 9] {
+    pub(super) fn entries(&self) -> [(&'static str, u32); 10] {
         [
             ("COUNTERS", self.counters),
             ("ESP", self.esp),
+            ("ESP_NETWORKS", self.esp_networks),
             ("REASONS", self.reasons),
             ("FLOWS", self.flows),
             ("VERDICTS", self.verdicts),

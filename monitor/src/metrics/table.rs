@@ -8,7 +8,7 @@ use monitor_common::label::{Direction, Encapsulation};
 
 use super::{Definition, Rows, Type, networks};
 use crate::exposure::of_class;
-use crate::snapshot::{Snapshot, Vni};
+use crate::snapshot::{Attribution, Snapshot, Vni};
 
 /// All metrics.
 pub const TABLE: &[Definition] = &[
@@ -39,6 +39,30 @@ pub const TABLE: &[Definition] = &[
         labels: &["interface", "direction", "peer"],
         help: "Bytes of these packets: whole frames from the Ethernet header on, without FCS",
         rows: |snapshot, rows| esp(snapshot, rows, |count| count.bytes),
+    },
+    Definition {
+        name: "esp_network_packets",
+        kind: Type::Counter,
+        labels: &["direction", "vni"],
+        help: "ESP packets by the network inside, in the agent's network namespace; those of an unknown network are \"other\"",
+        rows: |snapshot, rows| esp_networks(snapshot, rows, |count| count.packets),
+    },
+    Definition {
+        name: "esp_network_bytes",
+        kind: Type::Counter,
+        labels: &["direction", "vni"],
+        help: "Bytes of these packets: what ESP carries, from the UDP header on, as the security associations count them",
+        rows: |snapshot, rows| esp_networks(snapshot, rows, |count| count.bytes),
+    },
+    Definition {
+        name: "esp_attribution",
+        kind: Type::Gauge,
+        labels: &[],
+        help: "1 if ESP is attributed to networks; 0 if this kernel does not allow it (check says why), and only peers are known",
+        rows: |snapshot, rows| {
+            let exact = matches!(snapshot.attribution, Attribution::Exact);
+            rows.value(&[], u64::from(exact))
+        },
     },
     Definition {
         name: "exposure_packets",
@@ -270,6 +294,25 @@ fn traffic(
     for ((interface, direction, encapsulation), total) in associations {
         let labels = [interface, direction.label(), encapsulation.label(), ""];
         rows.value(&labels, total)?;
+    }
+    Ok(())
+}
+
+/// Nodes are added up: the map has them apart for those who ask who it was.
+fn esp_networks(
+    snapshot: &Snapshot,
+    rows: &mut Rows<'_, '_>,
+    value: impl Fn(&monitor_common::key::Count) -> u64,
+) -> fmt::Result {
+    let mut networks = BTreeMap::<_, u64>::new();
+    for row in &snapshot.esp_networks {
+        *networks.entry((row.direction, row.vni)).or_default() += value(&row.count);
+    }
+    for ((direction, vni), total) in networks {
+        rows.value(&[direction.label(), &vni.to_string()], total)?;
+    }
+    for row in &snapshot.esp_others {
+        rows.value(&[row.direction.label(), "other"], value(&row.count))?;
     }
     Ok(())
 }

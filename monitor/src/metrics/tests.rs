@@ -7,7 +7,7 @@ use monitor_common::reason::Reason;
 use super::*;
 use crate::classify::{Exposure, Protocol};
 use crate::exposure::{Exposed, Pending, class};
-use crate::snapshot::{Association, Traffic, Unparsed, Vni};
+use crate::snapshot::{Association, Attribution, EspNetwork, EspOther, Traffic, Unparsed, Vni};
 
 fn snapshot() -> Snapshot {
     let interface = "eth0".to_owned();
@@ -16,6 +16,10 @@ fn snapshot() -> Snapshot {
         bytes: 300,
         sequence_min: 1,
         sequence_max: 2,
+    };
+    let inside = Count {
+        packets: 3,
+        bytes: 330,
     };
     let association = |spi| Association {
         interface: interface.clone(),
@@ -40,6 +44,19 @@ fn snapshot() -> Snapshot {
             },
         }],
         esp: vec![association(0x100), association(0x200)],
+        esp_networks: ["192.168.77.2", "192.168.77.3"]
+            .map(|peer| EspNetwork {
+                direction: Direction::Rx,
+                vni: 4096,
+                peer: peer.parse().unwrap(),
+                count: inside,
+            })
+            .into(),
+        esp_others: vec![EspOther {
+            direction: Direction::Tx,
+            count: inside,
+        }],
+        attribution: Attribution::Exact,
         unparsed: vec![Unparsed {
             interface: interface.clone(),
             direction: Direction::Tx,
@@ -78,6 +95,10 @@ fn rows_come_out_as_the_contract_names_them() {
         r#"overlay_bytes_total{interface="eth0",direction="rx",encapsulation="vxlan",vni="4096"} 1800"#,
         r#"overlay_packets_total{interface="eth0",direction="rx",encapsulation="esp",vni=""} 4"#,
         r#"overlay_esp_packets_total{interface="eth0",direction="rx",peer="192.168.77.2"} 4"#,
+        r#"overlay_esp_network_packets_total{direction="rx",vni="4096"} 6"#,
+        r#"overlay_esp_network_bytes_total{direction="rx",vni="4096"} 660"#,
+        r#"overlay_esp_network_packets_total{direction="tx",vni="other"} 3"#,
+        r#"overlay_esp_attribution 1"#,
         r#"overlay_unparsed_packets_total{interface="eth0",direction="tx",reason="vxlan_no_vni"} 3"#,
         r#"overlay_samples_total{outcome="sent"} 0"#,
         r#"overlay_exposure_packets_total{direction="tx",vni="4096",protocol="http",exposure="plaintext"} 7"#,

@@ -1,7 +1,5 @@
 //! What this host's kernel is and has.
 
-use std::path::Path;
-
 use super::finding::{Finding, limited, missing, works};
 use crate::host::{Built, Configuration, has_module, read};
 
@@ -32,20 +30,6 @@ pub(super) fn jit() -> Finding {
             "no eBPF JIT",
             "every packet costs several times as much: sysctl net.core.bpf_jit_enable=1",
         ),
-    }
-}
-
-pub(super) fn btf() -> Finding {
-    if Path::new("/sys/kernel/btf/vmlinux").exists() {
-        works(
-            "BTF of the kernel",
-            "its structures are known (not needed yet)",
-        )
-    } else {
-        limited(
-            "no BTF of the kernel",
-            "CONFIG_DEBUG_INFO_BTF: ESP cannot be attributed to networks, only to peers",
-        )
     }
 }
 

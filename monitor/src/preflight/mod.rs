@@ -26,7 +26,6 @@ pub async fn run(args: &CheckArgs) -> Result<(), Failure> {
     let mut findings = vec![host::kernel_version()];
     let loaded = programs::programs(&mut findings);
     findings.push(host::jit());
-    findings.push(host::btf());
     findings.push(host::esp());
     if !args.interfaces.is_empty() {
         interfaces::interfaces(

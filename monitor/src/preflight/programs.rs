@@ -7,6 +7,7 @@ use super::finding::{Finding, limited, missing, works};
 use crate::attach;
 use crate::failure::Failure;
 use crate::kernel::{Entry, Kernel, LoadOptions};
+use crate::snapshot::Attribution;
 
 /// Loads every program, which is the only honest test; nothing is attached. Whether there are TCX
 /// links.
@@ -62,5 +63,23 @@ pub(super) fn programs(findings: &mut Vec<Finding>) -> Result<bool, Failure> {
             }
         },
     );
+    // Attached for this moment: that it can be loaded says little.
+    findings.push(attribution(&kernel.attribute_esp()));
     Ok(has_tcx)
+}
+
+fn attribution(attribution: &Attribution) -> Finding {
+    match attribution {
+        Attribution::Exact => works(
+            "ESP by network",
+            "the network inside each ESP packet is known",
+        ),
+        Attribution::None => limited("ESP by network", "not tried"),
+        Attribution::Impossible(reason) => limited(
+            "no ESP by network",
+            format!(
+                "ESP is counted by peer only: whether a network is encrypted cannot be told. {reason}"
+            ),
+        ),
+    }
 }

@@ -1,0 +1,155 @@
+//! The book of ESP by network: rows of nodes that are silent make room, and no count goes down.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Instant;
+
+use monitor_common::key::{Count, EspNetworkKey};
+use monitor_common::label::Direction;
+
+use super::quiet::Quiet;
+use crate::decode;
+use crate::failure::Failure;
+use crate::kernel::Kernel;
+use crate::snapshot::{Attribution, EspNetwork, EspOther};
+
+/// Networks of which counts are kept that were put away; those of more are added up as "other".
+const NETWORKS: usize = 32_768;
+
+/// What ESP hides, as it is told.
+#[derive(Debug, Default)]
+pub struct EspBook {
+    attribution: Attribution,
+    quiet: Quiet<EspNetworkKey>,
+    /// Counts of rows that were put away, under the key of their network or "other".
+    settled: BTreeMap<EspNetworkKey, Count>,
+}
+
+impl EspBook {
+    /// An empty book, of a kernel that attributes like this.
+    pub(super) fn new(attribution: Attribution) -> EspBook {
+        EspBook {
+            attribution,
+            ..EspBook::default()
+        }
+    }
+
+    /// Whether packets are attributed.
+    #[must_use]
+    pub fn attribution(&self) -> &Attribution {
+        &self.attribution
+    }
+
+    /// The rows of now, with what was put away: by network and node, and all others by direction. A node that
+    /// found no room, or was put away, is `::`.
+    #[must_use]
+    pub fn rows(&self, now: &HashMap<EspNetworkKey, Count>) -> (Vec<EspNetwork>, Vec<EspOther>) {
+        let mut all = self.settled.clone();
+        for (key, count) in now {
+            add(all.entry(*key).or_default(), count);
+        }
+        let (mut networks, mut others) = (Vec::new(), Vec::new());
+        for (key, count) in all {
+            // Made beforehand; worth a row only once it holds something.
+            if count.packets == 0 {
+                continue;
+            }
+            let direction = key.direction();
+            match key.vni() {
+                Some(vni) => networks.push(EspNetwork {
+                    direction,
+                    vni,
+                    peer: match key.peer {
+                        [0, 0] => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+                        peer => decode::ip_of_key(peer),
+                    },
+                    count,
+                }),
+                None => others.push(EspOther { direction, count }),
+            }
+        }
+        (networks, others)
+    }
+
+    /// Puts the rows of nodes away that were silent for an hour, where the map is half full.
+    ///
+    /// # Errors
+    /// A runtime failure, if the map cannot be read or changed.
+    pub(super) fn put_away(&mut self, kernel: &Kernel) -> Result<(), Failure> {
+        let rows = kernel.esp_networks()?;
+        let packets = rows
+            .iter()
+            // What was made beforehand stays.
+            .filter(|(key, _)| key.peer != [0; 2])
+            .map(|(key, count)| (*key, count.packets));
+        let capacity = kernel.sizes().esp_networks;
+        for key in self
+            .quiet
+            .find(packets, rows.len(), capacity, Instant::now())
+        {
+            if let Some(count) = kernel.take_esp_network(&key)? {
+                self.settle(&key, &count);
+            }
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, key: &EspNetworkKey, count: &Count) {
+        let direction = key.direction();
+        let mut row = match key.vni() {
+            Some(vni) => EspNetworkKey::of_network(direction, vni),
+            None => EspNetworkKey::other(direction),
+        };
+        if self.settled.len() >= NETWORKS + Direction::ALL.len() && !self.settled.contains_key(&row)
+        {
+            row = EspNetworkKey::other(direction);
+        }
+        add(self.settled.entry(row).or_default(), count);
+    }
+}
+
+fn add(total: &mut Count, count: &Count) {
+    total.packets += count.packets;
+    total.bytes += count.bytes;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(packets: u64) -> Count {
+        Count {
+            packets,
+            bytes: packets * 100,
+        }
+    }
+
+    #[test]
+    fn what_was_put_away_still_counts() {
+        let mut book = EspBook::default();
+        let peer = [0, 0xffff_c0a8_4d02];
+        let key = EspNetworkKey::new(Direction::Tx, 4096, peer);
+        book.settle(&key, &count(5));
+        let other = EspNetworkKey::other(Direction::Rx);
+        let now = HashMap::from([(key, count(2)), (other, count(0))]);
+        let (networks, others) = book.rows(&now);
+        assert_eq!(others, []);
+        assert_eq!(networks.iter().map(|row| row.count.packets).sum::<u64>(), 7);
+        let peers: Vec<_> = networks.iter().map(|row| row.peer.to_string()).collect();
+        assert_eq!(peers, ["::", "192.168.77.2"]);
+        assert!(networks.iter().all(|row| row.vni == 4096));
+    }
+
+    #[test]
+    fn rows_are_bounded_and_nothing_is_lost() {
+        let mut book = EspBook::default();
+        for vni in 0..40_000 {
+            let key = EspNetworkKey::new(Direction::Rx, vni, [0, 1]);
+            book.settle(&key, &count(1));
+        }
+        let (networks, others) = book.rows(&HashMap::new());
+        assert!(networks.len() <= NETWORKS + 2, "{}", networks.len());
+        let packets = networks.iter().map(|row| row.count.packets).sum::<u64>();
+        assert_eq!(packets + others[0].count.packets, 40_000);
+    }
+}
