@@ -14,6 +14,8 @@ pub enum Kind {
     Kernel,
     /// Run time: a port in use, input or output, a corrupt file.
     Runtime,
+    /// An audit that could not tell.
+    Undecided,
 }
 
 impl Kind {
@@ -25,6 +27,7 @@ impl Kind {
             Kind::Usage => 2,
             Kind::Kernel => 3,
             Kind::Runtime => 4,
+            Kind::Undecided => 5,
         }
     }
 }
@@ -59,6 +62,22 @@ impl Failure {
     pub fn runtime(error: impl Into<anyhow::Error>) -> Failure {
         Failure {
             kind: Kind::Runtime,
+            error: error.into(),
+        }
+    }
+
+    /// A policy that is violated.
+    pub fn violation(error: impl Into<anyhow::Error>) -> Failure {
+        Failure {
+            kind: Kind::Violation,
+            error: error.into(),
+        }
+    }
+
+    /// An audit that could not tell.
+    pub fn undecided(error: impl Into<anyhow::Error>) -> Failure {
+        Failure {
+            kind: Kind::Undecided,
             error: error.into(),
         }
     }

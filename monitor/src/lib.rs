@@ -21,6 +21,7 @@ mod netlink;
 pub mod policy;
 pub mod preflight;
 pub mod record;
+pub mod report;
 pub mod ring;
 pub mod services;
 pub mod settings;

@@ -64,6 +64,13 @@ impl Defaults {
         caps: Caps::DEFAULT,
         policy: true,
     };
+    /// For a verdict on networks: counts alone.
+    pub const AUDIT: Defaults = Defaults {
+        sample_every: 0,
+        flow_samples: 0,
+        exposure: false,
+        ..Defaults::RUN
+    };
     /// For somebody who looks on: everything.
     pub const TAIL: Defaults = Defaults {
         sample_every: 1,

@@ -13,12 +13,14 @@ const ABOUT: &str =
     "Shows which overlay networks cross this node's wire, and what can be read in them";
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 fine; 1 a check failed; 2 usage, configuration or no such interface;
-3 kernel or privileges; 4 run time (port in use, input or output).
+Exit codes: 0 fine; 1 a check failed, or a network has what it must not have; 2 usage,
+configuration or no such interface; 3 kernel or privileges; 4 run time (port in use, input or
+output); 5 audit could not tell.
 
 Start here:
   overlay-monitor check          what this machine can and cannot do
   overlay-monitor tail -i eth0   watch what can be read, a line for each sampled packet
+  overlay-monitor audit -i eth0  watch for a minute, and say what each network is
   overlay-monitor run -i eth0    the node agent: http://127.0.0.1:9469/metrics for Prometheus";
 
 /// The command line.
@@ -48,6 +50,12 @@ pub enum Command {
     /// What `tcpdump -A port 4789` was used for. Only packets that tell something are shown: with a payload,
     /// ESP, or not understood. Everything is redacted: keys and paths are shown, values and credentials are not.
     Tail(TailArgs),
+    /// Watch for a while, then say of each network what it is and whether that is what it should be
+    ///
+    /// Networks are those of the configuration file and of Docker, and whatever is on the wire beside them. Ctrl-C
+    /// ends it early, with what is known by then. Exit code 1 if a network has what it must not have, 5 if nobody
+    /// can tell: a network that must be encrypted was idle, or the sight was lost.
+    Audit(AuditArgs),
     /// Say what this machine can and cannot do, and what is missing for it
     Check(CheckArgs),
     /// Remove what an overlay-monitor that was killed left on its interfaces
@@ -153,6 +161,26 @@ pub struct RunArgs {
     /// Address to serve /metrics and /healthz on [default: 127.0.0.1:9469]
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub docker: DockerArgs,
+}
+
+/// Arguments of `audit`.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub watch: WatchArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub policy: PolicyArgs,
+    /// How long to watch, such as 60s or 5m
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s")]
+    pub duration: Duration,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take a comment as help")]
     pub docker: DockerArgs,

@@ -1,5 +1,6 @@
 //! The subcommands: each takes its arguments and a future that ends it.
 
+mod audit;
 mod detach;
 mod run;
 mod tail;
@@ -17,6 +18,7 @@ use crate::preflight;
 pub async fn run(cli: Cli, stop: impl Future<Output = ()>) -> Result<(), Failure> {
     match cli.command {
         Command::Run(args) => run::run(&args, stop).await,
+        Command::Audit(args) => audit::run(&args, stop).await,
         Command::Tail(args) => tail::run(&args, stop).await,
         Command::Check(args) => preflight::run(&args).await,
         Command::Detach(args) => detach::run(&args),

@@ -328,8 +328,8 @@ impl Policy {
         };
         (required != 0).then(|| {
             format!(
-                "{required} networks must be encrypted: cleartext is seen, but whether there is ESP in its place cannot \
-                 be told ({why})"
+                "networks that must be encrypted: {required}. Cleartext in them is seen, but not whether there is ESP \
+                 in its place ({why})"
             )
         })
     }

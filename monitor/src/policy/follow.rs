@@ -84,15 +84,22 @@ pub async fn follow(
             tracing::error!("cannot look after the networks, trying on: {trouble}");
         }
         said = trouble;
-        let events = lock(&policy).take_events();
-        for event in events {
-            say(&policy, event);
-        }
+        let shared = Arc::clone(&policy);
+        let saying = tokio::task::spawn_blocking(move || say_events(&shared));
+        saying.await.map_err(Failure::runtime)?;
+    }
+}
+
+/// Says what waits to be said.
+pub fn say_events(policy: &Shared) {
+    let events = lock(policy).take_events();
+    for event in events {
+        say(policy, event);
     }
 }
 
 /// Says an event, with its likeliest causes.
-pub(super) fn say(policy: &Shared, mut event: Event) {
+fn say(policy: &Shared, mut event: Event) {
     if let Event::Opened(violation) = &mut event {
         violation.causes = causes(violation);
         if !violation.causes.is_empty() {

@@ -16,7 +16,7 @@ pub mod words;
 
 pub use book::Networks;
 pub use engine::{Policy, Report, Shared, Status, Total};
-pub use follow::follow;
+pub use follow::{follow, say_events};
 pub use network::{Kind, Network, Requirement, Source};
 pub use seen::{History, Seen};
 pub use state::{Doubt, State};
