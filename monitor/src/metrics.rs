@@ -4,6 +4,7 @@ mod networks;
 mod page;
 mod table;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Mutex;
 
@@ -75,12 +76,13 @@ struct Rows<'a, 'b> {
 impl Rows<'_, '_> {
     fn value(&mut self, values: &[&str], value: u64) -> fmt::Result {
         debug_assert_eq!(values.len(), self.definition.labels.len());
+        let values: Vec<Cow<'_, str>> = values.iter().copied().map(quoted).collect();
         let labels: Vec<(&str, &str)> = self
             .definition
             .labels
             .iter()
             .copied()
-            .zip(values.iter().copied())
+            .zip(values.iter().map(Cow::as_ref))
             .collect();
         if labels.is_empty() {
             // One row, written without braces.
@@ -91,6 +93,16 @@ impl Rows<'_, '_> {
         self.definition
             .encode(value, encoder.encode_family(&labels)?)
     }
+}
+
+/// A label value as it stands between the quotes of the format, which the encoder does not see to: names of interfaces
+/// and networks may hold anything.
+fn quoted(value: &str) -> Cow<'_, str> {
+    if !value.contains(['\\', '"', '\n']) {
+        return Cow::Borrowed(value);
+    }
+    let escaped = value.replace('\\', r"\\").replace('"', "\\\"");
+    Cow::Owned(escaped.replace('\n', r"\n"))
 }
 
 struct Encoder(Mutex<Snapshot>);

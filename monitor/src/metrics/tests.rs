@@ -116,6 +116,15 @@ fn rows_come_out_as_the_contract_names_them() {
 }
 
 #[test]
+fn no_name_gets_out_of_its_quotes() {
+    let mut snapshot = snapshot();
+    snapshot.traffic[0].interface = "e\"} 1\n\\".to_owned();
+    let text = encode(snapshot).unwrap();
+    let row = r#"overlay_packets_total{interface="e\"} 1\n\\",direction="rx",encapsulation="vxlan",vni="4096"} 12"#;
+    assert!(text.lines().any(|line| line == row), "{text}");
+}
+
+#[test]
 fn every_row_of_the_table_is_well_named_and_described() {
     let text = encode(snapshot()).unwrap();
     for row in TABLE {
