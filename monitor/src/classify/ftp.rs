@@ -57,7 +57,7 @@ const SAYINGS: &[(u16, &str)] = &[
 pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     let line = lines::first(p.bytes)?;
     if line.text.first()?.is_ascii_digit() {
-        let mut replies = Lines::new(p.bytes).take(4);
+        let mut replies = Lines::new(p.bytes).take(2);
         let first = reply(replies.next()?)?;
         return Some(replies.filter_map(reply).fold(first, stronger));
     }

@@ -4,6 +4,7 @@
 //! anybody has the program for. Random bytes are ciphertext, or compressed, or
 //! keys: nobody can tell, so they are unknown.
 
+use super::lines;
 use super::magic;
 use super::payload::Payload;
 use super::protocol::{Confidence, Exposure, Protocol};
@@ -46,7 +47,8 @@ pub(super) fn judge(p: &Payload<'_>) -> Verdict {
         // Of a flow that may well be encrypted in a moment.
         return unknown("certificate");
     }
-    if look(bytes) == Look::Readable {
+    let look = look(bytes);
+    if look == Look::Readable {
         return plaintext(Protocol::Unknown, Confidence::Likely, "text in binary");
     }
     if strings::are_certain(bytes) {
@@ -55,7 +57,7 @@ pub(super) fn judge(p: &Payload<'_>) -> Verdict {
     if is_structure(bytes) {
         return plaintext(Protocol::Unknown, Confidence::Likely, "binary structure");
     }
-    match look(bytes) {
+    match look {
         Look::Random => unknown("high entropy"),
         Look::Readable | Look::Unclear => Verdict::unknown(),
     }
@@ -90,12 +92,11 @@ fn unknown(evidence: &str) -> Verdict {
 /// Whether all of it can be printed. UTF-8 may be cut at both ends.
 fn is_text(bytes: &[u8]) -> bool {
     let bytes = &bytes[..bytes.len().min(TEXT_MAX)];
-    let printed = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t'..=b'\r' | 0x1b) || *byte >= 0x80;
-    if !bytes.iter().all(printed) {
+    let printed = |byte| matches!(byte, b' '..=b'~' | b'\t'..=b'\r' | 0x1b) | (byte >= 0x80);
+    if !lines::all(bytes, printed) {
         return false;
     }
-    let ascii = bytes.iter().filter(|byte| byte.is_ascii()).count();
-    if ascii == bytes.len() {
+    if bytes.is_ascii() {
         return true;
     }
     let start = bytes

@@ -33,7 +33,7 @@ impl<'a> Iterator for Lines<'a> {
 
     fn next(&mut self) -> Option<Line<'a>> {
         let window = &self.rest[..self.rest.len().min(LINE_MAX)];
-        let end = window.iter().position(|&byte| byte == b'\n');
+        let end = line_end(window);
         let length = end.unwrap_or(window.len());
         let text = &window[..length];
         // A cut may fall between `\r` and `\n`.
@@ -49,11 +49,29 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
+/// Bytes that are looked at together: the compiler makes vector instructions of it.
+const CHUNK: usize = 32;
+
+/// Where the first line ends.
+fn line_end(bytes: &[u8]) -> Option<usize> {
+    let holds_end = |chunk: &[u8]| chunk.iter().fold(false, |end, &byte| end | (byte == b'\n'));
+    let chunk = bytes.chunks(CHUNK).position(holds_end)? * CHUNK;
+    let within = bytes[chunk..].iter().position(|&byte| byte == b'\n')?;
+    Some(chunk + within)
+}
+
+/// Whether something is true of all bytes. As fast as can be where it is.
+pub(super) fn all(bytes: &[u8], is_fine: impl Fn(u8) -> bool + Copy) -> bool {
+    bytes
+        .chunks(CHUNK)
+        .all(|chunk| chunk.iter().fold(true, |fine, &byte| fine & is_fine(byte)))
+}
+
 /// Whether there is no control byte but the tab. Bytes above ASCII can be text.
 pub(super) fn is_text(bytes: &[u8]) -> bool {
-    bytes
-        .iter()
-        .all(|&byte| byte >= b' ' && byte != 0x7f || byte == b'\t')
+    all(bytes, |byte| {
+        (byte >= b' ') & (byte != 0x7f) | (byte == b'\t')
+    })
 }
 
 /// The first line, if it is text.
@@ -108,10 +126,23 @@ pub(super) fn starts(text: &[u8], start: &str) -> bool {
         .is_some_and(|begin| begin.eq_ignore_ascii_case(start.as_bytes()))
 }
 
-/// Whether a text contains another, in any case. For short texts.
+/// Longest text that is searched.
+const SEARCHED_MAX: usize = 120;
+
+/// Whether a text contains another, in any case, near its start.
 pub(super) fn contains(text: &[u8], part: &str) -> bool {
-    text.windows(part.len())
-        .any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
+    let text = &text[..text.len().min(SEARCHED_MAX)];
+    let Some(&first) = part.as_bytes().first() else {
+        return true;
+    };
+    let Some(last) = text.len().checked_sub(part.len()) else {
+        return false;
+    };
+    // Most places fail at the first byte.
+    (0..=last).any(|at| {
+        text[at] | 0x20 == first | 0x20
+            && text[at..at + part.len()].eq_ignore_ascii_case(part.as_bytes())
+    })
 }
 
 /// A decimal number, without a sign and of at most 19 digits.

@@ -40,7 +40,7 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     let finding = line(lines.next()?)?;
     // `+OK` and `PING` before something that only NATS writes.
     let next = lines
-        .take(3)
+        .take(1)
         .find_map(|next| line(next).filter(|next| next.strength > Strength::Weak));
     match next {
         Some(next) if finding.strength == Strength::Weak => Some(next),

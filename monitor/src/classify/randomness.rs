@@ -37,15 +37,7 @@ const SUSPICIOUS_RUN: usize = 10;
 /// Judges the first 256 bytes.
 pub(super) fn look(bytes: &[u8]) -> Look {
     let bytes = &bytes[..bytes.len().min(MOST)];
-    let mut seen = [0_u64; 4];
-    let (mut run, mut longest, mut repeated) = (0_usize, 0_usize, 0_usize);
-    for &byte in bytes {
-        run = if is_readable(byte) { run + 1 } else { 0 };
-        longest = longest.max(run);
-        let (word, bit) = (usize::from(byte >> 6), 1_u64 << (byte & 63));
-        repeated += usize::from(seen[word] & bit != 0);
-        seen[word] |= bit;
-    }
+    let longest = longest_run(bytes);
     let start = bytes
         .iter()
         .position(|&byte| !is_readable(byte))
@@ -56,11 +48,40 @@ pub(super) fn look(bytes: &[u8]) -> Look {
     if bytes.len() < FEWEST
         || longest >= SUSPICIOUS_RUN
         || start >= SUSPICIOUS_START
-        || repeated > most_repeats(bytes.len())
+        || repeated(bytes) > most_repeats(bytes.len())
     {
         return Look::Unclear;
     }
     Look::Random
+}
+
+/// The longest run of readable bytes; any number below [`SUSPICIOUS_RUN`] where all
+/// are shorter. A run as long covers one of every so many places.
+fn longest_run(bytes: &[u8]) -> usize {
+    let readable = |byte: &&u8| is_readable(**byte);
+    let (mut longest, mut at) = (0, SUSPICIOUS_RUN - 1);
+    while let Some(byte) = bytes.get(at) {
+        let mut next = at + SUSPICIOUS_RUN;
+        if is_readable(*byte) {
+            let before = bytes[..at].iter().rev().take_while(readable).count();
+            let behind = bytes[at..].iter().take_while(readable).count();
+            longest = longest.max(before + behind);
+            next = next.max(at + behind + SUSPICIOUS_RUN);
+        }
+        at = next;
+    }
+    longest
+}
+
+/// How many bytes have a value that occurred before.
+fn repeated(bytes: &[u8]) -> usize {
+    // A store for each byte, and no load: none waits for another.
+    let mut seen = [0_u8; 256];
+    for &byte in bytes {
+        seen[usize::from(byte)] = 1;
+    }
+    let distinct: u32 = seen.iter().map(|&one| u32::from(one)).sum();
+    bytes.len() - distinct as usize
 }
 
 const fn is_readable(byte: u8) -> bool {
@@ -86,15 +107,8 @@ fn most_repeats(n: usize) -> usize {
 /// Whether values occur again far more often than among random bytes: not once in
 /// a million million times. Of 16 bytes or more.
 pub(super) fn repeats(bytes: &[u8]) -> bool {
-    let mut seen = [0_u64; 4];
-    let mut repeated = 0_usize;
-    for &byte in bytes {
-        let (word, bit) = (usize::from(byte >> 6), 1_u64 << (byte & 63));
-        repeated += usize::from(seen[word] & bit != 0);
-        seen[word] |= bit;
-    }
     let mean = bytes.len() * bytes.len() / 512;
-    bytes.len() >= FEWEST && repeated > mean + 8 * mean.isqrt() + 6
+    bytes.len() >= FEWEST && repeated(bytes) > mean + 8 * mean.isqrt() + 6
 }
 
 #[cfg(test)]

@@ -49,31 +49,66 @@ const FIELDS: &[&[u8]] = &[
 /// Longest name of [`FIELDS`], and a quote.
 const FIELD_MAX: usize = 24;
 
+/// What a byte is to the search: most are nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Other,
+    /// A letter or digit that starts no token.
+    Word,
+    /// The first letter of a token, where a word starts.
+    Token,
+    /// A dash can start a key.
+    Dash,
+    /// A name ends here and a value follows.
+    Mark,
+}
+
+/// [`Class`] of every byte.
+const CLASSES: [Class; 256] = {
+    let mut classes = [Class::Other; 256];
+    let mut byte = 0_usize;
+    while byte < 256 {
+        classes[byte] = match byte as u8 {
+            b':' | b'=' => Class::Mark,
+            b'-' => Class::Dash,
+            b'A' | b'g' | b'x' | b's' | b'r' | b'n' | b'h' | b'e' => Class::Token,
+            other if other.is_ascii_alphanumeric() => Class::Word,
+            _ => Class::Other,
+        };
+        byte += 1;
+    }
+    classes
+};
+
 /// Finds what credentials stand in a payload that can be read.
 pub(super) fn find(bytes: &[u8], kinds: &mut Vec<CredentialKind>) {
     let bytes = &bytes[..bytes.len().min(SEARCHED_MAX)];
+    let mut before = Class::Other;
     for (at, byte) in bytes.iter().enumerate() {
-        match byte {
-            b'-' if is_private_key(&bytes[at..]) => kinds.push(CredentialKind::PrivateKey),
-            b'A' | b'g' | b'x' | b's' | b'r' | b'n' | b'h' if starts_word(bytes, at) => {
+        let class = CLASSES[usize::from(*byte)];
+        match class {
+            Class::Other | Class::Word => {}
+            Class::Token if matches!(before, Class::Word | Class::Token) => {}
+            Class::Token => {
                 kinds.extend(token(&bytes[at..]));
+                if is_web_token(&bytes[at..]) {
+                    kinds.push(CredentialKind::Jwt);
+                }
             }
-            b'e' if starts_word(bytes, at) && is_web_token(&bytes[at..]) => {
-                kinds.push(CredentialKind::Jwt);
+            Class::Dash if before == Class::Dash => {}
+            Class::Dash => {
+                if is_private_key(&bytes[at..]) {
+                    kinds.push(CredentialKind::PrivateKey);
+                }
             }
-            b':' | b'='
-                if is_secret_field(&bytes[at.saturating_sub(FIELD_MAX)..at], &bytes[at + 1..]) =>
-            {
-                kinds.push(CredentialKind::PasswordField);
+            Class::Mark => {
+                if is_secret_field(&bytes[at.saturating_sub(FIELD_MAX)..at], &bytes[at + 1..]) {
+                    kinds.push(CredentialKind::PasswordField);
+                }
             }
-            _ => {}
         }
+        before = class;
     }
-}
-
-/// Whether no letter stands right before.
-fn starts_word(bytes: &[u8], at: usize) -> bool {
-    at == 0 || !bytes[at - 1].is_ascii_alphanumeric()
 }
 
 /// `-----BEGIN RSA PRIVATE KEY-----`.

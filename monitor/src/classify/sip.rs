@@ -42,7 +42,7 @@ const RTSP_METHODS: &[&str] = &[
 ];
 
 /// Header fields that are looked at.
-const FIELDS_MAX: usize = 32;
+const FIELDS_MAX: usize = 24;
 
 /// One of the two.
 struct Form {
@@ -91,6 +91,9 @@ fn inspect(p: &Payload<'_>, form: &Form) -> Option<Finding> {
         .take(FIELDS_MAX)
         .take_while(|line| !line.text.is_empty())
     {
+        if !matches!(field.text[0] | 0x20, b'a' | b'p') {
+            continue;
+        }
         for name in ["Authorization:", "Proxy-Authorization:"] {
             if starts(field.text, name) && field.text.len() > name.len() + 8 {
                 finding.credentials.push(CredentialKind::SipDigest);

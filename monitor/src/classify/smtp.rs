@@ -68,7 +68,7 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
         return reply(p, line);
     }
     let finding = command(line).or_else(|| answer(p, line))?;
-    let more = Lines::new(p.bytes).skip(1).filter_map(command);
+    let more = Lines::new(p.bytes).skip(1).take(1).filter_map(command);
     Some(more.fold(finding, merge))
 }
 

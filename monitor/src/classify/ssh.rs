@@ -149,6 +149,9 @@ fn negotiation(body: &[u8]) -> Option<Finding> {
 /// Random bytes on the port. With AES-GCM, or a code over what is encrypted, the
 /// length of the packet stands in the clear in front of them.
 fn protected(p: &Payload<'_>) -> Option<Finding> {
+    if !p.uses_port(PORTS) {
+        return None;
+    }
     let random = look(p.bytes) == Look::Random;
     let (length, body) = p.bytes.split_first_chunk::<4>()?;
     let length = u32::from_be_bytes(*length);

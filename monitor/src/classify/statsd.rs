@@ -17,7 +17,7 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     let cut = (p.wire_len as usize) > p.bytes.len();
     let first = metric(lines.next()?, cut)?;
     let more = lines
-        .take(2)
+        .take(1)
         .filter(|line| line.complete)
         .filter_map(|line| metric(line, false))
         .any(|next| next.strength > Strength::Weak);

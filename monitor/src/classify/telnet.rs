@@ -27,9 +27,12 @@ const COMMANDS_MAX: usize = 16;
 pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     // One alone, of two bytes and without an option, is too little.
     let (commands, used) = commands(p.bytes)?;
+    if commands == 0 && !p.uses_port(PORTS) {
+        return None;
+    }
     let is_short = commands == 1 && used < 3;
     let text = &p.bytes[used..];
-    if !text.iter().all(|&byte| is_printed(byte)) {
+    if !lines::all(text, is_printed) {
         return None;
     }
     if commands > 0 {

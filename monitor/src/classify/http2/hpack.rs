@@ -1,7 +1,20 @@
 //! Header blocks (RFC 7541) read once, without the table that both ends build up:
 //! an entry of that has neither name nor value here.
 
+use std::borrow::Cow;
+
 use super::huffman;
+
+/// Names of the fields whose values are read. Of the others only whether they have
+/// one: most of the time goes into values.
+const WANTED: &[&str] = &[
+    ":method",
+    ":path",
+    ":authority",
+    ":status",
+    "content-type",
+    "authorization",
+];
 
 /// Longest string that is read.
 const STRING_MAX: usize = 512;
@@ -75,9 +88,9 @@ const STATIC: &[(&str, &str)] = &[
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Header {
     /// Unknown where it stands in the dynamic table.
-    pub(super) name: Option<String>,
-    /// Unknown likewise, and where it is cut.
-    pub(super) value: Option<String>,
+    pub(super) name: Option<Cow<'static, str>>,
+    /// Unknown likewise, where it is cut, and where it is not [`WANTED`].
+    pub(super) value: Option<Cow<'static, str>>,
     /// There is a value, of which at least a byte was captured.
     pub(super) has_value: bool,
     /// A pseudo-field, or a name that was spelled out in lower case.
@@ -105,8 +118,8 @@ fn field(rest: &mut &[u8]) -> Option<Option<Header>> {
             let (name, value) = entry(index)?;
             return Some(Some(Header {
                 is_standard: name.is_some_and(|name| name.starts_with(':')),
-                name: name.map(str::to_owned),
-                value: value.map(str::to_owned),
+                name: name.map(Cow::Borrowed),
+                value: value.map(Cow::Borrowed),
                 has_value: true,
             }));
         }
@@ -118,23 +131,24 @@ fn field(rest: &mut &[u8]) -> Option<Option<Header>> {
         _ => integer(rest, 4)?,
     };
     let (name, spelled) = if indexed == 0 {
-        let name = string(rest)?.0?;
+        let name = string(rest, true)?.0?;
         let is_name = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
         if name.is_empty() || !name.bytes().all(is_name) {
             return None;
         }
-        (Some(name), true)
+        (Some(Cow::Owned(name)), true)
     } else {
-        (entry(indexed)?.0.map(str::to_owned), false)
+        (entry(indexed)?.0.map(Cow::Borrowed), false)
     };
-    let (value, has_value) = string(rest).unwrap_or_else(|| {
+    let is_wanted = name.as_deref().is_some_and(|name| WANTED.contains(&name));
+    let (value, has_value) = string(rest, is_wanted).unwrap_or_else(|| {
         *rest = &[];
         Default::default()
     });
     Some(Some(Header {
         is_standard: spelled || name.as_ref().is_some_and(|name| name.starts_with(':')),
         name,
-        value,
+        value: value.map(Cow::Owned),
         has_value,
     }))
 }
@@ -176,7 +190,7 @@ fn integer(rest: &mut &[u8], bits: u32) -> Option<usize> {
 
 /// A string (section 5.2), and whether there is any of it. A cut one, or one that
 /// is no printable ASCII, is not told; after a cut one nothing is left.
-fn string(rest: &mut &[u8]) -> Option<(Option<String>, bool)> {
+fn string(rest: &mut &[u8], is_wanted: bool) -> Option<(Option<String>, bool)> {
     let is_coded = *rest.first()? & 0x80 != 0;
     let length = integer(rest, 7)?;
     let held = length.min(rest.len());
@@ -185,7 +199,7 @@ fn string(rest: &mut &[u8]) -> Option<(Option<String>, bool)> {
     if held < length {
         return Some((None, held > 0));
     }
-    let text = if length > STRING_MAX {
+    let text = if length > STRING_MAX || !is_wanted {
         None
     } else if is_coded {
         huffman::decode(bytes)
@@ -200,13 +214,15 @@ fn string(rest: &mut &[u8]) -> Option<(Option<String>, bool)> {
 mod tests {
     use super::*;
 
-    fn names(block: &[u8]) -> Vec<(Option<String>, Option<String>)> {
+    type Pair = (Option<Cow<'static, str>>, Option<Cow<'static, str>>);
+
+    fn names(block: &[u8]) -> Vec<Pair> {
         fields(block)
             .map(|header| (header.name, header.value))
             .collect()
     }
 
-    fn pair(name: &str, value: &str) -> (Option<String>, Option<String>) {
+    fn pair(name: &'static str, value: &'static str) -> Pair {
         (Some(name.into()), Some(value.into()))
     }
 
@@ -225,7 +241,7 @@ mod tests {
         // C.2.1, and an entry that only the peers know.
         assert_eq!(
             names(b"\x40\x0acustom-key\x0dcustom-header\xbe"),
-            [pair("custom-key", "custom-header"), (None, None)]
+            [(Some("custom-key".into()), None), (None, None)]
         );
     }
 

@@ -23,8 +23,11 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Frames of a payload that are looked at.
 const FRAMES_MAX: usize = 8;
 
+/// Frames up to which header blocks are looked at.
+const BLOCKS_MAX: usize = 3;
+
 /// Header fields of a block that are looked at.
-const FIELDS_MAX: usize = 24;
+const FIELDS_MAX: usize = 12;
 
 pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     let sight = Sight::of(p)?;
@@ -90,7 +93,8 @@ impl Sight {
         self.frames += 1;
         self.first.get_or_insert(frame.kind);
         match frame.kind {
-            Kind::Headers => {
+            // The first block says it.
+            Kind::Headers if self.frames <= BLOCKS_MAX => {
                 for header in hpack::fields(frame.fields()).take(FIELDS_MAX) {
                     self.take(&header);
                 }
@@ -114,6 +118,7 @@ impl Sight {
             | Kind::Reset
             | Kind::GoAway
             | Kind::Priority
+            | Kind::Headers
             | Kind::Continuation
             | Kind::PushPromise => {}
         }

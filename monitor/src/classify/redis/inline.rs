@@ -21,7 +21,7 @@ pub(super) fn may_start(bytes: &[u8]) -> bool {
 }
 
 /// Reads one line. Never more than likely: anybody writes words on a line.
-pub(super) fn read(reader: &mut Reader<'_>) -> Result<Message, Stop> {
+pub(super) fn read(reader: &mut Reader<'_>, is_told: bool) -> Result<Message, Stop> {
     let blank = reader
         .rest()
         .iter()
@@ -84,7 +84,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<Message, Stop> {
         return Err(Stop::Invalid);
     }
     reader.position += end.map_or(rest.len(), |end| end + 1);
-    let (evidence, credential) = show(command, &words[..total.min(WORDS_MAX)], count);
+    let (evidence, credential) = show(command, &words[..total.min(WORDS_MAX)], count, is_told);
     let strength = if command.is_common_word() {
         Strength::Weak
     } else {

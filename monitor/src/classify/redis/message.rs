@@ -87,16 +87,23 @@ pub(super) struct Word<'a> {
 }
 
 impl Message {
-    pub(super) fn read(reader: &mut Reader<'_>, is_server: bool) -> Result<Self, Stop> {
+    /// `is_told`: whether its evidence is wanted; it takes longest to make.
+    pub(super) fn read(
+        reader: &mut Reader<'_>,
+        is_server: bool,
+        is_told: bool,
+    ) -> Result<Self, Stop> {
         match reader.rest().first() {
-            Some(b'a'..=b'z' | b'A'..=b'Z' | b'\r' | b'\n') if !is_server => inline::read(reader),
-            _ => Self::read_resp(reader, is_server),
+            Some(b'a'..=b'z' | b'A'..=b'Z' | b'\r' | b'\n') if !is_server => {
+                inline::read(reader, is_told)
+            }
+            _ => Self::read_resp(reader, is_server, is_told),
         }
     }
 
-    fn read_resp(reader: &mut Reader<'_>, is_server: bool) -> Result<Self, Stop> {
+    fn read_resp(reader: &mut Reader<'_>, is_server: bool, is_told: bool) -> Result<Self, Stop> {
         let head = reader.next()?;
-        let mut message = Self::describe(head)?;
+        let mut message = Self::describe(head, is_told)?;
         let Value::Aggregate {
             kind,
             count,
@@ -150,18 +157,18 @@ impl Message {
             && words[0].complete
             && command.takes(values)
         {
-            let (evidence, credential) = show(command, &words[..kept], values);
+            let (evidence, credential) = show(command, &words[..kept], values, is_told);
             message.evidence = evidence;
             message.credential = credential;
             message.strength = Some(Strength::Certain);
-        } else {
+        } else if is_told {
             message.evidence = format!("{} of {count}", aggregate_name(kind));
         }
         Ok(message)
     }
 
     /// A reply by type and size, never by content.
-    fn describe(value: Value<'_>) -> Result<Self, Stop> {
+    fn describe(value: Value<'_>, is_told: bool) -> Result<Self, Stop> {
         let mut message = Self {
             evidence: String::new(),
             signs: signs(value),
@@ -177,8 +184,13 @@ impl Message {
                 length, complete, ..
             } => {
                 message.cut = !complete;
-                format!("bulk {length} bytes")
+                if is_told {
+                    format!("bulk {length} bytes")
+                } else {
+                    String::new()
+                }
             }
+            Value::Null | Value::Scalar { .. } if !is_told => String::new(),
             Value::Null => "nil".into(),
             Value::Scalar { kind } => match kind {
                 b':' => "integer".into(),
@@ -195,7 +207,11 @@ impl Message {
                 let (word, own) = line_word(kind, text, complete)?;
                 message.shared = !own;
                 message.signs += u32::from(own);
-                format!("{}{word}", char::from(kind))
+                if is_told {
+                    format!("{}{word}", char::from(kind))
+                } else {
+                    String::new()
+                }
             }
         };
         Ok(message)
@@ -249,14 +265,22 @@ fn signs(value: Value<'_>) -> u32 {
 
 /// A command with its first key, and whether it carries a credential.
 /// `words` are the first of `total`.
-pub(super) fn show(command: &Command, words: &[Word<'_>], total: u64) -> (String, bool) {
-    let mut evidence = command.name.to_owned();
-    let mut shown = 1;
+pub(super) fn show(
+    command: &Command,
+    words: &[Word<'_>],
+    total: u64,
+    is_told: bool,
+) -> (String, bool) {
     let argument = words.get(1).filter(|word| word.complete);
     let sub = match (command.shows, argument) {
         (Shows::Subcommand, Some(word)) => subcommand(word.bytes),
         _ => None,
     };
+    if !is_told {
+        return (String::new(), has_credential(command, sub, words));
+    }
+    let mut evidence = command.name.to_owned();
+    let mut shown = 1;
     let mut push = |text: &str| {
         evidence.push(' ');
         evidence.push_str(text);

@@ -25,7 +25,7 @@ const LIKELY_SIGNS: u32 = 2;
 const CERTAIN_SIGNS: u32 = 3;
 
 /// Messages of a pipeline that are looked at.
-const MESSAGES_MAX: usize = 64;
+const MESSAGES_MAX: usize = 5;
 
 pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     if !matches!(p.bytes.first()?, b'*'..=b'-' | b':' | b'$'..=b'%' | b'!' | b'#' | b'(' | b'=' | b'>' | b'_' | b'|' | b'~')
@@ -39,7 +39,7 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     let mut reader = Reader::new(p.bytes);
     let mut seen = Seen::default();
     while seen.messages < MESSAGES_MAX && !reader.rest().is_empty() {
-        let message = match Message::read(&mut reader, is_server) {
+        let message = match Message::read(&mut reader, is_server, seen.messages == 0) {
             Ok(message) => message,
             Err(Stop::Truncated) => break,
             Err(Stop::Invalid) => return None,
