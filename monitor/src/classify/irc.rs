@@ -27,7 +27,7 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     let first = message(lines.next()?)?;
     Some(
         lines
-            .take(8)
+            .take(2)
             .filter_map(message)
             .fold(first, |mut first, next| {
                 // Two messages in a row that fit are no chance.
