@@ -8,6 +8,7 @@ pub mod classify;
 pub mod cli;
 pub mod command;
 pub mod decode;
+pub mod diagnose;
 pub mod docker;
 pub mod exposure;
 pub mod failure;

@@ -13,13 +13,13 @@ use netlink_sys::{Socket, SocketAddr};
 /// Datagrams of an answer are at most this long: what the kernel sizes its dumps for.
 const BUFFER: usize = 64 * 1024;
 /// Length of `struct nlmsghdr` (`include/uapi/linux/netlink.h`).
-const HEADER: usize = 16;
+pub(crate) const HEADER: usize = 16;
 /// How often a dump is asked for again that a change came in the way of.
 const DUMP_TRIES: usize = 8;
 
 /// `NLMSG_ERROR` and `NLMSG_DONE`.
-const ERROR: u16 = 2;
-const DONE: u16 = 3;
+pub(crate) const ERROR: u16 = 2;
+pub(crate) const DONE: u16 = 3;
 
 /// Sends a request that changes something. `flags` beside `NLM_F_REQUEST | NLM_F_ACK`.
 ///

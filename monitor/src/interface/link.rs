@@ -87,6 +87,8 @@ pub struct Link {
     pub master: Option<u32>,
     /// Id of the XDP program on it.
     pub xdp: Option<u32>,
+    /// Bytes of the longest packet that it takes.
+    pub mtu: u32,
 }
 
 impl Link {
@@ -134,6 +136,7 @@ pub fn links() -> io::Result<Vec<Link>> {
 
 /// Attributes of a link (`include/uapi/linux/if_link.h`).
 const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
 const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
@@ -158,11 +161,13 @@ fn parse(payload: &[u8]) -> Option<Link> {
         lower: None,
         master: None,
         xdp: None,
+        mtu: 0,
     };
     let mut elsewhere = false;
     for (kind, value) in attributes(field(HEADER)?) {
         match kind {
             IFLA_IFNAME => link.name = text(value),
+            IFLA_MTU => link.mtu = number(value).unwrap_or_default(),
             IFLA_LINK => link.lower = number(value),
             IFLA_MASTER => link.master = number(value),
             IFLA_LINK_NETNSID => elsewhere = true,

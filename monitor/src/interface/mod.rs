@@ -1,5 +1,6 @@
 //! Interfaces of this network namespace: what there is, which of them the user means, and what changes.
 
+mod address;
 mod changes;
 mod link;
 mod pattern;
@@ -10,6 +11,7 @@ use anyhow::anyhow;
 
 use crate::failure::Failure;
 
+pub use address::addresses;
 pub use changes::Changes;
 pub(crate) use changes::Watch;
 pub use link::{Kind, Link, links};

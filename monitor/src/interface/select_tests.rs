@@ -10,6 +10,7 @@ fn link(index: u32, name: &str, kind: Kind) -> Link {
         lower: None,
         master: None,
         xdp: None,
+        mtu: 1500,
     }
 }
 
