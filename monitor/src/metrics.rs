@@ -75,6 +75,22 @@ struct Rows<'a, 'b> {
 
 impl Rows<'_, '_> {
     fn value(&mut self, values: &[&str], value: u64) -> fmt::Result {
+        self.row(values, |definition, encoder| {
+            definition.encode(value, encoder)
+        })
+    }
+
+    /// A part of something, 0 to 1: only of a gauge.
+    fn ratio(&mut self, values: &[&str], ratio: f64) -> fmt::Result {
+        debug_assert_eq!(self.definition.kind, Type::Gauge);
+        self.row(values, |_, encoder| ConstGauge::new(ratio).encode(encoder))
+    }
+
+    fn row(
+        &mut self,
+        values: &[&str],
+        write: impl FnOnce(&Definition, MetricEncoder<'_>) -> fmt::Result,
+    ) -> fmt::Result {
         debug_assert_eq!(values.len(), self.definition.labels.len());
         let values: Vec<Cow<'_, str>> = values.iter().copied().map(quoted).collect();
         let labels: Vec<(&str, &str)> = self
@@ -87,11 +103,10 @@ impl Rows<'_, '_> {
         if labels.is_empty() {
             // One row, written without braces.
             let encoder = self.encoder.take().ok_or(fmt::Error)?;
-            return self.definition.encode(value, encoder);
+            return write(self.definition, encoder);
         }
         let encoder = self.encoder.as_mut().ok_or(fmt::Error)?;
-        self.definition
-            .encode(value, encoder.encode_family(&labels)?)
+        write(self.definition, encoder.encode_family(&labels)?)
     }
 }
 

@@ -238,6 +238,8 @@ pub struct Surroundings {
     pub docker: Option<Place>,
     /// What each UDP port stands for.
     pub services: Services,
+    /// Networks as the file describes them.
+    pub networks: Vec<Network>,
 }
 
 impl Surroundings {
@@ -250,6 +252,7 @@ impl Surroundings {
         Ok(Surroundings {
             docker: docker(file.docker.as_deref())?,
             services: services(&file, &file.vxlan_ports)?,
+            networks: file.networks,
         })
     }
 }

@@ -9,6 +9,7 @@ use monitor_common::reason::Reason;
 use crate::agent::esp_networks::EspBook;
 use crate::agent::ledger::{Ledger, Rows};
 use crate::attach::Hook;
+use crate::diagnose::activity::Activity;
 use crate::exposure::{Account, Exposed, Pending};
 use crate::failure::Failure;
 use crate::kernel::{Kernel, MapUse};
@@ -157,6 +158,8 @@ pub struct Snapshot {
     pub maps: Vec<MapUse>,
     /// The hooks.
     pub hooks: Vec<HookState>,
+    /// What the associations of ESP in use are doing.
+    pub esp_active: Vec<Activity>,
     /// Whether Docker answers; `None` where nobody expects it to.
     pub docker_up: Option<bool>,
     /// How often a program of ours was found detached by somebody else.
@@ -209,6 +212,7 @@ impl Snapshot {
             state,
             maps,
             hooks,
+            esp_active: Vec::new(),
             docker_up: None,
             lost: 0,
             policy: policy::Report::default(),

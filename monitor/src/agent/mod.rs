@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::attach::{self, Attachment, HookChoice, clsact};
 use crate::decode::Decoder;
+use crate::diagnose::activity::Trend;
 use crate::docker;
 use crate::exposure::{Account, Judge};
 use crate::failure::{Failure, Kind};
@@ -27,6 +28,7 @@ use crate::interface::{self, Changes, Interface, Link, Selected, Selection};
 use crate::ipsec::Decryption;
 use crate::kernel::Kernel;
 use crate::policy;
+use crate::services::Services;
 use crate::settings::Watch;
 use crate::snapshot::{Attribution, Snapshot};
 
@@ -63,6 +65,9 @@ pub struct Agent {
     docker: Option<watch::Receiver<docker::State>>,
     /// How often a program of ours was found detached by somebody else.
     lost: u64,
+    /// What associations of ESP did until now.
+    trend: Mutex<Trend>,
+    services: Services,
 }
 
 /// An interface that is watched, or shall be.
@@ -126,6 +131,8 @@ impl Agent {
             owner: clsact::Owner::new()?,
             docker: None,
             lost: 0,
+            trend: Mutex::default(),
+            services: watch.load.services.clone(),
         };
         agent
             .kernel
@@ -360,6 +367,11 @@ impl Agent {
             peers,
         )?;
         drop(account);
+        snapshot.esp_active = self
+            .trend
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .observe(&snapshot.esp, Instant::now());
         snapshot.docker_up = self.docker.as_ref().and_then(|state| state.borrow().up);
         snapshot.lost = self.lost;
         self.judge_networks(&mut snapshot);
@@ -369,6 +381,19 @@ impl Agent {
     /// Tells where to look up what Docker says.
     pub fn set_docker(&mut self, state: watch::Receiver<docker::State>) {
         self.docker = Some(state);
+    }
+
+    /// What each UDP port stands for.
+    #[must_use]
+    pub fn services(&self) -> Services {
+        self.services.clone()
+    }
+
+    /// Names of the interfaces that are watched now.
+    #[must_use]
+    pub fn watched(&self) -> Vec<String> {
+        let names = self.watched.values().map(|at| at.interface.name.clone());
+        names.collect()
     }
 
     /// The books of exposure; `None` if it is not watched.

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::agent::{Agent, Shared, follow};
 use crate::cli::{AuditArgs, Format};
+use crate::diagnose;
 use crate::docker::{self, Place};
 use crate::failure::Failure;
 use crate::policy;
@@ -55,6 +56,7 @@ pub(super) async fn run(args: &AuditArgs, stop: impl Future<Output = ()>) -> Res
     tokio::select! {
         result = follow(Arc::clone(&agent)) => result?,
         result = judging => result?,
+        result = diagnose::follow(Arc::clone(&agent)) => result?,
         never = docker::follow(place, watch.load.services.clone(), docker) => match never {},
         () = tokio::time::sleep(args.duration) => {}
         () = stop => {}
@@ -78,13 +80,13 @@ pub(super) async fn run(args: &AuditArgs, stop: impl Future<Output = ()>) -> Res
 
 /// The verdict of this moment, with what a last look finds.
 fn judge(agent: &Shared, policy: &policy::Shared) -> Result<Audit, Failure> {
-    let agent = agent
+    let locked = agent
         .lock()
         .map_err(|_| Failure::runtime(anyhow!("the agent failed")))?;
-    let snapshot = agent.snapshot()?;
-    let blind = agent.blind();
-    drop(agent);
-    policy::say_events(policy);
+    let snapshot = locked.snapshot()?;
+    let blind = locked.blind();
+    drop(locked);
+    policy::say_events(agent, policy);
     // Again, with the causes of what the last look found.
     let report = policy
         .lock()

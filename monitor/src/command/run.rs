@@ -11,6 +11,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::agent::{self, Agent, decoder, follow};
 use crate::cli::RunArgs;
+use crate::diagnose;
 use crate::docker::{self, Place};
 use crate::exposure::{self, Account};
 use crate::failure::Failure;
@@ -70,6 +71,7 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
     let agent = Arc::new(Mutex::new(agent));
     let following = follow(Arc::clone(&agent));
     let judging = judge_networks(policy, Arc::clone(&agent), networks, watch.judged_over);
+    let explaining = diagnose::follow(Arc::clone(&agent));
     let serving = tokio::spawn(http::serve(listener, agent, async {
         // Sent, or dropped with the sender: both mean stop.
         drop(stopped.await);
@@ -80,6 +82,7 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
         result = settling => result,
         never = docker::follow(place, watch.load.services.clone(), docker) => match never {},
         result = judging => result,
+        result = explaining => result,
         () = stop => Ok(()),
     };
     drop(stop_http);

@@ -42,6 +42,15 @@ impl HostState {
     /// Reads it, in this thread's network namespace. Blocks: a moment, two seconds at most.
     #[must_use]
     pub fn collect(services: &Services, interfaces: &[String]) -> HostState {
+        HostState {
+            firewall: firewall::read(),
+            ..HostState::ipsec(services, interfaces)
+        }
+    }
+
+    /// The same without the firewall, which takes other programs.
+    #[must_use]
+    pub fn ipsec(services: &Services, interfaces: &[String]) -> HostState {
         let said = |error: std::io::Error| match error.raw_os_error() {
             Some(libc::EPERM) => "permission denied; it takes CAP_NET_ADMIN".to_owned(),
             Some(libc::EPROTONOSUPPORT) => "the kernel has no IPsec (CONFIG_XFRM_USER)".to_owned(),
@@ -50,7 +59,7 @@ impl HostState {
         HostState {
             states: xfrm::states().map_err(said),
             policies: xfrm::policies().map_err(said),
-            firewall: firewall::read(),
+            firewall: Firewall::default(),
             errors: errors(&read(ERRORS)),
             addresses: interface::addresses().unwrap_or_default(),
             mtus: mtus(interfaces),

@@ -7,6 +7,7 @@ pub mod activity;
 mod cause;
 mod explain;
 pub mod firewall;
+mod follow;
 mod host;
 pub mod spi;
 mod tool;
@@ -14,4 +15,5 @@ pub mod xfrm;
 
 pub use cause::{Cause, Likely};
 pub use explain::{Symptom, explain};
+pub use follow::follow;
 pub use host::HostState;

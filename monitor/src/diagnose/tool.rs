@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Longest output that is read, in bytes: some 50,000 rules.
 const OUTPUT_MAX: u64 = 16 << 20;
 /// For a program to end.
-const PATIENCE: Duration = Duration::from_millis(1500);
+const PATIENCE: Duration = Duration::from_millis(1200);
 /// Where root's programs lie, which `su` leaves out of `PATH`.
 const SYSTEM: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
 

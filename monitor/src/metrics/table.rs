@@ -65,6 +65,22 @@ pub const TABLE: &[Definition] = &[
         },
     },
     Definition {
+        name: "esp_sequence_used_ratio",
+        kind: Type::Gauge,
+        labels: &["peer", "direction"],
+        help: "Part of the 2^32 sequence numbers that is used up, 0 to 1, of the association with this node that has used most, of those in use in the last minute; at 1 the kernel drops what is sent, unless sequence numbers are extended",
+        rows: |snapshot, rows| {
+            let mut most = BTreeMap::<_, f64>::new();
+            for row in &snapshot.esp_active {
+                let used = most.entry((row.peer(), row.direction)).or_default();
+                *used = used.max(row.used());
+            }
+            most.into_iter().try_for_each(|((peer, direction), used)| {
+                rows.ratio(&[&peer.to_string(), direction.label()], used)
+            })
+        },
+    },
+    Definition {
         name: "exposure_packets",
         kind: Type::Counter,
         labels: &["direction", "vni", "protocol", "exposure"],

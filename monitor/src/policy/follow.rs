@@ -3,11 +3,13 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use monitor_common::label::Direction;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-use super::violation::Event;
+use super::violation::{Breach, Event};
 use super::{Policy, Shared, Violation};
+use crate::diagnose::{self, HostState, Symptom};
 use crate::failure::Failure;
 use crate::{agent, docker};
 
@@ -84,37 +86,50 @@ pub async fn follow(
             tracing::error!("cannot look after the networks, trying on: {trouble}");
         }
         said = trouble;
-        let shared = Arc::clone(&policy);
-        let saying = tokio::task::spawn_blocking(move || say_events(&shared));
+        let shared = (Arc::clone(&agent), Arc::clone(&policy));
+        let saying = tokio::task::spawn_blocking(move || say_events(&shared.0, &shared.1));
         saying.await.map_err(Failure::runtime)?;
     }
 }
 
-/// Says what waits to be said.
-pub fn say_events(policy: &Shared) {
+/// Says what waits to be said, with the likeliest causes of violations. Takes a moment where there is one.
+pub fn say_events(agent: &agent::Shared, policy: &Shared) {
     let events = lock(policy).take_events();
-    for event in events {
-        say(policy, event);
-    }
-}
-
-/// Says an event, with its likeliest causes.
-fn say(policy: &Shared, mut event: Event) {
-    if let Event::Opened(violation) = &mut event {
-        violation.causes = causes(violation);
-        if !violation.causes.is_empty() {
-            lock(policy).explain(violation, &violation.causes);
+    let is_new = |event: &Event| matches!(event, Event::Opened(_));
+    // Of all together: what it reads is the same for each.
+    let host = events.iter().any(is_new).then(|| {
+        let services = agent
+            .lock()
+            .map(|agent| agent.services())
+            .unwrap_or_default();
+        HostState::collect(&services, &[])
+    });
+    for mut event in events {
+        if let (Event::Opened(violation), Some(host)) = (&mut event, &host) {
+            violation.causes = causes(violation, host);
+            if !violation.causes.is_empty() {
+                lock(policy).explain(violation, &violation.causes);
+            }
         }
-    }
-    match event {
-        Event::Opened(_) | Event::Spread(_, _) => tracing::warn!("{event}"),
-        Event::Ended(_) => tracing::info!("{event}"),
+        match event {
+            Event::Opened(_) | Event::Spread(_, _) => tracing::warn!("{event}"),
+            Event::Ended(_) => tracing::info!("{event}"),
+        }
     }
 }
 
 /// The likeliest causes of a violation, by the state of this host.
-fn causes(_violation: &Violation) -> Vec<String> {
-    Vec::new()
+fn causes(violation: &Violation, host: &HostState) -> Vec<String> {
+    let vni = violation.vni;
+    let peer = violation.peers.first().and_then(|peer| peer.node);
+    let symptom = match (violation.breach, violation.direction) {
+        (Breach::Cleartext, Direction::Rx) => Symptom::Received { vni, peer },
+        (Breach::Cleartext, Direction::Tx) => Symptom::Sent { vni, peer },
+        // Somebody asked for it, and not by accident.
+        (Breach::Encrypted, _) => return Vec::new(),
+    };
+    let likely = diagnose::explain(&symptom, host, &[]);
+    likely.iter().map(ToString::to_string).collect()
 }
 
 fn lock(policy: &Shared) -> std::sync::MutexGuard<'_, Policy> {

@@ -11,16 +11,17 @@ use crate::text::escape;
 /// Networks that are named, of each sort.
 const NAMED: usize = 5;
 
-/// Asks it once.
-pub(super) async fn docker(place: &Place, services: &Services) -> Vec<Finding> {
+/// Asks it once: what there is to say, and its networks.
+pub(super) async fn docker(place: &Place, services: &Services) -> (Vec<Finding>, Vec<Network>) {
     let Some(socket) = place.socket() else {
-        return vec![works("Docker", "not asked (off)")];
+        return (vec![works("Docker", "not asked (off)")], Vec::new());
     };
     let Some(state) = docker::look(place).await else {
-        return vec![works(
+        let finding = works(
             "no Docker",
             format!("no {SOCKET}: which networks must be encrypted is not known from it"),
-        )];
+        );
+        return (vec![finding], Vec::new());
     };
     let mut findings = vec![match &state.trouble {
         Some(trouble) => limited(
@@ -36,7 +37,7 @@ pub(super) async fn docker(place: &Place, services: &Services) -> Vec<Finding> {
     if let Some(warning) = docker::unwatched_port(&state, services) {
         findings.push(limited("  port of the Swarm", warning));
     }
-    findings
+    (findings, state.networks)
 }
 
 fn summary(networks: &[Network]) -> String {

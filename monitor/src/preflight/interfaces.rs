@@ -9,7 +9,7 @@ use crate::attach::{self, Others};
 use crate::failure::Failure;
 use crate::interface::{self, Interface, Kind, Link, LinkLayer, Selection};
 
-/// Adds what there is to say of every interface that is selected.
+/// Adds what there is to say of every interface that is selected, and gives their names.
 ///
 /// # Errors
 /// A runtime failure, if the kernel does not list them.
@@ -17,7 +17,7 @@ pub(super) fn interfaces(
     mut selection: Selection,
     has_tcx: bool,
     findings: &mut Vec<Finding>,
-) -> Result<(), Failure> {
+) -> Result<Vec<String>, Failure> {
     let links = interface::list()?;
     let routes = interface::default_routes().map_err(|error| {
         Failure::runtime(anyhow!(error).context("cannot read the default route"))
@@ -42,7 +42,8 @@ pub(super) fn interfaces(
             findings.push(xdp(interface, link));
         }
     }
-    Ok(())
+    let names = selected.interfaces.into_iter();
+    Ok(names.map(|interface| interface.name).collect())
 }
 
 fn kind(interface: &Interface, link: &Link) -> Finding {

@@ -1,6 +1,7 @@
 //! `overlay-monitor check`: what this machine can and cannot do, and what that breaks.
 
 mod docker;
+mod encryption;
 mod finding;
 mod host;
 mod interfaces;
@@ -11,7 +12,9 @@ use std::io::{self, Write};
 use anyhow::anyhow;
 
 use crate::cli::CheckArgs;
+use crate::diagnose::HostState;
 use crate::failure::{Failure, Kind};
+use crate::policy::{Network, Networks};
 use crate::settings::{self, Surroundings};
 use finding::Outcome;
 
@@ -27,14 +30,19 @@ pub async fn run(args: &CheckArgs) -> Result<(), Failure> {
     let loaded = programs::programs(&mut findings);
     findings.push(host::jit());
     findings.push(host::esp());
-    if !args.interfaces.is_empty() {
-        interfaces::interfaces(
-            selection,
-            loaded.as_ref().is_ok_and(|has| *has),
-            &mut findings,
-        )?;
-    }
-    findings.extend(docker::docker(&place, &surroundings.services).await);
+    let watched = if args.interfaces.is_empty() {
+        Vec::new()
+    } else {
+        let has_tcx = loaded.as_ref().is_ok_and(|has| *has);
+        interfaces::interfaces(selection, has_tcx, &mut findings)?
+    };
+    let (said, told) = docker::docker(&place, &surroundings.services).await;
+    findings.extend(said);
+    let mut networks = Networks::new(surroundings.networks);
+    networks.set_docker(told);
+    let networks: Vec<Network> = networks.iter().cloned().collect();
+    let host = HostState::collect(&surroundings.services, &watched);
+    findings.extend(encryption::encryption(&host, &networks));
     let mut out = io::stdout().lock();
     for finding in &findings {
         let line = writeln!(
