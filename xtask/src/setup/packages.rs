@@ -46,6 +46,10 @@ const TESTS: &[(&str, &str)] = &[
         "iperf3",
         "sends streams through the lab whose packets are counted",
     ),
+    (
+        "iptables",
+        "makes rules as Docker does, which `check` must find",
+    ),
 ];
 
 /// What the benchmark runs beside the lab.

@@ -1,0 +1,244 @@
+//! Causes, from what the kernel and the distribution's own programs say of a host.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
+use monitor::diagnose::firewall::{self, Firewall, MARK};
+use monitor::diagnose::xfrm::{self, Mark, Mode, Way};
+use monitor_lab::{Host, Lab};
+use overlay_tests::agent::Agent;
+use overlay_tests::process::run;
+
+fn quiet() -> Lab {
+    Lab::builder().quiet(true).build().unwrap()
+}
+
+/// What is read of the firewall on a host; all of it.
+fn read(host: &Host) -> Firewall {
+    let firewall = host.enter(firewall::read).unwrap();
+    assert_eq!(firewall.untold, [""; 0]);
+    firewall
+}
+
+/// Runs a command line, the parts of which have no spaces but for those between quotes.
+fn shell(host: &Host, line: &str) -> String {
+    host.run("sh", &["-c", line]).unwrap()
+}
+
+/// The match of Docker's rules for a VNI: 20.10 to 24 make the first form, later ones the second.
+fn u32_match(vni: u32) -> String {
+    format!(
+        "-p udp --dport 4789 -m u32 --u32 '0>>22&0x3C@12&0xFFFFFF00={}'",
+        vni << 8
+    )
+}
+
+fn bpf_match(vni: u32) -> String {
+    format!(
+        "-p udp --dport 4789 -m bpf --bytecode \
+         '7,32 0 0 4294963252,7 0 0 0,64 0 0 4,116 0 0 8,21 1 0 {vni},6 0 0 0,6 0 0 4294967295'"
+    )
+}
+
+#[test]
+fn dockers_rules_are_found_in_all_their_forms() {
+    let lab = quiet();
+    let host = lab.node1();
+    let empty = read(host);
+    assert!(empty.rules.marked.is_empty() && empty.rules.refused.is_empty());
+    for (program, vni, rule) in [
+        ("iptables-nft", 4096, u32_match(4096)),
+        ("iptables-nft", 4097, bpf_match(4097)),
+        ("iptables-legacy", 4098, u32_match(4098)),
+        ("iptables-legacy", 4099, bpf_match(4099)),
+        ("ip6tables-nft", 4100, bpf_match(4100)),
+    ] {
+        let mark = format!("OUTPUT {rule} -j MARK --set-mark {MARK}");
+        let drop = format!("INPUT -m policy --dir in --pol none {rule} -j DROP");
+        shell(host, &format!("{program} -t mangle -A {mark}"));
+        shell(host, &format!("{program} -I {drop}"));
+        let found = read(host).rules;
+        assert!(found.marked.has(vni), "{program}: {found:?}");
+        assert!(found.refused.has(vni), "{program}: {found:?}");
+        shell(host, &format!("{program} -t mangle -D {mark}"));
+        let found = read(host).rules;
+        assert!(!found.marked.has(vni), "{program}: {found:?}");
+        assert!(found.refused.has(vni), "{program}: {found:?}");
+    }
+}
+
+/// The table that Docker 29 makes, without its counters.
+#[test]
+fn the_table_of_the_newest_docker_is_found() {
+    let lab = quiet();
+    let host = lab.node1();
+    let table = "table ip docker-overlay {
+        set encrypted-vnis { typeof @th,96,24; elements = { 0x001000, 0x001002 }; }
+        chain enc-in { type filter hook input priority raw; policy accept;
+            meta secpath missing udp dport 4789 @th,96,24 @encrypted-vnis counter drop; }
+        chain enc-out { type route hook output priority mangle; policy accept;
+            udp dport 4789 @th,96,24 @encrypted-vnis counter meta mark set 0xd0c4e3; }
+    }";
+    shell(host, &format!("nft '{table}'"));
+    let found = read(host).rules;
+    for set in [&found.marked, &found.refused] {
+        assert!(
+            set.has(4096) && !set.has(4097) && set.has(4098),
+            "{found:?}"
+        );
+    }
+    shell(
+        host,
+        "nft 'delete element ip docker-overlay encrypted-vnis { 0x001000 }'",
+    );
+    let found = read(host).rules;
+    assert!(
+        !found.marked.has(4096) && found.marked.has(4098),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn reading_changes_nothing() {
+    let lab = quiet();
+    let host = lab.node1();
+    let rules = |host: &Host| {
+        let legacy = host.run("cat", &["/proc/thread-self/net/ip_tables_names"]);
+        (shell(host, "nft list ruleset"), legacy.unwrap_or_default())
+    };
+    let before = rules(host);
+    read(host);
+    let check = run(host, &["check", "-i", "eth0"]);
+    assert_eq!(check.code, Some(0), "{check:?}");
+    assert_eq!(rules(host), before);
+}
+
+#[test]
+fn policies_are_read_as_the_kernel_has_them() {
+    let lab = quiet();
+    let host = lab.node1();
+    shell(
+        host,
+        "ip xfrm policy add src 192.168.77.1 dst 192.168.77.2 proto udp dport 4789 dir out \
+         mark 0xd0c4e3 mask 0xffffffff tmpl src 192.168.77.1 dst 192.168.77.2 proto esp spi 0x12345678 \
+         reqid 13681891 mode transport",
+    );
+    shell(
+        host,
+        "ip xfrm policy add src fd00::/64 dst fd01::1 dir fwd action block",
+    );
+    let all = host.enter(xfrm::policies).unwrap().unwrap();
+    let docker = all.iter().find(|policy| policy.way == Way::Out).unwrap();
+    let (one, two) = (lab.node1().address(), lab.node2().address());
+    assert_eq!((docker.source, docker.destination), ((one, 32), (two, 32)));
+    assert_eq!((docker.protocol, docker.port), (17, Some(4789)));
+    let mark = Mark {
+        value: MARK,
+        mask: u32::MAX,
+    };
+    assert_eq!(docker.mark, Some(mark));
+    let template = &docker.templates[0];
+    assert_eq!((template.source, template.destination), (one, two));
+    assert_eq!(
+        (
+            template.spi,
+            template.reqid,
+            template.mode,
+            template.protocol
+        ),
+        (0x1234_5678, MARK, Mode::Transport, xfrm::ESP)
+    );
+    let other = all
+        .iter()
+        .find(|policy| policy.way == Way::Forward)
+        .unwrap();
+    assert_eq!(other.source, ("fd00::".parse().unwrap(), 64));
+    assert_eq!(other.destination, ("fd01::1".parse().unwrap(), 128));
+    assert_eq!((other.port, other.mark, other.blocks), (None, None, true));
+    assert_eq!(other.templates, []);
+}
+
+/// A plain network that must be encrypted, on hosts that encrypt nothing: each side says its own cause.
+#[test]
+fn a_violation_says_its_likeliest_cause() {
+    let mut lab = quiet();
+    lab.start_redis().unwrap();
+    lab.start_web().unwrap();
+    // Somebody thought that a policy is enough.
+    shell(
+        lab.node2(),
+        "ip xfrm policy add src 192.168.77.2 dst 192.168.77.1 proto udp dport 4789 dir out mark 0xd0c4e3 \
+         tmpl src 192.168.77.2 dst 192.168.77.1 proto esp reqid 13681891 mode transport",
+    );
+    let arguments = ["--docker", "off", "--require", "4096"];
+    let mut nodes = [lab.node1(), lab.node2()].map(|node| Agent::start(node, &arguments));
+    assert_eq!(lab.http_get(1).unwrap()[0].status, 200);
+    for (agent, causes) in nodes.iter_mut().zip([
+        [
+            "nothing on this host encrypts: no marking rule, no IPsec policy",
+            "the sender is no node that this host encrypts with",
+            "the rule that refuses this network's cleartext is missing",
+        ],
+        [
+            "the rule that marks this network's datagrams for IPsec is missing",
+            "the sender is no node that this host encrypts with",
+            "the rule that refuses this network's cleartext is missing",
+        ],
+    ]) {
+        for cause in causes {
+            agent.monitor.wait_for(cause, |monitor| {
+                monitor
+                    .err()
+                    .lines()
+                    .any(|line| line.contains("violation: ") && line.contains(cause))
+            });
+        }
+        agent.monitor.stop();
+    }
+}
+
+#[test]
+fn check_shows_each_network_that_must_be_encrypted() {
+    let lab = quiet();
+    let host = lab.node1();
+    let rule = u32_match(4097);
+    shell(
+        host,
+        &format!("iptables-nft -t mangle -A OUTPUT {rule} -j MARK --set-mark {MARK}"),
+    );
+    let config = std::env::temp_dir().join(format!("overlay-diagnose-{}.toml", std::process::id()));
+    let networks = [(4096, "app1-network"), (4097, "half")].map(|(vni, name)| {
+        format!("[[network]]\nvni = {vni}\nname = \"{name}\"\nencrypted = \"required\"\n")
+    });
+    std::fs::write(&config, networks.concat()).unwrap();
+    let arguments = [
+        "check",
+        "-i",
+        "eth0",
+        "--docker",
+        "off",
+        "--config",
+        config.to_str().unwrap(),
+    ];
+    let check = run(host, &arguments);
+    std::fs::remove_file(&config).unwrap();
+    assert_eq!(check.code, Some(0), "{check:?}");
+    let squeezed: Vec<String> = check
+        .out
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    for line in [
+        "ok IPsec of this host 0 associations (0 as Docker makes them), 0 policies",
+        "limited app1-network (VNI 4096) no rule on this host: right only as long as none of its containers is here",
+        "limited half (VNI 4097) marked for IPsec when it is sent, but NOT refused",
+    ] {
+        assert!(
+            squeezed.iter().any(|found| found.starts_with(line)),
+            "{line}\nnot in\n{}",
+            check.out
+        );
+    }
+}
