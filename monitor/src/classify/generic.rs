@@ -8,7 +8,7 @@ use super::lines;
 use super::magic;
 use super::payload::Payload;
 use super::protocol::{Confidence, Exposure, Protocol};
-use super::randomness::{Look, look, repeats};
+use super::randomness::{Look, look, repeated, repeats};
 use super::strings;
 use super::table::CLASSIFIERS;
 use super::verdict::Verdict;
@@ -22,8 +22,9 @@ const TEXT_ON_PORT_MIN: usize = 8;
 /// Bytes of a text that are looked at.
 const TEXT_MAX: usize = 256;
 
-/// Fewest bytes of which can be said that they have a structure.
+/// Fewest bytes of which can be said that they have a structure, by halves and as a whole.
 const STRUCTURE_MIN: usize = 48;
+const HEADER_MIN: usize = 20;
 
 /// Says what a payload is that no protocol claims.
 pub(super) fn judge(p: &Payload<'_>) -> Verdict {
@@ -54,7 +55,7 @@ pub(super) fn judge(p: &Payload<'_>) -> Verdict {
     if strings::are_certain(bytes) {
         return plaintext(Protocol::Unknown, Confidence::Likely, "strings in binary");
     }
-    if is_structure(bytes) {
+    if is_structure(p) {
         return plaintext(Protocol::Unknown, Confidence::Likely, "binary structure");
     }
     match look {
@@ -148,13 +149,18 @@ fn holds_handshake(bytes: &[u8]) -> bool {
     })
 }
 
-/// Whether values repeat as ciphertext never does, at the start and at the end:
-/// a header in the clear in front of ciphertext does not count.
-fn is_structure(bytes: &[u8]) -> bool {
-    if bytes.len() < STRUCTURE_MIN {
+/// Whether values repeat as ciphertext never does, at the start and at the end: a header
+/// in the clear in front of ciphertext does not count, nor does one that is all that was
+/// captured.
+fn is_structure(p: &Payload<'_>) -> bool {
+    let bytes = p.bytes;
+    if bytes.len() * 2 < p.wire_len as usize {
         return false;
     }
-    let window = &bytes[..bytes.len().min(TEXT_MAX)];
-    let (start, end) = window.split_at(window.len() / 2);
-    repeats(start) && repeats(end)
+    if bytes.len() < STRUCTURE_MIN {
+        // Too short for halves: three bytes in five have to repeat, as in a header of zeros.
+        return bytes.len() >= HEADER_MIN && repeated(bytes) * 5 >= bytes.len() * 3;
+    }
+    let half = (bytes.len() / 2).min(TEXT_MAX / 2);
+    repeats(&bytes[..half]) && repeats(&bytes[bytes.len() - half..])
 }

@@ -21,6 +21,25 @@ const SSH_MSG_EXT_INFO: u8 = 7;
 const SSH_MSG_KEXINIT: u8 = 20;
 const SSH_MSG_NEWKEYS: u8 = 21;
 
+/// Fewest bytes that can be told to be a list of algorithms, and most that are searched.
+const NAMES_MIN: usize = 16;
+const NAMES_MAX: usize = 100;
+
+/// What names of algorithms have in common.
+const ALGORITHMS: &[&str] = &[
+    "@openssh.com",
+    "@libssh.org",
+    "hmac-sha",
+    "umac-",
+    "-etm@",
+    "diffie-hellman-group",
+    "ecdh-sha2-",
+    "ecdsa-sha2-",
+    "rsa-sha2-",
+    "chacha20-poly1305",
+    "curve25519-sha256",
+];
+
 /// Bytes of a message authentication code behind a packet, as the algorithms in
 /// use have them; 16 is also the tag of AES-GCM.
 const MACS: &[u32] = &[8, 12, 16, 20, 32, 64];
@@ -29,7 +48,20 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     if p.bytes.starts_with(b"SSH-") {
         return banner(p);
     }
-    packet(p).or_else(|| protected(p))
+    packet(p)
+        .or_else(|| names_of_algorithms(p.bytes))
+        .or_else(|| protected(p))
+}
+
+/// The rest of a negotiation that did not fit in a packet: lists of names.
+fn names_of_algorithms(bytes: &[u8]) -> Option<Finding> {
+    let start = &bytes[..bytes.len().min(NAMES_MIN)];
+    if start.len() < NAMES_MIN || !lines::all(start, |byte| byte.is_ascii_graphic()) {
+        return None;
+    }
+    let list = &bytes[..bytes.len().min(NAMES_MAX)];
+    let fits = list.contains(&b',') && ALGORITHMS.iter().any(|name| lines::contains(list, name));
+    fits.then(|| Finding::undecided(Strength::Likely, "negotiation"))
 }
 
 /// `SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n`; the first packet can follow at once.

@@ -2,6 +2,7 @@
 
 mod cost;
 mod every;
+mod generic;
 mod http;
 mod noise;
 mod props;
