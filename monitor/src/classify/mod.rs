@@ -12,12 +12,15 @@
 
 mod generic;
 mod judge;
+mod ber;
 mod lines;
 mod magic;
 mod payload;
 mod protocol;
 mod randomness;
+mod reader;
 mod secrets;
+mod sql;
 mod strings;
 mod table;
 mod verdict;
@@ -47,6 +50,14 @@ mod tls;
 mod vnc;
 mod websocket;
 mod zookeeper;
+
+mod amqp;
+mod cassandra;
+mod kafka;
+mod mongodb;
+mod mqtt;
+mod mysql;
+mod postgresql;
 
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,12 @@ impl Payload<'_> {
     pub(super) fn uses_port(&self, ports: &[u16]) -> bool {
         ports.contains(&self.src_port) || ports.contains(&self.dst_port)
     }
+
+    /// Whether a message of so many bytes that starts with the payload ends
+    /// with it too: a length that is right this way is hardly chance.
+    pub(super) fn is_filled_by(&self, length: u64) -> bool {
+        u64::from(self.wire_len) == length
+    }
 }
 
 /// The protocol in the IP header of the inner packet, by its IANA number.

@@ -8,6 +8,7 @@ use super::{
     bittorrent, ftp, git, http, http2, icmp, imap, irc, memcached, nats, pop3, redis, rsync, rtp,
     sip, smtp, ssh, statsd, stomp, syslog, telnet, tls, vnc, websocket, zookeeper,
 };
+use super::{amqp, cassandra, kafka, mongodb, mqtt, mysql, postgresql};
 
 /// One protocol, and how its bytes are told from those of the others.
 pub(super) struct Classifier {
@@ -78,6 +79,13 @@ pub(super) const CLASSIFIERS: &[Classifier] = &[
     udp(Protocol::Rtcp, rtp::PORTS, rtp::inspect_rtcp),
     over(ICMP, Protocol::Icmp, &[], icmp::inspect),
     // Messages in binary.
+    tcp(Protocol::Amqp, amqp::PORTS, amqp::inspect),
+    tcp(Protocol::Cassandra, cassandra::PORTS, cassandra::inspect),
+    tcp(Protocol::Kafka, kafka::PORTS, kafka::inspect),
+    tcp(Protocol::Mongodb, mongodb::PORTS, mongodb::inspect),
+    tcp(Protocol::Mqtt, mqtt::PORTS, mqtt::inspect),
+    tcp(Protocol::Mysql, mysql::PORTS, mysql::inspect),
+    tcp(Protocol::Postgresql, postgresql::PORTS, postgresql::inspect),
     // Encrypted, once they are set up.
     tcp(Protocol::Ssh, ssh::PORTS, ssh::inspect),
     tcp(Protocol::Tls, &[443, 465, 636, 853, 989, 990, 993, 995, 5061, 6443, 8443], tls::inspect),

@@ -1,8 +1,8 @@
 //! ClientHello and ServerHello (RFC 8446 section 4.1, RFC 5246 section 7.4.1).
 
-use super::reader::Reader;
 use super::record::version_name;
 use super::suites::{Suite, is_grease, is_tls_1_3};
+use crate::classify::reader::Reader;
 use crate::classify::verdict::Strength;
 use crate::text::escape;
 

@@ -8,15 +8,14 @@
 //! of a record looks like ciphertext.
 
 mod hello;
-mod reader;
 mod record;
 mod suites;
 
 use super::Payload;
 use super::protocol::Exposure;
 use super::randomness::{Look, look, starts_readable};
+use super::reader::Reader;
 use super::verdict::{Finding, Strength};
-use reader::Reader;
 use record::{ContentType, Record};
 
 /// Records of a payload that are looked at.

@@ -1,6 +1,6 @@
 //! The record layer (RFC 8446 section 5.1, RFC 5246 section 6.2).
 
-use super::reader::Reader;
+use crate::classify::reader::Reader;
 
 /// Longest record: 2^14 bytes and what protection may add (RFC 5246).
 const LENGTH_MAX: u16 = (1 << 14) + 2048;
