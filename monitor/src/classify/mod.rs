@@ -10,9 +10,9 @@
 //! - **Plaintext is never called encrypted; when in doubt, unknown.**
 //! - Evidence says *what* could be read, never the secret itself.
 
+mod ber;
 mod generic;
 mod judge;
-mod ber;
 mod lines;
 mod magic;
 mod payload;

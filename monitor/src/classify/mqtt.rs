@@ -31,7 +31,10 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
         let finding = packet(kind, length, body, whole)?;
         packets += 1;
         end += used as u64 + u64::from(length);
-        if first.as_ref().is_none_or(|first| first.strength < finding.strength) {
+        if first
+            .as_ref()
+            .is_none_or(|first| first.strength < finding.strength)
+        {
             first = Some(finding);
         }
     }
@@ -79,13 +82,25 @@ fn packet(kind: u8, length: u32, mut body: Reader<'_>, whole: bool) -> Option<Fi
         0x62 => weak(answer && body.u16() != Some(0), "PUBREL"),
         0x70 => weak(answer && body.u16() != Some(0), "PUBCOMP"),
         0x82 => topics(body, whole, length, "SUBSCRIBE"),
-        0x90 => weak((3..=256).contains(&length) && body.u16() != Some(0), "SUBACK"),
+        0x90 => weak(
+            (3..=256).contains(&length) && body.u16() != Some(0),
+            "SUBACK",
+        ),
         0xa2 => topics(body, whole, length, "UNSUBSCRIBE"),
         0xb0 => weak(answer, "UNSUBACK"),
         0xc0 => weak(length == 0, "PINGREQ"),
         0xd0 => weak(length == 0, "PINGRESP"),
-        0xe0 => weak(length <= 64 && body.u8().is_none_or(|code| code == 0 || code == 4 || code >= 0x80), "DISCONNECT"),
-        0xf0 => weak(length <= 1024 && body.u8().is_none_or(|code| matches!(code, 0 | 0x18 | 0x19)), "AUTH"),
+        0xe0 => weak(
+            length <= 64
+                && body
+                    .u8()
+                    .is_none_or(|code| code == 0 || code == 4 || code >= 0x80),
+            "DISCONNECT",
+        ),
+        0xf0 => weak(
+            length <= 1024 && body.u8().is_none_or(|code| matches!(code, 0 | 0x18 | 0x19)),
+            "AUTH",
+        ),
         _ => None,
     }
 }
@@ -101,7 +116,11 @@ fn connect(length: u32, mut body: Reader<'_>) -> Option<Finding> {
     }
     if body.bytes().len() < name.len() {
         let fits = name.starts_with(body.bytes());
-        let strength = if body.bytes().len() > 4 { Strength::Likely } else { Strength::Weak };
+        let strength = if body.bytes().len() > 4 {
+            Strength::Likely
+        } else {
+            Strength::Weak
+        };
         return fits.then(|| Finding::plaintext(strength, "CONNECT"));
     }
     if body.take(name.len())? != name {
@@ -187,13 +206,22 @@ fn publish(kind: u8, length: u32, mut body: Reader<'_>, whole: bool) -> Option<F
     if !all {
         return Some(Finding::plaintext(Strength::Weak, "PUBLISH"));
     }
-    let strength = if whole && size > 2 { Strength::Likely } else { Strength::Weak };
-    let strength = if strength == Strength::Likely && topic.bytes().contains(&b'/') && topic.bytes().len() > 5 {
-        Strength::Certain
+    let strength = if whole && size > 2 {
+        Strength::Likely
     } else {
-        strength
+        Strength::Weak
     };
-    Some(Finding::plaintext(strength, format!("PUBLISH {}", mask::key(topic.bytes(), NAME_MAX))))
+    let strength =
+        if strength == Strength::Likely && topic.bytes().contains(&b'/') && topic.bytes().len() > 5
+        {
+            Strength::Certain
+        } else {
+            strength
+        };
+    Some(Finding::plaintext(
+        strength,
+        format!("PUBLISH {}", mask::key(topic.bytes(), NAME_MAX)),
+    ))
 }
 
 /// A number, in version 5 properties, and filters with a byte of options each.
@@ -218,9 +246,21 @@ fn topics(mut body: Reader<'_>, whole: bool, length: u32, name: &str) -> Option<
     if !all {
         return Some(Finding::plaintext(Strength::Weak, name));
     }
-    let options = name == "UNSUBSCRIBE" || body.u8().is_none_or(|options| options & 0xc0 == 0 && options & 3 != 3);
-    let strength = if whole && size > 2 { Strength::Likely } else { Strength::Weak };
-    options.then(|| Finding::plaintext(strength, format!("{name} {}", mask::key(topic.bytes(), NAME_MAX))))
+    let options = name == "UNSUBSCRIBE"
+        || body
+            .u8()
+            .is_none_or(|options| options & 0xc0 == 0 && options & 3 != 3);
+    let strength = if whole && size > 2 {
+        Strength::Likely
+    } else {
+        Strength::Weak
+    };
+    options.then(|| {
+        Finding::plaintext(
+            strength,
+            format!("{name} {}", mask::key(topic.bytes(), NAME_MAX)),
+        )
+    })
 }
 
 fn is_topic(topic: &[u8]) -> bool {

@@ -9,6 +9,9 @@ const NAME_MAX: usize = 48;
 /// Words of a statement that are looked at.
 const WORDS_MAX: usize = 200;
 
+/// So many bytes at least have to be text.
+const TEXT_MIN: usize = 64;
+
 /// Words that a statement starts with, in the dialects of `PostgreSQL`, `MySQL`,
 /// SQL Server, Oracle and Cassandra.
 const VERBS: &[&str] = &[
@@ -89,6 +92,10 @@ pub(super) struct Statement {
 /// Reads a statement as far as it was captured. Nothing: it starts with no
 /// verb, or is no text.
 pub(super) fn statement(sql: &[u8], complete: bool) -> Option<Statement> {
+    let is_printed = |byte: &u8| *byte >= b' ' && *byte != 0x7f || byte.is_ascii_whitespace();
+    if !sql.iter().take(TEXT_MIN).all(is_printed) {
+        return None;
+    }
     let mut words = Words { rest: sql };
     let first = words.next()?;
     let verb = first.plain()?;

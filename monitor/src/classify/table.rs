@@ -4,11 +4,11 @@ use super::Payload;
 use super::payload::Transport;
 use super::protocol::Protocol;
 use super::verdict::Finding;
+use super::{amqp, cassandra, kafka, mongodb, mqtt, mysql, postgresql};
 use super::{
     bittorrent, ftp, git, http, http2, icmp, imap, irc, memcached, nats, pop3, redis, rsync, rtp,
     sip, smtp, ssh, statsd, stomp, syslog, telnet, tls, vnc, websocket, zookeeper,
 };
-use super::{amqp, cassandra, kafka, mongodb, mqtt, mysql, postgresql};
 
 /// One protocol, and how its bytes are told from those of the others.
 pub(super) struct Classifier {

@@ -41,11 +41,17 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
             let mut body = body;
             let class = body.u16();
             let weight = body.u16();
-            let fits = class.is_none_or(|class| class == 60) && weight.is_none_or(|weight| weight == 0);
-            (channel > 0 && length >= 14 && fits).then(|| Finding::plaintext(strength, "content header"))
+            let fits =
+                class.is_none_or(|class| class == 60) && weight.is_none_or(|weight| weight == 0);
+            (channel > 0 && length >= 14 && fits)
+                .then(|| Finding::plaintext(strength, "content header"))
         }
         3 => {
-            let strength = if ends && length == 0 { Strength::Weak } else { strength };
+            let strength = if ends && length == 0 {
+                Strength::Weak
+            } else {
+                strength
+            };
             (channel > 0).then(|| Finding::plaintext(strength, "content"))
         }
         8 => (channel == 0 && length == 0).then(|| Finding::plaintext(strength, "heartbeat")),
@@ -69,7 +75,10 @@ fn method(mut body: Reader<'_>, strength: Strength, length: u32) -> Option<Findi
     if method == 0 || method > most {
         return None;
     }
-    let mut finding = Finding::plaintext(strength.max(Strength::Likely), format!("{name}.{}", method_name(class, method)));
+    let mut finding = Finding::plaintext(
+        strength.max(Strength::Likely),
+        format!("{name}.{}", method_name(class, method)),
+    );
     describe(&mut finding, class, method, body);
     Some(finding)
 }

@@ -22,7 +22,7 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
 fn header(rest: &[u8]) -> Option<Finding> {
     let mut reader = Reader::new(rest);
     let protocol = match reader.u8() {
-        None => return Some(Finding::plaintext(Strength::Likely, "AMQP header")),
+        None => return Some(Finding::undecided(Strength::Likely, "AMQP header")),
         Some(protocol @ 0..=3) => protocol,
         Some(_) => return None,
     };
@@ -31,7 +31,8 @@ fn header(rest: &[u8]) -> Option<Finding> {
         Some([1, 0, 0]) => "1.0",
         Some([0 | 8 | 9, ..]) => "0",
         Some(_) => return None,
-        None => return Some(Finding::plaintext(Strength::Likely, "AMQP header")),
+        // Its next bytes can be TLS.
+        None => return Some(Finding::undecided(Strength::Likely, "AMQP header")),
     };
     let name = match protocol {
         // Its next bytes are TLS (AMQP 1.0, part 5.2).
@@ -39,5 +40,8 @@ fn header(rest: &[u8]) -> Option<Finding> {
         3 => " with SASL",
         _ => "",
     };
-    Some(Finding::plaintext(Strength::Certain, format!("AMQP {version} header{name}")))
+    Some(Finding::plaintext(
+        Strength::Certain,
+        format!("AMQP {version} header{name}"),
+    ))
 }

@@ -22,7 +22,11 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
         return None;
     }
     if size == 8 {
-        let strength = if p.is_filled_by(8) { Strength::Likely } else { Strength::Weak };
+        let strength = if p.is_filled_by(8) {
+            Strength::Likely
+        } else {
+            Strength::Weak
+        };
         return (kind == 0).then(|| Finding::plaintext(strength, "heartbeat"));
     }
     let (mut body, _) = reader.upto(size as usize - 8);

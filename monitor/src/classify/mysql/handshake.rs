@@ -70,7 +70,11 @@ pub(super) fn response(packet: &Packet<'_>) -> Option<Message> {
         return None;
     }
     // MariaDB's own capabilities fill the last four bytes.
-    let strength = if filler.len() == 19 { Certain } else { Likely };
+    let strength = match filler.len() {
+        19 => Certain,
+        8..19 => Likely,
+        _ => Weak,
+    };
     if packet.length == 32 {
         if capabilities & TLS == 0 {
             return None;

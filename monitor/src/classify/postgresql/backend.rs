@@ -7,6 +7,9 @@ use crate::text::mask;
 
 const NAME_MAX: usize = 32;
 
+/// Longest error or notice that is believed, in bytes.
+const ERROR_MAX: usize = 1 << 20;
+
 pub(super) fn understand(frame: &Frame<'_>) -> Option<Message> {
     let mut body = frame.body;
     let length = frame.length;
@@ -193,12 +196,16 @@ fn error(frame: &Frame<'_>, mut body: Reader<'_>) -> Option<Message> {
         if field == 0 {
             break;
         }
-        if !field.is_ascii_alphabetic() {
+        if !field.is_ascii_alphabetic() || frame.length > ERROR_MAX {
             return None;
         }
         let Some(text) = body.c_string() else {
             break;
         };
+        let fits = |byte: &u8| *byte >= b' ' || byte.is_ascii_whitespace();
+        if !text.iter().all(fits) || !is_text(&text[..text.len().min(4)]) {
+            return None;
+        }
         fields += 1;
         if field == b'C' && text.len() == 5 && text.iter().all(u8::is_ascii_alphanumeric) {
             evidence.push(' ');

@@ -1,5 +1,6 @@
 //! Messages of the protocols in binary, whole, cut, and against all others.
 
+mod brokers;
 mod databases;
 
 use super::*;
@@ -88,7 +89,10 @@ impl Case {
 }
 
 fn cases() -> Vec<Case> {
-    [databases::cases()].into_iter().flatten().collect()
+    [brokers::cases(), databases::cases()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Fails with one line for each case that is not right.
