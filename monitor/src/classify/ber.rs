@@ -34,7 +34,7 @@ impl<'a> Element<'a> {
         }
         let first = usize::from(reader.u8()?);
         let (length, more) = match first {
-            0..0x80 => (first, 0),
+            ..=0x7f => (first, 0),
             0x81..=0x84 => {
                 let octets = reader.take(first & 0x7f)?;
                 let length = octets

@@ -103,11 +103,7 @@ fn contents(finding: &mut Finding, operation: u8, mut body: Reader<'_>, whole: b
                 finding.strength = Strength::Certain;
             }
         }
-        0x02 | 0x05 => {
-            if !(whole && body.is_empty()) {
-                return None;
-            }
-        }
+        0x02 | 0x05 if !(whole && body.is_empty()) => return None,
         _ => {}
     }
     Some(())

@@ -53,11 +53,24 @@ mod zookeeper;
 
 mod amqp;
 mod cassandra;
+mod dhcp;
+mod dns;
+mod dtls;
+mod ipsec;
 mod kafka;
+mod kerberos;
+mod ldap;
 mod mongodb;
 mod mqtt;
 mod mysql;
+mod ntp;
+mod openvpn;
 mod postgresql;
+mod quic;
+mod radius;
+mod snmp;
+mod tds;
+mod wireguard;
 
 #[cfg(test)]
 mod tests;

@@ -243,20 +243,23 @@ impl<'a> Found<'a> {
             ])
         {
             // Words between the verb and the name.
-        } else if is(&["FROM", "INTO", "JOIN"])
-            && self.queries.last().is_none_or(|is_query| *is_query)
-        {
-            self.expects = self.table.is_none();
-        } else if matches!(self.verb, "CREATE" | "ALTER" | "DROP" | "LOCK")
-            && is(&[
-                "TABLE", "TABLES", "INDEX", "VIEW", "DATABASE", "SCHEMA", "KEYSPACE", "SEQUENCE",
-                "USER", "ROLE",
-            ])
-        {
+        } else if self.announces_table(&is) {
             self.expects = self.table.is_none();
         } else {
             self.name(word);
         }
+    }
+
+    /// Whether the name of a table, or of what is created, follows this word.
+    fn announces_table(&self, is: &impl Fn(&[&str]) -> bool) -> bool {
+        let in_query = self.queries.last().is_none_or(|is_query| *is_query);
+        let defines = matches!(self.verb, "CREATE" | "ALTER" | "DROP" | "LOCK");
+        (in_query && is(&["FROM", "INTO", "JOIN"]))
+            || (defines
+                && is(&[
+                    "TABLE", "TABLES", "INDEX", "VIEW", "DATABASE", "SCHEMA", "KEYSPACE",
+                    "SEQUENCE", "USER", "ROLE",
+                ]))
     }
 
     fn name(&mut self, word: &'a [u8]) {

@@ -4,7 +4,10 @@ use super::Payload;
 use super::payload::Transport;
 use super::protocol::Protocol;
 use super::verdict::Finding;
-use super::{amqp, cassandra, kafka, mongodb, mqtt, mysql, postgresql};
+use super::{
+    amqp, cassandra, dhcp, dns, dtls, ipsec, kafka, kerberos, ldap, mongodb, mqtt, mysql, ntp,
+    openvpn, postgresql, quic, radius, snmp, tds, wireguard,
+};
 use super::{
     bittorrent, ftp, git, http, http2, icmp, imap, irc, memcached, nats, pop3, redis, rsync, rtp,
     sip, smtp, ssh, statsd, stomp, syslog, telnet, tls, vnc, websocket, zookeeper,
@@ -81,12 +84,30 @@ pub(super) const CLASSIFIERS: &[Classifier] = &[
     // Messages in binary.
     tcp(Protocol::Amqp, amqp::PORTS, amqp::inspect),
     tcp(Protocol::Cassandra, cassandra::PORTS, cassandra::inspect),
+    udp(Protocol::Dhcp, dhcp::PORTS, dhcp::inspect),
+    both(Protocol::Dns, dns::PORTS, dns::inspect),
+    both(Protocol::Llmnr, dns::LLMNR_PORTS, dns::inspect_llmnr),
+    udp(Protocol::Mdns, dns::MDNS_PORTS, dns::inspect_mdns),
     tcp(Protocol::Kafka, kafka::PORTS, kafka::inspect),
+    both(Protocol::Kerberos, kerberos::PORTS, kerberos::inspect),
+    both(Protocol::Ldap, ldap::PORTS, ldap::inspect),
     tcp(Protocol::Mongodb, mongodb::PORTS, mongodb::inspect),
     tcp(Protocol::Mqtt, mqtt::PORTS, mqtt::inspect),
     tcp(Protocol::Mysql, mysql::PORTS, mysql::inspect),
+    udp(Protocol::Ntp, ntp::PORTS, ntp::inspect),
     tcp(Protocol::Postgresql, postgresql::PORTS, postgresql::inspect),
+    udp(Protocol::Radius, radius::PORTS, radius::inspect),
+    udp(Protocol::Snmp, snmp::PORTS, snmp::inspect),
+    tcp(Protocol::Tds, tds::PORTS, tds::inspect),
     // Encrypted, once they are set up.
+    udp(Protocol::Dtls, dtls::PORTS, dtls::inspect),
+    udp(Protocol::Ike, ipsec::IKE_PORTS, ipsec::inspect_ike),
+    over(ESP, Protocol::Ipsec, &[], ipsec::inspect_esp),
+    over(AH, Protocol::Ipsec, &[], ipsec::inspect_ah),
+    udp(Protocol::Ipsec, ipsec::NAT_PORTS, ipsec::inspect_nat),
+    both(Protocol::Openvpn, openvpn::PORTS, openvpn::inspect),
+    udp(Protocol::Quic, quic::PORTS, quic::inspect),
+    udp(Protocol::Wireguard, wireguard::PORTS, wireguard::inspect),
     tcp(Protocol::Ssh, ssh::PORTS, ssh::inspect),
     tcp(Protocol::Tls, &[443, 465, 636, 853, 989, 990, 993, 995, 5061, 6443, 8443], tls::inspect),
 ];
@@ -94,6 +115,8 @@ pub(super) const CLASSIFIERS: &[Classifier] = &[
 const TCP: &[Transport] = &[Transport::Tcp];
 const UDP: &[Transport] = &[Transport::Udp];
 const TCP_UDP: &[Transport] = &[Transport::Tcp, Transport::Udp];
+const ESP: &[Transport] = &[Transport::Esp];
+const AH: &[Transport] = &[Transport::Other(51)];
 const ICMP: &[Transport] = &[Transport::Icmp, Transport::Icmpv6];
 
 const fn tcp(protocol: Protocol, ports: &'static [u16], inspect: Inspect) -> Classifier {

@@ -21,8 +21,10 @@ const RETRY: [u8; 32] = [
 
 /// What was captured of a hello.
 #[derive(Debug)]
-pub(super) struct Hello {
+pub(in crate::classify) struct Hello {
     name: &'static str,
+    /// It is one of DTLS.
+    is_datagram: bool,
     /// The version, once nothing behind the cut can change it.
     version: Option<u16>,
     /// A suite that encrypts is among those captured.
@@ -39,6 +41,7 @@ impl Hello {
     const fn new(name: &'static str) -> Self {
         Self {
             name,
+            is_datagram: false,
             version: None,
             encrypts: false,
             null: false,
@@ -49,16 +52,16 @@ impl Hello {
     }
 
     /// Whether no suite without encryption can come of this hello; not of one that was cut before its last.
-    pub(super) const fn encrypts(&self) -> bool {
+    pub(in crate::classify) const fn encrypts(&self) -> bool {
         self.encrypts && !self.null && self.all_suites
     }
 
     /// Whether nothing but suites without encryption can come of it.
-    pub(super) const fn is_readable(&self) -> bool {
+    pub(in crate::classify) const fn is_readable(&self) -> bool {
         self.null && !self.encrypts && self.all_suites
     }
 
-    pub(super) const fn strength(&self) -> Strength {
+    pub(in crate::classify) const fn strength(&self) -> Strength {
         if self.all_suites {
             Strength::Certain
         } else {
@@ -67,9 +70,13 @@ impl Hello {
     }
 
     /// `TLS 1.3 ClientHello sni=example.org alpn=h2`
-    pub(super) fn describe(&self) -> String {
-        let version = self.version.map_or("TLS", version_name);
-        let mut text = format!("{version} {}", self.name);
+    pub(in crate::classify) fn describe(&self) -> String {
+        let version = match self.version {
+            Some(0x0302) if self.is_datagram => "TLS 1.0",
+            version => version.map_or("TLS", version_name),
+        };
+        let datagram = if self.is_datagram { "D" } else { "" };
+        let mut text = format!("{datagram}{version} {}", self.name);
         if let Some(name) = &self.server_name {
             text.push_str(" sni=");
             text.push_str(name);
@@ -93,20 +100,30 @@ impl Hello {
     }
 }
 
-/// Reads a ClientHello from behind its length. Nothing: it is none.
-pub(super) fn client(mut reader: Reader<'_>) -> Option<Hello> {
+/// Reads a ClientHello from behind its length; that of DTLS has a cookie in it.
+/// Nothing: it is none.
+pub(in crate::classify) fn client(mut reader: Reader<'_>, is_datagram: bool) -> Option<Hello> {
     let mut hello = Hello::new("ClientHello");
+    hello.is_datagram = is_datagram;
     let version = begin(&mut reader, &mut hello)?;
     // From here on the bytes may end anywhere; what is there was understood.
-    let _ = client_body(reader, &mut hello, version);
+    let _ = client_body(reader, &mut hello, version, is_datagram);
     Some(hello)
 }
 
-fn client_body(mut reader: Reader<'_>, hello: &mut Hello, version: Option<u16>) -> Option<()> {
+fn client_body(
+    mut reader: Reader<'_>,
+    hello: &mut Hello,
+    version: Option<u16>,
+    is_datagram: bool,
+) -> Option<()> {
     let version = version?;
     reader.take(32)?;
     let session = reader.u8()?;
     reader.take(usize::from(session))?;
+    if is_datagram {
+        reader.short_string()?;
+    }
     let length = reader.u16()?;
     let (mut suites, whole) = reader.upto(usize::from(length));
     while let Some(suite) = suites.u16() {
@@ -122,8 +139,9 @@ fn client_body(mut reader: Reader<'_>, hello: &mut Hello, version: Option<u16>) 
 }
 
 /// Reads a ServerHello from behind its length. Nothing: it is none.
-pub(super) fn server(mut reader: Reader<'_>) -> Option<Hello> {
+pub(in crate::classify) fn server(mut reader: Reader<'_>, is_datagram: bool) -> Option<Hello> {
     let mut hello = Hello::new("ServerHello");
+    hello.is_datagram = is_datagram;
     let version = begin(&mut reader, &mut hello)?;
     let _ = server_body(reader, &mut hello, version);
     Some(hello)
@@ -146,7 +164,19 @@ fn server_body(mut reader: Reader<'_>, hello: &mut Hello, version: Option<u16>) 
         hello.version = Some(version);
     }
     reader.take(1)?;
-    extensions(reader, hello, version, |mut body| body.u16())
+    extensions(reader, hello, version, |mut body| {
+        body.u16().map(stream_version)
+    })
+}
+
+/// The version of TLS that one of DTLS is made after (RFC 6347, 9147), else the same.
+const fn stream_version(version: u16) -> u16 {
+    match version {
+        0xfeff => 0x0302,
+        0xfefd => 0x0303,
+        0xfefc => 0x0304,
+        version => version,
+    }
 }
 
 /// The version in front, checked. A real one there is at most 1.2.
@@ -155,12 +185,14 @@ fn server_body(mut reader: Reader<'_>, hello: &mut Hello, version: Option<u16>) 
     reason = "no hello, cut, or a version: three answers"
 )]
 fn begin(reader: &mut Reader<'_>, hello: &mut Hello) -> Option<Option<u16>> {
-    if reader.bytes().first().is_some_and(|&major| major != 3) {
+    let major = if hello.is_datagram { 0xfe } else { 3 };
+    if reader.bytes().first().is_some_and(|&first| first != major) {
         return None;
     }
     let Some(version) = reader.u16() else {
         return Some(None);
     };
+    let version = stream_version(version);
     if !(0x0300..=0x0304).contains(&version) {
         return None;
     }
@@ -211,6 +243,7 @@ fn supported_by_client(mut body: Reader<'_>) -> Option<u16> {
     let (mut versions, _) = body.upto(usize::from(length));
     std::iter::from_fn(|| versions.u16())
         .filter(|&version| !is_grease(version))
+        .map(stream_version)
         .max()
 }
 

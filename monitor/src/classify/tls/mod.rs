@@ -18,6 +18,9 @@ use super::reader::Reader;
 use super::verdict::{Finding, Strength};
 use record::{ContentType, Record};
 
+pub(super) use hello::{Hello, client as client_hello, server as server_hello};
+pub(super) use record::handshake_name;
+
 /// Records of a payload that are looked at.
 const RECORDS_MAX: usize = 8;
 
@@ -110,13 +113,13 @@ impl Sight {
         }
         match kind {
             1 => {
-                let hello = hello::client(reader)?;
+                let hello = hello::client(reader, false)?;
                 self.encrypts |= hello.encrypts();
                 self.readable |= hello.is_readable();
                 Some((hello.describe(), hello.strength()))
             }
             2 => {
-                let hello = hello::server(reader)?;
+                let hello = hello::server(reader, false)?;
                 self.encrypts |= hello.encrypts();
                 self.readable |= hello.is_readable();
                 Some((hello.describe(), hello.strength()))

@@ -109,7 +109,7 @@ pub(super) const fn version_name(version: u16) -> &'static str {
 }
 
 /// Handshake messages that cross the wire in the clear (IANA registry).
-const fn handshake_name(kind: u8) -> Option<&'static str> {
+pub(in crate::classify) const fn handshake_name(kind: u8) -> Option<&'static str> {
     Some(match kind {
         0 => "HelloRequest",
         1 => "ClientHello",

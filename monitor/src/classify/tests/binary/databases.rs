@@ -1,11 +1,11 @@
 //! `PostgreSQL`, `MySQL`, `MongoDB`, Cassandra: messages as their documentation lays them out.
 
 use super::*;
-use CredentialKind::{CassandraAuth, MongodbAuth, MysqlPassword, PostgresqlPassword};
-use Protocol::{Cassandra, Mongodb, Mysql, Postgresql};
+use CredentialKind::{CassandraAuth, MongodbAuth, MysqlPassword, PostgresqlPassword, TdsLogin};
+use Protocol::{Cassandra, Mongodb, Mysql, Postgresql, Tds};
 
 pub(super) fn cases() -> Vec<Case> {
-    [postgresql(), mysql(), mongodb(), cassandra()]
+    [postgresql(), mysql(), mongodb(), cassandra(), tds()]
         .into_iter()
         .flatten()
         .collect()
@@ -357,4 +357,68 @@ fn crc24(bytes: &[u8]) -> [u8; 3] {
     }
     let [a, b, c, _] = crc.to_le_bytes();
     [a, b, c]
+}
+
+/// A packet with its header: the last of a message.
+fn packet(kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(body.len() + 8).unwrap();
+    [&[kind, 1][..], &length.to_be_bytes(), &[0, 0, 1, 0], body].concat()
+}
+
+fn wide(text: &str) -> Vec<u8> {
+    text.bytes().flat_map(|byte| [byte, 0]).collect()
+}
+
+fn tds() -> Vec<Case> {
+    let to = |bytes: Vec<u8>, confidence, text: &str| Case::to(Tds, 1433, bytes, confidence, text);
+    let from =
+        |bytes: Vec<u8>, confidence, text: &str| Case::from(Tds, 1433, bytes, confidence, text);
+    let headers = b"\x16\0\0\0\x12\0\0\0\x02\0\0\0\0\0\0\0\0\0\x01\0\0\0";
+    let batch = [
+        &headers[..],
+        &wide("SELECT * FROM orders WHERE a = 's3cr3t'"),
+    ]
+    .concat();
+    let mut login = 142_u32.to_le_bytes().to_vec();
+    login.extend(b"\x04\0\0\x74\0\x10\0\0");
+    login.resize(36, 0);
+    // Offsets and lengths: host, user, password, application, server, extension, library, language, database.
+    for (offset, length) in [
+        (94, 0),
+        (94, 5),
+        (104, 6),
+        (116, 0),
+        (116, 0),
+        (116, 0),
+        (116, 0),
+        (116, 0),
+        (116, 4_u16),
+    ] {
+        login.extend((offset as u16).to_le_bytes());
+        login.extend(length.to_le_bytes());
+    }
+    login.resize(94, 0);
+    login.extend(wide("alice"));
+    login.extend(wide("s3cr3t"));
+    login.extend(wide("shop"));
+    login.resize(142, 0);
+    let prelogin = b"\0\0\x0b\0\x06\x01\0\x11\0\x01\xff\x0f\0\0\0\0\0\x02";
+    let handshake = b"\x16\x03\x01\0\x40\x01\0\0\x3c\x03\x03";
+    vec![
+        to(packet(18, prelogin), Likely, "prelogin"),
+        from(packet(4, prelogin), Likely, "prelogin"),
+        to(packet(18, handshake), Likely, "prelogin with TLS").exposed(Exposure::Unknown),
+        to(
+            packet(16, &login),
+            Certain,
+            "log-in user=alice database=shop",
+        )
+        .with(TdsLogin),
+        to(packet(1, &batch), Certain, "SELECT orders"),
+        from(
+            packet(4, b"\xfd\x10\0\xc1\0\x01\0\0\0\0\0\0\0"),
+            Likely,
+            "done",
+        ),
+    ]
 }

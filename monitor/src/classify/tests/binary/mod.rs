@@ -2,6 +2,8 @@
 
 mod brokers;
 mod databases;
+mod directory;
+mod tunnels;
 
 use super::*;
 use Confidence::{Certain, Likely};
@@ -89,10 +91,23 @@ impl Case {
 }
 
 fn cases() -> Vec<Case> {
-    [brokers::cases(), databases::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        brokers::cases(),
+        databases::cases(),
+        directory::cases(),
+        tunnels::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Whether a verdict names the protocol of a case, or none. What multicast DNS
+/// and LLMNR are is told by their ports alone.
+fn is_named(case: &Case, verdict: &Verdict) -> bool {
+    let is_dns = matches!(case.protocol, Protocol::Mdns | Protocol::Llmnr);
+    [case.protocol, Protocol::Unknown].contains(&verdict.protocol)
+        || (is_dns && verdict.protocol == Protocol::Dns)
 }
 
 /// Fails with one line for each case that is not right.
@@ -129,7 +144,7 @@ fn every_truncation_is_right_or_unknown_and_keeps_secrets() {
         let lengths = (0..=case.bytes.len()).flat_map(|length| [(length, case.port), (length, 1)]);
         lengths.into_iter().find_map(|(length, port)| {
             let verdict = classify(&case.payload(length, port));
-            let right = [case.protocol, Protocol::Unknown].contains(&verdict.protocol)
+            let right = is_named(case, &verdict)
                 && [case.exposure, Exposure::Unknown].contains(&verdict.exposure)
                 && verdict
                     .credentials

@@ -1,0 +1,104 @@
+//! `OpenVPN` over UDP and TCP ("OpenVPN wire protocol", draft of its developers).
+
+use super::Payload;
+use super::payload::Transport;
+use super::randomness::{Look, look};
+use super::reader::{Reader, contains};
+use super::verdict::{Finding, Strength};
+
+pub(super) const PORTS: &[u16] = &[1194];
+
+/// Shortest packet that sets up a session: operation, session, no acknowledgement, number.
+const RESET_MIN: u64 = 14;
+
+/// Longest packet that does: with a wrapped key of `tls-crypt-v2`.
+const RESET_MAX: u64 = 1400;
+
+/// Operation and key, in TCP behind a length of 16 bits.
+pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
+    let mut reader = Reader::new(p.bytes);
+    let mut length = u64::from(p.wire_len);
+    if p.transport == Transport::Tcp {
+        let stated = u64::from(reader.u16()?);
+        // One packet at least, and others whole behind it.
+        if stated < RESET_MIN || stated + 2 > length {
+            return None;
+        }
+        length = stated;
+    }
+    let first = reader.u8()?;
+    let key = first & 7;
+    match first >> 3 {
+        operation @ (7 | 8 | 10) if key == 0 => {
+            let name = if operation == 8 {
+                "reset by the server"
+            } else {
+                "reset by the client"
+            };
+            reset(reader, length, name)
+        }
+        4 => control(reader, length),
+        5 => (18..200)
+            .contains(&length)
+            .then(|| Finding::undecided(Strength::Weak, "acknowledgement")),
+        11 if key == 0 => Some(Finding::undecided(Strength::Weak, "control")),
+        6 => data(reader, length, 0),
+        // A number of the peer first.
+        9 => data(reader, length, 3),
+        _ => None,
+    }
+}
+
+/// Session, maybe authentication, acknowledgements, number.
+fn reset(mut reader: Reader<'_>, length: u64, name: &str) -> Option<Finding> {
+    if !(RESET_MIN..=RESET_MAX).contains(&length) {
+        return None;
+    }
+    let Some(session) = reader.u64() else {
+        return Some(Finding::undecided(Strength::Weak, name));
+    };
+    if session == 0 {
+        return None;
+    }
+    // Without authentication: nothing acknowledged, or the client's own packet 0.
+    let bare = match reader.bytes() {
+        [0, 0, 0, 0, 0, rest @ ..] => length == RESET_MIN && rest.is_empty(),
+        [1, 0, 0, 0, 0, rest @ ..] => length == 26 && rest.len() <= 12,
+        _ => false,
+    };
+    let strength = if bare {
+        Strength::Likely
+    } else {
+        Strength::Weak
+    };
+    Some(Finding::undecided(strength, name))
+}
+
+/// TLS in pieces: their first is a handshake record.
+fn control(reader: Reader<'_>, length: u64) -> Option<Finding> {
+    if length < RESET_MIN {
+        return None;
+    }
+    let head = &reader.bytes()[..reader.bytes().len().min(80)];
+    let holds_tls = contains(head, b"\x16\x03\x01") || contains(head, b"\x16\x03\x03");
+    let strength = if holds_tls {
+        Strength::Likely
+    } else {
+        Strength::Weak
+    };
+    Some(Finding::undecided(strength, "control"))
+}
+
+/// Ciphertext behind a number: where it is none, nobody has encrypted.
+fn data(mut reader: Reader<'_>, length: u64, before: usize) -> Option<Finding> {
+    if length < 20 {
+        return None;
+    }
+    reader.take(before);
+    reader.take(4);
+    match look(reader.bytes()) {
+        Look::Random => Some(Finding::encrypted(Strength::Weak, "data")),
+        Look::Readable => Some(Finding::plaintext(Strength::Weak, "data, not encrypted")),
+        Look::Unclear => Some(Finding::undecided(Strength::Weak, "data")),
+    }
+}
