@@ -4,8 +4,9 @@
 //! Security associations belong to the pair of nodes and are shared by all encrypted networks; which
 //! datagrams take them is decided by a firewall mark that a rule sets by VNI.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use rustix::rand::{GetRandomFlags, getrandom};
 
@@ -18,6 +19,9 @@ pub const MARK: u32 = 0xD0_C4E3;
 /// Bytes that ESP adds to a datagram at most, which Docker takes off the MTU (`pktExpansion`).
 pub(crate) const OVERHEAD: u32 = 26;
 
+/// Longer than any packet is on the way between two nodes of the lab, an emulated machine included.
+const IN_FLIGHT: Duration = Duration::from_millis(500);
+
 /// One key of the ring. Docker keeps three and sends with the first.
 struct Key {
     tag: u32,
@@ -25,6 +29,13 @@ struct Key {
 }
 
 impl Key {
+    fn random(tag: u32) -> Result<Self> {
+        let mut secret = [0; 16];
+        getrandom(&mut secret[..], GetRandomFlags::empty())
+            .context(|| "drawing a random key for ESP".to_owned())?;
+        Ok(Self { tag, secret })
+    }
+
     /// Key and salt (RFC 4106, section 8.1): 16 bytes of AES-128 key, then the tag, in hexadecimal.
     fn hex(&self) -> String {
         let salted = self.secret.into_iter().chain(self.tag.to_be_bytes());
@@ -38,15 +49,15 @@ impl Key {
 /// The keys of a lab: random and never written anywhere.
 pub(crate) struct KeyRing([Key; 3]);
 
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyRing")
+    }
+}
+
 impl KeyRing {
     pub(crate) fn random() -> Result<Self> {
-        let key = |tag| {
-            let mut secret = [0; 16];
-            getrandom(&mut secret[..], GetRandomFlags::empty())
-                .context(|| "drawing a random key for ESP".to_owned())?;
-            Ok(Key { tag, secret })
-        };
-        Ok(Self([key(1)?, key(2)?, key(3)?]))
+        Ok(Self([Key::random(1)?, Key::random(2)?, Key::random(3)?]))
     }
 }
 
@@ -66,26 +77,66 @@ fn spi(source: IpAddr, tag: u32, destination: IpAddr) -> u32 {
     })
 }
 
-/// The `ip` lines that a node needs for one peer: an outbound state and policy under the first key, an
-/// inbound state for each key, no extended sequence numbers, no replay window.
-fn xfrm_lines(local: IpAddr, remote: IpAddr, keys: &KeyRing) -> Vec<String> {
-    let state = |source: IpAddr, destination: IpAddr, key: &Key| {
-        format!(
-            "xfrm state add src {source} dst {destination} proto esp spi {:#x} reqid {MARK} mode transport \
-             replay-window 0 aead rfc4106(gcm(aes)) {} 64",
-            spi(source, key.tag, destination),
-            key.hex(),
-        )
-    };
-    let first = &keys.0[0];
-    let mut lines = vec![state(local, remote, first)];
-    lines.extend(keys.0.iter().map(|key| state(remote, local, key)));
-    lines.push(format!(
-        "xfrm policy add src {local} dst {remote} proto udp dport 4789 dir out mark {MARK:#x} mask 0xffffffff \
+/// The `ip` line of a state: no extended sequence numbers, no replay window.
+fn state_line(source: IpAddr, destination: IpAddr, key: &Key) -> String {
+    format!(
+        "xfrm state add src {source} dst {destination} proto esp spi {:#x} reqid {MARK} mode transport \
+         replay-window 0 aead rfc4106(gcm(aes)) {} 64",
+        spi(source, key.tag, destination),
+        key.hex(),
+    )
+}
+
+/// The `ip` line of the outbound policy under a key; `verb` is `add` or `update`.
+fn policy_line(verb: &str, local: IpAddr, remote: IpAddr, key: &Key) -> String {
+    format!(
+        "xfrm policy {verb} src {local} dst {remote} proto udp dport 4789 dir out mark {MARK:#x} mask 0xffffffff \
          tmpl src {local} dst {remote} proto esp spi {:#x} reqid {MARK} mode transport",
-        spi(local, first.tag, remote),
-    ));
+        spi(local, key.tag, remote),
+    )
+}
+
+/// The `ip` lines that a node needs for one peer: an outbound state and policy under the first key, an
+/// inbound state for each key.
+fn xfrm_lines(local: IpAddr, remote: IpAddr, keys: &KeyRing) -> Vec<String> {
+    let first = &keys.0[0];
+    let mut lines = vec![state_line(local, remote, first)];
+    lines.extend(keys.0.iter().map(|key| state_line(remote, local, key)));
+    lines.push(policy_line("add", local, remote, first));
     lines
+}
+
+/// One change of keys, in the three steps that Docker's engine takes when its manager rotates them (`updateKeys`): both
+/// nodes learn the new key, then send with the next one, then forget the oldest. What is on its way meanwhile arrives.
+pub(crate) fn rotate(nodes: &[Host; 2], keys: &mut KeyRing) -> Result<()> {
+    let [oldest, next, last] = &keys.0;
+    let new = Key::random(last.tag.wrapping_add(1))?;
+    let ends = [(&nodes[0], &nodes[1]), (&nodes[1], &nodes[0])];
+    let ends = ends.map(|(node, peer)| (node, node.address(), peer.address()));
+    for (node, local, remote) in ends {
+        node.batch("ip", &[state_line(remote, local, &new)])?;
+    }
+    for (node, local, remote) in ends {
+        let lines = [
+            state_line(local, remote, next),
+            policy_line("update", local, remote, next),
+        ];
+        node.batch("ip", &lines)?;
+    }
+    // What was sent under the oldest key has arrived by then.
+    std::thread::sleep(IN_FLIGHT);
+    for (node, local, remote) in ends {
+        let delete = |source: IpAddr, destination: IpAddr| {
+            format!(
+                "xfrm state delete src {source} dst {destination} proto esp spi {:#x}",
+                spi(source, oldest.tag, destination)
+            )
+        };
+        node.batch("ip", &[delete(local, remote), delete(remote, local)])?;
+    }
+    keys.0.rotate_left(1);
+    keys.0[2] = new;
+    Ok(())
 }
 
 /// The rules that make the VNIs encrypted: mark what leaves, drop what comes in cleartext.

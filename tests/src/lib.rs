@@ -11,6 +11,7 @@ pub mod attached;
 pub mod dockerd;
 pub mod flood;
 pub mod frame;
+pub mod offload;
 pub mod oracle;
 pub mod process;
 pub mod programs;

@@ -14,6 +14,7 @@ use std::process::Command;
 use monitor_lab::{CLIENT, Host, Lab, WEB};
 use overlay_tests::agent::{Agent, rows, value};
 use overlay_tests::frame::{redis_command, vxlan};
+use overlay_tests::offload::Offload;
 use overlay_tests::process::wait_until;
 use overlay_tests::programs::kernel_version;
 use overlay_tests::wire::Pair;
@@ -109,31 +110,6 @@ fn tunnel(lab: &Lab) {
             let words: Vec<&str> = line.split_whitespace().collect();
             node.run("ip", &words).unwrap();
         }
-    }
-}
-
-/// The module `esp4_offload`, which other tests must not find: the kernel then hands ESP packets to TC
-/// before it has encrypted them.
-struct Offload;
-
-impl Offload {
-    fn load() -> Offload {
-        let loaded = Command::new("/sbin/modprobe").arg("esp4_offload").status();
-        assert!(loaded.unwrap().success(), "the kernel has no esp4_offload");
-        Offload
-    }
-}
-
-impl Drop for Offload {
-    fn drop(&mut self) {
-        let unload = || {
-            let unloaded = Command::new("/sbin/modprobe")
-                .args(["-r", "esp4_offload"])
-                .status();
-            unloaded.is_ok_and(|status| status.success())
-        };
-        // The associations of the lab hold it until the kernel has taken its namespaces apart.
-        wait_until("esp4_offload is unloaded", unload);
     }
 }
 

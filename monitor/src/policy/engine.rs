@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use monitor_common::key::{Count, PeerCount, PeerKey};
 use monitor_common::label::Direction;
 
+use super::forbidden::Forbidden;
 use super::state::judge;
 use super::violation::{Breach, Event, Path, Tally};
 use super::{Doubt, History, Network, Networks, Requirement, Seen, State, Violation, Violations};
@@ -78,8 +79,7 @@ pub struct Policy {
     /// A violation ends after such a time without a packet.
     window: Duration,
     clock: Clock,
-    /// ESP of forbidden networks: when a path was first and last seen to grow.
-    forbidden: BTreeMap<Path, Tally>,
+    forbidden: Forbidden,
     peers: usize,
 }
 
@@ -104,7 +104,7 @@ impl Policy {
             events: Vec::new(),
             window,
             clock: Clock::now(),
-            forbidden: BTreeMap::new(),
+            forbidden: Forbidden::default(),
             peers: 0,
         };
         policy.tell()?;
@@ -215,30 +215,9 @@ impl Policy {
         let is_known = |vni| networks.get(vni).is_some();
         self.history.note(snapshot, is_known, Instant::now());
         let now = self.clock.at(monotonic_ns());
-        let mut paths = Vec::new();
-        for row in &snapshot.esp_networks {
-            let network = self.networks.get(row.vni);
-            if network.is_none_or(|network| network.required != Requirement::Forbidden)
-                || row.count.packets == 0
-            {
-                continue;
-            }
-            let path = Path {
-                breach: Breach::Encrypted,
-                vni: row.vni,
-                direction: row.direction,
-                node: Some(row.peer),
-            };
-            let tally = self.forbidden.entry(path).or_insert(Tally {
-                count: row.count,
-                first: now,
-                last: now,
-            });
-            if tally.count != row.count {
-                (tally.count, tally.last) = (row.count, now);
-            }
-            paths.push((path, *tally));
-        }
+        let paths = self
+            .forbidden
+            .note(&snapshot.esp_networks, &self.networks, now);
         let events = self.violations.update(paths, &self.networks);
         self.say(events);
     }

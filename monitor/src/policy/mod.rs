@@ -7,6 +7,7 @@ pub mod book;
 pub mod config;
 mod engine;
 mod follow;
+mod forbidden;
 pub mod network;
 pub mod record;
 pub mod seen;

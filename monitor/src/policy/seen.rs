@@ -135,7 +135,8 @@ impl History {
             .filter(|row| row.encapsulation.is_esp())
             .map(|row| row.count.packets)
             .sum::<u64>();
-        let overflow = snapshot.state.counters_overflow;
+        let others = snapshot.esp_others.iter().map(|row| row.count.packets);
+        let overflow = snapshot.state.counters_overflow + others.sum::<u64>();
         let sight = Sight {
             blind: snapshot.lost > self.lost || snapshot.hooks.iter().any(|at| at.hook.is_none()),
             unattributed: match snapshot.attribution {

@@ -1,0 +1,163 @@
+//! ESP of networks that must not be encrypted: by which nodes, and since when.
+//!
+//! The kernel counts it without the time, and rows of nodes that are silent are put away under no node: only where the
+//! network's sum grows is there anything new.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use monitor_common::key::Count;
+use monitor_common::label::Direction;
+
+use super::violation::{Breach, Path, Tally};
+use super::{Networks, Requirement};
+use crate::snapshot::EspNetwork;
+
+/// Networks, directions and nodes that are remembered; there are never as many unless rows come and go.
+const PATHS: usize = 16_384;
+
+/// What was seen of it.
+#[derive(Debug, Default)]
+pub(super) struct Forbidden {
+    /// What the rows counted when they were looked at last.
+    rows: BTreeMap<Path, Count>,
+    sums: BTreeMap<(u32, Direction), Count>,
+    tallies: BTreeMap<Path, Tally>,
+}
+
+impl Forbidden {
+    /// Takes the rows of `now` into account, and gives what was counted on each path since the start.
+    pub(super) fn note(
+        &mut self,
+        rows: &[EspNetwork],
+        networks: &Networks,
+        now: Timestamp,
+    ) -> Vec<(Path, Tally)> {
+        let forbidden: Vec<_> = rows
+            .iter()
+            .filter(|row| {
+                let network = networks.get(row.vni);
+                network.is_some_and(|network| network.required == Requirement::Forbidden)
+            })
+            .map(|row| (path(row), row.count))
+            .collect();
+        let mut sums = BTreeMap::<(u32, Direction), Count>::new();
+        for (path, count) in &forbidden {
+            add(sums.entry((path.vni, path.direction)).or_default(), *count);
+        }
+        let mut left: BTreeMap<_, _> = sums
+            .iter()
+            .map(|(side, sum)| {
+                let before = self.sums.get(side).copied().unwrap_or_default();
+                (*side, since(*sum, before))
+            })
+            .collect();
+        // Nodes first: what is left is of none.
+        for of_node in [true, false] {
+            for (path, count) in &forbidden {
+                if path.node.is_some() != of_node {
+                    continue;
+                }
+                let before = self.rows.get(path).copied().unwrap_or_default();
+                let new = since(*count, before);
+                let Some(left) = left.get_mut(&(path.vni, path.direction)) else {
+                    continue;
+                };
+                let new = Count {
+                    packets: new.packets.min(left.packets),
+                    bytes: new.bytes.min(left.bytes),
+                };
+                if new.packets == 0
+                    || self.tallies.len() >= PATHS && !self.tallies.contains_key(path)
+                {
+                    continue;
+                }
+                *left = since(*left, new);
+                let tally = self.tallies.entry(*path).or_insert(Tally {
+                    count: Count::default(),
+                    first: now,
+                    last: now,
+                });
+                add(&mut tally.count, new);
+                tally.last = now;
+            }
+        }
+        self.rows = forbidden.into_iter().collect();
+        self.sums = sums;
+        self.tallies
+            .iter()
+            .map(|(path, tally)| (*path, *tally))
+            .collect()
+    }
+}
+
+fn path(row: &EspNetwork) -> Path {
+    Path {
+        breach: Breach::Encrypted,
+        vni: row.vni,
+        direction: row.direction,
+        node: (!row.peer.is_unspecified()).then_some(row.peer),
+    }
+}
+
+fn since(now: Count, before: Count) -> Count {
+    Count {
+        packets: now.packets.saturating_sub(before.packets),
+        bytes: now.bytes.saturating_sub(before.bytes),
+    }
+}
+
+fn add(to: &mut Count, more: Count) {
+    to.packets = to.packets.saturating_add(more.packets);
+    to.bytes = to.bytes.saturating_add(more.bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Kind, Network, Source};
+    use super::*;
+
+    fn row(peer: &str, packets: u64) -> EspNetwork {
+        EspNetwork {
+            direction: Direction::Tx,
+            vni: 4096,
+            peer: peer.parse().unwrap(),
+            count: Count {
+                packets,
+                bytes: packets * 10,
+            },
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_put_away_is_nothing_new() {
+        let networks = Networks::new(vec![Network {
+            vni: 4096,
+            name: String::new(),
+            required: Requirement::Forbidden,
+            source: Source::Config,
+            kind: Kind::Overlay,
+        }]);
+        let mut forbidden = Forbidden::default();
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let strangers = EspNetwork {
+            vni: 4097,
+            ..row("192.168.77.2", 9)
+        };
+        let rows = [row("192.168.77.2", 5), row("192.168.77.3", 1), strangers];
+        let first = forbidden.note(&rows, &networks, at(1));
+        let packets = |all: &[(Path, Tally)]| -> Vec<u64> {
+            all.iter().map(|(_, tally)| tally.count.packets).collect()
+        };
+        assert_eq!(packets(&first), [5, 1]);
+        // Put away, under no node.
+        let rows = [row("::", 5), row("192.168.77.3", 1)];
+        assert_eq!(forbidden.note(&rows, &networks, at(2)), first);
+        // It is back, and one that found no room.
+        let rows = [row("::", 7), row("192.168.77.2", 2), row("192.168.77.3", 1)];
+        let now = forbidden.note(&rows, &networks, at(3));
+        assert_eq!(packets(&now), [2, 7, 1]);
+        assert_eq!(now[0].0.node, None);
+        assert_eq!((now[1].1.first, now[1].1.last), (at(1), at(3)));
+    }
+}

@@ -1,0 +1,245 @@
+//! Encrypted networks on a kernel with ESP: what is encrypted is called so, over changes of keys too, and each accident is named.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
+
+use monitor_lab::{CLIENT, Host, Lab, WEB};
+use overlay_tests::agent::{Agent, value};
+use overlay_tests::frame::{ethernet, ip_between, redis_command, udp, vxlan};
+use overlay_tests::offload::Offload;
+use overlay_tests::process::{Monitor, wait_until};
+use overlay_tests::wire::{Pair, Raw};
+
+/// The network that is encrypted, and must be.
+const VNI: u32 = 4096;
+/// A violation is in the log this long after its first packet, at most.
+const SAID: Duration = Duration::from_secs(2);
+/// Changes of keys, under traffic.
+const ROTATIONS: usize = 10;
+
+fn lab() -> Lab {
+    let lab = Lab::builder().encrypted(true).quiet(true);
+    lab.build().unwrap()
+}
+
+fn start<'a>(host: &'a Host, more: &[&str]) -> Agent<'a> {
+    let vni = VNI.to_string();
+    let arguments = ["--docker", "off", "--require", &vni, "--window", "3s"];
+    Agent::start(host, &[&arguments[..], more].concat())
+}
+
+fn state(agent: &Agent) -> String {
+    let page = agent.metrics();
+    let name = format!("overlay_network_state{{vni=\"{VNI}\",state=\"");
+    let mut found = page
+        .lines()
+        .filter_map(|line| line.strip_prefix(&name)?.strip_suffix("\"} 1"));
+    found.next().unwrap().to_owned()
+}
+
+fn violations(agent: &Agent, direction: &str) -> (u64, u64) {
+    let page = agent.metrics();
+    let labels = format!("{{vni=\"{VNI}\",direction=\"{direction}\"}}");
+    let metric = |name: &str| value(&page, &format!("overlay_violation_{name}{labels}"));
+    (metric("packets_total"), metric("active"))
+}
+
+/// Insists that a violation is said in time after `first`, and gives its line.
+fn said(agent: &mut Agent, first: Instant, part: &str) -> String {
+    let find = |err: &str| {
+        let mut lines = err.lines();
+        let line = lines.find(|line| line.contains("WARN violation: ") && line.contains(part));
+        line.map(str::to_owned)
+    };
+    agent
+        .monitor
+        .wait_for(part, |monitor| find(&monitor.err()).is_some());
+    let took = first.elapsed();
+    let line = find(&agent.monitor.err()).unwrap();
+    println!("after {took:?}: {line}");
+    assert!(took < SAID, "said after {took:?}: {line}");
+    line
+}
+
+/// How many datagrams go over the changes of keys: those of the variable `OVERLAY_TEST_PACKETS`, or a few.
+fn packets() -> usize {
+    match std::env::var("OVERLAY_TEST_PACKETS") {
+        Ok(packets) => packets.parse().unwrap(),
+        Err(_) => 10_000,
+    }
+}
+
+fn rotations_are_no_violation(hook: &str) {
+    let lab = lab();
+    let mut agents = [lab.node1(), lab.node2()].map(|node| start(node, &["--hook", hook]));
+    let ends = [WEB, CLIENT].map(|name| lab.container(name).unwrap());
+    let pair = Pair::new(ends[0], ends[1], 5000);
+    let round = packets().div_ceil(2 * ROTATIONS);
+    let sent = std::thread::scope(|scope| {
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let traffic = scope.spawn(move || {
+            let mut sent = 0;
+            while sent < packets() || stopped.try_recv().is_err() {
+                for from in [0, 1] {
+                    pair.send(from, (0..round).map(|n| n % 1300));
+                }
+                sent += 2 * round;
+            }
+            sent as u64
+        });
+        for _ in 0..ROTATIONS {
+            lab.rotate_keys().unwrap();
+        }
+        stop.send(()).unwrap();
+        traffic.join().unwrap()
+    });
+    println!("{hook}: {sent} datagrams over {ROTATIONS} changes of keys");
+    for agent in &mut agents {
+        assert_eq!(state(agent), "encrypted", "{}", agent.monitor.err());
+        for direction in ["rx", "tx"] {
+            assert_eq!(violations(agent, direction), (0, 0));
+            let name = format!(
+                "overlay_esp_network_packets_total{{direction=\"{direction}\",vni=\"{VNI}\"}}"
+            );
+            assert_eq!(agent.metric(&name), sent / 2, "{direction}");
+        }
+        agent.monitor.stop();
+        assert!(
+            !agent.monitor.err().contains("violation"),
+            "{}",
+            agent.monitor.err()
+        );
+    }
+}
+
+#[test]
+fn an_encrypted_network_is_called_so_over_changes_of_keys() {
+    for hook in ["tc", "xdp"] {
+        rotations_are_no_violation(hook);
+    }
+}
+
+#[test]
+fn nor_where_the_kernel_decrypts_before_the_hook() {
+    // Before the lab, so that it goes after it.
+    let _offload = Offload::load();
+    rotations_are_no_violation("tc");
+}
+
+#[test]
+fn a_marking_rule_that_is_gone_is_a_violation_on_both_sides() {
+    let lab = lab();
+    let (one, two) = (lab.container(WEB).unwrap(), lab.container(CLIENT).unwrap());
+    let mut sender = start(lab.node1(), &[]);
+    let mut receiver = start(lab.node2(), &[]);
+    let socket = one
+        .enter(|| UdpSocket::bind((one.address(), 5000)))
+        .unwrap()
+        .unwrap();
+    socket.connect((two.address(), 5000)).unwrap();
+    let send = |packets| {
+        for _ in 0..packets {
+            socket.send(&[0x2e; 100]).unwrap();
+        }
+    };
+    send(15);
+    wait_until("all of it is encrypted", || {
+        state(&sender) == "encrypted" && state(&receiver) == "encrypted"
+    });
+    // CVE-2023-28841: the rule that marks what is to be encrypted is not there.
+    lab.node1()
+        .run("nft", &["flush chain inet overlay-lab encrypt"])
+        .unwrap();
+    let first = Instant::now();
+    send(5);
+    let line = said(&mut sender, first, "and cleartext is sent, to 192.168.77.2");
+    assert!(line.contains(&format!("VNI {VNI}")), "{line}");
+    said(
+        &mut receiver,
+        first,
+        "and cleartext is received, from 192.168.77.1",
+    );
+    assert_eq!(
+        (violations(&sender, "tx"), violations(&sender, "rx")),
+        ((5, 1), (0, 0))
+    );
+    assert_eq!(
+        (violations(&receiver, "rx"), violations(&receiver, "tx")),
+        ((5, 1), (0, 0))
+    );
+    for agent in [&sender, &receiver] {
+        assert_eq!(state(agent), "mixed");
+        let (_, body) = agent.ask("/networks").unwrap();
+        assert!(body.contains("\"cleartext_share\":0.25"), "{body}");
+    }
+    for agent in [&mut sender, &mut receiver] {
+        agent.monitor.wait_for("it is over", |monitor| {
+            monitor.err().contains("INFO violation over: ")
+        });
+        agent.monitor.stop();
+    }
+}
+
+#[test]
+fn cleartext_that_is_injected_is_a_violation_of_the_one_who_receives_it() {
+    let lab = lab();
+    let mut agent = start(lab.node1(), &[]);
+    let pair = Pair::new(
+        lab.container(WEB).unwrap(),
+        lab.container(CLIENT).unwrap(),
+        5000,
+    );
+    pair.send(0, [100; 30]);
+    pair.send(1, [100; 30]);
+    // CVE-2023-28840 and -28842: nothing says that it is to be refused; the lab's rule refuses it behind us.
+    let packet = ethernet(
+        0x0800,
+        &ip_between(
+            [192, 168, 77, 9].into(),
+            [192, 168, 77, 1].into(),
+            17,
+            &udp(40_000, 4789, &vxlan(VNI, &redis_command())),
+        ),
+    );
+    let wire = Raw::open(lab.node2(), "eth0");
+    let first = Instant::now();
+    wire.send(&packet);
+    said(
+        &mut agent,
+        first,
+        "and cleartext is received, from 192.168.77.9",
+    );
+    pair.send(0, [100; 30]);
+    pair.send(1, [100; 30]);
+    assert_eq!(
+        (violations(&agent, "rx"), violations(&agent, "tx")),
+        ((1, 1), (0, 0))
+    );
+    assert_eq!(state(&agent), "mixed");
+    agent.monitor.stop();
+
+    // The verdict on a wire where all is well again.
+    let vni = VNI.to_string();
+    let arguments = [
+        "audit",
+        "-i",
+        "eth0",
+        "--docker",
+        "off",
+        "--require",
+        &vni,
+        "--duration",
+        "10s",
+    ];
+    let mut audit = Monitor::start(lab.node1(), &arguments);
+    audit.wait_for("it watches", |audit| audit.err().contains("watching"));
+    pair.send(0, [100; 30]);
+    let (status, _) = audit.wait();
+    assert_eq!(status.code(), Some(0), "{} {}", audit.out(), audit.err());
+    assert!(audit.out().contains("encrypted "), "{}", audit.out());
+}
