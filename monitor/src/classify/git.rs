@@ -51,7 +51,8 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
             ..,
         ] => "version",
         [b'c', b'o', b'm', b'm', b'a', b'n', b'd', b'=', ..] => "command",
-        id if id.len() > 16 && is_id(id) => "references",
+        // An id, a blank, a name.
+        id if id.get(40) == Some(&b' ') && is_id(id) => "references",
         _ => return None,
     };
     let strength = if what == "NAK" {
@@ -79,7 +80,9 @@ fn pkt_line(bytes: &[u8]) -> Option<(usize, &[u8])> {
 /// Whether 40 hexadecimal digits stand here, as far as they were captured.
 fn is_id(text: &[u8]) -> bool {
     let id = &text[..text.len().min(40)];
+    // Letters that are all the same are somebody's filling.
     id.len() >= 8
+        && id.iter().any(|byte| *byte != id[0])
         && id
             .iter()
             .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))

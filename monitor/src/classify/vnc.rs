@@ -99,6 +99,14 @@ fn from_server(p: &Payload<'_>) -> Option<Finding> {
         {
             Some(Finding::plaintext(Strength::Weak, "security types"))
         }
+        // Version 3.3 chooses by itself: the type, and a challenge at once.
+        [0, 0, 0, 2, ..] if p.wire_len == 20 => {
+            Some(Finding::plaintext(Strength::Weak, "challenge").with(CredentialKind::VncAuth))
+        }
+        // Size, pixel format, and the name with its length.
+        bytes if is_server_init(bytes, p.wire_len) => {
+            Some(Finding::plaintext(Strength::Likely, "screen"))
+        }
         // The result of it.
         [0, 0, 0, 0..=2] if p.wire_len == 4 => {
             Some(Finding::plaintext(Strength::Weak, "security result"))
@@ -135,4 +143,18 @@ fn from_server(p: &Payload<'_>) -> Option<Finding> {
         }
         _ => None,
     }
+}
+
+/// ServerInit (RFC 6143 section 7.3.2).
+fn is_server_init(bytes: &[u8], wire_len: u32) -> bool {
+    let Some(head) = bytes.first_chunk::<24>() else {
+        return false;
+    };
+    let name = u32::from_be_bytes([head[20], head[21], head[22], head[23]]);
+    matches!(head[4], 8 | 16 | 32)
+        && head[5] <= 32
+        && head[6] <= 1
+        && head[7] <= 1
+        && head[17..20] == [0; 3]
+        && name.checked_add(24) == Some(wire_len)
 }

@@ -270,6 +270,8 @@ pub(super) const SAMPLES: &[Sample] = &[
     from(Vnc, 5900, b"RFB 003.008\n"),
     from(Vnc, 5900, b"\x02\x01\x02"),
     from(Vnc, 5900, b"\x9a\x31\x02\x77\xe4\x10\xc8\x5d\x33\xf0\x0b\x96\x41\xd2\x8e\x6f").with(&[Kind::VncAuth]),
+    from(Vnc, 5900, b"\0\0\0\x02\x9a\x31\x02\x77\xe4\x10\xc8\x5d\x33\xf0\x0b\x96\x41\xd2\x8e\x6f").with(&[Kind::VncAuth]),
+    from(Vnc, 5900, b"\0\x40\0\x30\x10\x10\0\x01\0\x1f\0\x3f\0\x1f\x0b\x05\0\0\0\0\0\0\0\x06host01"),
     to(Vnc, 5900, b"\x04\x01\0\0\0\0\0\x61\x05\0\x01\x10\x01\x20"),
     to(Vnc, 5900, b"\x03\x01\0\0\0\0\x04\0\x03\0"),
     // RFC 4253; recorded from OpenSSH 9.2.
