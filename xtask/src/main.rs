@@ -8,6 +8,7 @@ mod lint;
 mod paths;
 mod proc;
 mod setup;
+mod swarm;
 mod test;
 mod vm;
 
@@ -44,6 +45,7 @@ fn start(cli: Cli) -> Result<ExitCode> {
         Task::Lint => lint::main(&ctx)?,
         Task::Demo => return Ok(ExitCode::from(lab::demo(&ctx)?)),
         Task::Bench(args) => return Ok(ExitCode::from(lab::bench(&ctx, &args.args)?)),
+        Task::Swarm(args) => return Ok(ExitCode::from(swarm::main(&ctx, &args)?)),
         Task::Vm(args) => return Ok(ExitCode::from(vm::main(&ctx, args)?)),
     }
     Ok(ExitCode::SUCCESS)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 /// What every command needs to know.
+#[derive(Clone)]
 pub(crate) struct Ctx {
     /// The workspace's folder.
     pub(crate) root: PathBuf,

@@ -125,14 +125,18 @@ fn mirror_of(targets: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// `package` and all of its dependencies that are not installed, each `name=version`.
-pub(crate) fn closure(package: &str) -> Result<Vec<String>> {
+/// `packages` and all of their dependencies that are not installed, each `name=version`.
+pub(crate) fn closure(packages: &[&str]) -> Result<Vec<String>> {
     // A simulation needs no root, and may pretend to remove what stands in the way.
     let mut cmd = Command::new("apt-get");
-    cmd.args(["install", "--simulate", "--no-install-recommends", package]);
+    cmd.args(["install", "--simulate", "--no-install-recommends"])
+        .args(packages);
     let list = parse_simulation(&capture(&mut cmd)?);
     if list.is_empty() {
-        bail!("apt-get would install nothing for `{package}`, although it is not there");
+        bail!(
+            "apt-get would install nothing for `{}`, although it is not there",
+            packages.join(" ")
+        );
     }
     Ok(list)
 }

@@ -2,6 +2,7 @@
 # First process of the guest: puts a writable layer over the machine's root
 # and goes there.
 b=/bin/busybox
+. /job/settings
 die() { echo "overlay-vm: $*" >/dev/console; $b sync; $b poweroff -f; }
 
 $b mount -t proc proc /proc
@@ -13,9 +14,17 @@ done </modules/order
 
 $b mount -t 9p -o trans=virtio,version=9p2000.L,ro,msize=512000,cache=loose machine /lower ||
     die "cannot mount the machine's root"
+# Layers over the machine's root, the first on top.
+lower=
+for tree in $VM_TREES; do
+    $b mkdir "/$tree"
+    $b mount -t 9p -o trans=virtio,version=9p2000.L,ro,msize=512000,cache=loose "$tree" "/$tree" ||
+        die "cannot mount $tree"
+    lower=$lower/$tree:
+done
 $b mount -t tmpfs -o size=90%,mode=0755 tmpfs /rw
 $b mkdir /rw/upper /rw/work
-$b mount -t overlay -o lowerdir=/lower,upperdir=/rw/upper,workdir=/rw/work overlay /newroot ||
+$b mount -t overlay -o "lowerdir=$lower/lower,upperdir=/rw/upper,workdir=/rw/work" overlay /newroot ||
     die "cannot mount the writable layer"
 
 $b mkdir -p /newroot/dev /newroot/proc /newroot/sys /newroot/run /newroot/tmp

@@ -88,8 +88,6 @@ pub(super) fn base(busybox: &Path, modules: &Path) -> Result<Vec<u8>> {
     let binary =
         std::fs::read(busybox).with_context(|| format!("cannot read {}", busybox.display()))?;
     archive.file("bin/busybox", 0o755, &binary);
-    archive.file("init", 0o755, include_bytes!("init.sh"));
-    archive.file("job/init", 0o755, include_bytes!("stage2.sh"));
     let mut order = String::new();
     for path in load_order(&read(&modules.join("modules.dep"))?, BOOT_MODULES) {
         let name = module_name(&path);

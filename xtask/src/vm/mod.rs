@@ -3,11 +3,14 @@
 mod initrd;
 pub(crate) mod kernel;
 mod qemu;
-mod tools;
+pub(crate) mod tools;
 
 use std::io::{IsTerminal, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -48,6 +51,25 @@ pub(crate) struct Job {
     pub(crate) folder: PathBuf,
     /// Empty: an interactive shell.
     pub(crate) command: Vec<String>,
+    /// The guest's host name.
+    pub(crate) name: String,
+    /// Folders whose files lie over the machine's root, the first on top.
+    pub(crate) trees: Vec<PathBuf>,
+    /// Modules to load beside [`LOAD`].
+    pub(crate) load: Vec<String>,
+    /// A network card whose wire is in our hands.
+    pub(crate) wire: Option<Wire>,
+    /// The other end of the guest's port `overlay.control`.
+    pub(crate) control: Option<Arc<UnixStream>>,
+}
+
+/// The guest's `eth0`.
+#[derive(Clone, Debug)]
+pub(crate) struct Wire {
+    /// QEMU's end: each frame after its length in 32 bits, big endian. Without
+    /// segmentation or checksum offload: these are the frames of the wire.
+    pub(crate) end: Arc<UnixStream>,
+    pub(crate) mac: String,
 }
 
 impl Job {
@@ -63,6 +85,11 @@ impl Job {
             env: Vec::new(),
             folder: folder.to_owned(),
             command: command.iter().map(|word| (*word).to_owned()).collect(),
+            name: "overlay-vm".to_owned(),
+            trees: Vec::new(),
+            load: Vec::new(),
+            wire: None,
+            control: None,
         }
     }
 }
@@ -114,7 +141,7 @@ fn parts(ctx: &Ctx, version: &str, mirror: Option<&str>) -> Result<(tools::Qemu,
 /// Boots, runs the job, copies its output to `sink`, and returns its exit code.
 pub(crate) fn run(ctx: &Ctx, job: &Job, sink: &mut (dyn Write + Send)) -> Result<u8> {
     let (qemu, kernel) = parts(ctx, &job.kernel, job.mirror.as_deref())?;
-    let work = WorkFolder::new(ctx)?;
+    let work = WorkFolder::new(ctx, &job.name)?;
     let console = work.0.join("console.log");
     let initrd = work.0.join("initrd");
     let interactive = job.command.is_empty();
@@ -151,15 +178,30 @@ pub(crate) fn run(ctx: &Ctx, job: &Job, sink: &mut (dyn Write + Send)) -> Result
             &format!("file,id=console,path={}", comma(&console)),
         ])
         .args(["-serial", "chardev:console"])
-        .args([
-            "-fsdev",
-            "local,id=machine,path=/,security_model=none,readonly=on,multidevs=remap",
-        ])
-        .args(["-device", "virtio-9p-pci,fsdev=machine,mount_tag=machine"])
         .args(["-device", "virtio-rng-pci"]);
+    shared_folder(&mut cmd, "machine", Path::new("/"));
+    for (tag, tree) in tags(&job.trees) {
+        shared_folder(&mut cmd, &tag, tree);
+    }
+    if let Some(wire) = &job.wire {
+        cmd.arg("-netdev")
+            .arg(format!("socket,id=wire,fd={}", wire.end.as_raw_fd()))
+            .arg("-device")
+            .arg(format!(
+                "virtio-net-pci,netdev=wire,mac={},romfile=",
+                wire.mac
+            ));
+    }
     say(format!("booting Linux {} in QEMU", kernel.release));
     let sink = if interactive { None } else { Some(sink) };
-    match qemu::run(&mut cmd, &console, job.timeout, sink) {
+    let mut ends = Vec::new();
+    ends.extend(job.wire.as_ref().map(|wire| wire.end.as_raw_fd()));
+    ends.extend(job.control.as_ref().map(|end| end.as_raw_fd()));
+    qemu::ports(&mut cmd);
+    if let Some(control) = &job.control {
+        qemu::port(&mut cmd, "control", control.as_raw_fd());
+    }
+    match qemu::run(&mut cmd, &console, job.timeout, sink, &ends) {
         Ok(qemu::End::Exit(code)) => Ok(code),
         Ok(qemu::End::TimedOut) => {
             say(format!(
@@ -172,12 +214,31 @@ pub(crate) fn run(ctx: &Ctx, job: &Job, sink: &mut (dyn Write + Send)) -> Result
     }
 }
 
+/// A folder of this machine's, read-only, under the name `tag`.
+fn shared_folder(cmd: &mut Command, tag: &str, folder: &Path) {
+    cmd.arg("-fsdev")
+        .arg(format!(
+            "local,id={tag},path={},security_model=none,readonly=on,multidevs=remap",
+            comma(folder)
+        ))
+        .arg("-device")
+        .arg(format!("virtio-9p-pci,fsdev={tag},mount_tag={tag}"));
+}
+
+/// The names under which the guest finds its trees.
+fn tags(trees: &[PathBuf]) -> impl Iterator<Item = (String, &PathBuf)> {
+    trees
+        .iter()
+        .enumerate()
+        .map(|(index, tree)| (format!("tree{index}"), tree))
+}
+
 /// QEMU's options take a comma for the end of a value.
 fn comma(path: &Path) -> String {
     path.to_string_lossy().replace(',', ",,")
 }
 
-/// The second part of the initrd: the job.
+/// The second part of the initrd: its scripts and the job. Their folders are in the first.
 fn job_archive(job: &Job, kernel: &kernel::Kernel, interactive: bool) -> Vec<u8> {
     let (rows, columns) = if interactive {
         terminal_size()
@@ -187,7 +248,16 @@ fn job_archive(job: &Job, kernel: &kernel::Kernel, interactive: bool) -> Vec<u8>
     let settings = [
         ("VM_MODULES", kernel.modules.to_string_lossy().into_owned()),
         ("VM_FOLDER", job.folder.to_string_lossy().into_owned()),
-        ("VM_LOAD", LOAD.join(" ")),
+        ("VM_LOAD", {
+            let extra = job.load.iter().map(String::as_str);
+            let all: Vec<&str> = LOAD.iter().copied().chain(extra).collect();
+            all.join(" ")
+        }),
+        ("VM_NAME", job.name.clone()),
+        ("VM_TREES", {
+            let tags: Vec<String> = tags(&job.trees).map(|(tag, _)| tag).collect();
+            tags.join(" ")
+        }),
         (
             "VM_INTERACTIVE",
             if interactive {
@@ -204,6 +274,8 @@ fn job_archive(job: &Job, kernel: &kernel::Kernel, interactive: bool) -> Vec<u8>
         .map(|(name, value)| format!("{name}={}\n", quote(value)))
         .collect();
     let mut archive = initrd::Archive::default();
+    archive.file("init", 0o755, include_bytes!("init.sh"));
+    archive.file("job/init", 0o755, include_bytes!("stage2.sh"));
     archive.file("job/settings", 0o644, settings.as_bytes());
     archive.file("job/command", 0o644, command_script(job).as_bytes());
     archive.finish()
@@ -236,23 +308,25 @@ fn terminal_size() -> (u16, u16) {
     (numbers.next().unwrap_or(24), numbers.next().unwrap_or(80))
 }
 
-/// A folder for one run, removed at its end.
+/// A folder for one machine, removed at its end.
 struct WorkFolder(PathBuf);
 
 impl WorkFolder {
-    fn new(ctx: &Ctx) -> Result<Self> {
+    fn new(ctx: &Ctx, machine: &str) -> Result<Self> {
         let parent = ctx.path("target/vm");
         make_dir(&parent)?;
         // Those of runs that were killed.
         for entry in std::fs::read_dir(&parent).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if let Some(pid) = name.strip_prefix("run-")
+            if let Some((pid, _)) = name
+                .strip_prefix("run-")
+                .and_then(|rest| rest.split_once('-'))
                 && !Path::new("/proc").join(pid).exists()
             {
                 std::fs::remove_dir_all(entry.path()).ok();
             }
         }
-        let folder = parent.join(format!("run-{}", std::process::id()));
+        let folder = parent.join(format!("run-{}-{machine}", std::process::id()));
         make_dir(&folder)?;
         Ok(Self(folder))
     }

@@ -38,15 +38,16 @@ impl Drop for Machine {
 
 /// Runs the machine. `cmd` is complete but for the ports of the command; what
 /// the command prints goes to `sink`; `None` leaves our terminal to the guest.
+/// `ends` are open files that `cmd` names and QEMU needs.
 pub(super) fn run(
     cmd: &mut Command,
     console: &Path,
     timeout: Duration,
     sink: Option<&mut (dyn Write + Send)>,
+    ends: &[RawFd],
 ) -> Result<End> {
     let (status, status_guest) = UnixStream::pair().context("cannot make a socket pair")?;
     let (output, output_guest) = UnixStream::pair().context("cannot make a socket pair")?;
-    cmd.args(["-device", "virtio-serial-pci,max_ports=4"]);
     port(cmd, "status", status_guest.as_raw_fd());
     if sink.is_some() {
         port(cmd, "output", output_guest.as_raw_fd());
@@ -60,10 +61,8 @@ pub(super) fn run(
         ]);
     }
     cmd.stderr(Stdio::piped());
-    end_with_us(
-        cmd,
-        vec![status_guest.as_raw_fd(), output_guest.as_raw_fd()],
-    );
+    let own = [status_guest.as_raw_fd(), output_guest.as_raw_fd()];
+    end_with_us(cmd, [&own, ends].concat());
 
     let start = Instant::now();
     let mut machine = Machine(cmd.spawn().context("cannot start QEMU")?);
@@ -179,8 +178,13 @@ fn copy(mut output: &UnixStream, sink: &mut dyn Write) {
     }
 }
 
+/// The bus of the guest's ports.
+pub(super) fn ports(cmd: &mut Command) {
+    cmd.args(["-device", "virtio-serial-pci,max_ports=4"]);
+}
+
 /// Adds a port of the guest that is this end of a socket pair.
-fn port(cmd: &mut Command, name: &str, fd: RawFd) {
+pub(super) fn port(cmd: &mut Command, name: &str, fd: RawFd) {
     cmd.arg("-chardev").arg(format!("socket,id={name},fd={fd}"));
     cmd.arg("-device")
         .arg(format!("virtserialport,chardev={name},name=overlay.{name}"));

@@ -19,7 +19,7 @@ $b mount -t debugfs debugfs /sys/kernel/debug
 [ -e /dev/stderr ] || $b ln -s /proc/self/fd/2 /dev/stderr
 $b mount --bind "$VM_MODULES" /lib/modules
 $b ip link set lo up
-$b hostname overlay-vm
+$b hostname "$VM_NAME"
 
 # The rest loads by itself when it is asked for; these are asked for by
 # programs that look first.

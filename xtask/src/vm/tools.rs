@@ -69,7 +69,7 @@ pub(super) fn qemu(ctx: &Ctx) -> Result<Qemu> {
         fresh_lists("qemu-system-x86")?;
         Source::own().unpack(
             "qemu-system-x86",
-            &unpack::closure("qemu-system-x86")?,
+            &unpack::closure(&["qemu-system-x86"])?,
             fresh,
         )
     })?;
@@ -87,7 +87,7 @@ pub(super) fn qemu(ctx: &Ctx) -> Result<Qemu> {
 }
 
 /// Finds a static busybox or fetches it: the guest runs it before it has libraries.
-pub(super) fn busybox(ctx: &Ctx) -> Result<PathBuf> {
+pub(crate) fn busybox(ctx: &Ctx) -> Result<PathBuf> {
     let tree = ctx.cache().join("vm/busybox");
     if !tree.exists() {
         unpack::may_fetch(ctx, "a static busybox", "cargo xtask vm -- true")?;
@@ -109,7 +109,7 @@ pub(super) fn busybox(ctx: &Ctx) -> Result<PathBuf> {
 }
 
 /// Fetches the machine's package lists if they do not know `package`.
-fn fresh_lists(package: &str) -> Result<()> {
+pub(crate) fn fresh_lists(package: &str) -> Result<()> {
     if apt::candidate(package).is_some() {
         return Ok(());
     }
@@ -128,7 +128,7 @@ pub(super) fn sbin(name: &str) -> PathBuf {
     on_path(name).unwrap_or_else(|| Path::new("/sbin").join(name))
 }
 
-fn on_path(name: &str) -> Option<PathBuf> {
+pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?)
         .map(|folder| folder.join(name))
         .find(|path| path.is_file())
