@@ -1,4 +1,4 @@
-//! Docker's engine for the tests: the machine's own, or unpacked into the cache. Installing it would start a daemon
+//! Docker's engine for the tests and the Swarm: the machine's own, or unpacked into the cache. Installing it would start a daemon
 //! with rules of its own, and displace another edition.
 
 use std::path::PathBuf;
@@ -13,14 +13,14 @@ use crate::proc::say;
 const PACKAGE: &str = "docker.io";
 
 /// Fetches it, if the machine has none: the tree is then `docker` in the cache.
-pub(crate) fn engine(ctx: &Ctx) -> Result<()> {
+pub(crate) fn engine(ctx: &Ctx) -> Result<Option<PathBuf>> {
     let own = std::env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
     if std::env::split_paths(&own)
         .chain(system)
         .any(|folder| folder.join("dockerd").is_file())
     {
-        return Ok(());
+        return Ok(None);
     }
     let tree = ctx.cache().join("docker");
     if !tree.exists() {
@@ -41,7 +41,7 @@ pub(crate) fn engine(ctx: &Ctx) -> Result<()> {
             }
             apt::update()?;
         }
-        unpack::Source::own().unpack(PACKAGE, &unpack::closure(PACKAGE)?, fresh)
+        unpack::Source::own().unpack(PACKAGE, &unpack::closure(&[PACKAGE])?, fresh)
     })?;
     if !tree.join("usr/sbin/dockerd").exists() && !tree.join("usr/bin/dockerd").exists() {
         bail!(
@@ -49,5 +49,5 @@ pub(crate) fn engine(ctx: &Ctx) -> Result<()> {
             tree.display()
         );
     }
-    Ok(())
+    Ok(Some(tree))
 }

@@ -1,24 +1,13 @@
-//! Docker's engine, of the distribution's packages, unpacked into the cache:
-//! nothing of it is installed or started on this machine.
+//! The tree with Docker's engine that lies over a node's root.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::paths::{Ctx, make_dir};
-use crate::proc::{capture, say};
-use crate::setup::unpack::{self, Source};
-use crate::vm::tools::{fresh_lists, on_path};
-
-/// The engine and what it runs. Debian's `docker.io` only recommends some of it.
-const PACKAGES: &[&str] = &[
-    "docker.io",
-    "containerd",
-    "runc",
-    "tini",
-    "iptables",
-    "conntrack",
-];
+use crate::proc::capture;
+use crate::setup::docker;
 
 /// Programs that Debian's alternatives would point at the nftables variant.
 const IPTABLES: &[&str] = &[
@@ -30,38 +19,18 @@ const IPTABLES: &[&str] = &[
     "ip6tables-restore",
 ];
 
-/// The tree to lay over a node's root; `None` where the machine itself has Docker.
+/// The tree, ready to use; `None` where the machine itself has Docker.
 pub(super) fn tree(ctx: &Ctx) -> Result<Option<PathBuf>> {
-    if on_path("dockerd").is_some() && on_path("iptables").is_some() {
+    let Some(tree) = docker::engine(ctx)? else {
         return Ok(None);
-    }
-    let tree = ctx.cache().join("vm/docker");
-    if !tree.exists() {
-        unpack::may_fetch(ctx, "Docker's engine", "cargo xtask swarm")?;
-    }
-    unpack::once(&tree, |fresh| {
-        say(format!(
-            "fetching docker.io and what it needs into {}: the engine of the nodes (not installed)",
-            ctx.cache().display()
-        ));
-        fresh_lists("docker.io")?;
-        Source::own().unpack("docker.io", &unpack::closure(PACKAGES)?, fresh)?;
-        merge_usr(fresh)?;
-        let sbin = fresh.join("usr/sbin");
-        make_dir(&sbin)?;
-        for name in IPTABLES {
-            let link = sbin.join(name);
-            std::fs::remove_file(&link).ok();
+    };
+    merge_usr(&tree)?;
+    for name in IPTABLES {
+        let link = tree.join("usr/sbin").join(name);
+        if link.symlink_metadata().is_err() {
             std::os::unix::fs::symlink("xtables-nft-multi", &link)
                 .with_context(|| format!("cannot create {}", link.display()))?;
         }
-        Ok(())
-    })?;
-    if !tree.join("usr/sbin/dockerd").exists() && !tree.join("usr/bin/dockerd").exists() {
-        bail!(
-            "{} is damaged; remove it and run this again",
-            tree.display()
-        );
     }
     Ok(Some(tree))
 }
@@ -74,8 +43,7 @@ fn merge_usr(tree: &Path) -> Result<()> {
         if from.is_dir() {
             let to = tree.join("usr").join(name);
             make_dir(&to)?;
-            let mut cmd = std::process::Command::new("cp");
-            capture(cmd.arg("-a").arg(from.join(".")).arg(&to))?;
+            capture(Command::new("cp").arg("-a").arg(from.join(".")).arg(&to))?;
             std::fs::remove_dir_all(&from)
                 .with_context(|| format!("cannot remove {}", from.display()))?;
         }

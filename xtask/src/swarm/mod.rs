@@ -1,21 +1,31 @@
 //! `cargo xtask swarm`: the monitor on a real Docker Swarm of two nodes.
 
+mod accidents;
+mod agent;
+mod app;
 mod engine;
 mod frame;
 mod images;
+mod keys;
 mod node;
+mod story;
+mod stranger;
+mod table;
 mod wire;
 
 use std::io::BufRead;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::paths::{Ctx, make_dir};
-use crate::proc::say;
+use crate::proc::{quote, say};
 use crate::setup::{apt, packages};
 use crate::{build, cli, vm};
-use node::{Node, Plan};
+use node::{Node, Plan, both};
+use story::{Story, Vnis};
+use table::Table;
 use wire::Wire;
 
 /// The nodes; the first is the manager.
@@ -49,32 +59,104 @@ pub(crate) fn main(ctx: &Ctx, args: &cli::Swarm) -> Result<u8> {
 
     let (wire, ends) = Wire::new(&folder.join("wire.pcap"))?;
     let limit = Duration::from_secs(args.timeout);
-    let mut nodes = Vec::new();
-    for (plan, end) in NODES.iter().zip(ends) {
-        nodes.push(Node::boot(ctx, plan, end, &trees, limit)?);
+    let [first, second] = ends;
+    let nodes = [
+        Node::boot(ctx, &NODES[0], first, &trees, limit)?,
+        Node::boot(ctx, &NODES[1], second, &trees, limit)?,
+    ];
+    let mut story = Story {
+        nodes,
+        wire,
+        table: Table::default(),
+    };
+    let outcome = tell(&mut story, &out, &folder, args.shell);
+    for node in &mut story.nodes {
+        keep_logs(node, &folder);
     }
-    for node in &mut nodes {
-        node.ready()?;
+    story.wire.flush()?;
+    println!("\n{}", story.table.text());
+    say(format!(
+        "the wire's frames are in {0}/wire.pcap, the logs of the nodes in {0}/node*.log; it took {1} s",
+        folder.display(),
+        start.elapsed().as_secs()
+    ));
+    outcome?;
+    let failed = story.table.failed();
+    if failed > 0 {
         say(format!(
-            "{} is up after {} s",
-            node.name,
-            start.elapsed().as_secs()
+            "what the monitor said differs from the wire in {failed} places"
         ));
+    }
+    Ok(u8::from(failed > 0))
+}
+
+/// All of it, from the boot on.
+fn tell(story: &mut Story, out: &Path, folder: &Path, with_shell: bool) -> Result<()> {
+    let start = Instant::now();
+    let since = |what: &str| say(format!("{what} ({} s)", start.elapsed().as_secs()));
+    let monitor = out.join("overlay-monitor");
+    both(&mut story.nodes, |node| {
+        node.ready()?;
         let script = include_str!("node-setup.sh").replace("ADDRESS", node.address);
         node.sh(&script)?;
+        // Before there is any overlay: it counts from the first packet on.
+        agent::start(node, &quote(&monitor.to_string_lossy()))
+    })?;
+    since("both nodes are up");
+    app::form(&mut story.nodes, folder)?;
+    since("they are a Swarm of two");
+    both(&mut story.nodes, agent::ready)?;
+    since("the monitor watches on both");
+    if with_shell {
+        return shell(&mut story.nodes);
     }
-    shell(&mut nodes, &wire)?;
-    wire.flush()?;
-    Ok(0)
+    let app = app::deploy(&mut story.nodes, &[app::NETWORK], "")?;
+    since("the application runs in a plain network");
+    let ingress = app::vni(&mut story.nodes[0], "ingress")?;
+    story.plain(&Vnis { ingress, app })?;
+
+    app::remove(&mut story.nodes, &[app::NETWORK])?;
+    let encrypted = node::now();
+    let app = app::deploy(
+        &mut story.nodes,
+        &[app::NETWORK, app::SECOND],
+        "--opt encrypted",
+    )?;
+    since("the application runs in encrypted networks");
+    let vnis = Vnis { ingress, app };
+    story.encrypted(&vnis, encrypted)?;
+    story.published()?;
+
+    story.rule_lost(vnis.app[0])?;
+    story.injected(vnis.app[0])?;
+    story.rotations(&vnis)?;
+    since("the story is told");
+    Ok(())
+}
+
+/// Copies what a node wrote, for whoever wants to know more.
+fn keep_logs(node: &mut Node, folder: &Path) {
+    for (from, to) in [
+        ("monitor.log", "monitor.log"),
+        ("tail.json", "tail.json"),
+        ("dockerd.log", "dockerd.log"),
+    ] {
+        let path = folder.join(format!("{}-{to}", node.name));
+        if let Ok((0, text)) = node.run(
+            &format!("tail -c 2000000 /run/{from}"),
+            Duration::from_secs(30),
+        ) {
+            std::fs::write(path, text).ok();
+        }
+    }
 }
 
 /// Runs lines as `node1 docker ps` until the end of standard input.
-fn shell(nodes: &mut [Node], wire: &Wire) -> Result<()> {
+fn shell(nodes: &mut [Node; 2]) -> Result<()> {
     say("ready: type `node1 COMMAND` or `node2 COMMAND`; the end of input ends it");
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let Some((name, script)) = line.split_once(' ') else {
-            say(format!("{} frames so far", wire.count()));
             continue;
         };
         let Some(node) = nodes.iter_mut().find(|node| node.name == name) else {

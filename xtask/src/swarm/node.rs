@@ -95,14 +95,20 @@ impl Node {
         if !self.line(&mut line, end)? || line != b"ready\n" {
             bail!("{} did not come up", self.name);
         }
-        // The shortest of some round trips says most about the difference.
+        self.compare_clocks()
+    }
+
+    /// Finds out how far the guest's clock is ahead.
+    pub(super) fn compare_clocks(&mut self) -> Result<()> {
+        // The shortest of some round trips says most.
         let mut best = f64::MAX;
         for _ in 0..5 {
             let before = now();
-            let theirs: f64 = self.sh("date +%s.%N")?.trim().parse().unwrap_or_default();
+            let text = self.sh("date +%s.%N")?;
             let after = now();
             if after - before < best {
                 best = after - before;
+                let theirs: f64 = text.trim().parse().context("date(1) printed no number")?;
                 self.ahead = theirs - f64::midpoint(before, after);
             }
         }
@@ -195,6 +201,22 @@ impl Drop for Node {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
+}
+
+/// Does the same on both nodes at once.
+pub(super) fn both<T: Send>(
+    nodes: &mut [Node; 2],
+    act: impl Fn(&mut Node) -> Result<T> + Sync,
+) -> Result<[T; 2]> {
+    let [first, second] = nodes;
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| act(second));
+        let ours = act(first);
+        let theirs = other
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok([ours?, theirs?])
+    })
 }
 
 /// Seconds since 1970.

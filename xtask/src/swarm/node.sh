@@ -5,6 +5,8 @@ for port in /sys/class/virtio-ports/*; do
     read -r name <"$port/name"
     [ "$name" = overlay.control ] && control=/dev/${port##*/}
 done
+# Ours come before what the machine has under the same names elsewhere.
+PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 exec 3<>"$control" || exit 1
 cd /run || exit 1
 echo ready >&3

@@ -6,6 +6,7 @@ use std::io::{BufReader, BufWriter, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -25,6 +26,8 @@ pub(super) struct Seen {
     /// Which node it went to, 0 or 1.
     pub(super) to: usize,
     pub(super) bytes: usize,
+    /// It came from neither node.
+    pub(super) injected: bool,
     pub(super) what: What,
     pub(super) readable: Readable,
 }
@@ -87,14 +90,18 @@ impl Wire {
             if from.read_exact(&mut frame).is_err() {
                 return;
             }
-            self.put(to, &frame);
+            self.put(to, &frame, false);
         }
     }
 
     /// Puts a frame on the wire, towards a node, as any host on it could.
-    pub(super) fn put(&self, to: usize, frame: &[u8]) {
+    pub(super) fn inject(&self, to: usize, frame: &[u8]) {
+        self.put(to, frame, true);
+    }
+
+    fn put(&self, to: usize, frame: &[u8], injected: bool) {
         let mut end = lock(&self.ends[to]);
-        lock(&self.tape).record(to, frame);
+        lock(&self.tape).record(to, frame, injected);
         let length = u32::try_from(frame.len()).unwrap_or_default();
         // A machine that went off hears nothing any more.
         if end.write_all(&length.to_be_bytes()).is_ok() {
@@ -109,9 +116,19 @@ impl Wire {
         tape.seen[start..].to_vec()
     }
 
-    /// How many frames were recorded.
-    pub(super) fn count(&self) -> usize {
-        lock(&self.tape).seen.len()
+    /// The first frame from a moment on that is of network `vni` and readable, waited for.
+    pub(super) fn first_cleartext(&self, since: f64, vni: u32, limit: Duration) -> Option<Seen> {
+        let end = Instant::now() + limit;
+        loop {
+            let seen = self.since(since);
+            let first = seen
+                .into_iter()
+                .find(|seen| seen.what == What::Vxlan { vni });
+            if first.is_some() || Instant::now() > end {
+                return first;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Finishes the file. An error if not all of it was written.
@@ -126,7 +143,7 @@ impl Wire {
 }
 
 impl Tape {
-    fn record(&mut self, to: usize, frame: &[u8]) {
+    fn record(&mut self, to: usize, frame: &[u8], injected: bool) {
         if self.seen.len() >= MOST {
             self.failed = true;
             return;
@@ -137,6 +154,7 @@ impl Tape {
             time,
             to,
             bytes: frame.len(),
+            injected,
             what,
             readable: readable(frame),
         });
@@ -182,7 +200,7 @@ mod tests {
         let mut got = [0; 7];
         two.read_exact(&mut got).unwrap();
         assert_eq!(got, [0, 0, 0, 3, 7, 8, 9]);
-        wire.put(0, &[5]);
+        wire.inject(0, &[5]);
         one.read_exact(&mut got[..5]).unwrap();
         assert_eq!(got[..5], [0, 0, 0, 1, 5]);
         assert_eq!(wire.since(0.0).len(), 2);

@@ -109,7 +109,7 @@ pub(crate) fn busybox(ctx: &Ctx) -> Result<PathBuf> {
 }
 
 /// Fetches the machine's package lists if they do not know `package`.
-pub(crate) fn fresh_lists(package: &str) -> Result<()> {
+fn fresh_lists(package: &str) -> Result<()> {
     if apt::candidate(package).is_some() {
         return Ok(());
     }

@@ -1,0 +1,299 @@
+//! Three accidents that an encrypted network can have. The monitor must name the
+//! first two within two seconds, with network and peer, and must not take the
+//! third for one.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::agent::{self, Alarm};
+use super::frame::What;
+use super::keys::Ring;
+use super::node::{Node, both, now};
+use super::story::{Story, Vnis, heading, of_vni};
+use super::stranger;
+use super::table::Row;
+
+/// From the first packet on the wire to the line in the log.
+const PROMPT: f64 = 2.0;
+/// How long is waited for it.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a violation may last on when its cause is gone: the window, and what
+/// TCP repeats.
+const OVER: Duration = Duration::from_secs(180);
+/// Packets that the stranger sends.
+const INJECTED: usize = 20;
+/// Docker does one in twelve hours.
+const ROTATIONS: usize = 10;
+
+impl Story {
+    /// The rule is lost that marks a network's packets for encryption (CVE-2023-28841).
+    pub(super) fn rule_lost(&mut self, vni: u32) -> Result<()> {
+        const STEP: &str = "rule lost";
+        heading("Accident 1: node1 loses the rule that marks packets for encryption");
+        let before = both(&mut self.nodes, |node| {
+            node.compare_clocks()?;
+            agent::alarms(node)
+        })?;
+        self.flow(true)?;
+        let since = now();
+        let rule = marking_rule(&mut self.nodes[0], vni)?;
+        self.nodes[0].sh(&format!("iptables -t mangle -D {rule}"))?;
+        let first = self.wire.first_cleartext(since, vni, PATIENCE);
+        let sent = format!("cleartext is sent, to {}", self.nodes[1].address);
+        let received = format!("cleartext is received, from {}", self.nodes[0].address);
+        for (index, words) in [sent, received].into_iter().enumerate() {
+            let alarm = new_alarm(&mut self.nodes[index], before[index].len(), vni, &words)?;
+            self.alarm_row(STEP, index, vni, alarm, first.map(|seen| seen.time));
+        }
+        self.nodes[0].sh(&format!("iptables -t mangle -A {rule}"))?;
+        self.flow(false)?;
+        self.over(vni)?;
+        self.counts(STEP, &[vni])?;
+        self.violation_counts(STEP, vni)
+    }
+
+    /// Somebody sends cleartext into the network (CVE-2023-28840, CVE-2023-28842).
+    pub(super) fn injected(&mut self, vni: u32) -> Result<()> {
+        const STEP: &str = "injection";
+        heading("Accident 2: a stranger on the wire sends cleartext into the network");
+        let before = both(&mut self.nodes, |node| {
+            node.compare_clocks()?;
+            agent::alarms(node)
+        })?;
+        let refused = refused(&mut self.nodes[1], vni)?;
+        let since = now();
+        for _ in 0..INJECTED {
+            stranger::inject(&self.wire, vni);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let first = self.wire.first_cleartext(since, vni, PATIENCE);
+        let words = format!("cleartext is received, from {}", stranger::ADDRESS);
+        let alarm = new_alarm(&mut self.nodes[1], before[1].len(), vni, &words)?;
+        self.alarm_row(STEP, 1, vni, alarm, first.map(|seen| seen.time));
+        let others = agent::alarms(&mut self.nodes[0])?.len() - before[0].len();
+        self.table.add(Row {
+            step: STEP,
+            question: "does node1, which has no part in it, say anything?".to_owned(),
+            monitor: format!("{others} violations"),
+            wire: "nothing of it went to node1".to_owned(),
+            agrees: others == 0,
+        });
+        let now_refused = super::accidents::refused(&mut self.nodes[1], vni)? - refused;
+        self.table.add(Row {
+            step: STEP,
+            question: "does the engine refuse it?".to_owned(),
+            monitor: "(its rule comes behind the monitor)".to_owned(),
+            wire: format!("{INJECTED} frames; its rule dropped {now_refused}"),
+            agrees: now_refused == INJECTED as u64,
+        });
+        self.over(vni)?;
+        self.counts(STEP, &[vni])?;
+        self.violation_counts(STEP, vni)
+    }
+
+    /// The keys rotate under traffic: no accident at all. The ring, with all keys that were used.
+    pub(super) fn rotations(&mut self, vnis: &Vnis) -> Result<Ring> {
+        const STEP: &str = "rotation";
+        heading("Accident 3 that is none: ten rotations of the keys");
+        let before = both(&mut self.nodes, agent::alarms)?;
+        let mut ring = Ring::read(&mut self.nodes)?;
+        self.flow(true)?;
+        let since = now();
+        for _ in 0..ROTATIONS {
+            ring.rotate(&mut self.nodes)?;
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        // A violation would be said by then.
+        std::thread::sleep(Duration::from_secs(3));
+        self.flow(false)?;
+        let after = both(&mut self.nodes, agent::alarms)?;
+        let alarms = after[0].len() + after[1].len() - before[0].len() - before[1].len();
+        let seen = self.wire.since(since);
+        let clear: usize = vnis.app.iter().map(|vni| of_vni(&seen, *vni)).sum();
+        let mut spis: Vec<u32> = seen
+            .iter()
+            .filter_map(|seen| match seen.what {
+                What::Esp { spi, .. } => Some(spi),
+                What::Vxlan { .. } | What::Fragment | What::Host => None,
+            })
+            .collect();
+        let packets = spis.len();
+        spis.sort_unstable();
+        spis.dedup();
+        self.table.add(Row {
+            step: STEP,
+            question: format!("{ROTATIONS} rotations under traffic: a violation?"),
+            monitor: format!("{alarms} violations"),
+            wire: format!(
+                "{clear} frames in clear; {packets} in ESP, under {} SPIs",
+                spis.len()
+            ),
+            agrees: alarms == 0 && clear == 0 && spis.len() > ROTATIONS,
+        });
+        self.counts(STEP, &[vnis.ingress])?;
+        self.networks_in_esp(STEP)?;
+        Ok(ring)
+    }
+
+    /// Starts or ends visits without a pause, from the first node.
+    fn flow(&mut self, on: bool) -> Result<()> {
+        let script = if on {
+            "touch /run/flow; (while [ -e /run/flow ]; do curl -s -m 5 http://node1/ >/dev/null; sleep 0.1; done) \
+             >/dev/null 2>&1 &"
+        } else {
+            "rm -f /run/flow"
+        };
+        self.nodes[0].sh(script)?;
+        if on {
+            std::thread::sleep(Duration::from_secs(2));
+        }
+        Ok(())
+    }
+
+    /// Waits until no violation of a network lasts.
+    fn over(&mut self, vni: u32) -> Result<()> {
+        let end = Instant::now() + OVER;
+        while self.violations(vni)? != 0 {
+            if Instant::now() > end {
+                bail!("the violation of VNI {vni} does not end");
+            }
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        Ok(())
+    }
+
+    fn alarm_row(
+        &mut self,
+        step: &'static str,
+        index: usize,
+        vni: u32,
+        alarm: Option<Alarm>,
+        first: Option<f64>,
+    ) {
+        let name = self.nodes[index].name;
+        let late = alarm
+            .as_ref()
+            .zip(first)
+            .map(|(alarm, first)| alarm.time - first);
+        let late_text = late.map_or_else(String::new, |late| {
+            format!("{late:.2} s after the first packet: ")
+        });
+        self.table.add(Row {
+            step,
+            question: format!("does {name} say so, within {PROMPT} s?"),
+            monitor: alarm.map_or_else(
+                || "nothing".to_owned(),
+                |alarm| format!("{late_text}{}", alarm.text),
+            ),
+            wire: match first {
+                Some(_) => format!("VNI {vni} in clear"),
+                None => "nothing".to_owned(),
+            },
+            // The clocks were compared to a few hundredths of a second.
+            agrees: late.is_some_and(|late| (-0.2..=PROMPT).contains(&late)),
+        });
+    }
+
+    /// Packets of violations against frames in clear, in sum since the start.
+    fn violation_counts(&mut self, step: &'static str, vni: u32) -> Result<()> {
+        let pages = both(&mut self.nodes, agent::metrics)?;
+        let seen = self.wire.since(0.0);
+        for (node, page) in pages.iter().enumerate() {
+            let said = |direction| {
+                let labels = [
+                    ("vni", vni.to_string()),
+                    ("direction", String::from(direction)),
+                ];
+                let labels = labels
+                    .each_ref()
+                    .map(|(name, value)| (*name, value.as_str()));
+                page.sum("overlay_violation_packets_total", &labels)
+                    .unwrap_or(0)
+            };
+            let (rx, tx) = (said("rx"), said("tx"));
+            let of = |to: usize| {
+                let is = |seen: &&super::wire::Seen| {
+                    seen.what == What::Vxlan { vni }
+                        && seen.to == to
+                        && (to == node || !seen.injected)
+                };
+                seen.iter().filter(is).count() as u64
+            };
+            let (wire_rx, wire_tx) = (of(node), of(1 - node));
+            self.table.add(Row {
+                step,
+                question: format!("packets of violations on {}?", self.nodes[node].name),
+                monitor: format!("received {rx}, sent {tx}"),
+                wire: format!("received {wire_rx}, sent {wire_tx}"),
+                agrees: rx == wire_rx && tx == wire_tx,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Waits for a violation in the log behind those that were there.
+fn new_alarm(node: &mut Node, behind: usize, vni: u32, words: &str) -> Result<Option<Alarm>> {
+    let end = Instant::now() + PATIENCE;
+    let network = format!("(VNI {vni})");
+    loop {
+        let alarms = agent::alarms(node)?;
+        let fits = |alarm: &&Alarm| alarm.text.contains(&network) && alarm.text.contains(words);
+        let found = alarms.iter().skip(behind).find(fits).cloned();
+        if found.is_some() || Instant::now() > end {
+            return Ok(found);
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}
+
+/// The rule of chain OUTPUT that marks a network, without `-A`. Docker 20.10 to 23 match the VNI with
+/// `u32`: it stands in the upper three bytes of a word.
+fn marking_rule(node: &mut Node, vni: u32) -> Result<String> {
+    let rules = node.sh("iptables -t mangle -S OUTPUT")?;
+    rule(&rules, vni).with_context(|| {
+        format!(
+            "the engine made no marking rule for VNI {vni} on {}: {rules}",
+            node.name
+        )
+    })
+}
+
+fn rule(rules: &str, vni: u32) -> Option<String> {
+    let word = format!("={:#x}\"", vni << 8);
+    let found = rules.lines().find(|line| line.contains(&word))?;
+    found.strip_prefix("-A ").map(str::to_owned)
+}
+
+/// Packets that the engine's rule against cleartext has dropped.
+fn refused(node: &mut Node, vni: u32) -> Result<u64> {
+    let rules = node.sh("iptables-save -c -t filter")?;
+    let word = format!("={:#x}\"", vni << 8);
+    let line = rules
+        .lines()
+        .find(|line| line.contains(&word) && line.ends_with("-j DROP"))
+        .with_context(|| format!("the engine made no rule against cleartext of VNI {vni}"))?;
+    let packets = line
+        .trim_start_matches('[')
+        .split(':')
+        .next()
+        .unwrap_or_default();
+    packets.parse().context("iptables-save printed no counter")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_of_the_network_is_found() {
+        let rules = "-P OUTPUT ACCEPT\n\
+            -A OUTPUT -p udp -m udp --dport 4789 -m u32 --u32 \"0x0>>0x16&0x3c@0xc&0xffffff00=0x100200\" -j MARK --set-xmark 0xd0c4e3/0xffffffff\n\
+            -A OUTPUT -p udp -m udp --dport 4789 -m u32 --u32 \"0x0>>0x16&0x3c@0xc&0xffffff00=0x100300\" -j MARK --set-xmark 0xd0c4e3/0xffffffff\n";
+        let found = rule(rules, 4099).unwrap();
+        assert!(found.starts_with("OUTPUT -p udp"), "{found}");
+        assert!(found.contains("0x100300"), "{found}");
+        assert_eq!(rule(rules, 4096), None);
+    }
+}

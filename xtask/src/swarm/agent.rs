@@ -1,0 +1,214 @@
+//! What the monitor on a node says: its metrics, its networks and violations,
+//! its log, and the lines of `tail`.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::node::Node;
+
+/// The window over which states are judged: short, so that a violation is over
+/// soon after its cause.
+pub(super) const WINDOW: Duration = Duration::from_secs(15);
+/// Loading the kernel programs takes long where the verifier is emulated.
+const START: Duration = Duration::from_secs(240);
+
+/// Packets and bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    pub(super) packets: u64,
+    pub(super) bytes: u64,
+}
+
+/// A page of metrics.
+pub(super) struct Metrics(Vec<(String, BTreeMap<String, String>, f64)>);
+
+impl Metrics {
+    fn parse(page: &str) -> Self {
+        Self(page.lines().filter_map(sample).collect())
+    }
+
+    /// The sum of a metric over all series with these labels; `None` if there is no such series.
+    pub(super) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Option<u64> {
+        let mut found = None;
+        for (metric, series, value) in &self.0 {
+            let fits = |(label, value): &(&str, &str)| {
+                series.get(*label).is_some_and(|known| known == value)
+            };
+            if metric == name && labels.iter().all(fits) {
+                // Counts of packets are far below 2^53.
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+                let value = *value as u64;
+                found = Some(found.unwrap_or(0) + value);
+            }
+        }
+        found
+    }
+
+    /// `NAME_packets_total` and `NAME_bytes_total` of these labels.
+    pub(super) fn count(&self, name: &str, labels: &[(&str, &str)]) -> Count {
+        let get = |unit| self.sum(&format!("overlay_{name}{unit}_total"), labels);
+        Count {
+            packets: get("packets").unwrap_or(0),
+            bytes: get("bytes").unwrap_or(0),
+        }
+    }
+}
+
+/// A line `name{label="value",…} number`; `None` for comments.
+fn sample(line: &str) -> Option<(String, BTreeMap<String, String>, f64)> {
+    let (series, value) = line.rsplit_once(' ')?;
+    let value = value.parse().ok()?;
+    let Some((name, rest)) = series.split_once('{') else {
+        return Some((series.to_owned(), BTreeMap::new(), value));
+    };
+    // No label of ours has a comma, a quote or a brace in its value.
+    let labels = rest
+        .trim_end_matches('}')
+        .split(',')
+        .filter_map(|label| {
+            let (name, value) = label.split_once('=')?;
+            Some((name.to_owned(), value.trim_matches('"').to_owned()))
+        })
+        .collect();
+    Some((name.to_owned(), labels, value))
+}
+
+/// Starts `run` and `tail` on a node, and waits until both watch its wire.
+pub(super) fn start(node: &mut Node, monitor: &str) -> Result<()> {
+    let window = WINDOW.as_secs();
+    node.sh(&format!(
+        "setsid {monitor} run -i eth0 --window {window} >/run/monitor.log 2>&1 &\n\
+         setsid {monitor} tail -i eth0 --host-flows ports=80 --format json >/run/tail.json 2>/run/tail.log &"
+    ))
+    .map(drop)
+}
+
+/// Waits until what [`start`] started watches the wire.
+pub(super) fn ready(node: &mut Node) -> Result<()> {
+    let end = Instant::now() + START;
+    loop {
+        let log = node.sh("cat /run/monitor.log; echo; cat /run/tail.log")?;
+        if log.matches("watching eth0").count() >= 2 && log.contains("serving") {
+            return Ok(());
+        }
+        if Instant::now() > end
+            || node
+                .run("pidof overlay-monitor", Duration::from_secs(60))?
+                .0
+                != 0
+        {
+            bail!("the monitor on {} did not start; it said: {log}", node.name);
+        }
+        std::thread::sleep(Duration::from_secs(2));
+    }
+}
+
+/// The metrics of this moment.
+pub(super) fn metrics(node: &mut Node) -> Result<Metrics> {
+    let page = node.sh("curl -sSf -m 60 http://127.0.0.1:9469/metrics | grep -v '^#'")?;
+    Ok(Metrics::parse(&page))
+}
+
+/// The objects of a type that `/networks` lists: `network` or `violation`.
+pub(super) fn objects(node: &mut Node, kind: &str) -> Result<Vec<Value>> {
+    let page = node.sh("curl -sSf -m 60 http://127.0.0.1:9469/networks")?;
+    let mut list = Vec::new();
+    for line in page.lines().filter(|line| !line.is_empty()) {
+        let value: Value = serde_json::from_str(line)
+            .with_context(|| format!("/networks on {} is no JSON: {line}", node.name))?;
+        if value["type"] == kind {
+            list.push(value);
+        }
+    }
+    Ok(list)
+}
+
+/// The object of a network.
+pub(super) fn network(node: &mut Node, vni: u32) -> Result<Option<Value>> {
+    let list = objects(node, "network")?;
+    Ok(list.into_iter().find(|object| object["vni"] == vni))
+}
+
+/// A violation that the log says has begun.
+#[derive(Clone, Debug)]
+pub(super) struct Alarm {
+    /// When it was said, on our clock, in seconds since 1970.
+    pub(super) time: f64,
+    /// The whole line behind its time.
+    pub(super) text: String,
+}
+
+/// All violations whose begin the log of `run` says, in their order.
+pub(super) fn alarms(node: &mut Node) -> Result<Vec<Alarm>> {
+    // The time of each line as a number, computed where its text is.
+    let script = r#"
+        grep 'violation: ' /run/monitor.log | while read -r time text; do
+            echo "$(date -d "$time" +%s.%N) $text"
+        done"#;
+    let lines = node.sh(script)?;
+    let mut list = Vec::new();
+    for line in lines.lines() {
+        let Some((time, text)) = line.split_once(' ') else {
+            continue;
+        };
+        let time: f64 = time
+            .parse()
+            .with_context(|| format!("{} says no time: {line}", node.name))?;
+        list.push(Alarm {
+            time: node.our_time(time),
+            text: text.to_owned(),
+        });
+    }
+    Ok(list)
+}
+
+/// How many lines `tail` has printed so far, for [`sampled`].
+pub(super) fn tail_lines(node: &mut Node) -> Result<u64> {
+    let text = node.sh("wc -l </run/tail.json")?;
+    text.trim().parse().context("wc(1) printed no number")
+}
+
+/// Whether `tail` printed, behind a line, a packet of a network (`None`: of
+/// none) with this evidence.
+pub(super) fn sampled(
+    node: &mut Node,
+    behind: u64,
+    vni: Option<u32>,
+    evidence: &str,
+) -> Result<bool> {
+    let vni = vni.map_or_else(|| "null".to_owned(), |vni| vni.to_string());
+    let script = format!(
+        "tail -n +{} /run/tail.json | grep '\"vni\":{vni},' | grep -c '\"evidence\":\"{evidence}' || true",
+        behind + 1
+    );
+    Ok(node.sh(&script)?.trim() != "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_summed_by_labels() {
+        let page = "overlay_packets_total{interface=\"eth0\",direction=\"rx\",vni=\"4096\"} 3\n\
+            overlay_packets_total{interface=\"eth0\",direction=\"tx\",vni=\"4096\"} 4\n\
+            overlay_bytes_total{interface=\"eth0\",direction=\"tx\",vni=\"4096\"} 400\n\
+            overlay_docker_up 1\n";
+        let metrics = Metrics::parse(page);
+        assert_eq!(
+            metrics.sum("overlay_packets_total", &[("vni", "4096")]),
+            Some(7)
+        );
+        assert_eq!(metrics.sum("overlay_packets_total", &[("vni", "1")]), None);
+        assert_eq!(metrics.sum("overlay_docker_up", &[]), Some(1));
+        let tx = [("direction", "tx")];
+        let want = Count {
+            packets: 4,
+            bytes: 400,
+        };
+        assert_eq!(metrics.count("", &tx), want);
+    }
+}

@@ -1,0 +1,400 @@
+//! The tutorial, step by step, and what the monitor says of each.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::agent::{self, Count, Metrics};
+use super::app;
+use super::frame::What;
+use super::node::{Node, both, now};
+use super::table::{Row, Table};
+use super::wire::{Seen, Wire};
+
+/// Visits from each node in a step.
+const VISITS: u32 = 5;
+/// Tries to find a moment in which nothing is under way.
+const QUIET: u32 = 40;
+
+/// Everything that the steps share.
+pub(super) struct Story {
+    pub(super) nodes: [Node; 2],
+    pub(super) wire: Wire,
+    pub(super) table: Table,
+}
+
+/// The ingress network and those of the application.
+#[derive(Clone, Debug)]
+pub(super) struct Vnis {
+    pub(super) ingress: u32,
+    pub(super) app: Vec<u32>,
+}
+
+/// Of packets of one kind: counted by a node, or carried by the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct BothWays {
+    rx: Count,
+    tx: Count,
+}
+
+impl std::fmt::Display for BothWays {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "received {} packets ({} bytes), sent {} ({})",
+            self.rx.packets, self.rx.bytes, self.tx.packets, self.tx.bytes
+        )
+    }
+}
+
+impl Story {
+    /// The application in clear: both conversations can be read.
+    pub(super) fn plain(&mut self, vnis: &Vnis) -> Result<()> {
+        const STEP: &str = "plain";
+        heading("Step 1: a plain overlay network");
+        let since = now();
+        let tails = both(&mut self.nodes, agent::tail_lines)?;
+        self.visit()?;
+        let (app, ingress) = (vnis.app[0], vnis.ingress);
+        let seen = self.wire.since(since);
+        for (vni, evidence, text) in [(ingress, "GET /", "GET /"), (app, "HGETALL ip", "HGETALL")] {
+            let frames = readable(&seen, Some(vni), text);
+            let said = self.sampled(tails, Some(vni), evidence)?;
+            self.table.add(Row {
+                step: STEP,
+                question: format!("can `{evidence}` of VNI {vni} be read?"),
+                monitor: yes(said, "tail prints it"),
+                wire: format!("{frames} frames with it in clear"),
+                agrees: said && frames > 0,
+            });
+        }
+        self.state(STEP, app, since, "cleartext")?;
+        self.kind(STEP, ingress, "ingress", "optional")?;
+        self.kind(STEP, app, "overlay", "optional")?;
+        self.counts(STEP, &[ingress, app])
+    }
+
+    /// The same application in two encrypted networks.
+    pub(super) fn encrypted(&mut self, vnis: &Vnis, since: f64) -> Result<()> {
+        const STEP: &str = "encrypted";
+        heading("Step 2: the same, encrypted");
+        let start = now();
+        let tails = both(&mut self.nodes, agent::tail_lines)?;
+        self.visit()?;
+        self.second_network()?;
+        let seen = self.wire.since(since);
+        for vni in &vnis.app {
+            let clear = of_vni(&seen, *vni);
+            let active = self.violations(*vni)?;
+            self.table.add(Row {
+                step: STEP,
+                question: format!("does VNI {vni} cross the wire in clear?"),
+                monitor: if active == 0 {
+                    "no violation".to_owned()
+                } else {
+                    format!("{active} violations")
+                },
+                wire: format!("{clear} VXLAN frames of it"),
+                agrees: active == 0 && clear == 0,
+            });
+            self.kind(STEP, *vni, "overlay", "required")?;
+        }
+        let (said, frames) = (
+            self.sampled(tails, None, "HGETALL")? || self.sampled(tails, Some(vnis.app[0]), "")?,
+            readable(&seen, None, "HGETALL"),
+        );
+        self.table.add(Row {
+            step: STEP,
+            question: "can Redis be read anywhere?".to_owned(),
+            monitor: yes(said, "tail prints it"),
+            wire: format!("{frames} frames with it in clear"),
+            agrees: !said && frames == 0,
+        });
+        let request = self.sampled(tails, Some(vnis.ingress), "GET /")?;
+        let frames = readable(&self.wire.since(start), Some(vnis.ingress), "GET /");
+        self.table.add(Row {
+            step: STEP,
+            question: format!(
+                "is the ingress network (VNI {}) still readable?",
+                vnis.ingress
+            ),
+            monitor: yes(request, "tail prints `GET /`"),
+            wire: format!("{frames} frames with `GET /`"),
+            agrees: request && frames > 0,
+        });
+        for vni in &vnis.app {
+            self.state(STEP, *vni, start, "encrypted")?;
+        }
+        self.counts(STEP, &[vnis.ingress])?;
+        self.networks_in_esp(STEP)
+    }
+
+    /// The published port, asked from the other node.
+    pub(super) fn published(&mut self) -> Result<()> {
+        heading("Step 3: the published port");
+        let since = now();
+        let tails = both(&mut self.nodes, agent::tail_lines)?;
+        self.nodes[1].sh("curl -sSf -m 30 http://node1/ >/dev/null")?;
+        std::thread::sleep(Duration::from_secs(2));
+        let said = self.sampled(tails, None, "GET /")?;
+        let frames = readable(&self.wire.since(since), None, "GET /");
+        self.table.add(Row {
+            step: "published",
+            question: "can the request to port 80 be read outside any overlay?".to_owned(),
+            monitor: yes(said, "tail prints `GET /`"),
+            wire: format!("{frames} frames with `GET /`"),
+            agrees: said && frames > 0,
+        });
+        Ok(())
+    }
+
+    /// Visits the published port of the first node from both.
+    pub(super) fn visit(&mut self) -> Result<()> {
+        let visits = format!(
+            "for i in $(seq {VISITS}); do curl -sSf -m 30 http://node1/ >/dev/null || exit 1; done"
+        );
+        both(&mut self.nodes, |node| node.sh(&visits))?;
+        // Samples are printed within a second.
+        std::thread::sleep(Duration::from_secs(2));
+        Ok(())
+    }
+
+    /// A conversation in the second network, from the web app's container.
+    fn second_network(&mut self) -> Result<()> {
+        let redis = app::virtual_address(&mut self.nodes[0], "redis", app::SECOND)?;
+        self.nodes[1].sh(&format!(
+            "docker exec $(docker ps -q --filter name=app1-web) /bin/busybox sh -c \
+             'for i in 1 2 3; do printf \"HGETALL ip\\r\\nQUIT\\r\\n\" | /bin/busybox nc -w 10 {redis} 6379; done'"
+        ))?;
+        Ok(())
+    }
+
+    /// Whether `tail` on a node printed it.
+    fn sampled(&mut self, behind: [u64; 2], vni: Option<u32>, evidence: &str) -> Result<bool> {
+        let mut any = false;
+        for (node, behind) in self.nodes.iter_mut().zip(behind) {
+            any |= agent::sampled(node, behind, vni, evidence)?;
+        }
+        Ok(any)
+    }
+
+    /// Violations of a network that last, on both nodes.
+    pub(super) fn violations(&mut self, vni: u32) -> Result<usize> {
+        let lists = both(&mut self.nodes, |node| agent::objects(node, "violation"))?;
+        let active = |object: &&serde_json::Value| object["vni"] == vni && object["active"] == true;
+        Ok(lists.iter().flatten().filter(active).count())
+    }
+
+    /// What the nodes say of a network's state, against the share of its packets in clear.
+    fn state(&mut self, step: &'static str, vni: u32, since: f64, want: &str) -> Result<()> {
+        let mut said = Vec::new();
+        // The window has to end that began before the step.
+        for _ in 0..QUIET {
+            let objects = both(&mut self.nodes, |node| agent::network(node, vni))?;
+            said = objects
+                .iter()
+                .map(|object| match object {
+                    Some(object) => object["state"].as_str().unwrap_or_default().to_owned(),
+                    None => "not known".to_owned(),
+                })
+                .collect();
+            if said.iter().all(|state| state == want) {
+                break;
+            }
+            // Keeps it from being idle.
+            self.visit()?;
+            if want == "encrypted" {
+                self.second_network()?;
+            }
+        }
+        let seen = self.wire.since(since);
+        let clear = of_vni(&seen, vni);
+        let esp = seen.iter().filter(|seen| is_esp(seen)).count();
+        self.table.add(Row {
+            step,
+            question: format!("what is the state of VNI {vni}?"),
+            monitor: format!("{} on node1, {} on node2", said[0], said[1]),
+            wire: format!("{clear} frames in clear, {esp} in ESP"),
+            agrees: said.iter().all(|state| state == want)
+                && (clear == 0) == (want == "encrypted")
+                && (esp == 0) == (want == "cleartext"),
+        });
+        Ok(())
+    }
+
+    /// What Docker told the monitor of a network.
+    fn kind(&mut self, step: &'static str, vni: u32, kind: &str, required: &str) -> Result<()> {
+        let object = agent::network(&mut self.nodes[0], vni)?.unwrap_or_default();
+        let (said, must) = (&object["kind"], &object["required"]);
+        self.table.add(Row {
+            step,
+            question: format!("what is VNI {vni}?"),
+            monitor: format!("{}: {said}, encryption {must}", object["network"]),
+            wire: format!("(Docker made it as: {kind}, encryption {required})"),
+            agrees: said == kind && must == required,
+        });
+        Ok(())
+    }
+
+    /// Packets and bytes, counted by each node and carried by the wire since the monitor
+    /// started, in a moment in which nothing is under way.
+    pub(super) fn counts(&mut self, step: &'static str, vnis: &[u32]) -> Result<()> {
+        let mut kinds: Vec<Option<u32>> = vnis.iter().copied().map(Some).collect();
+        kinds.push(None);
+        let mut rows = Vec::new();
+        for _ in 0..QUIET {
+            let before = overlay(&self.wire.since(0.0));
+            let pages = both(&mut self.nodes, agent::metrics)?;
+            let seen = self.wire.since(0.0);
+            let quiet = overlay(&seen) == before;
+            rows.clear();
+            for kind in &kinds {
+                for (to, page) in pages.iter().enumerate() {
+                    rows.push((*kind, to, said(page, *kind), carried(&seen, to, *kind)));
+                }
+            }
+            if quiet && rows.iter().all(|(_, _, said, carried)| said == carried) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        for (kind, to, said, carried) in rows {
+            self.table.add(Row {
+                step,
+                question: format!("how much {} has {} seen?", name(kind), self.nodes[to].name),
+                monitor: said.to_string(),
+                wire: carried.to_string(),
+                agrees: said == carried,
+            });
+        }
+        Ok(())
+    }
+
+    /// The packets that each node puts down to networks in ESP, against all ESP of the wire.
+    pub(super) fn networks_in_esp(&mut self, step: &'static str) -> Result<()> {
+        let mut rows = Vec::new();
+        for _ in 0..QUIET {
+            let before = overlay(&self.wire.since(0.0));
+            let pages = both(&mut self.nodes, agent::metrics)?;
+            let seen = self.wire.since(0.0);
+            rows.clear();
+            for (to, page) in pages.iter().enumerate() {
+                let of = |direction| {
+                    page.sum(
+                        "overlay_esp_network_packets_total",
+                        &[("direction", direction)],
+                    )
+                };
+                let carried = carried(&seen, to, None);
+                rows.push((of("rx"), of("tx"), carried.rx.packets, carried.tx.packets));
+            }
+            let agrees = |row: &(Option<u64>, Option<u64>, u64, u64)| {
+                row.0 == Some(row.2) && row.1 == Some(row.3)
+            };
+            if overlay(&seen) == before && rows.iter().all(agrees) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        for (index, (rx, tx, wire_rx, wire_tx)) in rows.into_iter().enumerate() {
+            let shown =
+                |count: Option<u64>| count.map_or_else(|| "nothing".to_owned(), |n| n.to_string());
+            self.table.add(Row {
+                step,
+                question: format!(
+                    "how many ESP packets does {} put down to networks?",
+                    self.nodes[index].name
+                ),
+                monitor: format!("received {}, sent {}", shown(rx), shown(tx)),
+                wire: format!("received {wire_rx}, sent {wire_tx}"),
+                agrees: rx == Some(wire_rx) && tx == Some(wire_tx),
+            });
+        }
+        Ok(())
+    }
+}
+
+fn name(kind: Option<u32>) -> String {
+    kind.map_or_else(|| "ESP".to_owned(), |vni| format!("VXLAN of VNI {vni}"))
+}
+
+/// What a node counted of a network in clear, or of ESP.
+fn said(page: &Metrics, kind: Option<u32>) -> BothWays {
+    let vni = kind.map(|vni| vni.to_string()).unwrap_or_default();
+    let encapsulation = if kind.is_some() { "vxlan" } else { "esp" };
+    let count = |direction| {
+        let labels = [
+            ("direction", direction),
+            ("encapsulation", encapsulation),
+            ("vni", vni.as_str()),
+        ];
+        page.count("", &labels)
+    };
+    BothWays {
+        rx: count("rx"),
+        tx: count("tx"),
+    }
+}
+
+/// What the wire carried to and from a node.
+fn carried(seen: &[Seen], node: usize, kind: Option<u32>) -> BothWays {
+    let mut both = BothWays::default();
+    for seen in seen {
+        let counts = match seen.what {
+            What::Vxlan { vni } => kind == Some(vni),
+            What::Esp { .. } => kind.is_none(),
+            What::Fragment | What::Host => false,
+        };
+        let side = if seen.to == node {
+            &mut both.rx
+        } else {
+            &mut both.tx
+        };
+        if counts && (seen.to == node || !seen.injected) {
+            side.packets += 1;
+            side.bytes += seen.bytes as u64;
+        }
+    }
+    both
+}
+
+/// Frames between the overlay's ends.
+fn overlay(seen: &[Seen]) -> usize {
+    seen.iter().filter(|seen| seen.what != What::Host).count()
+}
+
+pub(super) fn of_vni(seen: &[Seen], vni: u32) -> usize {
+    let is = |seen: &&Seen| seen.what == What::Vxlan { vni };
+    seen.iter().filter(is).count()
+}
+
+fn is_esp(seen: &Seen) -> bool {
+    matches!(seen.what, What::Esp { .. })
+}
+
+/// Frames of a network (`None`: of none) that show a text.
+fn readable(seen: &[Seen], vni: Option<u32>, text: &str) -> usize {
+    let what = vni.map_or(What::Host, |vni| What::Vxlan { vni });
+    let shows = |seen: &&Seen| {
+        let readable = seen.readable;
+        seen.what == what
+            && if text == "GET /" {
+                readable.request
+            } else {
+                readable.redis
+            }
+    };
+    seen.iter().filter(shows).count()
+}
+
+fn yes(said: bool, how: &str) -> String {
+    if said {
+        format!("yes: {how}")
+    } else {
+        "no".to_owned()
+    }
+}
+
+pub(super) fn heading(text: &str) {
+    println!("{text}");
+}
