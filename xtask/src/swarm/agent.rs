@@ -76,33 +76,44 @@ fn sample(line: &str) -> Option<(String, BTreeMap<String, String>, f64)> {
     Some((name.to_owned(), labels, value))
 }
 
-/// Starts `run` and `tail` on a node, and waits until both watch its wire.
-pub(super) fn start(node: &mut Node, monitor: &str) -> Result<()> {
+/// Starts `run` on a node, and waits until it watches the wire.
+pub(super) fn run(node: &mut Node, monitor: &str) -> Result<()> {
     let window = WINDOW.as_secs();
-    node.sh(&format!(
-        "setsid {monitor} run -i eth0 --window {window} >/run/monitor.log 2>&1 &\n\
-         setsid {monitor} tail -i eth0 --host-flows ports=80 --format json >/run/tail.json 2>/run/tail.log &"
-    ))
-    .map(drop)
+    start(
+        node,
+        &format!("{monitor} run -i eth0 --host-flows ports=80 --window {window}"),
+        "monitor.log",
+    )
 }
 
-/// Waits until what [`start`] started watches the wire.
-pub(super) fn ready(node: &mut Node) -> Result<()> {
+/// Starts `tail` beside it.
+pub(super) fn tail(node: &mut Node, monitor: &str) -> Result<()> {
+    start(
+        node,
+        &format!("{monitor} tail -i eth0 --host-flows ports=80 --format json 2>&1 >/run/tail.json"),
+        "tail.log",
+    )
+}
+
+fn start(node: &mut Node, command: &str, log: &str) -> Result<()> {
+    // The command's own redirections come first.
+    node.sh(&format!(
+        "(exec setsid {command}) >/run/{log} 2>&1 &\necho $! >/run/{log}.pid"
+    ))?;
     let end = Instant::now() + START;
     loop {
-        let log = node.sh("cat /run/monitor.log; echo; cat /run/tail.log")?;
-        if log.matches("watching eth0").count() >= 2 && log.contains("serving") {
+        let said = node.sh(&format!("cat /run/{log}"))?;
+        if said.contains("watching eth0") {
             return Ok(());
         }
-        if Instant::now() > end
-            || node
-                .run("pidof overlay-monitor", Duration::from_secs(60))?
-                .0
-                != 0
-        {
-            bail!("the monitor on {} did not start; it said: {log}", node.name);
+        let alive = node
+            .run(&format!("kill -0 $(cat /run/{log}.pid)"), START)?
+            .0
+            == 0;
+        if Instant::now() > end || !alive {
+            bail!("{}: `{command}` did not start; it said: {said}", node.name);
         }
-        std::thread::sleep(Duration::from_secs(2));
+        std::thread::sleep(Duration::from_secs(1));
     }
 }
 

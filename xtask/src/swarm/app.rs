@@ -18,9 +18,16 @@ const DEPLOY: Duration = Duration::from_secs(400);
 /// Each container starts with the program of its image.
 const ENTRY: &str = r#"ENTRYPOINT ["/app"]"#;
 
-/// Waits for the engines and makes a Swarm of them; loads the images meanwhile.
-pub(super) fn form(nodes: &mut [Node; 2], folder: &Path) -> Result<()> {
-    both(nodes, |node| wait(node, "docker info >/dev/null 2>&1"))?;
+/// Waits until the engine answers.
+pub(super) fn engine(node: &mut Node) -> Result<()> {
+    wait(
+        node,
+        "docker info >/dev/null 2>&1 || { pidof dockerd >/dev/null || tail -n 3 /run/dockerd.log; false; }",
+    )
+}
+
+/// Makes a Swarm of both.
+pub(super) fn form(nodes: &mut [Node; 2]) -> Result<()> {
     let [manager, worker] = nodes;
     let address = manager.address;
     let token = manager.sh(&format!(
@@ -30,22 +37,23 @@ pub(super) fn form(nodes: &mut [Node; 2], folder: &Path) -> Result<()> {
         "docker swarm join --token {} {address}:2377",
         token.trim()
     ))?;
-    let (redis, web) = (folder.join("redis.tar"), folder.join("app1-web.tar"));
-    both(nodes, |node| {
-        // Only what the node runs.
-        let (name, tar) = if node.address == address {
-            ("redis", &redis)
-        } else {
-            ("app1-web", &web)
-        };
-        let tar = quote(&tar.to_string_lossy());
-        let script = format!("docker import -c '{ENTRY}' {tar} {name}");
-        let (code, text) = node.run(&script, DEPLOY)?;
-        if code != 0 {
-            bail!("{} cannot load the image {name}: {text}", node.name);
-        }
-        Ok(())
-    })?;
+    Ok(())
+}
+
+/// Loads the image that a node runs.
+pub(super) fn load(node: &mut Node, folder: &Path) -> Result<()> {
+    let name = if node.address == super::NODES[0].address {
+        "redis"
+    } else {
+        "app1-web"
+    };
+    let tar = folder.join(format!("{name}.tar"));
+    let tar = quote(&tar.to_string_lossy());
+    let script = format!("docker import -c '{ENTRY}' {tar} {name}");
+    let (code, text) = node.run(&script, DEPLOY)?;
+    if code != 0 {
+        bail!("{} cannot load the image {name}: {text}", node.name);
+    }
     Ok(())
 }
 

@@ -95,18 +95,23 @@ fn tell(story: &mut Story, out: &Path, folder: &Path, with_shell: bool) -> Resul
     let start = Instant::now();
     let since = |what: &str| say(format!("{what} ({} s)", start.elapsed().as_secs()));
     let monitor = out.join("overlay-monitor");
+    let monitor = quote(&monitor.to_string_lossy());
     both(&mut story.nodes, |node| {
         node.ready()?;
         let script = include_str!("node-setup.sh").replace("ADDRESS", node.address);
-        node.sh(&script)?;
-        // Before there is any overlay: it counts from the first packet on.
-        agent::start(node, &quote(&monitor.to_string_lossy()))
+        node.sh(&script).map(drop)
     })?;
     since("both nodes are up");
-    app::form(&mut story.nodes, folder)?;
+    both(&mut story.nodes, app::engine)?;
+    since("both engines answer");
+    // Before there is any overlay: it counts from the first packet on.
+    both(&mut story.nodes, |node| agent::run(node, &monitor))?;
+    agent::tail(&mut story.nodes[0], &monitor)?;
+    since("the monitor watches");
+    app::form(&mut story.nodes)?;
     since("they are a Swarm of two");
-    both(&mut story.nodes, agent::ready)?;
-    since("the monitor watches on both");
+    both(&mut story.nodes, |node| app::load(node, folder))?;
+    since("the images are loaded");
     if with_shell {
         return shell(&mut story.nodes);
     }
