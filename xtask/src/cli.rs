@@ -188,7 +188,7 @@ pub(crate) struct Bench {
 #[derive(clap::Args)]
 pub(crate) struct Swarm {
     /// End everything after so many seconds
-    #[arg(long, default_value_t = 1500, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(60..))]
+    #[arg(long, default_value_t = 1800, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(60..))]
     pub(crate) timeout: u64,
     /// Only set the Swarm up, and run what is typed: `node1 docker node ls`
     #[arg(long)]

@@ -14,7 +14,7 @@ pub(super) const NETWORK: &str = "app1-network";
 /// Another one, between the same containers, in the encrypted step.
 pub(super) const SECOND: &str = "app2-network";
 /// Until containers run and answer: emulation is slow.
-const DEPLOY: Duration = Duration::from_secs(400);
+const DEPLOY: Duration = Duration::from_secs(600);
 /// Each container starts with the program of its image.
 const ENTRY: &str = r#"ENTRYPOINT ["/app"]"#;
 

@@ -141,17 +141,15 @@ fn tell(story: &mut Story, out: &Path, folder: &Path, with_shell: bool) -> Resul
 
 /// Copies what a node wrote, for whoever wants to know more.
 fn keep_logs(node: &mut Node, folder: &Path) {
-    for (from, to) in [
-        ("monitor.log", "monitor.log"),
-        ("tail.json", "tail.json"),
-        ("dockerd.log", "dockerd.log"),
-    ] {
-        let path = folder.join(format!("{}-{to}", node.name));
-        if let Ok((0, text)) = node.run(
-            &format!("tail -c 2000000 /run/{from}"),
-            Duration::from_secs(30),
-        ) {
-            std::fs::write(path, text).ok();
+    let logs = ["monitor.log", "tail.json", "dockerd.log"]
+        .map(|name| (name, format!("tail -c 2000000 /run/{name}")));
+    let load = (
+        "processes.log",
+        "ps -eo pcpu,rss,etimes,args --sort=-pcpu".to_owned(),
+    );
+    for (name, script) in logs.into_iter().chain([load]) {
+        if let Ok((0, text)) = node.run(&script, Duration::from_secs(60)) {
+            std::fs::write(folder.join(format!("{}-{name}", node.name)), text).ok();
         }
     }
 }

@@ -154,7 +154,8 @@ pub(crate) fn run(ctx: &Ctx, job: &Job, sink: &mut (dyn Write + Send)) -> Result
 
     let mut cmd = qemu.command();
     let accel = if job.kvm { "kvm" } else { "tcg,thread=multi" };
-    cmd.args(["-accel", accel, "-cpu", "max"])
+    // Without five levels of page tables and SMAP: emulating them costs time.
+    cmd.args(["-accel", accel, "-cpu", "max,-la57,-smap"])
         // Without the HPET the guest keeps time by the TSC: far fewer exits.
         .args(["-machine", "pc,hpet=off"])
         .args(["-smp", &job.cpus.to_string(), "-m", &job.memory.to_string()])
