@@ -39,7 +39,7 @@ pub struct HostState {
 }
 
 impl HostState {
-    /// Reads it, in this thread's network namespace. Blocks: a moment, two seconds at most.
+    /// Reads it, in this thread's network namespace. Blocks: a moment, three seconds at most.
     #[must_use]
     pub fn collect(services: &Services, interfaces: &[String]) -> HostState {
         HostState {

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Longest output that is read, in bytes: some 50,000 rules.
 const OUTPUT_MAX: u64 = 16 << 20;
 /// For a program to end.
-const PATIENCE: Duration = Duration::from_millis(1200);
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Where root's programs lie, which `su` leaves out of `PATH`.
 const SYSTEM: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
 
@@ -53,7 +53,7 @@ pub(super) fn print(program: PathBuf, arguments: &[&str]) -> Result<Vec<u8>, Str
     // Its output is closed, or it is killed: it ends at once.
     let status = child.wait().map_err(|error| error.to_string())?;
     match text {
-        Err(_) => Err(format!("took longer than {} ms", PATIENCE.as_millis())),
+        Err(_) => Err(format!("took longer than {} s", PATIENCE.as_secs())),
         Ok(Err(error)) => Err(error.to_string()),
         Ok(Ok(_)) if !whole => Err(format!("printed more than {} MiB", OUTPUT_MAX >> 20)),
         Ok(Ok(_)) if !status.success() => Err(format!("failed ({status})")),

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use super::violation::{Breach, Event};
-use super::{Policy, Shared, Violation};
+use super::{Policy, Shared, Violation, words};
 use crate::diagnose::{self, HostState, Symptom};
 use crate::failure::Failure;
 use crate::{agent, docker};
@@ -92,28 +92,32 @@ pub async fn follow(
     }
 }
 
-/// Says what waits to be said, with the likeliest causes of violations. Takes a moment where there is one.
+/// Says what waits to be said: at once what happened, and a moment later the likeliest causes of violations.
 pub fn say_events(agent: &agent::Shared, policy: &Shared) {
-    let events = lock(policy).take_events();
-    let is_new = |event: &Event| matches!(event, Event::Opened(_));
-    // Of all together: what it reads is the same for each.
-    let host = events.iter().any(is_new).then(|| {
-        let services = agent
-            .lock()
-            .map(|agent| agent.services())
-            .unwrap_or_default();
-        HostState::collect(&services, &[])
-    });
-    for mut event in events {
-        if let (Event::Opened(violation), Some(host)) = (&mut event, &host) {
-            violation.causes = causes(violation, host);
-            if !violation.causes.is_empty() {
-                lock(policy).explain(violation, &violation.causes);
-            }
-        }
-        match event {
+    let mut opened = Vec::new();
+    for event in lock(policy).take_events() {
+        match &event {
             Event::Opened(_) | Event::Spread(_, _) => tracing::warn!("{event}"),
             Event::Ended(_) => tracing::info!("{event}"),
+        }
+        if let Event::Opened(violation) = event {
+            opened.push(violation);
+        }
+    }
+    if opened.is_empty() {
+        return;
+    }
+    let services = agent
+        .lock()
+        .map(|agent| agent.services())
+        .unwrap_or_default();
+    // Of all together: what it reads is the same for each.
+    let host = HostState::collect(&services, &[]);
+    for mut violation in opened {
+        violation.causes = causes(&violation, &host);
+        if !violation.causes.is_empty() {
+            lock(policy).explain(&violation, &violation.causes);
+            tracing::warn!("{}", words::explained(&violation));
         }
     }
 }

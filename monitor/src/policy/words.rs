@@ -114,6 +114,18 @@ fn clock(time: Timestamp) -> impl fmt::Display {
     time.to_zoned(TimeZone::system()).strftime("%H:%M:%S.%3f")
 }
 
+/// Why a violation is likely to be, in the words of the log.
+#[must_use]
+pub fn explained(violation: &Violation) -> String {
+    struct Causes<'a>(&'a Violation);
+    impl fmt::Display for Causes<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            causes(self.0, f)
+        }
+    }
+    format!("violation: {}{}", what(violation), Causes(violation))
+}
+
 fn causes(violation: &Violation, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match violation.causes.split_first() {
         None => Ok(()),
