@@ -4,6 +4,7 @@
 
 pub mod agent;
 pub mod attach;
+pub mod capture;
 pub mod classify;
 pub mod cli;
 pub mod command;

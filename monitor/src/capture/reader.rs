@@ -1,0 +1,157 @@
+//! Packets of a capture file, one after the other, from a buffer that is refilled.
+
+use super::pcapng::{self, Block, Section};
+use super::{Error, Input, Packet, pcap};
+use pcap::Pcap;
+
+/// A capture file that is being read.
+pub struct Reader {
+    input: Input,
+    format: Format,
+    /// Bytes of what was handed out last.
+    used: u64,
+}
+
+enum Format {
+    Pcap(Pcap),
+    Pcapng(Section),
+}
+
+/// What comes next of a capture file.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// A packet.
+    Packet(Packet<'a>),
+    /// A block that is no packet.
+    Other,
+    /// Nothing that was read already: [`Reader::fill`] reads on. A good moment to flush what was printed.
+    Drained,
+}
+
+/// What reading on has brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filled {
+    /// Something.
+    More,
+    /// The end, behind a whole packet.
+    End,
+    /// The end, in the middle of a packet.
+    Truncated,
+}
+
+impl Reader {
+    /// Opens a capture file, reading on until its kind is known.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is none.
+    pub fn open(mut input: Input) -> Result<Reader, Error> {
+        let mut magic = None;
+        while magic.is_none() {
+            magic = input.bytes().first_chunk::<4>().copied();
+            if magic.is_none() && !input.fill()? {
+                return Err(if input.bytes().is_empty() {
+                    Error::Empty
+                } else {
+                    too_short(&input)
+                });
+            }
+        }
+        let magic = magic.unwrap_or_default();
+        if u32::from_le_bytes(magic) == pcapng::SECTION {
+            let start = start::<{ pcapng::SECTION_START }>(&mut input)?;
+            let section = Section::new(&start, 0)?;
+            return Ok(Reader {
+                input,
+                format: Format::Pcapng(section),
+                used: 0,
+            });
+        }
+        let Some(order) = pcap::order(magic) else {
+            return Err(match magic {
+                [0x1f, 0x8b, ..] => Error::Compressed("gzip", "zcat"),
+                [0x28, 0xb5, 0x2f, 0xfd] => Error::Compressed("Zstandard", "zstdcat"),
+                [0xfd, b'7', b'z', b'X'] => Error::Compressed("xz", "xzcat"),
+                [b'B', b'Z', b'h', _] => Error::Compressed("bzip2", "bzcat"),
+                _ => Error::NotACapture(magic),
+            });
+        };
+        let header = start::<{ pcap::HEADER }>(&mut input)?;
+        let format = Format::Pcap(Pcap::new(order, &header)?);
+        input.consume(pcap::HEADER as u64);
+        Ok(Reader {
+            input,
+            format,
+            used: 0,
+        })
+    }
+
+    /// The next of what was read already.
+    ///
+    /// # Errors
+    /// If the file is corrupt there: nothing of it can be read from here on.
+    #[inline]
+    pub fn step(&mut self) -> Result<Step<'_>, Error> {
+        self.input.consume(std::mem::take(&mut self.used));
+        let offset = self.input.offset();
+        match &mut self.format {
+            Format::Pcap(pcap) => match pcap.packet(self.input.bytes(), offset)? {
+                None => Ok(Step::Drained),
+                Some((packet, length)) => {
+                    self.used = length as u64;
+                    Ok(Step::Packet(packet))
+                }
+            },
+            Format::Pcapng(section) => {
+                let (block, length) = section.block(self.input.bytes(), offset)?;
+                self.used = length;
+                Ok(match block {
+                    Block::Packet(packet) => Step::Packet(packet),
+                    Block::Other => Step::Other,
+                    Block::Incomplete => Step::Drained,
+                })
+            }
+        }
+    }
+
+    /// Reads on, as much as there is at once.
+    ///
+    /// # Errors
+    /// What reading says.
+    pub fn fill(&mut self) -> Result<Filled, Error> {
+        if self.input.fill()? {
+            return Ok(Filled::More);
+        }
+        Ok(
+            if self.input.bytes().is_empty() && !self.input.is_skipping() {
+                Filled::End
+            } else {
+                Filled::Truncated
+            },
+        )
+    }
+
+    /// Bytes of the file that were used up.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.input.offset()
+    }
+}
+
+/// The first bytes of a file, not used up.
+fn start<const N: usize>(input: &mut Input) -> Result<[u8; N], Error> {
+    loop {
+        if let Some(start) = input.bytes().first_chunk::<N>() {
+            return Ok(*start);
+        }
+        if !input.fill()? {
+            return Err(too_short(input));
+        }
+    }
+}
+
+fn too_short(input: &Input) -> Error {
+    Error::Corrupt {
+        offset: input.bytes().len() as u64,
+        what: "the file ends within its header".to_owned(),
+    }
+}
