@@ -1,15 +1,17 @@
-//! From a sample's bytes to a [`Record`]: the same walk as in the kernel, then the classifiers.
+//! From the bytes of a sample, or of a packet in a capture file, to a [`Record`]: the same walk as in the kernel, then the classifiers.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use jiff::Timestamp;
 use monitor_common::label::{Direction, Encapsulation};
 use monitor_common::load::Captured;
+use monitor_common::reason::Reason;
 use monitor_common::sample::Sample;
-use monitor_common::walk::{self, Addresses, Inner, InnerKind, Kind, Version};
+use monitor_common::walk::{self, Addresses, Inner, InnerKind, Kind, Link, Version};
 
+use crate::capture::{Linked, Packet, linked};
 use crate::classify::{Payload, Transport, Verdict, classify};
-use crate::record::{Endpoints, Record};
+use crate::record::{Endpoints, Record, timestamp};
 use crate::services::Services;
 use crate::text;
 
@@ -33,29 +35,62 @@ impl Decoder {
             bytes: sample.frame,
             frame_len: sample.frame_len as usize,
         };
-        let outer = walk::outer(&packet, sample.link, |port| self.services.of(port));
-        let mut record = Record::new(time, interface, sample.direction);
+        let mut record = Record::new(time, interface, Some(sample.direction));
         record.length = sample.frame_len;
         record.captured = u32::try_from(sample.frame.len()).unwrap_or(u32::MAX);
+        // The kernel saw the whole frame; a walk over its first bytes must not add a reason.
         record.reason = sample.reason;
+        self.walk(&mut record, &packet, sample.link);
+        record
+    }
+
+    /// Decodes a packet of a capture file. Never fails either.
+    #[must_use]
+    pub fn decode_packet(&self, packet: &Packet<'_>) -> Record {
+        let interface = packet.interface.unwrap_or_default();
+        let mut record = Record::new(timestamp(packet.time_ns), interface, packet.direction);
+        record.length = packet.wire_len;
+        record.captured = u32::try_from(packet.bytes.len()).unwrap_or(u32::MAX);
+        match linked(packet.link_type, packet.bytes) {
+            Linked::At(at, link, direction) => {
+                record.direction = record.direction.or(direction);
+                let captured = Captured {
+                    bytes: packet.bytes.get(at..).unwrap_or_default(),
+                    frame_len: (packet.wire_len as usize).saturating_sub(at),
+                };
+                let reason = self.walk(&mut record, &captured, link);
+                // That a packet ends where the capture of it does proves nothing.
+                if record.captured == record.length {
+                    record.reason = reason;
+                }
+            }
+            Linked::Truncated => record.reason = Some(Reason::EthernetTruncated),
+            Linked::NotIp | Linked::Unsupported => {}
+        }
+        record
+    }
+
+    /// Fills a record in; the reason for which the packet was not understood, if the bytes at hand are all of it.
+    fn walk(&self, record: &mut Record, packet: &Captured<'_>, link: Link) -> Option<Reason> {
+        let outer = walk::outer(packet, link, |port| self.services.of(port));
         match outer.kind {
             Kind::NotIp => {}
             Kind::Host => {
-                let inner = walk::segment(&packet, outer.network);
-                self.inside(&mut record, &packet, &inner);
+                let inner = walk::segment(packet, outer.network);
+                return self.inside(record, packet, &inner);
             }
             Kind::Overlay => {
                 record.encapsulation = outer.encapsulation;
                 record.vni = Some(outer.vni);
                 record.outer =
-                    walk::addresses(&packet, &outer.network).map(|addresses| endpoints(&addresses));
-                let inner = walk::inner(&packet, outer.inner, outer.link);
-                self.inside(&mut record, &packet, &inner);
+                    walk::addresses(packet, &outer.network).map(|addresses| endpoints(&addresses));
+                let inner = walk::inner(packet, outer.inner, outer.link);
+                return self.inside(record, packet, &inner);
             }
             Kind::Association => {
                 record.encapsulation = outer.encapsulation;
                 record.outer =
-                    walk::addresses(&packet, &outer.network).map(|addresses| endpoints(&addresses));
+                    walk::addresses(packet, &outer.network).map(|addresses| endpoints(&addresses));
                 record.transport = Some(Transport::from(outer.network.protocol));
                 record.spi = Some(outer.spi);
                 record.sequence = Some(outer.sequence);
@@ -63,32 +98,32 @@ impl Decoder {
             Kind::Tunnel => {
                 record.encapsulation = outer.encapsulation;
                 record.outer =
-                    walk::addresses(&packet, &outer.network).map(|addresses| endpoints(&addresses));
+                    walk::addresses(packet, &outer.network).map(|addresses| endpoints(&addresses));
                 record.transport = Some(Transport::from(outer.network.protocol));
             }
             // Which tunnel it belongs to was told by the first one, and known to the kernel alone.
             Kind::LaterFragment => {
                 record.outer =
-                    walk::addresses(&packet, &outer.network).map(|addresses| endpoints(&addresses));
+                    walk::addresses(packet, &outer.network).map(|addresses| endpoints(&addresses));
                 record.transport = Some(Transport::from(outer.network.protocol));
             }
-            // The kernel saw the whole frame; a walk over its first bytes must not add a reason.
-            Kind::Unparsed if sample.reason.is_none() => {}
             Kind::Unparsed => {
-                if self.show_payload {
-                    record.payload = Some(text::payload_preview(sample.frame, PREVIEW_MAX));
+                if self.show_payload && record.captured != 0 {
+                    record.payload = Some(text::payload_preview(packet.bytes, PREVIEW_MAX));
                 }
+                return Some(outer.reason);
             }
         }
-        record
+        None
     }
 
-    fn inside(&self, record: &mut Record, packet: &Captured<'_>, inner: &Inner) {
+    fn inside(&self, record: &mut Record, packet: &Captured<'_>, inner: &Inner) -> Option<Reason> {
         match inner.kind {
-            InnerKind::NotIp | InnerKind::Unparsed => {}
+            InnerKind::NotIp => {}
+            InnerKind::Unparsed => return Some(inner.reason),
             InnerKind::Flow => {
                 let Some(addresses) = walk::addresses(packet, &inner.network) else {
-                    return;
+                    return None;
                 };
                 let transport = Transport::from(inner.network.protocol);
                 record.transport = Some(transport);
@@ -97,13 +132,13 @@ impl Decoder {
                 record.destination_port = inner.destination_port;
                 record.payload_len = u32::try_from(inner.payload_len()).unwrap_or(u32::MAX);
                 if inner.network.later_fragment {
-                    return;
+                    return None;
                 }
                 // The packet's own length ends the payload: what follows is an Ethernet trailer.
                 let end = packet.bytes.len().min(inner.network.end);
                 let bytes = packet.bytes.get(inner.payload..end).unwrap_or_default();
                 if record.payload_len == 0 || bytes.is_empty() {
-                    return;
+                    return None;
                 }
                 if self.show_payload {
                     record.payload = Some(text::payload_preview(bytes, PREVIEW_MAX));
@@ -117,6 +152,7 @@ impl Decoder {
                 });
             }
         }
+        None
     }
 }
 
@@ -145,7 +181,7 @@ pub fn ip_of_key(halves: [u64; 2]) -> IpAddr {
 }
 
 impl Record {
-    fn new(time: Timestamp, interface: &str, direction: Direction) -> Record {
+    fn new(time: Timestamp, interface: &str, direction: Option<Direction>) -> Record {
         Record {
             time,
             interface: text::escape(interface, 64),

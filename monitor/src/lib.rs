@@ -14,6 +14,7 @@ pub mod docker;
 pub mod exposure;
 pub mod failure;
 pub mod findings;
+pub mod flows;
 mod host;
 pub mod interface;
 mod ipsec;

@@ -15,6 +15,11 @@ use crate::classify::{Exposure, Transport, Verdict};
 /// Version of the JSON objects.
 pub const SCHEMA: u32 = 1;
 
+/// Nanoseconds since 1970 as a time; the epoch if there is no such time.
+pub(crate) fn timestamp(time_ns: i64) -> Timestamp {
+    Timestamp::from_nanosecond(i128::from(time_ns)).unwrap_or_default()
+}
+
 /// Two addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endpoints {
@@ -30,10 +35,10 @@ pub struct Endpoints {
 pub struct Record {
     /// When the kernel saw it.
     pub time: Timestamp,
-    /// Interface name.
+    /// Interface name; empty where a capture file has none.
     pub interface: String,
-    /// Which way it crossed the interface.
-    pub direction: Direction,
+    /// Which way it crossed the interface, where that is known.
+    pub direction: Option<Direction>,
     /// The nodes; absent outside any overlay.
     pub outer: Option<Endpoints>,
     /// What it was wrapped in.
@@ -81,6 +86,28 @@ impl Record {
     }
 }
 
+impl Record {
+    /// What is said of the packet beside its addresses, as a comment in a capture file: redacted and escaped.
+    #[must_use]
+    pub fn comment(&self) -> String {
+        struct Said<'a>(&'a Verdict);
+        impl fmt::Display for Said<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                Paint(false).verdict(f, self.0)
+            }
+        }
+        if let Some(reason) = self.reason {
+            format!("not understood: {}", reason.label())
+        } else if self.spi.is_some() {
+            self.encapsulation.label().to_owned()
+        } else if self.payload_len == 0 {
+            "no payload".to_owned()
+        } else {
+            Said(&self.verdict).to_string().trim_start().to_owned()
+        }
+    }
+}
+
 /// The object of type `sample`; see the README.
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -88,8 +115,9 @@ impl Serialize for Record {
         object.serialize_field("type", "sample")?;
         object.serialize_field("schema", &SCHEMA)?;
         object.serialize_field("time", &format!("{:.6}", self.time))?;
-        object.serialize_field("interface", &self.interface)?;
-        object.serialize_field("direction", self.direction.label())?;
+        let interface = Some(&self.interface).filter(|name| !name.is_empty());
+        object.serialize_field("interface", &interface)?;
+        object.serialize_field("direction", &self.direction.map(Direction::label))?;
         object.serialize_field("outer_src", &self.outer.map(|outer| outer.source))?;
         object.serialize_field("outer_dst", &self.outer.map(|outer| outer.destination))?;
         object.serialize_field("encapsulation", self.encapsulation.label())?;
@@ -130,13 +158,13 @@ impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let record = self.record;
         let time = record.time.to_zoned(TimeZone::system());
-        write!(
-            f,
-            "{} {} {}",
-            time.strftime("%H:%M:%S.%6f"),
-            record.interface,
-            record.direction.label()
-        )?;
+        write!(f, "{}", time.strftime("%H:%M:%S.%6f"))?;
+        if !record.interface.is_empty() {
+            write!(f, " {}", record.interface)?;
+        }
+        if let Some(direction) = record.direction {
+            write!(f, " {}", direction.label())?;
+        }
         if let Some(outer) = record.outer {
             write!(f, "  {} > {}", outer.source, outer.destination)?;
         }
@@ -148,15 +176,25 @@ impl fmt::Display for Line<'_> {
             };
             write!(f, "  {name} spi {spi:#010x} seq {sequence}")?;
             return if record.encapsulation == Encapsulation::Ah {
-                self.coloured(f, YELLOW, "  (authenticated, not encrypted)")
+                Paint(self.colour).coloured(
+                    f,
+                    YELLOW,
+                    format_args!("  (authenticated, not encrypted)"),
+                )
             } else {
-                self.coloured(f, GREEN, "  (nothing to read)")
+                Paint(self.colour).coloured(f, GREEN, format_args!("  (nothing to read)"))
             };
         }
         match record.encapsulation {
-            Encapsulation::Ike => return self.coloured(f, GREEN, "  IKE"),
+            Encapsulation::Ike => {
+                return Paint(self.colour).coloured(f, GREEN, format_args!("  IKE"));
+            }
             Encapsulation::Wireguard => {
-                return self.coloured(f, GREEN, "  WireGuard  (nothing to read)");
+                return Paint(self.colour).coloured(
+                    f,
+                    GREEN,
+                    format_args!("  WireGuard  (nothing to read)"),
+                );
             }
             Encapsulation::Geneve => write!(f, "  Geneve")?,
             Encapsulation::VxlanGpe => write!(f, "  VXLAN-GPE")?,
@@ -171,12 +209,16 @@ impl fmt::Display for Line<'_> {
         }
         self.inner(f)?;
         if let Some(reason) = record.reason {
-            self.coloured(f, YELLOW, &format!("  not understood: {}", reason.label()))?;
+            Paint(self.colour).coloured(
+                f,
+                YELLOW,
+                format_args!("  not understood: {}", reason.label()),
+            )?;
             write!(f, " ({} bytes; {})", record.length, reason.explanation())?;
         } else if record.payload_len == 0 {
             write!(f, "  no payload")?;
         } else {
-            self.verdict(f)?;
+            Paint(self.colour).verdict(f, &record.verdict)?;
         }
         if let Some(payload) = &record.payload {
             write!(f, "  | {payload}")?;
@@ -207,37 +249,48 @@ impl Line<'_> {
             None => Ok(()),
         }
     }
+}
 
-    fn verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = &self.record.verdict;
+/// Whether the terminal takes colours.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Paint(pub(crate) bool);
+
+impl Paint {
+    /// What a verdict says, behind two spaces.
+    pub(crate) fn verdict(self, f: &mut fmt::Formatter<'_>, verdict: &Verdict) -> fmt::Result {
         write!(f, "  {}", verdict.protocol)?;
         let colour = match verdict.exposure {
             Exposure::Plaintext => RED,
             Exposure::Encrypted => GREEN,
             Exposure::Unknown => YELLOW,
         };
-        self.coloured(f, colour, &format!("  {}", verdict.exposure))?;
+        self.coloured(f, colour, format_args!("  {}", verdict.exposure))?;
         if let Some(evidence) = &verdict.evidence {
             write!(f, "  {evidence}")?;
         }
         for (n, credential) in verdict.credentials.iter().enumerate() {
             let before = if n == 0 { "  credentials: " } else { ", " };
-            self.coloured(f, RED, &format!("{before}{credential}"))?;
+            self.coloured(f, RED, format_args!("{before}{credential}"))?;
         }
         Ok(())
     }
 
-    fn coloured(&self, f: &mut fmt::Formatter<'_>, colour: &str, text: &str) -> fmt::Result {
-        if self.colour {
+    fn coloured(
+        self,
+        f: &mut fmt::Formatter<'_>,
+        colour: &str,
+        text: fmt::Arguments<'_>,
+    ) -> fmt::Result {
+        if self.0 {
             write!(f, "\x1b[{colour}m{text}\x1b[0m")
         } else {
-            f.write_str(text)
+            f.write_fmt(text)
         }
     }
 }
 
 /// An address with its port, if it has one: `10.0.1.3:6379`, `[fd00::1]:80`, `10.0.1.3`.
-struct Endpoint(IpAddr, u16);
+pub(crate) struct Endpoint(pub(crate) IpAddr, pub(crate) u16);
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -257,6 +257,30 @@ impl Surroundings {
     }
 }
 
+/// What a capture file is read with.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// What each UDP port stands for.
+    pub services: Services,
+    /// Networks as the configuration file describes them.
+    pub networks: Vec<Network>,
+}
+
+impl Reading {
+    /// Of flags, and of a configuration file or the usual one if it is there.
+    ///
+    /// # Errors
+    /// A usage failure that names the flag or the key.
+    pub fn new(config: Option<&Path>, vxlan_port: &[u16]) -> Result<Reading, Failure> {
+        let file = File::read(config)?;
+        let vxlan_ports = first_given(&[vxlan_port, &file.vxlan_ports], &[]);
+        Ok(Reading {
+            services: services(&file, &vxlan_ports)?,
+            networks: file.networks,
+        })
+    }
+}
+
 fn services(file: &File, vxlan_ports: &[u16]) -> Result<Services, Failure> {
     Services::new(&[
         (Service::Vxlan, vxlan_ports),

@@ -159,6 +159,7 @@ pub(crate) struct Test {
 ///   live     on a veth pair: the monitor, nftables and tcpdump, in turn
 ///   iperf    what is left of the rate of TCP and UDP over an overlay
 ///   agent    time of a scrape, memory
+///   read     a capture file, beside tcpdump and tshark (only if named)
 ///
 /// Examples:
 ///   cargo xtask bench

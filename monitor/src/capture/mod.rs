@@ -1,4 +1,4 @@
-//! Capture files: pcap and pcapng, read as a stream in bounded memory.
+//! Capture files: pcap and pcapng, read as a stream in bounded memory; and pcapng written.
 //!
 //! Formats: draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng. Every length in a file is an
 //! attacker's: a packet holds at most [`PACKET_MAX`] bytes, and a block of any other kind is skipped
@@ -13,6 +13,7 @@ mod pcapng;
 mod reader;
 #[cfg(test)]
 mod tests;
+pub mod write;
 
 pub use error::Error;
 pub use input::{Input, Stop};

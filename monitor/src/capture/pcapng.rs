@@ -11,12 +11,12 @@ pub(super) const SECTION: u32 = 0x0a0d_0d0a;
 /// Bytes of a section header up to its byte order, which come first of all.
 pub(super) const SECTION_START: usize = 12;
 /// In a section header: tells the byte order.
-const ORDER: u32 = 0x1a2b_3c4d;
+pub(super) const ORDER: u32 = 0x1a2b_3c4d;
 
-const INTERFACE: u32 = 1;
+pub(super) const INTERFACE: u32 = 1;
 const PACKET: u32 = 2;
 const SIMPLE: u32 = 3;
-const ENHANCED: u32 = 6;
+pub(super) const ENHANCED: u32 = 6;
 
 /// Type and length in front of a block, and the length again behind it.
 const AROUND: usize = 12;
@@ -28,11 +28,11 @@ const INTERFACES: usize = 4096;
 /// Characters of an interface's name.
 const NAME: usize = 64;
 
-const IF_NAME: u16 = 2;
-const IF_TSRESOL: u16 = 9;
+pub(super) const IF_NAME: u16 = 2;
+pub(super) const IF_TSRESOL: u16 = 9;
 const IF_FCSLEN: u16 = 13;
 const IF_TSOFFSET: u16 = 14;
-const EPB_FLAGS: u16 = 2;
+pub(super) const EPB_FLAGS: u16 = 2;
 
 /// What an interface description says.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use super::{generic, secrets};
 
 /// Bytes of a payload that are looked at; what lies behind changes no verdict.
 /// It bounds the work, should a capture hold whole super-packets.
-const INSPECTED_MAX: usize = 2048;
+pub(super) const INSPECTED_MAX: usize = 2048;
 
 /// How sure a claim is, and among equally sure ones whether a usual port
 /// speaks for it. A weak one that only its port makes likely has no such vote

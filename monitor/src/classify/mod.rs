@@ -10,6 +10,8 @@
 //! - **Plaintext is never called encrypted; when in doubt, unknown.**
 //! - Evidence says *what* could be read, never the secret itself.
 
+mod again;
+mod association;
 mod ber;
 mod generic;
 mod judge;
@@ -75,6 +77,8 @@ mod wireguard;
 #[cfg(test)]
 mod tests;
 
+pub use again::classify_as;
+pub use association::{ah, esp};
 pub use judge::classify;
 pub use payload::{Payload, Transport};
 pub use protocol::{Confidence, CredentialKind, Exposure, Protocol};

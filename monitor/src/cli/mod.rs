@@ -1,13 +1,17 @@
 //! What is on the command line, as it was typed; [`crate::settings`] checks it.
 
+mod read;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::attach::HookChoice;
+
 use crate::docker::Place;
 use crate::failure::Failure;
+pub use read::ReadArgs;
 
 const ABOUT: &str =
     "Shows which overlay networks cross this node's wire, and what can be read in them";
@@ -56,6 +60,11 @@ pub enum Command {
     /// ends it early, with what is known by then. Exit code 1 if a network has what it must not have, 5 if nobody
     /// can tell: a network that must be encrypted was idle, or the sight was lost.
     Audit(AuditArgs),
+    /// Say what can be read in capture files: a line for each packet, or a record for each flow
+    ///
+    /// The same decoding as live, without privileges: pcap and pcapng, plain or encrypted overlays, several in one
+    /// file. `tcpdump -w - | overlay-monitor read -` works as packets come.
+    Read(ReadArgs),
     /// Say what this machine can and cannot do, and what is missing for it
     Check(CheckArgs),
     /// Remove what an overlay-monitor that was killed left on its interfaces
@@ -204,6 +213,10 @@ pub struct TailArgs {
     /// Show payload bytes, escaped, NOT redacted: other people's secrets will be on your screen
     #[arg(long)]
     pub show_payload: bool,
+    /// Also save every sample to this file, as pcapng with the verdict as comment of each packet; payloads are NOT
+    /// redacted in it
+    #[arg(long, value_name = "FILE")]
+    pub write: Option<PathBuf>,
 }
 
 /// Output formats.

@@ -2,6 +2,7 @@
 
 mod audit;
 mod detach;
+mod read;
 mod run;
 mod tail;
 
@@ -20,6 +21,7 @@ pub async fn run(cli: Cli, stop: impl Future<Output = ()>) -> Result<(), Failure
         Command::Run(args) => run::run(&args, stop).await,
         Command::Audit(args) => audit::run(&args, stop).await,
         Command::Tail(args) => tail::run(&args, stop).await,
+        Command::Read(args) => read::run(args, stop).await,
         Command::Check(args) => preflight::run(&args).await,
         Command::Detach(args) => detach::run(&args),
     }

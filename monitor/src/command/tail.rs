@@ -1,9 +1,11 @@
 //! `overlay-monitor tail`.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::io::{self, IsTerminal};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::anyhow;
 
@@ -12,10 +14,14 @@ use crate::cli::{PolicyArgs, TailArgs};
 use crate::failure::Failure;
 use crate::ring;
 use crate::settings::{Defaults, Watch};
+use crate::sink::save::Save;
 use crate::sink::tail::{Printed, Printer};
 
 pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
     let watch = Watch::new(&args.watch, &PolicyArgs::default(), None, Defaults::TAIL)?;
+    // The file first: it is the likelier to fail, and leaves the interfaces alone then.
+    let file = args.write.as_deref().map(Save::create).transpose()?;
+    let file = RefCell::new(file);
     let mut agent = Agent::start(&watch)?;
     let ring = agent
         .take_samples()
@@ -30,18 +36,28 @@ pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Resu
     let agent = Arc::new(Mutex::new(agent));
     let decoder = decoder(&watch, args.show_payload);
     let draining = ring::drain(ring, log, |sample, time| {
-        let record = decoder.decode(sample, time, &names.of(sample.ifindex));
+        let name = names.of(sample.ifindex);
+        let record = decoder.decode(sample, time, &name);
+        if let Some(file) = file.borrow_mut().as_mut()
+            && let Err(failure) = file.save(sample, &record, time, &name)
+        {
+            return ControlFlow::Break(Err(failure));
+        }
         match printer.print(&record) {
             Ok(Printed::More) => ControlFlow::Continue(()),
             Ok(Printed::Enough) => ControlFlow::Break(Ok(())),
             Err(failure) => ControlFlow::Break(Err(failure)),
         }
     });
-    let result = tokio::select! {
+    let mut result = tokio::select! {
         result = draining => result,
         result = follow(Arc::clone(&agent)) => result,
+        result = flush(&file) => result,
         () = stop => Ok(()),
     };
+    if let Some(file) = file.borrow_mut().as_mut() {
+        result = result.and(file.flush());
+    }
     let agent = agent
         .lock()
         .map_err(|_| Failure::runtime(anyhow!("the agent failed")))?;
@@ -53,4 +69,19 @@ pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Resu
         );
     }
     result
+}
+
+/// How often what was saved is handed to the system.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// Hands what was saved to the system, for ever.
+async fn flush(file: &RefCell<Option<Save>>) -> Result<(), Failure> {
+    let mut tick = tokio::time::interval(FLUSH);
+    loop {
+        tick.tick().await;
+        match file.borrow_mut().as_mut() {
+            Some(file) => file.flush()?,
+            None => {}
+        }
+    }
 }

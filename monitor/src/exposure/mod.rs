@@ -6,6 +6,7 @@
 
 mod account;
 mod judge;
+mod note;
 
 use monitor_common::key::Class;
 
@@ -13,6 +14,7 @@ use crate::classify::{Exposure, Protocol};
 
 pub use account::{Account, Exposed, Pending, now};
 pub use judge::Judge;
+pub use note::Note;
 
 /// The number under which the kernel counts a protocol and an exposure.
 #[must_use]

@@ -1,4 +1,6 @@
 //! Where results go: a terminal or a file, or Prometheus.
 
+pub mod flows;
 pub mod http;
+pub mod save;
 pub mod tail;

@@ -27,6 +27,8 @@ pub struct Printer<W> {
     colour: bool,
     left: Option<u64>,
     all: bool,
+    /// Whether each line is handed over at once: somebody looks on.
+    at_once: bool,
 }
 
 impl<W: Write> Printer<W> {
@@ -39,10 +41,38 @@ impl<W: Write> Printer<W> {
             colour,
             left: lines,
             all,
+            at_once: true,
         }
     }
 
-    /// Prints a record, and flushes: somebody looks on.
+    /// The same, but nothing is flushed until it is asked for.
+    pub fn buffered(
+        out: W,
+        format: Format,
+        colour: bool,
+        lines: Option<u64>,
+        all: bool,
+    ) -> Printer<W> {
+        Printer {
+            at_once: false,
+            ..Printer::new(out, format, colour, lines, all)
+        }
+    }
+
+    /// Hands over what was printed.
+    ///
+    /// # Errors
+    /// A runtime failure, unless the output was closed.
+    pub fn flush(&mut self) -> Result<(), Failure> {
+        match self.out.flush() {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Failure::runtime(anyhow!(error).context("cannot print")))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Prints a record.
     ///
     /// # Errors
     /// A runtime failure, unless the output was closed, which ends it cleanly.
@@ -69,7 +99,11 @@ impl<W: Write> Printer<W> {
                 .and_then(|()| writeln!(line)),
         };
         let written = made.and_then(|()| self.out.write_all(&self.line));
-        match written.and_then(|()| self.out.flush()) {
+        let flushed = written.and_then(|()| match self.at_once {
+            true => self.out.flush(),
+            false => Ok(()),
+        });
+        match flushed {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Printed::Enough),
             Err(error) => return Err(Failure::runtime(anyhow!(error).context("cannot print"))),

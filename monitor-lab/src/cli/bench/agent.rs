@@ -118,7 +118,7 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
     })
 }
 
-fn memory_mib(process: u32) -> anyhow::Result<f64> {
+pub(super) fn memory_mib(process: u32) -> anyhow::Result<f64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     rss_mib(&status).context("the kernel tells no VmRSS")
 }

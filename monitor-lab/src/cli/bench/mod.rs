@@ -11,6 +11,7 @@ mod packets;
 mod pin;
 mod programs;
 mod progress;
+mod read;
 mod report;
 mod stats;
 mod svg;
@@ -39,7 +40,7 @@ use report::{Part, Report};
 pub(crate) struct Arguments {
     #[command(subcommand)]
     what: Option<What>,
-    /// Rounds of each part [default: 21; iperf and agent 7]
+    /// Rounds of each part [default: 21; iperf, agent and read 7]
     #[arg(long, global = true, value_parser = clap::value_parser!(u32).range(1..=1001))]
     runs: Option<u32>,
     /// Packets in each measurement of `kernel`
@@ -51,6 +52,9 @@ pub(crate) struct Arguments {
     /// Seconds of each measurement of `iperf`
     #[arg(long, global = true, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=60))]
     seconds: u32,
+    /// Length of the capture file, in MiB (`read`)
+    #[arg(long, global = true, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=16_384))]
+    mebibytes: u64,
     /// The overlay-monitor to measure; default: the one next to this program
     #[arg(long, global = true, value_name = "PATH")]
     monitor: Option<PathBuf>,
@@ -87,6 +91,11 @@ enum What {
     Iperf,
     /// Time of a scrape and memory of the agent, with many VNIs
     Agent,
+    /// How fast a capture file is read, beside tcpdump and tshark; only if it is named
+    ///
+    /// A conversation is recorded in the lab and repeated with other addresses to a file in the folder for temporary
+    /// files, which is removed at the end.
+    Read,
 }
 
 /// Runs a benchmark.
@@ -127,6 +136,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if wanted(What::Agent) {
         report.parts.push(agent::run(&agent::Plan {
             runs: arguments.runs.unwrap_or(7),
+            monitor: monitor.clone(),
+        })?);
+    }
+    // Minutes of tshark, and nothing of the kernel: only where it is asked for.
+    if arguments.what == Some(What::Read) {
+        report.parts.push(read::run(&read::Plan {
+            runs: arguments.runs.unwrap_or(7),
+            mebibytes: arguments.mebibytes,
             monitor: monitor.clone(),
         })?);
     }

@@ -1,0 +1,36 @@
+//! A second look at a flow whose protocol is known, which is cheaper than a first one.
+
+use super::judge::INSPECTED_MAX;
+use super::payload::Payload;
+use super::protocol::{Confidence, Protocol};
+use super::secrets;
+use super::table::CLASSIFIERS;
+use super::verdict::{Strength, Verdict};
+
+/// Says what can be read in a payload of a flow that speaks this protocol, in plaintext, asking the classifiers
+/// of that protocol alone. Unknown, perhaps with credentials, if it does not fit: the middle of a message, or another protocol by now.
+#[must_use]
+pub fn classify_as(protocol: Protocol, p: &Payload<'_>) -> Verdict {
+    let bytes = &p.bytes[..p.bytes.len().min(INSPECTED_MAX)];
+    if bytes.is_empty() {
+        return Verdict::unknown();
+    }
+    let payload = Payload { bytes, ..*p };
+    let finding = CLASSIFIERS
+        .iter()
+        .filter(|row| row.protocol == protocol && row.transports.contains(&payload.transport))
+        .filter_map(|row| (row.inspect)(&payload))
+        .max_by_key(|finding| finding.strength);
+    let mut verdict = match finding {
+        None => Verdict::unknown(),
+        Some(finding) => match finding.strength {
+            Strength::Certain => finding.into_verdict(protocol, Confidence::Certain),
+            Strength::Likely => finding.into_verdict(protocol, Confidence::Likely),
+            Strength::Weak => Verdict::unknown(),
+        },
+    };
+    secrets::find(bytes, &mut verdict.credentials);
+    verdict.credentials.sort_unstable();
+    verdict.credentials.dedup();
+    verdict
+}

@@ -1,0 +1,141 @@
+//! Packets under a security association: ESP (RFC 4303), which may have the NULL cipher (RFC 2410), and
+//! AH (RFC 4302), which never encrypts.
+
+use monitor_common::walk::{self, InnerKind, Link};
+use monitor_common::wire::{esp, udp};
+
+use super::protocol::{Confidence, Exposure, Protocol};
+use super::randomness::{Look, look};
+use super::verdict::Verdict;
+
+/// Initialisation vector of the usual ciphers in front of the ciphertext, in bytes: a counter, perhaps.
+const IV: usize = 8;
+/// Most bytes behind the packet that a NULL cipher leaves as it is: padding, trailer and check value.
+const BEHIND: usize = 4 + 32;
+
+/// What can be read in an ESP packet, from its SPI on; `wire_len` is its length on the wire.
+///
+/// It is encrypted where the bytes can be ciphertext, and no packet stands there as it is (RFC 5879, 8).
+#[must_use]
+pub fn esp(bytes: &[u8], wire_len: u32) -> Verdict {
+    let body = bytes.get(esp::LEN..).unwrap_or_default();
+    let wire_len = (wire_len as usize).saturating_sub(esp::LEN);
+    if is_packet(body, wire_len) || look(body) == Look::Readable {
+        return verdict(
+            Exposure::Plaintext,
+            Confidence::Certain,
+            "ESP, not encrypted",
+        );
+    }
+    match look(body.get(IV..).unwrap_or_default()) {
+        Look::Random => verdict(Exposure::Encrypted, Confidence::Certain, "ESP"),
+        Look::Readable | Look::Unclear => verdict(Exposure::Unknown, Confidence::Likely, "ESP"),
+    }
+}
+
+/// What can be read in an AH packet: all of it.
+#[must_use]
+pub fn ah() -> Verdict {
+    verdict(
+        Exposure::Plaintext,
+        Confidence::Certain,
+        "AH, authenticated, not encrypted",
+    )
+}
+
+fn verdict(exposure: Exposure, confidence: Confidence, evidence: &str) -> Verdict {
+    Verdict {
+        protocol: Protocol::Ipsec,
+        exposure,
+        confidence,
+        evidence: Some(evidence.to_owned()),
+        credentials: Vec::new(),
+    }
+}
+
+/// Whether a UDP datagram or an IP packet stands here that is as long as it says.
+fn is_packet(body: &[u8], wire_len: usize) -> bool {
+    let fits = |length: usize| length <= wire_len && wire_len - length <= BEHIND;
+    if let Some(header) = body.first_chunk::<{ udp::LEN }>() {
+        let length = usize::from(udp::Udp(*header).length());
+        // A length alone is met by chance.
+        let is_vxlan = body.get(udp::LEN..udp::LEN + 4) == Some(&[8, 0, 0, 0]);
+        if length >= udp::LEN && fits(length) && is_vxlan {
+            return true;
+        }
+    }
+    let inner = walk::inner(body, 0, Link::Ip);
+    inner.kind == InnerKind::Flow
+        && matches!(inner.network.protocol, 1 | 6 | 17 | 58)
+        && inner.network.end > inner.network.l4
+        && fits(inner.network.end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes that nothing tells from random ones.
+    fn random(mut seed: u64, length: usize) -> Vec<u8> {
+        (0..length)
+            .map(|_| {
+                seed ^= seed << 13;
+                seed ^= seed >> 7;
+                seed ^= seed << 17;
+                (seed >> 32) as u8
+            })
+            .collect()
+    }
+
+    fn packet(body: &[u8]) -> Verdict {
+        let bytes = [&[0, 0, 1, 0, 0, 0, 0, 9], body].concat();
+        esp(&bytes, u32::try_from(bytes.len()).unwrap())
+    }
+
+    #[test]
+    fn ciphertext_is_encrypted_and_nearly_never_taken_for_a_packet() {
+        let (mut encrypted, mut plaintext) = (0, 0);
+        for seed in 1..20_000 {
+            match packet(&random(seed * 0x9e37_79b9, 120)).exposure {
+                Exposure::Encrypted => encrypted += 1,
+                Exposure::Plaintext => plaintext += 1,
+                Exposure::Unknown => {}
+            }
+        }
+        assert!(encrypted > 19_000, "{encrypted}");
+        assert_eq!(plaintext, 0);
+    }
+
+    #[test]
+    fn the_null_cipher_is_seen() {
+        // A datagram of VXLAN in transport mode, with ciphertext of somebody else in it.
+        let inside = random(7, 200);
+        let length = u16::try_from(16 + inside.len()).unwrap().to_be_bytes();
+        let mut body = vec![0xc0, 1, 0x12, 0xb5, length[0], length[1], 0, 0];
+        body.extend([8, 0, 0, 0, 0, 0x10, 0, 0]);
+        body.extend(&inside);
+        body.extend([1, 2, 2, 17]);
+        body.extend(random(8, 12));
+        assert_eq!(packet(&body).exposure, Exposure::Plaintext);
+        // A packet in tunnel mode.
+        let mut body = vec![
+            0x45, 0, 0, 60, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,
+        ];
+        body.extend([0x98, 0x80, 0x18, 0xeb, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x18]);
+        body.extend(random(9, 60 - body.len()));
+        body.extend(random(10, 16));
+        assert_eq!(packet(&body).exposure, Exposure::Plaintext);
+        let text = b"GET /index.html HTTP/1.1 Host: example";
+        assert_eq!(packet(text).exposure, Exposure::Plaintext);
+    }
+
+    #[test]
+    fn too_few_bytes_are_unknown() {
+        for length in 0..16 {
+            assert_eq!(packet(&random(3, length)).exposure, Exposure::Unknown);
+        }
+        assert_eq!(esp(&[], 0).exposure, Exposure::Unknown);
+        assert_eq!(esp(&[1; 4], u32::MAX).exposure, Exposure::Unknown);
+        assert_eq!(ah().exposure, Exposure::Plaintext);
+    }
+}

@@ -1,0 +1,59 @@
+//! How far the reading of a long file is, on a terminal.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// How often it is told, and how long nothing is.
+const PERIOD: Duration = Duration::from_millis(300);
+
+/// Tells on standard error how far the reading is; never if that is no terminal.
+pub(super) struct Progress {
+    /// Length of the file, if it is told.
+    length: Option<u64>,
+    begun: Instant,
+    told: Instant,
+    is_shown: bool,
+}
+
+impl Progress {
+    /// For a file of this length; `is_quiet` if nothing is printed meanwhile.
+    pub(super) fn new(length: Option<u64>, is_quiet: bool) -> Progress {
+        let is_seen = io::stderr().is_terminal() && (is_quiet || !io::stdout().is_terminal());
+        Progress {
+            length: length.filter(|length| is_seen && *length != 0),
+            begun: Instant::now(),
+            told: Instant::now(),
+            is_shown: false,
+        }
+    }
+
+    /// So many bytes were read.
+    pub(super) fn at(&mut self, offset: u64) {
+        let Some(length) = self.length else {
+            return;
+        };
+        if self.told.elapsed() >= PERIOD {
+            self.told = Instant::now();
+            let rate = offset as f64 / self.begun.elapsed().as_secs_f64() / 1e6;
+            let percent = offset.saturating_mul(100) / length;
+            let mut out = io::stderr();
+            // It is only told.
+            drop(
+                write!(out, "\r{percent} % read, {rate:.0} MB/s\x1b[K").and_then(|()| out.flush()),
+            );
+            self.is_shown = true;
+        }
+    }
+
+    /// Takes the line away, for another one.
+    pub(super) fn clear(&mut self) {
+        if std::mem::take(&mut self.is_shown) {
+            drop(write!(io::stderr(), "\r\x1b[K"));
+        }
+    }
+
+    /// No more.
+    pub(super) fn end(&mut self) {
+        self.clear();
+    }
+}
