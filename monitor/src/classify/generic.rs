@@ -8,7 +8,7 @@ use super::lines;
 use super::magic;
 use super::payload::Payload;
 use super::protocol::{Confidence, Exposure, Protocol};
-use super::randomness::{Look, look, repeated, repeats};
+use super::randomness::{Look, look, repeats};
 use super::strings;
 use super::table::CLASSIFIERS;
 use super::verdict::Verdict;
@@ -22,9 +22,8 @@ const TEXT_ON_PORT_MIN: usize = 8;
 /// Bytes of a text that are looked at.
 const TEXT_MAX: usize = 256;
 
-/// Fewest bytes of which can be said that they have a structure, by halves and as a whole.
+/// Fewest bytes of which can be said that they have a structure.
 const STRUCTURE_MIN: usize = 48;
-const HEADER_MIN: usize = 20;
 
 /// Says what a payload is that no protocol claims.
 pub(super) fn judge(p: &Payload<'_>) -> Verdict {
@@ -154,12 +153,10 @@ fn holds_handshake(bytes: &[u8]) -> bool {
 /// captured.
 fn is_structure(p: &Payload<'_>) -> bool {
     let bytes = p.bytes;
-    if bytes.len() * 2 < p.wire_len as usize {
+    // Short headers of zeros do not count either: requests to encrypt what follows are
+    // made of them (MySQL, RDP).
+    if bytes.len() < STRUCTURE_MIN || bytes.len() * 2 < p.wire_len as usize {
         return false;
-    }
-    if bytes.len() < STRUCTURE_MIN {
-        // Too short for halves: three bytes in five have to repeat, as in a header of zeros.
-        return bytes.len() >= HEADER_MIN && repeated(bytes) * 5 >= bytes.len() * 3;
     }
     let half = (bytes.len() / 2).min(TEXT_MAX / 2);
     repeats(&bytes[..half]) && repeats(&bytes[bytes.len() - half..])

@@ -74,7 +74,7 @@ fn longest_run(bytes: &[u8]) -> usize {
 }
 
 /// How many bytes have a value that occurred before.
-pub(super) fn repeated(bytes: &[u8]) -> usize {
+fn repeated(bytes: &[u8]) -> usize {
     // A store for each byte, and no load: none waits for another.
     let mut seen = [0_u8; 256];
     for &byte in bytes {
