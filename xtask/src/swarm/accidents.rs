@@ -26,6 +26,12 @@ const INJECTED: usize = 20;
 /// Docker does one in twelve hours.
 const ROTATIONS: usize = 10;
 
+/// What a line of the log must say of a violation.
+struct Expected {
+    words: String,
+    cause: &'static str,
+}
+
 impl Story {
     /// The rule is lost that marks a network's packets for encryption (CVE-2023-28841).
     pub(super) fn rule_lost(&mut self, vni: u32) -> Result<()> {
@@ -40,11 +46,17 @@ impl Story {
         let rule = marking_rule(&mut self.nodes[0], vni)?;
         self.nodes[0].sh(&format!("iptables -t mangle -D {rule}"))?;
         let first = self.wire.first_cleartext(since, vni, PATIENCE);
-        let sent = format!("cleartext is sent, to {}", self.nodes[1].address);
-        let received = format!("cleartext is received, from {}", self.nodes[0].address);
-        for (index, words) in [sent, received].into_iter().enumerate() {
-            let alarm = new_alarm(&mut self.nodes[index], before[index].len(), vni, &words)?;
-            self.alarm_row(STEP, index, vni, alarm, first.map(|seen| seen.time));
+        let first = first.map(|seen| seen.time);
+        let sent = Expected {
+            words: format!("cleartext is sent, to {}", self.nodes[1].address),
+            cause: "the rule that marks this network's datagrams for IPsec is missing",
+        };
+        let received = Expected {
+            words: format!("cleartext is received, from {}", self.nodes[0].address),
+            cause: "that node encrypts with this one and sent cleartext",
+        };
+        for (index, expected) in [sent, received].into_iter().enumerate() {
+            self.alarm(STEP, index, before[index].len(), vni, &expected, first)?;
         }
         self.nodes[0].sh(&format!("iptables -t mangle -A {rule}"))?;
         self.flow(false)?;
@@ -68,9 +80,12 @@ impl Story {
             std::thread::sleep(Duration::from_millis(50));
         }
         let first = self.wire.first_cleartext(since, vni, PATIENCE);
-        let words = format!("cleartext is received, from {}", stranger::ADDRESS);
-        let alarm = new_alarm(&mut self.nodes[1], before[1].len(), vni, &words)?;
-        self.alarm_row(STEP, 1, vni, alarm, first.map(|seen| seen.time));
+        let first = first.map(|seen| seen.time);
+        let expected = Expected {
+            words: format!("cleartext is received, from {}", stranger::ADDRESS),
+            cause: "datagrams of a stranger",
+        };
+        self.alarm(STEP, 1, before[1].len(), vni, &expected, first)?;
         let others = agent::alarms(&mut self.nodes[0])?.len() - before[0].len();
         self.table.add(Row {
             step: STEP,
@@ -79,7 +94,7 @@ impl Story {
             wire: "nothing of it went to node1".to_owned(),
             agrees: others == 0,
         });
-        let now_refused = super::accidents::refused(&mut self.nodes[1], vni)? - refused;
+        let now_refused = self::refused(&mut self.nodes[1], vni)? - refused;
         self.table.add(Row {
             step: STEP,
             question: "does the engine refuse it?".to_owned(),
@@ -163,36 +178,43 @@ impl Story {
         Ok(())
     }
 
-    fn alarm_row(
+    /// Waits for a violation in a node's log behind those that were there, and compares it with the first
+    /// frame in clear.
+    fn alarm(
         &mut self,
         step: &'static str,
         index: usize,
+        behind: usize,
         vni: u32,
-        alarm: Option<Alarm>,
+        expected: &Expected,
         first: Option<f64>,
-    ) {
-        let name = self.nodes[index].name;
+    ) -> Result<()> {
+        let alarm = new_alarm(&mut self.nodes[index], behind, vni, &expected.words)?;
         let late = alarm
             .as_ref()
             .zip(first)
             .map(|(alarm, first)| alarm.time - first);
-        let late_text = late.map_or_else(String::new, |late| {
-            format!("{late:.2} s after the first packet: ")
-        });
+        let said = alarm.map_or_else(String::new, |alarm| alarm.text);
+        println!("  {}: {said}", self.nodes[index].name);
+        let cause = said.contains(expected.cause);
+        let late_text =
+            late.map_or_else(|| "nothing".to_owned(), |late| format!("{late:.2} s later"));
+        let cause_text = if cause { "named" } else { "not named" };
         self.table.add(Row {
             step,
-            question: format!("does {name} say so, within {PROMPT} s?"),
-            monitor: alarm.map_or_else(
-                || "nothing".to_owned(),
-                |alarm| format!("{late_text}{}", alarm.text),
+            question: format!(
+                "does {} say `{}` of VNI {vni} within {PROMPT} s, and why?",
+                self.nodes[index].name, expected.words
             ),
+            monitor: format!("{late_text}; the cause is {cause_text}"),
             wire: match first {
-                Some(_) => format!("VNI {vni} in clear"),
-                None => "nothing".to_owned(),
+                Some(_) => format!("frames of VNI {vni} in clear"),
+                None => "nothing in clear".to_owned(),
             },
-            // The clocks were compared to a few hundredths of a second.
-            agrees: late.is_some_and(|late| (-0.2..=PROMPT).contains(&late)),
+            // The clocks were compared to some hundredths of a second.
+            agrees: late.is_some_and(|late| (-0.2..=PROMPT).contains(&late)) && cause,
         });
+        Ok(())
     }
 
     /// Packets of violations against frames in clear, in sum since the start.

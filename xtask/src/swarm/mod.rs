@@ -50,6 +50,8 @@ pub(crate) fn main(ctx: &Ctx, args: &cli::Swarm) -> Result<u8> {
     let trees: Vec<_> = engine::tree(ctx)?.into_iter().collect();
     build::build(ctx, false, false)?;
     let folder = ctx.path("target/swarm");
+    // What is in it afterwards is of this run.
+    std::fs::remove_dir_all(&folder).ok();
     make_dir(&folder)?;
     let out = build::out_dir(ctx, false)?;
     let busybox = vm::tools::busybox(ctx)?;
@@ -71,7 +73,7 @@ pub(crate) fn main(ctx: &Ctx, args: &cli::Swarm) -> Result<u8> {
     };
     let outcome = tell(&mut story, &out, &folder, args.shell);
     for node in &mut story.nodes {
-        keep_logs(node, &folder);
+        keep_logs(ctx, node, &folder);
     }
     story.wire.flush()?;
     println!("\n{}", story.table.text());
@@ -140,7 +142,9 @@ fn tell(story: &mut Story, out: &Path, folder: &Path, with_shell: bool) -> Resul
 }
 
 /// Copies what a node wrote, for whoever wants to know more.
-fn keep_logs(node: &mut Node, folder: &Path) {
+fn keep_logs(ctx: &Ctx, node: &mut Node, folder: &Path) {
+    let console = vm::console(ctx, node.name);
+    std::fs::copy(console, folder.join(format!("{}-console.log", node.name))).ok();
     let logs = ["monitor.log", "tail.json", "dockerd.log"]
         .map(|name| (name, format!("tail -c 2000000 /run/{name}")));
     let load = (
@@ -148,9 +152,13 @@ fn keep_logs(node: &mut Node, folder: &Path) {
         "ps -eo pcpu,rss,etimes,args --sort=-pcpu".to_owned(),
     );
     for (name, script) in logs.into_iter().chain([load]) {
-        if let Ok((0, text)) = node.run(&script, Duration::from_secs(60)) {
-            std::fs::write(folder.join(format!("{}-{name}", node.name)), text).ok();
-        }
+        match node.run(&script, Duration::from_secs(60)) {
+            Ok((_, text)) => {
+                std::fs::write(folder.join(format!("{}-{name}", node.name)), text).ok()
+            }
+            // It answers no more: the other scripts would not be heard either.
+            Err(_) => return,
+        };
     }
 }
 

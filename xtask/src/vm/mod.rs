@@ -309,10 +309,20 @@ fn terminal_size() -> (u16, u16) {
     (numbers.next().unwrap_or(24), numbers.next().unwrap_or(80))
 }
 
+/// What the kernel of a machine that we run has printed so far.
+pub(crate) fn console(ctx: &Ctx, machine: &str) -> PathBuf {
+    WorkFolder::path(ctx, machine).join("console.log")
+}
+
 /// A folder for one machine, removed at its end.
 struct WorkFolder(PathBuf);
 
 impl WorkFolder {
+    fn path(ctx: &Ctx, machine: &str) -> PathBuf {
+        let name = format!("run-{}-{machine}", std::process::id());
+        ctx.path("target/vm").join(name)
+    }
+
     fn new(ctx: &Ctx, machine: &str) -> Result<Self> {
         let parent = ctx.path("target/vm");
         make_dir(&parent)?;
@@ -327,7 +337,7 @@ impl WorkFolder {
                 std::fs::remove_dir_all(entry.path()).ok();
             }
         }
-        let folder = parent.join(format!("run-{}-{machine}", std::process::id()));
+        let folder = Self::path(ctx, machine);
         make_dir(&folder)?;
         Ok(Self(folder))
     }
