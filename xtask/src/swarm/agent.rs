@@ -1,5 +1,5 @@
 //! What the monitor on a node says: its metrics, its networks and violations,
-//! its log, and the lines of `tail`.
+//! and its log.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::node::Node;
+use crate::proc::printable;
 
 /// The window over which states are judged: short, so that a violation is over
 /// soon after its cause.
@@ -86,17 +87,7 @@ pub(super) fn run(node: &mut Node, monitor: &str) -> Result<()> {
     )
 }
 
-/// Starts `tail` beside it.
-pub(super) fn tail(node: &mut Node, monitor: &str) -> Result<()> {
-    start(
-        node,
-        &format!("{monitor} tail -i eth0 --host-flows ports=80 --format json 2>&1 >/run/tail.json"),
-        "tail.log",
-    )
-}
-
 fn start(node: &mut Node, command: &str, log: &str) -> Result<()> {
-    // The command's own redirections come first.
     node.sh(&format!(
         "(exec setsid {command}) >/run/{log} 2>&1 &\necho $! >/run/{log}.pid"
     ))?;
@@ -176,26 +167,12 @@ pub(super) fn alarms(node: &mut Node) -> Result<Vec<Alarm>> {
     Ok(list)
 }
 
-/// How many lines `tail` has printed so far, for [`sampled`].
-pub(super) fn tail_lines(node: &mut Node) -> Result<u64> {
-    let text = node.sh("wc -l </run/tail.json")?;
-    text.trim().parse().context("wc(1) printed no number")
-}
-
-/// Whether `tail` printed, behind a line, a packet of a network (`None`: of
-/// none) with this evidence.
-pub(super) fn sampled(
-    node: &mut Node,
-    behind: u64,
-    vni: Option<u32>,
-    evidence: &str,
-) -> Result<bool> {
-    let vni = vni.map_or_else(|| "null".to_owned(), |vni| vni.to_string());
-    let script = format!(
-        "tail -n +{} /run/tail.json | grep '\"vni\":{vni},' | grep -c '\"evidence\":\"{evidence}' || true",
-        behind + 1
-    );
-    Ok(node.sh(&script)?.trim() != "0")
+/// What the log says can be read of a network and protocol: the first time it was seen.
+pub(super) fn evidence(node: &mut Node, vni: u32, protocol: &str) -> Result<Option<String>> {
+    let said = format!("VNI {vni}: {protocol} can be read in plaintext");
+    let log = node.sh("cat /run/monitor.log")?;
+    let line = log.lines().find(|line| line.contains(&said));
+    Ok(line.map(|line| printable(line.rsplit(": ").next().unwrap_or_default())))
 }
 
 #[cfg(test)]

@@ -108,7 +108,6 @@ fn tell(story: &mut Story, out: &Path, folder: &Path, with_shell: bool) -> Resul
     since("both engines answer");
     // Before there is any overlay: it counts from the first packet on.
     both(&mut story.nodes, |node| agent::run(node, &monitor))?;
-    agent::tail(&mut story.nodes[0], &monitor)?;
     since("the monitor watches");
     app::form(&mut story.nodes)?;
     since("they are a Swarm of two");
@@ -145,8 +144,8 @@ fn tell(story: &mut Story, out: &Path, folder: &Path, with_shell: bool) -> Resul
 fn keep_logs(ctx: &Ctx, node: &mut Node, folder: &Path) {
     let console = vm::console(ctx, node.name);
     std::fs::copy(console, folder.join(format!("{}-console.log", node.name))).ok();
-    let logs = ["monitor.log", "tail.json", "dockerd.log"]
-        .map(|name| (name, format!("tail -c 2000000 /run/{name}")));
+    let logs =
+        ["monitor.log", "dockerd.log"].map(|name| (name, format!("tail -c 2000000 /run/{name}")));
     let load = (
         "processes.log",
         "ps -eo pcpu,rss,etimes,args --sort=-pcpu".to_owned(),
