@@ -189,14 +189,18 @@ impl Story {
         expected: &Expected,
         first: Option<f64>,
     ) -> Result<()> {
-        let alarm = new_alarm(&mut self.nodes[index], behind, vni, &expected.words)?;
+        let node = &mut self.nodes[index];
+        let alarm = new_alarm(node, behind, vni, &expected.words)?;
+        // It is said a moment later, by the state in which the host is then.
+        let cause = new_alarm(node, behind, vni, expected.cause)?;
         let late = alarm
             .as_ref()
             .zip(first)
             .map(|(alarm, first)| alarm.time - first);
-        let said = alarm.map_or_else(String::new, |alarm| alarm.text);
-        println!("  {}: {said}", self.nodes[index].name);
-        let cause = said.contains(expected.cause);
+        for alarm in alarm.iter().chain(&cause) {
+            println!("  {}: {}", self.nodes[index].name, alarm.text);
+        }
+        let cause = cause.is_some();
         let late_text =
             late.map_or_else(|| "nothing".to_owned(), |late| format!("{late:.2} s later"));
         let cause_text = if cause { "named" } else { "not named" };

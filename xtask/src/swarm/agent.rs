@@ -134,7 +134,7 @@ pub(super) fn network(node: &mut Node, vni: u32) -> Result<Option<Value>> {
     Ok(list.into_iter().find(|object| object["vni"] == vni))
 }
 
-/// A violation that the log says has begun.
+/// A line of the log on a violation that has begun, or on why.
 #[derive(Clone, Debug)]
 pub(super) struct Alarm {
     /// When it was said, on our clock, in seconds since 1970.
@@ -143,7 +143,7 @@ pub(super) struct Alarm {
     pub(super) text: String,
 }
 
-/// All violations whose begin the log of `run` says, in their order.
+/// All such lines, in their order.
 pub(super) fn alarms(node: &mut Node) -> Result<Vec<Alarm>> {
     // The time of each line as a number, computed where its text is.
     let script = r#"
@@ -161,7 +161,7 @@ pub(super) fn alarms(node: &mut Node) -> Result<Vec<Alarm>> {
             .with_context(|| format!("{} says no time: {line}", node.name))?;
         list.push(Alarm {
             time: node.our_time(time),
-            text: text.to_owned(),
+            text: printable(text),
         });
     }
     Ok(list)
