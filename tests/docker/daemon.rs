@@ -55,7 +55,8 @@ fn networks_are_followed_over_restarts() {
         "Docker: network app1-network (VNI 4097, encrypted) is new",
     );
     let took = start.elapsed();
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    // It takes a third of a second where nobody else works; a busy machine has its time.
+    assert!(took < Duration::from_secs(20), "{took:?}");
     // The presence of the key counts.
     daemon.network("app2", r#""encrypted":"false""#);
     says(
@@ -73,8 +74,10 @@ fn networks_are_followed_over_restarts() {
         "Docker: network app2 (VNI 4098, encrypted) is gone",
     );
     assert_eq!(
-        check(host, &socket),
-        "ok Docker must be encrypted: app1-network (VNI 4097); need not be: ingress (VNI 4096), app3 (VNI 4099)"
+        check(host, &socket).lines().next(),
+        Some(
+            "ok Docker must be encrypted: app1-network (VNI 4097); need not be: ingress (VNI 4096), app3 (VNI 4099)"
+        )
     );
 
     // Killed, with everything that it had started.
