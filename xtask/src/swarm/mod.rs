@@ -3,6 +3,7 @@
 mod accidents;
 mod agent;
 mod app;
+mod counts;
 mod engine;
 mod frame;
 mod images;
