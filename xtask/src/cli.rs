@@ -181,7 +181,7 @@ pub(crate) struct Bench {
 /// web app and Redis, plain; the same encrypted; the published port; then three
 /// accidents: the marking rule is lost, cleartext is injected, keys rotate. A
 /// table at the end compares what the monitor said with what was on the wire;
-/// where they differ the exit code is 1. Takes about ten minutes and 8 GB of
+/// where they differ the exit code is 1. Takes ten to twenty minutes and 8 GB of
 /// memory. Docker is unpacked below ~/.cache/overlay-monitor, not installed.
 ///
 /// The frames of the wire are kept in target/swarm/wire.pcap, the logs of the
