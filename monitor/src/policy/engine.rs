@@ -1,6 +1,7 @@
 //! The policy at work: what is required is told to the kernel, what it counts is judged.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -80,6 +81,8 @@ pub struct Policy {
     window: Duration,
     clock: Clock,
     forbidden: Forbidden,
+    /// Nodes for which a network card encrypts.
+    offloaded: BTreeSet<IpAddr>,
     peers: usize,
 }
 
@@ -105,6 +108,7 @@ impl Policy {
             window,
             clock: Clock::now(),
             forbidden: Forbidden::default(),
+            offloaded: BTreeSet::new(),
             peers: 0,
         };
         policy.tell()?;
@@ -131,6 +135,19 @@ impl Policy {
     /// Notes which networks have no rows of their own in the maps, because there is no room.
     pub fn set_without_rows(&mut self, vnis: BTreeSet<u32>) {
         self.without_rows = vnis;
+    }
+
+    /// Notes for which nodes a network card encrypts (XFRM packet offload): what is sent to them is still readable where
+    /// it is counted, and no violation.
+    pub fn set_offloaded(&mut self, nodes: BTreeSet<IpAddr>) {
+        if nodes != self.offloaded && !nodes.is_empty() {
+            tracing::warn!(
+                "a network card encrypts for {} nodes (packet offload): whether what is sent to them is encrypted cannot be \
+                 told here",
+                nodes.len()
+            );
+        }
+        self.offloaded = nodes;
     }
 
     /// Tells the kernel which networks must be encrypted.
@@ -233,7 +250,7 @@ impl Policy {
             let network = self.networks.get(vni).cloned();
             let has_row = self.history.is_counted(vni)
                 || network.is_some() && !self.without_rows.contains(&vni);
-            let (state, doubts) = judge(&seen, &sight, has_row);
+            let (state, doubts) = judge(&seen, &sight, has_row, !self.offloaded.is_empty());
             Status {
                 vni,
                 network,

@@ -1,5 +1,7 @@
 //! Makes the policy follow what happens, and says what is wrong.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +11,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::violation::{Breach, Event};
 use super::{Policy, Shared, Violation, words};
-use crate::diagnose::{self, HostState, Symptom};
+use crate::diagnose::{self, HostState, Symptom, xfrm};
 use crate::failure::Failure;
 use crate::{agent, docker};
 
@@ -62,6 +64,7 @@ pub async fn follow(
                     .lock()
                     .map_err(|_| Failure::runtime(anyhow::anyhow!("the agent failed")))?;
                 agent.know_networks()?;
+                lock(&policy).set_offloaded(offloaded());
                 let attribution = agent.snapshot()?.attribution;
                 Ok(Some(lock(&policy).blind_spot(&attribution)))
             } else {
@@ -134,6 +137,18 @@ fn causes(violation: &Violation, host: &HostState) -> Vec<String> {
     };
     let likely = diagnose::explain(&symptom, host, &[]);
     likely.iter().map(ToString::to_string).collect()
+}
+
+/// Nodes for which a network card encrypts whole packets, as the kernel's own associations say. None where it does not tell:
+/// without IPsec, or without the privilege to ask.
+fn offloaded() -> BTreeSet<IpAddr> {
+    let states = xfrm::states().unwrap_or_default();
+    let by_card = |state: &xfrm::State| state.offload.is_some_and(|offload| offload.packet);
+    states
+        .iter()
+        .filter(|state| by_card(state))
+        .map(|state| state.destination)
+        .collect()
 }
 
 fn lock(policy: &Shared) -> std::sync::MutexGuard<'_, Policy> {

@@ -49,6 +49,8 @@ pub enum Doubt {
     Unattributed,
     /// The network found no room in the maps.
     Full,
+    /// A network card encrypts what is sent, after the hook: there it is still readable.
+    Offloaded,
 }
 
 impl Doubt {
@@ -59,6 +61,7 @@ impl Doubt {
             Doubt::Blind => "blind",
             Doubt::Unattributed => "unattributed",
             Doubt::Full => "map_full",
+            Doubt::Offloaded => "packet_offload",
         }
     }
 
@@ -75,14 +78,17 @@ impl Doubt {
             Doubt::Full => {
                 "more networks than there is room for are on the wire, and this one is counted among the others"
             }
+            Doubt::Offloaded => {
+                "the network card encrypts what is sent (XFRM packet offload), so what leaves it cannot be told from here"
+            }
         }
     }
 }
 
 /// The state of a network, and what is doubtful about it. `has_row` tells whether the network is counted by
-/// itself.
+/// itself, `offloaded` whether a network card encrypts for any node.
 #[must_use]
-pub fn judge(seen: &Seen, sight: &Sight, has_row: bool) -> (State, Vec<Doubt>) {
+pub fn judge(seen: &Seen, sight: &Sight, has_row: bool, offloaded: bool) -> (State, Vec<Doubt>) {
     let mut doubts = Vec::new();
     if sight.blind {
         doubts.push(Doubt::Blind);
@@ -92,6 +98,14 @@ pub fn judge(seen: &Seen, sight: &Sight, has_row: bool) -> (State, Vec<Doubt>) {
     }
     if sight.overflow != 0 && !has_row {
         doubts.push(Doubt::Full);
+    }
+    let [received, sent] = seen.cleartext;
+    if offloaded && sent.packets != 0 {
+        doubts.push(Doubt::Offloaded);
+        // What was sent proves nothing then.
+        if received.packets == 0 {
+            return (State::Unknown, doubts);
+        }
     }
     let state = match (seen.cleartext_packets() != 0, seen.encrypted_packets() != 0) {
         // Cleartext is cleartext, whatever else there may have been.
@@ -128,7 +142,10 @@ mod tests {
             (1, 1_000_000, State::Mixed),
         ] {
             let seen = seen(cleartext, encrypted);
-            assert_eq!(judge(&seen, &Sight::default(), true), (state, vec![]));
+            assert_eq!(
+                judge(&seen, &Sight::default(), true, false),
+                (state, vec![])
+            );
         }
     }
 
@@ -165,13 +182,33 @@ mod tests {
                 (9, 9, State::Mixed),
             ] {
                 let seen = seen(cleartext, encrypted);
-                assert_eq!(judge(&seen, &sight, false), (state, vec![doubt]));
+                assert_eq!(judge(&seen, &sight, false, false), (state, vec![doubt]));
             }
         }
         let full = Sight {
             overflow: 1,
             ..Sight::default()
         };
-        assert_eq!(judge(&seen(0, 9), &full, true), (State::Encrypted, vec![]));
+        assert_eq!(
+            judge(&seen(0, 9), &full, true, false),
+            (State::Encrypted, vec![])
+        );
+    }
+
+    #[test]
+    fn what_a_network_card_will_encrypt_is_not_called_cleartext() {
+        let mut sent = seen(0, 3);
+        sent.cleartext[1].packets = 5;
+        let clear = Sight::default();
+        let unknown = (State::Unknown, vec![Doubt::Offloaded]);
+        assert_eq!(judge(&sent, &clear, true, true), unknown);
+        assert_eq!(judge(&sent, &clear, true, false), (State::Mixed, vec![]));
+        sent.cleartext[0].packets = 1;
+        let mixed = (State::Mixed, vec![Doubt::Offloaded]);
+        assert_eq!(
+            judge(&sent, &clear, true, true),
+            mixed,
+            "received is received"
+        );
     }
 }
