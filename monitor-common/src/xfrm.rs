@@ -84,8 +84,22 @@ layout! {
         shared_gso_size,
         /// `skb_shared_info.gso_segs`, 2 bytes.
         shared_gso_segs,
+        /// `skb_shared_info.nr_frags`, 1 byte.
+        shared_frag_count,
+        /// The page of the first of `skb_shared_info.frags`, a pointer.
+        frag_page,
+        /// Where in its page it begins, 4 bytes.
+        frag_offset,
+        /// How long it is, 4 bytes.
+        frag_len,
+        /// Log 2 of the size of `struct page`; 0 where pages cannot be read. Not an offset.
+        page_shift,
     }
 }
+
+/// The `MEMORY` global of the kernel programs: addresses of the kernel's variables `vmemmap_base` (where the
+/// `struct page` of the first page of memory is) and `page_offset_base` (where that page is).
+pub type Memory = [u64; 2];
 
 #[cfg(test)]
 mod tests {
@@ -96,7 +110,7 @@ mod tests {
         let layout = XfrmLayout {
             namespace: 1,
             skb_data: 200,
-            shared_gso_segs: 6,
+            page_shift: 6,
             ..XfrmLayout::UNSET
         };
         let bytes = layout.to_bytes();

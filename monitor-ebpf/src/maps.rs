@@ -3,8 +3,8 @@
 use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
 use aya_ebpf::macros::btf_map;
 use monitor_common::key::{
-    Bucket, Count, CounterKey, CpuState, EspCount, EspKey, EspNetworkKey, ExposureKey, FlowState, FragmentState,
-    NETWORK_BUCKETS, PeerCount, PeerKey, REQUIRED_WORDS, ReasonKey,
+    Bucket, Count, CounterKey, CpuState, EspCount, EspKey, EspNetworkKey, ExposureKey, FlowState,
+    FragmentState, NETWORK_BUCKETS, PeerCount, PeerKey, REQUIRED_WORDS, ReasonKey,
 };
 
 use crate::walked::Walked;

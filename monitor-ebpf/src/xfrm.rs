@@ -20,7 +20,7 @@ use monitor_common::key::{Count, EspNetworkKey};
 use monitor_common::label::Direction;
 use monitor_common::service::Service;
 use monitor_common::wire::{esp, udp, vxlan};
-use monitor_common::xfrm::XfrmLayout;
+use monitor_common::xfrm::{Memory, XfrmLayout};
 
 use crate::count::{self, may_insert};
 use crate::maps::ESP_NETWORKS;
@@ -30,6 +30,10 @@ use crate::weight::Weight;
 /// Written by the loader, like `CONFIG`.
 #[unsafe(no_mangle)]
 static XFRM: XfrmLayout = XfrmLayout::UNSET;
+
+/// Written by the loader, like `CONFIG`.
+#[unsafe(no_mangle)]
+static MEMORY: Memory = [0; 2];
 
 macro_rules! at {
     ($field:ident) => {
@@ -50,6 +54,9 @@ const DEPTH: usize = 6;
 /// What is read of a packet: UDP header and VXLAN header, two words.
 const HEADERS: usize = udp::LEN + vxlan::LEN;
 
+/// Log 2 of the size of a page (x86_64).
+const PAGE_SHIFT: u32 = 12;
+
 /// Addresses of structures of the kernel.
 type Pointer = usize;
 
@@ -57,6 +64,11 @@ type Pointer = usize;
 fn read<T: Copy>(structure: Pointer, offset: usize) -> Option<T> {
     // SAFETY: the helper fails where nothing can be read.
     unsafe { bpf_probe_read_kernel((structure + offset) as *const T) }.ok()
+}
+
+#[inline(always)]
+fn read_or_0<T: Copy + Default>(structure: Pointer, offset: usize) -> T {
+    read(structure, offset).unwrap_or_default()
 }
 
 /// A packet that a security association has just counted as sent.
@@ -82,7 +94,7 @@ fn count_sent(state: Pointer, skb: Pointer) -> Option<()> {
     if read::<u8>(head, usize::from(mac))? != udp::PROTOCOL {
         return None;
     }
-    let vni = network(skb)?;
+    let vni = inside(skb, head)?;
     let peer = match read::<u16>(state, at!(state_family))? {
         INET => v4(read(state, at!(state_destination))?),
         INET6 => v6(read(state, at!(state_destination))?),
@@ -98,8 +110,8 @@ fn count_received(skb: Pointer) -> Option<()> {
     if read::<u8>(skb, at!(skb_protocol))? != udp::PROTOCOL {
         return None;
     }
-    let vni = network(skb)?;
     let head: Pointer = read(skb, at!(skb_head))?;
+    let vni = inside(skb, head)?;
     let header: u16 = read(skb, at!(skb_network_header))?;
     let header = head + usize::from(header);
     // Source address: RFC 791, 3.1 and RFC 8200, 3.
@@ -154,23 +166,71 @@ fn hides(state: Pointer) -> Option<bool> {
     Some(inode as usize == at!(namespace))
 }
 
-/// The VNI of a packet whose transport header, UDP, is at `data`; `None` if it is no VXLAN.
+/// No VNI, but that nobody can tell: the bytes are where we cannot read. A number beside the others, since the
+/// verifier refuses to see a variant's missing payload put aside.
+const UNREAD: u32 = vxlan::VNI_MAX + 1;
+
+/// The VNI, or [`UNREAD`], of a packet whose transport header, UDP, is at `data`; `None` if it is no VXLAN.
 #[inline(always)]
-fn network(skb: Pointer) -> Option<u32> {
+fn inside(skb: Pointer, head: Pointer) -> Option<u32> {
     let len: u32 = read(skb, at!(skb_len))?;
-    let beyond: u32 = read(skb, at!(skb_data_len))?;
-    if (len.checked_sub(beyond)? as usize) < HEADERS {
+    if (len as usize) < HEADERS {
         return None;
     }
-    let data: Pointer = read(skb, at!(skb_data))?;
+    let beyond: u32 = read(skb, at!(skb_data_len))?;
+    let here = len.checked_sub(beyond)? as usize;
+    let place: Pointer = if here >= HEADERS {
+        read(skb, at!(skb_data))?
+    } else if here == 0 {
+        // Drivers that hand over pages leave IPsec to pull no more than its own header.
+        first_fragment(skb, head)
+    } else {
+        0
+    };
+    if place == 0 {
+        return Some(UNREAD);
+    }
     // As words: the verifier wants them read from the stack as they were put there.
-    let headers: [u64; 2] = read(data, 0)?;
+    let Some(headers) = read::<[u64; 2]>(place, 0) else {
+        return Some(UNREAD);
+    };
     let port = (u64::from_be(headers[0]) >> 32) as u16;
     if !matches!(settings::service(port), Service::Vxlan) {
         return None;
     }
     let vxlan = vxlan::Vxlan(headers[1].to_ne_bytes());
     vxlan.has_vni().then(|| vxlan.vni())
+}
+
+/// Where the first fragment of a packet is, if it holds what we want to read; else 0.
+#[inline(never)]
+fn first_fragment(skb: Pointer, head: Pointer) -> Pointer {
+    let shift = at!(page_shift);
+    if shift == 0 {
+        return 0;
+    }
+    let shared = head + read_or_0::<u32>(skb, at!(skb_end)) as usize;
+    let count: u8 = read_or_0(shared, at!(shared_frag_count));
+    let len: u32 = read_or_0(shared, at!(frag_len));
+    let page: Pointer = read_or_0(shared, at!(frag_page));
+    // Bit 0: memory of a device, which has no page.
+    if count == 0 || (len as usize) < HEADERS || page & 1 != 0 {
+        return 0;
+    }
+    let offset: u32 = read_or_0(shared, at!(frag_offset));
+    // SAFETY: elements of a static, always valid.
+    let (pages, memory) = unsafe {
+        (
+            read_volatile(&raw const MEMORY[0]),
+            read_volatile(&raw const MEMORY[1]),
+        )
+    };
+    let pages: Pointer = read_or_0(pages as usize, 0);
+    let memory: Pointer = read_or_0(memory as usize, 0);
+    if pages == 0 || memory == 0 || page < pages {
+        return 0;
+    }
+    memory + (((page - pages) >> (shift & 63)) << PAGE_SHIFT) + offset as usize
 }
 
 /// Packets of the wire, and bytes of what ESP carries, as the association counts them: from the transport
@@ -208,13 +268,18 @@ fn v6(address: [u64; 2]) -> [u64; 2] {
     [u64::from_be(address[0]), u64::from_be(address[1])]
 }
 
-/// Counts under the network and the node; where there is no room, under the network, else as "other".
+/// Counts under the network and the node; where there is no room, under the network, else as "other". What nobody
+/// can tell is "other" too.
 ///
 /// Plain additions are exact: the kernel has softirqs off at both points, so that nothing else of ours
 /// runs there on this CPU meanwhile.
 #[inline(always)]
 fn count(direction: Direction, vni: u32, peer: [u64; 2], weight: Weight) {
-    let key = EspNetworkKey::new(direction, vni, peer);
+    let key = if vni == UNREAD {
+        EspNetworkKey::other(direction)
+    } else {
+        EspNetworkKey::new(direction, vni, peer)
+    };
     match ESP_NETWORKS.get_ptr_mut(key) {
         // SAFETY: this CPU's own slot; see above.
         Some(row) => unsafe { count::add(row, weight) },

@@ -7,6 +7,7 @@
 )]
 
 pub mod agent;
+pub mod associations;
 pub mod attached;
 pub mod dockerd;
 pub mod flood;

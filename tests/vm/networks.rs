@@ -6,127 +6,65 @@
     reason = "a test that cannot go on fails"
 )]
 
-use std::collections::BTreeMap;
-use std::ops::Sub;
-use std::thread;
-use std::time::Duration;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
 
 use monitor_lab::{CLIENT, Host, Lab, WEB};
-use overlay_tests::agent::{Agent, rows, value};
-use overlay_tests::process::wait_until;
+use overlay_tests::agent::{Agent, value};
+use overlay_tests::associations::{
+    Count, both_ways, carried, gcm, inside, ip, on_the_wire, protect, send, sum, until_silent,
+};
+use overlay_tests::frame::{redis_command, vxlan};
+use overlay_tests::process::{PATIENCE, wait_until};
 use overlay_tests::wire::Pair;
 
 /// VNIs of the lab's networks.
 const NETWORKS: [u32; 2] = [4096, 4097];
+/// A network of the second traffic, which the lab knows nothing of.
+const VNI: u32 = 99;
+/// Datagrams of each traffic.
+const PACKETS: u64 = 30;
 
-/// Packets and bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Count {
-    packets: u64,
-    bytes: u64,
-}
-
-impl Sub for Count {
-    type Output = Count;
-
-    fn sub(self, other: Count) -> Count {
-        Count {
-            packets: self.packets - other.packets,
-            bytes: self.bytes - other.bytes,
-        }
-    }
-}
-
-/// What the security associations of transport mode with this source have counted (`ip -s xfrm state`).
-fn carried(host: &Host, source: &str) -> Count {
-    let text = host.run("ip", &["-s", "xfrm", "state"]).unwrap();
-    let mut total = Count::default();
-    for state in format!("\n{text}").split("\nsrc ").skip(1) {
-        if !state.starts_with(&format!("{source} ")) || !state.contains("mode transport") {
-            continue;
-        }
-        let lifetime = state.split_once("lifetime current:").unwrap().1;
-        let (bytes, rest) = lifetime.trim().split_once("(bytes), ").unwrap();
-        total.bytes += bytes.parse::<u64>().unwrap();
-        total.packets += rest.split_once('(').unwrap().0.parse::<u64>().unwrap();
-    }
-    total
-}
-
-/// Both directions of a node: what it received from its peer, what it sent.
-fn both(node: &Host, peer: &Host) -> [Count; 2] {
-    [peer, node].map(|from| carried(node, &from.address().to_string()))
-}
-
-/// What the agent has counted inside ESP, by network.
-fn attributed(page: &str, direction: &str) -> BTreeMap<String, Count> {
-    let mut all = BTreeMap::<String, Count>::new();
-    let start = format!(r#"direction="{direction}",vni=""#);
-    let of = |metric: &str| {
-        let rows = rows(page, metric).into_iter();
-        let mine = rows.filter_map(|(labels, value)| {
-            let vni = labels.strip_prefix(&start)?.strip_suffix('"')?;
-            Some((vni.to_owned(), value))
-        });
-        mine.collect::<Vec<_>>()
-    };
-    for (vni, packets) in of("overlay_esp_network_packets_total") {
-        all.entry(vni).or_default().packets = packets;
-    }
-    for (vni, bytes) in of("overlay_esp_network_bytes_total") {
-        all.entry(vni).or_default().bytes = bytes;
-    }
-    all
-}
-
-/// ESP packets on the wire, as the agent has counted them.
-fn on_the_wire(page: &str, direction: &str) -> u64 {
-    let start = format!(r#"interface="eth0",direction="{direction}""#);
-    let rows = rows(page, "overlay_esp_packets_total").into_iter();
-    rows.filter(|(labels, _)| labels.starts_with(&start))
-        .map(|(_, packets)| packets)
-        .sum()
-}
-
-fn sum(networks: &BTreeMap<String, Count>) -> Count {
-    let mut total = Count::default();
-    for count in networks.values() {
-        total.packets += count.packets;
-        total.bytes += count.bytes;
-    }
-    total
-}
-
-/// Waits until nobody sends any more.
-fn until_silent(node: &Host) {
-    let wire = || node.device_stats("eth0").unwrap();
-    let mut last = wire();
-    wait_until("the wire is silent", || {
-        thread::sleep(Duration::from_millis(400));
-        let now = wire();
-        let silent = now == last;
-        last = now;
-        silent
-    });
-}
-
-#[test]
-fn two_networks_under_one_pair_of_associations_are_told_apart() {
-    let lab = Lab::builder()
+/// Two encrypted networks, whose nodes share one pair of security associations.
+fn lab() -> Lab {
+    Lab::builder()
         .encrypted(true)
         .overlay("app2-network", NETWORKS[1], true)
         .quiet(true)
         .build()
-        .unwrap();
+        .unwrap()
+}
+
+/// Starts the agent, which must be able to attribute.
+fn start(node: &Host) -> Agent<'_> {
+    let agent = Agent::start(node, &[]);
+    let exact = value(&agent.metrics(), "overlay_esp_attribution");
+    assert_eq!(exact, 1, "{}", agent.monitor.err());
+    agent
+}
+
+/// Insists that the sum over networks is what the associations have carried since, and what was on the wire.
+fn assert_exact(agent: &Agent, lab: &Lab, before: [Count; 2]) -> [Count; 2] {
+    until_silent(lab.node1());
+    let page = agent.metrics();
+    let now = both_ways(lab.node1(), lab.node2());
+    for (index, direction) in ["rx", "tx"].into_iter().enumerate() {
+        let networks = inside(&page, direction);
+        let states = now[index] - before[index];
+        assert_eq!(sum(&networks), states, "{direction}: {networks:?}");
+        assert_eq!(on_the_wire(&page, direction), states.packets, "{direction}");
+        assert!(!networks.contains_key("other"), "{networks:?}");
+    }
+    [now[0] - before[0], now[1] - before[1]]
+}
+
+#[test]
+fn two_networks_under_one_pair_of_associations_are_told_apart() {
+    let lab = lab();
     let node = lab.node1();
-    let before = both(node, lab.node2());
-    let mut agent = Agent::start(node, &[]);
-    assert_eq!(
-        value(&agent.metrics(), "overlay_esp_attribution"),
-        1,
-        "{}",
-        agent.monitor.err()
-    );
+    let before = both_ways(node, lab.node2());
+    let mut agent = start(node);
     let container = |name: &str| lab.container(name).unwrap();
     let pairs = [
         Pair::new(container(WEB), container(CLIENT), 5000),
@@ -142,23 +80,260 @@ fn two_networks_under_one_pair_of_associations_are_told_apart() {
             pair.send(from, (0..packets).map(|n| n * 1396 / packets));
         }
     }
-    until_silent(node);
+    assert_exact(&agent, &lab, before);
     let page = agent.metrics();
-    let after = both(node, lab.node2());
-    for (index, (direction, packets)) in
-        [("rx", [70, 20]), ("tx", [40, 90])].into_iter().enumerate()
-    {
-        let networks = attributed(&page, direction);
-        let expected = NETWORKS.map(|vni| vni.to_string());
-        assert_eq!(networks.keys().cloned().collect::<Vec<_>>(), expected);
-        assert_eq!(
-            networks.values().map(|one| one.packets).collect::<Vec<_>>(),
-            packets,
-            "{direction}"
-        );
-        let states = after[index] - before[index];
-        assert_eq!(sum(&networks), states, "{direction}: the kernel's states");
-        assert_eq!(on_the_wire(&page, direction), states.packets, "{direction}");
+    for (direction, packets) in [("rx", [70, 20]), ("tx", [40, 90])] {
+        let networks = inside(&page, direction);
+        let found: Vec<_> = networks
+            .iter()
+            .map(|(vni, count)| (vni.as_str(), count.packets))
+            .collect();
+        assert_eq!(found, [("4096", packets[0]), ("4097", packets[1])]);
     }
     agent.monitor.stop();
+}
+
+#[test]
+fn segments_count_as_the_packets_that_they_are() {
+    let lab = lab();
+    let node = lab.node1();
+    let (web, client) = (lab.container(WEB).unwrap(), lab.container(CLIENT).unwrap());
+    for (host, device) in [
+        (web, "eth0"),
+        (&lab.overlays()[0].sandboxes()[0], "vxlan0"),
+        (&lab.overlays()[0].sandboxes()[0], "br0"),
+    ] {
+        let on = [
+            "-K", device, "tx", "on", "sg", "on", "gso", "on", "tso", "on",
+        ];
+        host.run("ethtool", &on).unwrap();
+    }
+    let before = both_ways(node, lab.node2());
+    let mut agent = start(node);
+
+    const STREAM: usize = 1 << 20;
+    let listener = client
+        .enter(|| TcpListener::bind((client.address(), 7000)))
+        .unwrap()
+        .unwrap();
+    let frames = web.device_stats("eth0").unwrap();
+    let mut stream = web
+        .enter(|| TcpStream::connect((client.address(), 7000)))
+        .unwrap()
+        .unwrap();
+    let writer = std::thread::spawn(move || stream.write_all(&vec![0x2e; STREAM]).unwrap());
+    let mut got = Vec::new();
+    listener.accept().unwrap().0.read_to_end(&mut got).unwrap();
+    writer.join().unwrap();
+    assert_eq!(got.len(), STREAM);
+    let [_, sent] = assert_exact(&agent, &lab, before);
+    let frames = (web.device_stats("eth0").unwrap() - frames).tx_packets;
+    assert!(
+        sent.packets > 2 * frames,
+        "{} packets in ESP of {frames} frames: these were no super-packets",
+        sent.packets
+    );
+
+    // A datagram cut into 16 by the kernel (`UDP_SEGMENT`, include/uapi/linux/udp.h).
+    const UDP_SEGMENT: libc::c_int = 103;
+    let socket = web
+        .enter(|| UdpSocket::bind((web.address(), 7001)))
+        .unwrap()
+        .unwrap();
+    set(&socket, libc::SOL_UDP, UDP_SEGMENT, 1000);
+    let sink = client
+        .enter(|| UdpSocket::bind((client.address(), 7001)))
+        .unwrap()
+        .unwrap();
+    sink.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
+        .send_to(&[0x2e; 16_000], (client.address(), 7001))
+        .unwrap();
+    let mut buffer = [0; 2048];
+    for _ in 0..16 {
+        assert_eq!(sink.recv(&mut buffer).unwrap(), 1000);
+    }
+    let [_, now] = assert_exact(&agent, &lab, before);
+    assert_eq!((now - sent).packets, 16);
+    agent.monitor.stop();
+}
+
+/// Sets an option of a socket that is a number.
+fn set(socket: &UdpSocket, level: libc::c_int, option: libc::c_int, value: libc::c_int) {
+    // SAFETY: the option is a number that lives until the call returns.
+    let set = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            option,
+            (&raw const value).cast(),
+            size_of_val(&value) as libc::socklen_t,
+        )
+    };
+    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+}
+
+#[test]
+fn headers_that_begin_in_a_page_are_read() {
+    let lab = lab();
+    let node = lab.node1();
+    let before = both_ways(node, lab.node2());
+    let mut agent = start(node);
+    // A tunnel in user space, whose datagrams the kernel leaves where they are (MSG_ZEROCOPY); a checksum would have
+    // them copied (`skb_checksum_help`).
+    let socket = node.enter(|| UdpSocket::bind((node.address(), 50_000)));
+    let socket = socket.unwrap().unwrap();
+    set(&socket, libc::SOL_SOCKET, libc::SO_NO_CHECK, 1);
+    set(&socket, libc::SOL_SOCKET, libc::SO_ZEROCOPY, 1);
+    socket.connect((lab.node2().address(), 4789)).unwrap();
+    let datagram = vxlan(NETWORKS[0], &redis_command());
+    for _ in 0..PACKETS {
+        // SAFETY: the datagram lives until the sockets are closed.
+        let sent = unsafe {
+            libc::send(
+                socket.as_raw_fd(),
+                datagram.as_ptr().cast(),
+                datagram.len(),
+                libc::MSG_ZEROCOPY,
+            )
+        };
+        assert_eq!(
+            usize::try_from(sent).ok(),
+            Some(datagram.len()),
+            "{}",
+            std::io::Error::last_os_error()
+        );
+    }
+    let [_, sent] = assert_exact(&agent, &lab, before);
+    assert_eq!(sent.packets, PACKETS);
+    agent.monitor.stop();
+}
+
+/// Packets and bytes that the agent has counted inside ESP, in each direction, of [`VNI`].
+fn of_the_second(agent: &Agent) -> [Count; 2] {
+    let page = agent.metrics();
+    ["rx", "tx"].map(|direction| {
+        inside(&page, direction)
+            .get(&VNI.to_string())
+            .copied()
+            .unwrap_or_default()
+    })
+}
+
+/// Sends [`PACKETS`] datagrams of VXLAN each way between these addresses, of which `arrive` shall arrive in the
+/// associations of both nodes; what these have carried on node1.
+fn exchange(lab: &Lab, addresses: [&str; 2]) -> [Count; 2] {
+    let datagrams = vec![vxlan(VNI, &redis_command()); PACKETS as usize];
+    send(lab.node1(), addresses, &datagrams);
+    send(lab.node2(), [addresses[1], addresses[0]], &datagrams);
+    let node = lab.node1();
+    let both = || [addresses[1], addresses[0]].map(|from| carried(node, from, "transport"));
+    wait_until("all were carried", || {
+        both().iter().all(|count| count.packets == PACKETS)
+    });
+    until_silent(node);
+    both()
+}
+
+#[test]
+fn other_ways_of_esp_count_as_well() {
+    let lab = lab();
+    let node = lab.node1();
+    let mut agent = start(node);
+
+    // IPv6.
+    let addresses = ["fd00:77::1", "fd00:77::2"];
+    for (index, host) in [lab.node1(), lab.node2()].into_iter().enumerate() {
+        host.run("sysctl", &["-qw", "net.ipv6.conf.eth0.disable_ipv6=0"])
+            .unwrap();
+        ip(
+            host,
+            &format!("addr add {}/64 dev eth0 nodad", addresses[index]),
+        );
+    }
+    protect(&lab, addresses, 0x6000, &gcm());
+    let mut expected = exchange(&lab, addresses);
+    assert_eq!(of_the_second(&agent), expected, "IPv6");
+
+    // In UDP (RFC 3948), which takes a socket that hands it to IPsec.
+    let addresses = ["192.168.78.1", "192.168.78.2"];
+    let mut sockets = Vec::new();
+    for (index, host) in [lab.node1(), lab.node2()].into_iter().enumerate() {
+        ip(host, &format!("addr add {}/24 dev eth0", addresses[index]));
+        let socket = host.enter(|| UdpSocket::bind((addresses[index], 4500)));
+        let socket = socket.unwrap().unwrap();
+        // `UDP_ENCAP`, `UDP_ENCAP_ESPINUDP` (include/uapi/linux/udp.h).
+        set(&socket, libc::SOL_UDP, 100, 2);
+        sockets.push(socket);
+    }
+    let encap = format!("{} encap espinudp 4500 4500 0.0.0.0", gcm());
+    protect(&lab, addresses, 0x7000, &encap);
+    add(&mut expected, exchange(&lab, addresses));
+    assert_eq!(of_the_second(&agent), expected, "in UDP");
+
+    // Whose packets are too large for the wire: one in the associations, three on the wire.
+    let before = on_the_wire(&agent.metrics(), "tx");
+    let addresses = second_address(&lab, 79);
+    protect(&lab, addresses, 0x8000, &gcm());
+    let datagram = vxlan(VNI, &[0x2e; 3000]);
+    send(node, addresses, &[datagram]);
+    wait_until("it arrived", || {
+        carried(lab.node2(), addresses[0], "transport").packets == 1
+    });
+    let one = carried(node, addresses[0], "transport");
+    add(&mut expected, [Count::default(), one]);
+    assert_eq!(of_the_second(&agent), expected, "in fragments");
+    assert_eq!(on_the_wire(&agent.metrics(), "tx") - before, 3);
+    agent.monitor.stop();
+}
+
+#[test]
+fn what_hides_nothing_or_never_left_does_not_count() {
+    let lab = lab();
+    let node = lab.node1();
+    let mut agent = start(node);
+
+    // NULL cipher: authenticated, and readable.
+    let addresses = second_address(&lab, 78);
+    let null = format!("enc cipher_null '' auth hmac(sha256) 0x{}", "5b".repeat(32));
+    protect(&lab, addresses, 0x6000, &null);
+    exchange(&lab, addresses);
+    assert_eq!(of_the_second(&agent), [Count::default(); 2], "NULL");
+
+    // A state that may carry ten packets: the others are errors, and on no wire.
+    let addresses = second_address(&lab, 79);
+    let limited = format!("{} limit packet-hard 10", gcm());
+    protect(&lab, addresses, 0x7000, &limited);
+    let wire = on_the_wire(&agent.metrics(), "tx");
+    let datagrams = vec![vxlan(VNI, &redis_command()); PACKETS as usize];
+    let socket = node.enter(|| UdpSocket::bind((addresses[0], 50_000)));
+    let socket = socket.unwrap().unwrap();
+    for datagram in &datagrams {
+        // The kernel says so to some of them.
+        let _ = socket.send_to(datagram, (addresses[1], 4789));
+    }
+    until_silent(node);
+    let sent = of_the_second(&agent)[1].packets;
+    assert_eq!(sent, on_the_wire(&agent.metrics(), "tx") - wire);
+    assert!((1..PACKETS).contains(&sent), "{sent}");
+    agent.monitor.stop();
+}
+
+/// Gives the nodes addresses in another subnet.
+fn second_address(lab: &Lab, subnet: u8) -> [&'static str; 2] {
+    let addresses = match subnet {
+        78 => ["192.168.78.1", "192.168.78.2"],
+        _ => ["192.168.79.1", "192.168.79.2"],
+    };
+    for (host, address) in [lab.node1(), lab.node2()].into_iter().zip(addresses) {
+        ip(host, &format!("addr add {address}/24 dev eth0"));
+    }
+    addresses
+}
+
+fn add(total: &mut [Count; 2], more: [Count; 2]) {
+    for (total, more) in total.iter_mut().zip(more) {
+        total.packets += more.packets;
+        total.bytes += more.bytes;
+    }
 }

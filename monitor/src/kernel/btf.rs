@@ -150,6 +150,13 @@ impl Btf {
         found.ok_or_else(|| format!("the kernel has no struct {structure}"))
     }
 
+    /// Size of a structure in bytes; `None` if there is none, or two of different sizes.
+    pub(super) fn size_of(&self, structure: &str) -> Option<u32> {
+        let mut sizes = self.named(STRUCT, structure).map(|kind| kind.size);
+        let first = sizes.next()?;
+        sizes.all(|size| size == first).then_some(first)
+    }
+
     /// Whether a structure has this member.
     pub(super) fn has_member(&self, structure: &str, path: &str) -> bool {
         self.named(STRUCT, structure)

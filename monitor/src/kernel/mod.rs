@@ -25,7 +25,7 @@ use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use aya_log::EbpfLogger;
 use monitor_common::label::Direction;
 use monitor_common::reason::Reason;
-use monitor_common::xfrm::XfrmLayout;
+use monitor_common::xfrm::{Memory, XfrmLayout};
 
 use crate::failure::Failure;
 
@@ -99,6 +99,8 @@ impl Kernel {
         let layout = xfrm.as_ref().map_or(XfrmLayout::UNSET, |plan| plan.layout);
         let layout = layout.to_bytes();
         loader.override_global("XFRM", &layout[..], true);
+        let memory = xfrm.as_ref().map_or(Memory::default(), |plan| plan.memory);
+        loader.override_global("MEMORY", &memory[..], true);
         loader.override_global("CONFIG", &config[..], true);
         loader.override_global("PORTS", options.services.bytes(), true);
         // Not there in an object that was built without the feature `log`.

@@ -3,16 +3,18 @@
 //! The programs are for the functions that `monitor-ebpf/src/xfrm.rs` names. Each can be missing, and the
 //! structures can be others than those that are known: then nothing is attached, and the reason is said.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::os::linux::fs::MetadataExt;
 use std::path::Path;
 
 use aya::Btf as KernelBtf;
 use aya::programs::{FEntry, FExit, Program, ProgramError};
-use monitor_common::xfrm::XfrmLayout;
+use monitor_common::xfrm::{Memory, XfrmLayout};
 
 use super::btf::{Btf, Reason};
 use super::{Kernel, errors};
+use crate::host::read;
 use crate::snapshot::Attribution;
 
 /// The network namespace of the thread that asks, which is the one that interfaces are looked up in.
@@ -46,6 +48,7 @@ const RECEIVED_V6: Point = ("overlay_esp_received_v6", "xfrm6_transport_finish")
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) layout: XfrmLayout,
+    pub(super) memory: Memory,
     points: Vec<Point>,
 }
 
@@ -57,8 +60,10 @@ impl Plan {
     pub(super) fn new() -> Result<Plan, Reason> {
         let btf = Btf::of_kernel()?;
         let points = points(&btf, Path::new("/proc/sys/net/ipv6").exists())?;
+        let (memory, page_shift) = memory(&btf).unwrap_or_default();
         Ok(Plan {
-            layout: layout(&btf, namespace()?)?,
+            layout: layout(&btf, namespace()?, page_shift)?,
+            memory,
             points,
         })
     }
@@ -70,6 +75,30 @@ fn namespace() -> Result<u32, Reason> {
         .map_err(|error| failed(&error))?
         .st_ino();
     u32::try_from(inode).map_err(|error| failed(&error))
+}
+
+/// Where the kernel says where its pages are, and log 2 of the size of `struct page`. `None` where that is not known
+/// (other machines than x86_64, addresses withheld): then a packet that begins in a page is not read, and "other".
+fn memory(btf: &Btf) -> Option<(Memory, u32)> {
+    if !cfg!(target_arch = "x86_64") {
+        return None;
+    }
+    let size = btf.size_of("page").filter(|size| size.is_power_of_two())?;
+    let mut memory = Memory::default();
+    for line in BufReader::new(File::open("/proc/kallsyms").ok()?).lines() {
+        let line = line.ok()?;
+        let mut words = line.split_ascii_whitespace();
+        let address = u64::from_str_radix(words.next()?, 16).ok()?;
+        match words.nth(1)? {
+            "vmemmap_base" => memory[0] = address,
+            "page_offset_base" => memory[1] = address,
+            _ => continue,
+        }
+        if !memory.contains(&0) {
+            return Some((memory, size.trailing_zeros()));
+        }
+    }
+    None
 }
 
 fn points(btf: &Btf, has_ipv6: bool) -> Result<Vec<Point>, Reason> {
@@ -96,7 +125,7 @@ fn points(btf: &Btf, has_ipv6: bool) -> Result<Vec<Point>, Reason> {
     }
 }
 
-fn layout(btf: &Btf, namespace: u32) -> Result<XfrmLayout, Reason> {
+fn layout(btf: &Btf, namespace: u32, page_shift: u32) -> Result<XfrmLayout, Reason> {
     let at = |structure: &str, path: &str, size: u32| {
         let member = btf.member(structure, path)?;
         if member.size == size {
@@ -114,6 +143,13 @@ fn layout(btf: &Btf, namespace: u32) -> Result<XfrmLayout, Reason> {
         .enumerator("SKB_EXT_SEC_PATH")
         .filter(|id| *id < 8)
         .ok_or("the kernel's socket buffers have no security path (SKB_EXT_SEC_PATH)")?;
+    // `struct bio_vec` before Linux 6.9.
+    let [frag, page, offset, len] = if btf.has_member("skb_frag", "netmem") {
+        ["skb_frag", "netmem", "offset", "len"]
+    } else {
+        ["bio_vec", "bv_page", "bv_offset", "bv_len"]
+    };
+    let frags = start("skb_shared_info", "frags")?;
     Ok(XfrmLayout {
         namespace,
         skb_head: at("sk_buff", "head", 8)?,
@@ -139,6 +175,11 @@ fn layout(btf: &Btf, namespace: u32) -> Result<XfrmLayout, Reason> {
         net_inode: at("net", "ns.inum", 4)?,
         shared_gso_size: at("skb_shared_info", "gso_size", 2)?,
         shared_gso_segs: at("skb_shared_info", "gso_segs", 2)?,
+        shared_frag_count: at("skb_shared_info", "nr_frags", 1)?,
+        frag_page: frags + at(frag, page, 8)?,
+        frag_offset: frags + at(frag, offset, 4)?,
+        frag_len: frags + at(frag, len, 4)?,
+        page_shift,
     })
 }
 
@@ -165,7 +206,8 @@ impl Kernel {
                 .program_mut(name)
                 .map_err(|failure| failure.to_string())?;
             let said = |error: ProgramError| {
-                let why = if errors::io_cause(&error) == Some(libc::EPERM) {
+                let is_locked = read("/sys/kernel/security/lockdown").contains("[confidentiality]");
+                let why = if is_locked || errors::io_cause(&error) == Some(libc::EPERM) {
                     REFUSED.to_owned()
                 } else {
                     errors::program(name, error).to_string()
