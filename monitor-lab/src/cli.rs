@@ -8,6 +8,7 @@ use monitor_lab::{Error, web};
 
 mod bench;
 mod demo;
+mod record;
 mod up;
 
 /// Two hosts joined by an overlay network, on this machine, with real traffic.
@@ -29,6 +30,11 @@ enum Command {
     Demo(demo::Arguments),
     /// Measure what the kernel programs cost
     Bench(bench::Arguments),
+    /// Record real traffic of real servers as fixtures for the tests
+    ///
+    /// Starts each server and its clients in two containers of an overlay, in a copy of this machine's file
+    /// system that vanishes, and keeps the beginning of every flow, with what it is.
+    Record(record::Arguments),
     /// Set the lab up with all its services and hold it until Ctrl-C, to look around in it
     Up(up::Arguments),
     /// The web app of the lab (started by it)
@@ -48,6 +54,7 @@ pub(crate) fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Record(arguments) => record::run(&arguments),
         Command::Up(arguments) => up::run(&arguments),
         Command::Web { listen, redis } => web::serve(listen, redis).map(|()| ExitCode::SUCCESS),
     };

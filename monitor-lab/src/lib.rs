@@ -28,6 +28,7 @@ mod scratch;
 mod service;
 mod tools;
 
+pub mod record;
 pub mod web;
 
 pub use device::DeviceStats;

@@ -45,6 +45,7 @@ pub(crate) enum Task {
     Demo,
     Bench(Bench),
     Swarm(Swarm),
+    Record(Record),
     Vm(Vm),
 }
 
@@ -194,4 +195,23 @@ pub(crate) struct Swarm {
     /// Only set the Swarm up, and run what is typed: `node1 docker node ls`
     #[arg(long)]
     pub(crate) shell: bool,
+}
+
+/// Record real traffic of real servers as fixtures for the tests
+///
+/// Installs the servers (none is started on this machine), and starts each with
+/// its clients in two containers of an overlay, in a copy of the file system
+/// that vanishes. The beginning of every flow goes to
+/// tests/fixtures/traffic/NAME.pcap, and what it is to NAME.json. Needs root.
+///
+/// Examples:
+///   cargo xtask record                  all of them, in about five minutes
+///   cargo xtask record redis postgresql
+///   cargo xtask record --list
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Record {
+    /// Arguments of `overlay-lab record`: names of recordings
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) args: Vec<String>,
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::build;
 use crate::paths::Ctx;
 use crate::proc::{output, say, shown};
-use crate::setup::{apt, packages};
+use crate::setup::{apt, packages, unpack};
 use crate::vm;
 
 const BINARY: &str = "overlay-lab";
@@ -42,6 +42,27 @@ pub(crate) fn bench(ctx: &Ctx, args: &[String]) -> Result<u8> {
     // Optimised: the agent's own CPU is measured, too.
     build::build(ctx, true, false)?;
     start(Command::new(binary(ctx, true)?).arg("bench").args(args))
+}
+
+/// Records fixtures; `args` go to the lab as they are.
+pub(crate) fn record(ctx: &Ctx, args: &[String]) -> Result<u8> {
+    apt::ensure(ctx, &packages::record(), &[])?;
+    let tree = ctx.cache().join("record/tree");
+    unpack::once(&tree, |fresh| {
+        for package in packages::RECORD_UNPACKED {
+            // To install these would remove a package of the machine, or change how it resolves names.
+            unpack::may_fetch(ctx, package, &format!("apt-get download {package}"))?;
+            unpack::Source::own().unpack(package, &unpack::closure(package)?, fresh)?;
+        }
+        Ok(())
+    })?;
+    build::build(ctx, false, false)?;
+    let mut cmd = Command::new(binary(ctx, false)?);
+    cmd.current_dir(&ctx.root)
+        .args(["record", "--over"])
+        .arg(tree)
+        .args(args);
+    start(&mut cmd)
 }
 
 fn binary(ctx: &Ctx, release: bool) -> Result<PathBuf> {

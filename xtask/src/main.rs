@@ -46,6 +46,7 @@ fn start(cli: Cli) -> Result<ExitCode> {
         Task::Demo => return Ok(ExitCode::from(lab::demo(&ctx)?)),
         Task::Bench(args) => return Ok(ExitCode::from(lab::bench(&ctx, &args.args)?)),
         Task::Swarm(args) => return Ok(ExitCode::from(swarm::main(&ctx, &args)?)),
+        Task::Record(args) => return Ok(ExitCode::from(lab::record(&ctx, &args.args)?)),
         Task::Vm(args) => return Ok(ExitCode::from(vm::main(&ctx, args)?)),
     }
     Ok(ExitCode::SUCCESS)

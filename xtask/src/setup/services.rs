@@ -16,23 +16,64 @@ use crate::proc::{output, say};
 /// invoke-rc.d(8) and deb-systemd-invoke(1) ask this program before they start anything.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 const MARK: &str = "# temporary, made by overlay-monitor's xtask";
-/// Packages of ours that bring a daemon of the same name.
-const DAEMONS: &[&str] = &["redis-server", "nginx", "iperf3"];
+/// Packages of ours that bring daemons, and their units.
+const DAEMONS: &[(&str, &[&str])] = &[
+    (
+        "avahi-daemon",
+        &["avahi-daemon.service", "avahi-daemon.socket"],
+    ),
+    ("bind9", &["named"]),
+    ("caddy", &["caddy"]),
+    ("dovecot-imapd", &["dovecot.service", "dovecot.socket"]),
+    ("dovecot-pop3d", &["dovecot.service", "dovecot.socket"]),
+    ("etcd-server", &["etcd"]),
+    ("freeradius", &["freeradius"]),
+    ("inetutils-telnetd", &["inetutils-inetd"]),
+    ("iperf3", &["iperf3"]),
+    ("kamailio", &["kamailio"]),
+    ("krb5-admin-server", &["krb5-admin-server"]),
+    ("krb5-kdc", &["krb5-kdc"]),
+    ("mariadb-server", &["mariadb"]),
+    ("memcached", &["memcached"]),
+    ("mosquitto", &["mosquitto"]),
+    ("nats-server", &["nats-server"]),
+    ("nfs-ganesha", &["nfs-ganesha"]),
+    ("nginx", &["nginx"]),
+    ("ngircd", &["ngircd"]),
+    ("openssh-server", &["ssh.service", "ssh.socket"]),
+    ("openvpn", &["openvpn"]),
+    ("postfix", &["postfix"]),
+    ("postgresql", &["postgresql"]),
+    ("rabbitmq-server", &["rabbitmq-server", "epmd.socket"]),
+    ("redis-server", &["redis-server"]),
+    ("rpcbind", &["rpcbind.service", "rpcbind.socket"]),
+    ("rsyslog", &["rsyslog"]),
+    ("samba", &["smbd", "nmbd", "samba-ad-dc"]),
+    ("serf", &["serf"]),
+    ("slapd", &["slapd"]),
+    ("snmpd", &["snmpd"]),
+    ("strongswan-charon", &["strongswan-starter"]),
+    ("vsftpd", &["vsftpd"]),
+    ("xrdp", &["xrdp", "xrdp-sesman"]),
+];
 
 /// While it lives, package scripts do not start daemons.
 pub(super) struct Quiet {
     ours: bool,
-    disable: Vec<String>,
+    disable: Vec<&'static str>,
 }
 
 impl Quiet {
     /// Puts the policy in place if `packages` bring a daemon. A policy of the
     /// machine's owner is left as it is.
     pub(super) fn begin(packages: &[String]) -> Result<Self> {
-        let disable: Vec<String> = packages
+        let daemons: Vec<_> = DAEMONS
             .iter()
-            .filter(|name| DAEMONS.contains(&name.as_str()))
-            .cloned()
+            .filter(|(name, _)| packages.iter().any(|package| package == name))
+            .collect();
+        let disable: Vec<&'static str> = daemons
+            .iter()
+            .flat_map(|(_, units)| units.iter().copied())
             .collect();
         if disable.is_empty() {
             return Ok(Self {
@@ -42,7 +83,11 @@ impl Quiet {
         }
         say(format!(
             "{} will be installed, but not started",
-            disable.join(" and ")
+            daemons
+                .iter()
+                .map(|(name, _)| *name)
+                .collect::<Vec<_>>()
+                .join(", ")
         ));
         let left_behind = std::fs::read_to_string(POLICY).is_ok_and(|text| text.contains(MARK));
         if left_behind {
@@ -78,9 +123,11 @@ impl Drop for Quiet {
         }
         // Otherwise they would start at the next boot.
         if !self.disable.is_empty() && Path::new("/usr/bin/systemctl").exists() {
-            let mut cmd = std::process::Command::new("systemctl");
-            cmd.arg("--quiet").arg("disable").args(&self.disable);
-            output(&mut cmd).ok();
+            // One by one: a unit that is not there stops the rest of its line.
+            for unit in &self.disable {
+                let mut cmd = std::process::Command::new("systemctl");
+                output(cmd.args(["--quiet", "disable", unit])).ok();
+            }
         }
     }
 }
