@@ -112,6 +112,14 @@ pub(super) const CLASSIFIERS: &[Classifier] = &[
     tcp(Protocol::Tls, &[443, 465, 636, 853, 989, 990, 993, 995, 5061, 6443, 8443], tls::inspect),
 ];
 
+/// Whether there is a classifier for this protocol at all.
+#[must_use]
+pub fn recognised(protocol: Protocol) -> bool {
+    CLASSIFIERS
+        .iter()
+        .any(|classifier| classifier.protocol == protocol)
+}
+
 const TCP: &[Transport] = &[Transport::Tcp];
 const UDP: &[Transport] = &[Transport::Udp];
 const TCP_UDP: &[Transport] = &[Transport::Tcp, Transport::Udp];
