@@ -9,6 +9,7 @@ mod http;
 mod limits;
 mod malformed;
 mod printed;
+mod read;
 mod stopping;
 mod strangers;
 mod usage;

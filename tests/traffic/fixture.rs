@@ -112,8 +112,8 @@ impl Flow {
             .collect()
     }
 
-    /// Payload bytes that a tap has of the packets from number `from` on.
-    pub(crate) fn payload_bytes(&self, from: usize, snap: usize) -> usize {
+    /// Payload bytes that a tap has of each packet from number `from` on.
+    pub(crate) fn payload_lengths(&self, from: usize, snap: usize) -> Vec<usize> {
         let payload = |frame: &Vec<u8>| {
             let header = match frame[INNER_IP + 9] {
                 6 => usize::from(frame[INNER_IP + 20 + 12] >> 4) * 4,
@@ -130,7 +130,7 @@ impl Flow {
         self.frames[from.min(self.frames.len())..]
             .iter()
             .map(payload)
-            .sum()
+            .collect()
     }
 
     /// Port of the end to which the first packet went.

@@ -52,7 +52,7 @@ pub(crate) fn record(ctx: &Ctx, args: &[String]) -> Result<u8> {
         for package in packages::RECORD_UNPACKED {
             // To install these would remove a package of the machine, or change how it resolves names.
             unpack::may_fetch(ctx, package, &format!("apt-get download {package}"))?;
-            unpack::Source::own().unpack(package, &unpack::closure(package)?, fresh)?;
+            unpack::Source::own().unpack(package, &unpack::closure(&[package])?, fresh)?;
         }
         Ok(())
     })?;
