@@ -208,7 +208,7 @@ fn cleartext_sent_and_received_is_said_counted_and_over_after_a_clean_window() {
     agent.monitor.wait_for("another violation", |monitor| {
         let err = monitor.err();
         err.lines()
-            .filter(|line| line.contains("WARN violation: "))
+            .filter(|line| line.contains("WARN violation: ") && line.contains(" first at "))
             .count()
             == 3
     });

@@ -86,7 +86,8 @@ fn judge(agent: &Shared, policy: &policy::Shared) -> Result<Audit, Failure> {
     let snapshot = locked.snapshot()?;
     let blind = locked.blind();
     drop(locked);
-    policy::say_events(agent, policy);
+    let opened = policy::say_events(policy);
+    policy::explain(agent, policy, opened);
     // Again, with the causes of what the last look found.
     let report = policy
         .lock()

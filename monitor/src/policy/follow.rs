@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use monitor_common::label::Direction;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use super::violation::{Breach, Event};
@@ -38,6 +39,7 @@ pub async fn follow(
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut said, mut spot) = (None, None);
     let mut looked = None::<tokio::time::Instant>;
+    let (mut opened, mut explaining) = (Vec::new(), JoinSet::new());
     loop {
         let now = tick.tick().await;
         let longest = if lock(&policy).forbids() {
@@ -89,14 +91,21 @@ pub async fn follow(
             tracing::error!("cannot look after the networks, trying on: {trouble}");
         }
         said = trouble;
-        let shared = (Arc::clone(&agent), Arc::clone(&policy));
-        let saying = tokio::task::spawn_blocking(move || say_events(&shared.0, &shared.1));
-        saying.await.map_err(Failure::runtime)?;
+        opened.append(&mut say_events(&policy));
+        // Beside the looks: to ask the firewall for causes can take seconds.
+        if !opened.is_empty() && explaining.is_empty() {
+            let shared = (Arc::clone(&agent), Arc::clone(&policy));
+            let opened = std::mem::take(&mut opened);
+            explaining.spawn_blocking(move || explain(&shared.0, &shared.1, opened));
+        }
+        if let Some(explained) = explaining.try_join_next() {
+            explained.map_err(Failure::runtime)?;
+        }
     }
 }
 
-/// Says what waits to be said: at once what happened, and a moment later the likeliest causes of violations.
-pub fn say_events(agent: &agent::Shared, policy: &Shared) {
+/// Says what waits to be said; the violations that began, for [`explain`].
+pub fn say_events(policy: &Shared) -> Vec<Violation> {
     let mut opened = Vec::new();
     for event in lock(policy).take_events() {
         match &event {
@@ -107,6 +116,11 @@ pub fn say_events(agent: &agent::Shared, policy: &Shared) {
             opened.push(violation);
         }
     }
+    opened
+}
+
+/// Finds and says the likeliest causes of violations, by the state of this host: blocking, for seconds at worst.
+pub fn explain(agent: &agent::Shared, policy: &Shared, opened: Vec<Violation>) {
     if opened.is_empty() {
         return;
     }

@@ -17,7 +17,7 @@ pub mod words;
 
 pub use book::Networks;
 pub use engine::{Policy, Report, Shared, Status, Total};
-pub use follow::{follow, say_events};
+pub use follow::{explain, follow, say_events};
 pub use network::{Kind, Network, Requirement, Source};
 pub use seen::{History, Seen};
 pub use state::{Doubt, State};

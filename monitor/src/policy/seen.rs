@@ -1,6 +1,6 @@
 //! What was seen of each network over a window of time: cleartext and ESP, and how good the sight was.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use monitor_common::key::Count;
@@ -148,18 +148,19 @@ impl History {
         (self.counted, self.esp, self.overflow) = (counted, esp, overflow);
         self.lost = snapshot.lost;
         self.advance(now);
+        let all = self.spans.iter().flat_map(|span| span.seen.keys().copied());
+        let mut strangers: HashSet<u32> = all.filter(|vni| !is_known(*vni)).collect();
         let Some(span) = self.spans.back_mut() else {
             return;
         };
         span.sight.add(&sight);
-        let mut strangers = span.seen.keys().filter(|vni| !is_known(**vni)).count();
         // In order, so that the same strangers are followed from one look to the next.
         for (vni, new) in seen.into_iter().collect::<BTreeMap<_, _>>() {
-            if !is_known(vni) && !span.seen.contains_key(&vni) {
-                if strangers == STRANGERS {
+            if !is_known(vni) && !strangers.contains(&vni) {
+                if strangers.len() >= STRANGERS {
                     continue;
                 }
-                strangers += 1;
+                strangers.insert(vni);
             }
             span.seen.entry(vni).or_default().add(&new);
         }
@@ -356,9 +357,19 @@ mod tests {
         let many = (0..20_000).map(|vni| traffic(Vni::Id(vni), Direction::Rx, 1));
         snapshot.traffic = many.collect();
         let mut history = History::new(Duration::from_secs(60));
-        history.note(&snapshot, |vni| vni == 19_999, Instant::now());
+        let start = Instant::now();
+        history.note(&snapshot, |vni| vni == 19_999, start);
         let (seen, _) = history.sum();
         assert_eq!(seen.len(), STRANGERS + 1);
         assert!(seen.contains_key(&19_999));
+        // Others, a while later.
+        let many = (20_000..40_000).map(|vni| traffic(Vni::Id(vni), Direction::Rx, 1));
+        snapshot.traffic.extend(many);
+        history.note(
+            &snapshot,
+            |vni| vni == 19_999,
+            start + Duration::from_secs(30),
+        );
+        assert_eq!(history.sum().0.len(), STRANGERS + 1);
     }
 }
