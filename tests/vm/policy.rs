@@ -28,8 +28,12 @@ fn lab() -> Lab {
 }
 
 fn start<'a>(host: &'a Host, more: &[&str]) -> Agent<'a> {
+    start_over(host, "3s", more)
+}
+
+fn start_over<'a>(host: &'a Host, window: &str, more: &[&str]) -> Agent<'a> {
     let vni = VNI.to_string();
-    let arguments = ["--docker", "off", "--require", &vni, "--window", "3s"];
+    let arguments = ["--docker", "off", "--require", &vni, "--window", window];
     Agent::start(host, &[&arguments[..], more].concat())
 }
 
@@ -76,7 +80,8 @@ fn packets() -> usize {
 
 fn rotations_are_no_violation(hook: &str) {
     let lab = lab();
-    let mut agents = [lab.node1(), lab.node2()].map(|node| start(node, &["--hook", hook]));
+    let mut agents =
+        [lab.node1(), lab.node2()].map(|node| start_over(node, "300s", &["--hook", hook]));
     let ends = [WEB, CLIENT].map(|name| lab.container(name).unwrap());
     let pair = Pair::new(ends[0], ends[1], 5000);
     let round = packets().div_ceil(2 * ROTATIONS);
@@ -142,6 +147,11 @@ fn a_marking_rule_that_is_gone_is_a_violation_on_both_sides() {
         .unwrap()
         .unwrap();
     socket.connect((two.address(), 5000)).unwrap();
+    // Somebody there, so that nobody answers that there is nobody.
+    let _receiver = two
+        .enter(|| UdpSocket::bind((two.address(), 5000)))
+        .unwrap()
+        .unwrap();
     let send = |packets| {
         for _ in 0..packets {
             socket.send(&[0x2e; 100]).unwrap();

@@ -180,9 +180,14 @@ fn esp(host: &HostState, active: &[Activity]) -> Vec<Likely> {
     causes
 }
 
+/// Packets dropped because no association has their SPI (`LINUX_MIB_XFRMINNOSTATES`, net/xfrm/xfrm_proc.c).
+const NO_STATES: &str = "XfrmInNoStates";
+
 /// ESP to this host that it has no association for.
 fn unknown(host: &HostState, active: &[Activity]) -> Vec<Likely> {
-    if host.states.is_err() {
+    // An association that was taken away since its last packet, as at each change of keys, is nothing missed: only
+    // where the kernel dropped packets for want of one.
+    if host.states.is_err() || !host.errors.contains_key(NO_STATES) {
         return Vec::new();
     }
     let unknown: Vec<&Activity> = active
