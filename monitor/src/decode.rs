@@ -122,9 +122,7 @@ impl Decoder {
             InnerKind::NotIp => {}
             InnerKind::Unparsed => return Some(inner.reason),
             InnerKind::Flow => {
-                let Some(addresses) = walk::addresses(packet, &inner.network) else {
-                    return None;
-                };
+                let addresses = walk::addresses(packet, &inner.network)?;
                 let transport = Transport::from(inner.network.protocol);
                 record.transport = Some(transport);
                 record.inner = Some(endpoints(&addresses));

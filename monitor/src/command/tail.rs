@@ -79,9 +79,8 @@ async fn flush(file: &RefCell<Option<Save>>) -> Result<(), Failure> {
     let mut tick = tokio::time::interval(FLUSH);
     loop {
         tick.tick().await;
-        match file.borrow_mut().as_mut() {
-            Some(file) => file.flush()?,
-            None => {}
+        if let Some(file) = file.borrow_mut().as_mut() {
+            file.flush()?;
         }
     }
 }

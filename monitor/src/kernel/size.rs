@@ -140,6 +140,10 @@ impl MapSizes {
 
     /// How full the maps are that can overflow.
     #[must_use]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one number for each map, named at its one caller"
+    )]
     pub(crate) fn in_use(
         &self,
         counters: usize,
