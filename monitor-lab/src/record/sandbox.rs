@@ -126,9 +126,8 @@ pub(super) fn enter() -> Result<std::path::PathBuf> {
     rustix::system::sethostname(b"server").context(doing("host name"))?;
     fs::set_permissions("/tmp", std::os::unix::fs::PermissionsExt::from_mode(0o1777))
         .context(doing("/tmp"))?;
-    match env::var_os("OVER").filter(|over| !over.is_empty()) {
-        Some(over) => lay_over(Path::new(&over))?,
-        None => {}
+    if let Some(over) = env::var_os("OVER").filter(|over| !over.is_empty()) {
+        lay_over(Path::new(&over))?
     }
     Ok(OUTPUT.into())
 }
