@@ -48,7 +48,7 @@ impl Drop for Config {
 /// One network that must be encrypted under a hostile name, one that need not.
 fn networks(name: &str) -> Config {
     let text = format!(
-        "window = 2\n\
+        "window = 15\n\
          [[network]]\nvni = {REQUIRED}\nname = \"app1\\u001b[2J\\n\"\nencrypted = \"required\"\n\
          [[network]]\nvni = {OPTIONAL}\nname = \"app2\"\nencrypted = \"optional\"\n"
     );

@@ -5,6 +5,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
@@ -15,11 +16,12 @@ use overlay_tests::flood;
 use overlay_tests::frame::{ethernet, ip_between, overlay, tcp};
 use overlay_tests::oracle;
 use overlay_tests::process::wait_until;
-use overlay_tests::scale::in_vm;
 
 const VNIS: u32 = 16_000;
-/// Time for a scrape of all of them; an emulated machine may take longer.
+/// Time for a scrape of all of them, where nobody else uses the machine.
 const LIMIT: Duration = Duration::from_millis(100);
+/// The same in times of [`read_rows`], on a machine that is slow or that others use: it is 3 to 4.
+const ROWS_READ: u32 = 6;
 /// How often the median of eleven scrapes is tried.
 const ROUNDS: usize = 5;
 /// Kernel memory of all maps together.
@@ -83,6 +85,35 @@ fn resident(process: u32) -> u64 {
         .unwrap()
 }
 
+/// A fixed work of the same kind and size: each row of a page is read into a table. It tells how slow this machine is now.
+fn read_rows(page: &str) -> Duration {
+    let start = Instant::now();
+    let rows: HashMap<&str, f64> = page
+        .lines()
+        .filter_map(|line| line.rsplit_once(' '))
+        .filter_map(|(labels, value)| Some((labels, value.parse().ok()?)))
+        .collect();
+    assert!(rows.len() > VNIS as usize);
+    start.elapsed()
+}
+
+/// The times of eleven scrapes, in order, and the limit for the median.
+fn timed(node: &Host) -> (Vec<Duration>, Duration) {
+    let (mut times, mut works) = (Vec::new(), Vec::new());
+    for _ in 0..11 {
+        let (took, page) = scrape(node);
+        times.push(took);
+        works.push(read_rows(&page));
+    }
+    times.sort_unstable();
+    works.sort_unstable();
+    println!(
+        "a scrape takes {:?}, to read its rows {:?}",
+        times[5], works[5]
+    );
+    (times, LIMIT.max(works[5] * ROWS_READ))
+}
+
 #[test]
 fn sixteen_thousand_networks_in_a_tenth_of_a_second() {
     let lab = Lab::builder().quiet(true).build().unwrap();
@@ -90,22 +121,27 @@ fn sixteen_thousand_networks_in_a_tenth_of_a_second() {
     oracle::count_vnis(node);
     let agent = Agent::start(node, &[]);
     let empty = scrape(node).0;
-    let time = Duration::from_secs(1);
-    flood::at_a_rate(peer, "eth0", VNIS as usize, time, |n| frame(n as u32));
+    // A busy machine loses some on the way: those again.
+    let mut missing: Vec<u32> = (0..VNIS).collect();
+    let mut rounds = 0;
     wait_until("all networks were seen", || {
-        oracle::vnis(node).len() == VNIS as usize
+        let time = Duration::from_micros(60 * missing.len() as u64);
+        flood::at_a_rate(peer, "eth0", missing.len(), time, |n| frame(missing[n]));
+        rounds += 1;
+        let seen = oracle::vnis(node);
+        missing.retain(|vni| !seen.contains_key(vni));
+        missing.is_empty()
     });
 
-    let limit = if in_vm() { LIMIT * 30 } else { LIMIT };
     // Others may use this machine's processors: a few rounds, until one was not disturbed.
     let mut times = Vec::new();
+    let mut limit = Duration::ZERO;
     for _ in 0..ROUNDS {
-        times = (0..11).map(|_| scrape(node).0).collect();
-        times.sort_unstable();
+        (times, limit) = timed(node);
         if times[5] <= limit {
             break;
         }
-        println!("disturbed: {times:?}");
+        println!("disturbed: {times:?}, limit {limit:?}");
     }
     let (_, page) = scrape(node);
     let memory = map_memory(agent.monitor.id());
@@ -121,7 +157,11 @@ fn sixteen_thousand_networks_in_a_tenth_of_a_second() {
 
     let counted = rows(&page, "overlay_packets_total");
     assert_eq!(counted.len(), VNIS as usize, "each network has its row");
-    assert!(counted.iter().all(|(_, packets)| *packets == 1));
+    assert!(
+        counted
+            .iter()
+            .all(|(_, packets)| (1..=rounds).contains(packets))
+    );
     let map = |metric: &str| value(&page, &format!(r#"overlay_map_{metric}{{map="counters"}}"#));
     assert!(map("entries") >= u64::from(VNIS), "{}", map("entries"));
     assert!(map("entries") <= map("capacity"), "{}", map("capacity"));

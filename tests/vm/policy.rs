@@ -28,7 +28,8 @@ fn lab() -> Lab {
 }
 
 fn start<'a>(host: &'a Host, more: &[&str]) -> Agent<'a> {
-    start_over(host, "3s", more)
+    // Longer than a busy machine needs to look at what was seen.
+    start_over(host, "15s", more)
 }
 
 fn start_over<'a>(host: &'a Host, window: &str, more: &[&str]) -> Agent<'a> {
