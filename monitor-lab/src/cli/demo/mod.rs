@@ -28,6 +28,12 @@ pub(crate) struct Arguments {
     /// The overlay-monitor to watch with; default: the one next to this program
     #[arg(long, value_name = "PATH")]
     monitor: Option<PathBuf>,
+    /// Writes what the steps showed to a file, for --after, instead of a table
+    #[arg(long, value_name = "FILE")]
+    hand_on: Option<PathBuf>,
+    /// Puts what --hand-on wrote before the rest into the table
+    #[arg(long, value_name = "FILE")]
+    after: Option<PathBuf>,
 }
 
 /// Numbers of the steps to show.
@@ -74,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         .canonicalize()
         .with_context(|| format!("finding {}", monitor.display()))?;
     let mut screen = Screen::new();
-    match show(&arguments.steps, &monitor, &mut screen) {
+    match show(arguments, &monitor, &mut screen) {
         // Whoever reads us has seen enough.
         Err(error)
             if error
@@ -87,10 +93,20 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn show(steps: &Steps, monitor: &std::path::Path, screen: &mut Screen) -> anyhow::Result<ExitCode> {
-    let mut rows: Vec<Row> = Vec::new();
+fn show(
+    arguments: &Arguments,
+    monitor: &std::path::Path,
+    screen: &mut Screen,
+) -> anyhow::Result<ExitCode> {
+    let mut rows: Vec<Row> = match &arguments.after {
+        Some(file) => std::fs::read(file)
+            .map_err(anyhow::Error::from)
+            .and_then(|text| Ok(serde_json::from_slice(&text)?))
+            .with_context(|| format!("reading {}", file.display()))?,
+        None => Vec::new(),
+    };
     let mut no_esp = None;
-    for step in steps.0.iter().map(|number| &STEPS[number - 1]) {
+    for step in arguments.steps.0.iter().map(|number| &STEPS[number - 1]) {
         screen.title(step.number, step.title)?;
         screen.paragraph(step.setup)?;
         match shown(step, monitor, screen) {
@@ -105,19 +121,26 @@ fn show(steps: &Steps, monitor: &std::path::Path, screen: &mut Screen) -> anyhow
             },
         }
     }
-    screen.table(&rows)?;
     let good = rows.iter().all(|row| row.good);
+    let code = if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    };
+    if let Some(file) = &arguments.hand_on {
+        std::fs::write(file, serde_json::to_vec(&rows)?)
+            .with_context(|| format!("writing {}", file.display()))?;
+        screen.paragraph(&[])?;
+        return Ok(code);
+    }
+    screen.table(&rows)?;
     match (&no_esp, good) {
         (Some(reason), _) => screen.paragraph(&[reason])?,
         (None, true) => screen.paragraph(&["Every step showed what it must."])?,
         (None, false) => screen
             .paragraph(&["Some steps did not show what they must: see the lines marked ✘."])?,
     }
-    Ok(if good {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(code)
 }
 
 /// One step: set up, watch, send, judge.

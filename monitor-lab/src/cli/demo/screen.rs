@@ -3,6 +3,8 @@
 use std::env;
 use std::io::{self, IsTerminal, Write, stdout};
 
+use serde::{Deserialize, Serialize};
+
 use super::checks;
 use super::observe::Seen;
 use super::steps::{STEPS, Step};
@@ -10,7 +12,7 @@ use super::steps::{STEPS, Step};
 /// Lines of the monitor that are shown in each step; the rest is counted.
 const SHOWN: usize = 14;
 /// Widest text of a table's column.
-const WIDEST: usize = 56;
+const WIDEST: usize = 60;
 
 /// Standard output, with colour where a person reads it.
 #[derive(Debug)]
@@ -155,13 +157,13 @@ impl Live {
 }
 
 /// A line of the table.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Row {
     step: String,
     wire: String,
     packets: String,
     readable: String,
-    expected: &'static str,
+    expected: String,
     seen: String,
     /// Whether the step showed what it must.
     pub(super) good: bool,
@@ -192,7 +194,7 @@ impl Row {
             } else {
                 shortened(&printable(&evidence.join(", ")))
             },
-            expected: step.expected.word(),
+            expected: step.expected.word().to_owned(),
             seen: if evidence.is_empty() {
                 "nothing"
             } else {
@@ -210,7 +212,7 @@ impl Row {
             wire: "–".to_owned(),
             packets: "–".to_owned(),
             readable: "–".to_owned(),
-            expected: step.expected.word(),
+            expected: step.expected.word().to_owned(),
             seen: "no ESP here".to_owned(),
             good: false,
         }
@@ -226,7 +228,7 @@ impl Row {
             seen,
             ..
         } = self;
-        [step, wire, packets, readable, &(*expected).to_owned(), seen].map(Clone::clone)
+        [step, wire, packets, readable, expected, seen].map(Clone::clone)
     }
 }
 
@@ -267,6 +269,6 @@ mod tests {
     #[test]
     fn long_evidence_is_cut_at_a_character() {
         assert_eq!(shortened("short"), "short");
-        assert_eq!(shortened(&"ä".repeat(60)).chars().count(), WIDEST);
+        assert_eq!(shortened(&"ä".repeat(70)).chars().count(), WIDEST);
     }
 }
