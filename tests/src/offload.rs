@@ -23,8 +23,8 @@ impl Drop for Offload {
         let unload = || {
             let unloaded = Command::new("/sbin/modprobe")
                 .args(["-r", "esp4_offload"])
-                .status();
-            unloaded.is_ok_and(|status| status.success())
+                .output();
+            unloaded.is_ok_and(|ended| ended.status.success())
         };
         // The associations of the lab hold it until the kernel has taken its namespaces apart.
         wait_until("esp4_offload is unloaded", unload);

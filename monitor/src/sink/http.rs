@@ -148,17 +148,19 @@ async fn page(
 }
 
 async fn health(State(agent): State<Shared>) -> Response {
-    let Ok(agent) = agent.lock() else {
+    // Not on this thread: whoever attaches programs has the agent for a while.
+    let told = tokio::task::spawn_blocking(move || {
+        let agent = agent.lock().map_err(|_| ())?;
+        Ok::<_, ()>((agent.blind(), agent.describe()))
+    });
+    let Ok(Ok((blind, description))) = told.await else {
         return (StatusCode::INTERNAL_SERVER_ERROR, "the agent failed\n").into_response();
     };
-    let blind = agent.blind();
-    if blind.is_empty() {
-        (StatusCode::OK, format!("ok: {}\n", agent.describe())).into_response()
+    let (status, text) = if blind.is_empty() {
+        (StatusCode::OK, format!("ok: {description}\n"))
     } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("blind: {}\n", blind.join(", ")),
-        )
-            .into_response()
-    }
+        let text = format!("blind: {}\n", blind.join(", "));
+        (StatusCode::SERVICE_UNAVAILABLE, text)
+    };
+    (status, text).into_response()
 }
