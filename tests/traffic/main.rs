@@ -31,11 +31,6 @@ const TOO_SHORT: usize = 8;
 /// Services that the monitor cannot tell yet, by fixture and port, though it has a classifier for the rest of the
 /// protocol. Exposure and secrets are still tested.
 const GAPS: &[(&str, u16)] = &[
-    // The binary protocol.
-    ("memcached", 11212),
-    ("memcached", 11213),
-    // Sessions: they are taken for Kafka's. Four-letter words are told.
-    ("zookeeper", 2181),
     // OpenVPN over TCP is named, and its exposure unknown.
     ("openvpn", 1195),
 ];

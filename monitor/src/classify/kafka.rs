@@ -58,10 +58,12 @@ fn request(mut reader: Reader<'_>, is_filled: bool) -> Option<Finding> {
         }
         client.bytes()
     };
+    // No name, and more so an empty one, is zeros or ones that others have too (ZooKeeper).
     let strength = match (is_filled, client.is_empty()) {
         (true, false) => Strength::Certain,
-        (true, true) | (false, false) => Strength::Likely,
-        (false, true) => Strength::Weak,
+        (true, true) if length == u16::MAX => Strength::Likely,
+        (false, false) => Strength::Likely,
+        (_, true) => Strength::Weak,
     };
     let mut finding = Finding::plaintext(strength, text);
     if is_name(client) {

@@ -58,6 +58,8 @@ mod cassandra;
 mod dhcp;
 mod dns;
 mod dtls;
+mod elasticsearch;
+mod gossip;
 mod ipsec;
 mod kafka;
 mod kerberos;
@@ -70,8 +72,12 @@ mod openvpn;
 mod postgresql;
 mod quic;
 mod radius;
+mod rdp;
+mod smb;
 mod snmp;
+mod sunrpc;
 mod tds;
+mod tns;
 mod wireguard;
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ use super::payload::Transport;
 use super::protocol::Protocol;
 use super::verdict::Finding;
 use super::{
-    amqp, cassandra, dhcp, dns, dtls, ipsec, kafka, kerberos, ldap, mongodb, mqtt, mysql, ntp,
-    openvpn, postgresql, quic, radius, snmp, tds, wireguard,
+    amqp, cassandra, dhcp, dns, dtls, elasticsearch, gossip, ipsec, kafka, kerberos, ldap, mongodb,
+    mqtt, mysql, ntp, openvpn, postgresql, quic, radius, rdp, smb, snmp, sunrpc, tds, tns,
+    wireguard,
 };
 use super::{
     bittorrent, ftp, git, http, http2, icmp, imap, irc, memcached, nats, pop3, redis, rsync, rtp,
@@ -88,17 +89,26 @@ pub(super) const CLASSIFIERS: &[Classifier] = &[
     both(Protocol::Dns, dns::PORTS, dns::inspect),
     both(Protocol::Llmnr, dns::LLMNR_PORTS, dns::inspect_llmnr),
     udp(Protocol::Mdns, dns::MDNS_PORTS, dns::inspect_mdns),
+    tcp(Protocol::Elasticsearch, elasticsearch::PORTS, elasticsearch::inspect),
+    both(Protocol::Gossip, gossip::PORTS, gossip::inspect),
     tcp(Protocol::Kafka, kafka::PORTS, kafka::inspect),
     both(Protocol::Kerberos, kerberos::PORTS, kerberos::inspect),
     both(Protocol::Ldap, ldap::PORTS, ldap::inspect),
+    both(Protocol::Memcached, memcached::PORTS, memcached::inspect_binary),
     tcp(Protocol::Mongodb, mongodb::PORTS, mongodb::inspect),
     tcp(Protocol::Mqtt, mqtt::PORTS, mqtt::inspect),
     tcp(Protocol::Mysql, mysql::PORTS, mysql::inspect),
+    both(Protocol::Nfs, sunrpc::NFS_PORTS, sunrpc::inspect_nfs),
     udp(Protocol::Ntp, ntp::PORTS, ntp::inspect),
     tcp(Protocol::Postgresql, postgresql::PORTS, postgresql::inspect),
     udp(Protocol::Radius, radius::PORTS, radius::inspect),
+    tcp(Protocol::Rdp, rdp::PORTS, rdp::inspect),
+    tcp(Protocol::Smb, smb::PORTS, smb::inspect),
     udp(Protocol::Snmp, snmp::PORTS, snmp::inspect),
+    both(Protocol::Sunrpc, sunrpc::PORTS, sunrpc::inspect),
     tcp(Protocol::Tds, tds::PORTS, tds::inspect),
+    tcp(Protocol::Tns, tns::PORTS, tns::inspect),
+    tcp(Protocol::Zookeeper, zookeeper::PORTS, zookeeper::inspect),
     // Encrypted, once they are set up.
     udp(Protocol::Dtls, dtls::PORTS, dtls::inspect),
     udp(Protocol::Ike, ipsec::IKE_PORTS, ipsec::inspect_ike),

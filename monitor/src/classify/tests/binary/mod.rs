@@ -3,6 +3,7 @@
 mod brokers;
 mod databases;
 mod directory;
+mod services;
 mod tunnels;
 
 use super::*;
@@ -95,6 +96,7 @@ fn cases() -> Vec<Case> {
         brokers::cases(),
         databases::cases(),
         directory::cases(),
+        services::cases(),
         tunnels::cases(),
     ]
     .into_iter()

@@ -11,7 +11,7 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 /// Ciphertext: the bytes of a multiplicative generator.
-fn random(length: usize) -> Vec<u8> {
+pub(super) fn random(length: usize) -> Vec<u8> {
     let mut state = 0x853c_49e6_748f_ea9b_u64;
     (0..length)
         .map(|_| {
