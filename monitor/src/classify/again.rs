@@ -2,10 +2,39 @@
 
 use super::judge::INSPECTED_MAX;
 use super::payload::Payload;
-use super::protocol::{Confidence, Protocol};
+use super::protocol::{Confidence, Exposure, Protocol};
+use super::randomness::{Look, look};
 use super::secrets;
 use super::table::CLASSIFIERS;
-use super::verdict::{Strength, Verdict};
+use super::verdict::{Finding, Strength, Verdict};
+
+/// Says what can be read in a payload of a flow that was told to speak this protocol, and not yet whether that can
+/// be read: what would fit others as well is its own. Unknown if it does not fit.
+#[must_use]
+pub fn classify_on(protocol: Protocol, p: &Payload<'_>) -> Verdict {
+    let bytes = &p.bytes[..p.bytes.len().min(INSPECTED_MAX)];
+    match inspect(protocol, &Payload { bytes, ..*p }) {
+        None => Verdict::unknown(),
+        Some(finding) => {
+            // As anywhere: nobody who is not certain overrules what anybody can see.
+            if finding.exposure == Exposure::Encrypted
+                && finding.strength != Strength::Certain
+                && look(bytes) == Look::Readable
+            {
+                return Verdict::unknown();
+            }
+            finding.into_verdict(protocol, Confidence::Likely)
+        }
+    }
+}
+
+fn inspect(protocol: Protocol, payload: &Payload<'_>) -> Option<Finding> {
+    CLASSIFIERS
+        .iter()
+        .filter(|row| row.protocol == protocol && row.transports.contains(&payload.transport))
+        .filter_map(|row| (row.inspect)(payload))
+        .max_by_key(|finding| finding.strength)
+}
 
 /// Says what can be read in a payload of a flow that speaks this protocol, in plaintext, asking the classifiers
 /// of that protocol alone. Unknown, perhaps with credentials, if it does not fit: the middle of a message, or another protocol by now.
@@ -16,12 +45,7 @@ pub fn classify_as(protocol: Protocol, p: &Payload<'_>) -> Verdict {
         return Verdict::unknown();
     }
     let payload = Payload { bytes, ..*p };
-    let finding = CLASSIFIERS
-        .iter()
-        .filter(|row| row.protocol == protocol && row.transports.contains(&payload.transport))
-        .filter_map(|row| (row.inspect)(&payload))
-        .max_by_key(|finding| finding.strength);
-    let mut verdict = match finding {
+    let mut verdict = match inspect(protocol, &payload) {
         None => Verdict::unknown(),
         Some(finding) => match finding.strength {
             Strength::Certain => finding.into_verdict(protocol, Confidence::Certain),

@@ -6,7 +6,7 @@ use super::reader::Reader;
 use super::tls::{self, Hello};
 use super::verdict::{Finding, Strength};
 
-pub(super) const PORTS: &[u16] = &[4433, 5684, 5349, 10000];
+pub(super) const PORTS: &[u16] = &[4433, 5246, 5247, 5684, 5349, 10000];
 
 /// Explicit nonce in front of the ciphertext in version 1.2: a counter, and not random.
 const NONCE: usize = 8;
@@ -14,8 +14,22 @@ const NONCE: usize = 8;
 /// Longest record.
 const LENGTH_MAX: u16 = (1 << 14) + 2048;
 
-/// Type, version, epoch, number, length.
+/// What stands before each record of CAPWAP (RFC 5415, 4.2).
+const CAPWAP: &[u8] = &[1, 0, 0, 0];
+
 pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
+    match p.bytes.strip_prefix(CAPWAP) {
+        Some(bytes) => record(&Payload {
+            bytes,
+            wire_len: p.wire_len.checked_sub(4)?,
+            ..*p
+        }),
+        None => record(p),
+    }
+}
+
+/// Type, version, epoch, number, length.
+fn record(p: &Payload<'_>) -> Option<Finding> {
     let mut reader = Reader::new(p.bytes);
     let kind = reader.u8()?;
     let name = match kind {

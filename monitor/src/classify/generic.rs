@@ -11,6 +11,7 @@ use super::protocol::{Confidence, Exposure, Protocol};
 use super::randomness::{Look, look, repeats};
 use super::strings;
 use super::table::CLASSIFIERS;
+use super::tls;
 use super::verdict::Verdict;
 
 /// Text from so many bytes on is no chance: once in thirty million times.
@@ -43,11 +44,17 @@ pub(super) fn judge(p: &Payload<'_>) -> Verdict {
         }
         return Verdict::unknown();
     }
-    if holds_handshake(bytes) {
+    let look = look(bytes);
+    let is_handshake = holds_handshake(bytes);
+    if let Some(records) = tls::inspect_rest(p)
+        && (is_handshake || look != Look::Readable || records.exposure != Exposure::Encrypted)
+    {
+        return records.into_verdict(Protocol::Tls, Confidence::Likely);
+    }
+    if is_handshake {
         // Of a flow that may well be encrypted in a moment.
         return unknown("certificate");
     }
-    let look = look(bytes);
     if look == Look::Readable {
         return plaintext(Protocol::Unknown, Confidence::Likely, "text in binary");
     }

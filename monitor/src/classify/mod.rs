@@ -60,6 +60,7 @@ mod dns;
 mod dtls;
 mod elasticsearch;
 mod gossip;
+mod gquic;
 mod ipsec;
 mod kafka;
 mod kerberos;
@@ -83,7 +84,7 @@ mod wireguard;
 #[cfg(test)]
 mod tests;
 
-pub use again::classify_as;
+pub use again::{classify_as, classify_on};
 pub use association::{ah, esp};
 pub use judge::classify;
 pub use payload::{Payload, Transport};

@@ -55,7 +55,8 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     };
     let is_time = |time: u64| time == 0 || (time >> 32) as u32 >= YEAR_2010;
     if !is_time(reference) {
-        return None;
+        // A clock that was never set.
+        return weak(text);
     }
     let (origin, received) = (reader.u64(), reader.u64());
     let by_server = mode == 4

@@ -66,12 +66,34 @@ fn reset(mut reader: Reader<'_>, length: u64, name: &str) -> Option<Finding> {
         [1, 0, 0, 0, 0, rest @ ..] => length == 26 && rest.len() <= 12,
         _ => false,
     };
-    let strength = if bare {
+    let strength = if bare || is_authenticated(reader, length) {
         Strength::Likely
     } else {
         Strength::Weak
     };
     Some(Finding::undecided(strength, name))
+}
+
+/// Whether a code of authentication follows, and behind it its number, the time, what is acknowledged, and the
+/// number of the packet, which together fill it (`tls-auth`).
+fn is_authenticated(reader: Reader<'_>, length: u64) -> bool {
+    // MD5 or SHA-1 to SHA-512.
+    [16, 20, 28, 32, 48, 64].into_iter().any(|code| {
+        let mut reader = reader;
+        let mut fits = || {
+            reader.take(code)?;
+            let (number, time, acknowledged) = (reader.u32()?, reader.u32()?, reader.u8()?);
+            // The other's session is named where something is acknowledged.
+            let list = match acknowledged {
+                0 => 0,
+                count => 4 * u64::from(count) + 8,
+            };
+            let filled = 1 + 8 + code as u64 + 4 + 4 + 1 + list + 4 == length;
+            // Of this century.
+            (filled && (1..=64).contains(&number) && time >= 0x3a4f_c880).then_some(())
+        };
+        fits().is_some()
+    })
 }
 
 /// TLS in pieces: their first is a handshake record.

@@ -114,7 +114,10 @@ const fn version_name(version: u32) -> Option<&'static str> {
     Some(match version {
         1 => "v1",
         0x6b33_43cf => "v2",
-        0xff00_001b..=0xff00_0022 => "draft",
+        0xff00_0016..=0xff00_0022 | 0xff02_0000 => "draft",
+        // Google's Q050, T050 and T051, and Facebook's: the standard's headers before there was one.
+        0x5130_3530 | 0x5430_3530..=0x5430_3531 => "Google",
+        0xface_b000..=0xface_b00f => "mvfst",
         // To keep servers tolerant; no connection speaks it.
         _ if version & 0x0f0f_0f0f == 0x0a0a_0a0a => "reserved",
         _ => return None,

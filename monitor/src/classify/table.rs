@@ -5,8 +5,8 @@ use super::payload::Transport;
 use super::protocol::Protocol;
 use super::verdict::Finding;
 use super::{
-    amqp, cassandra, dhcp, dns, dtls, elasticsearch, gossip, ipsec, kafka, kerberos, ldap, mongodb,
-    mqtt, mysql, ntp, openvpn, postgresql, quic, radius, rdp, smb, snmp, sunrpc, tds, tns,
+    amqp, cassandra, dhcp, dns, dtls, elasticsearch, gossip, gquic, ipsec, kafka, kerberos, ldap,
+    mongodb, mqtt, mysql, ntp, openvpn, postgresql, quic, radius, rdp, smb, snmp, sunrpc, tds, tns,
     wireguard,
 };
 use super::{
@@ -117,6 +117,7 @@ pub(super) const CLASSIFIERS: &[Classifier] = &[
     udp(Protocol::Ipsec, ipsec::NAT_PORTS, ipsec::inspect_nat),
     both(Protocol::Openvpn, openvpn::PORTS, openvpn::inspect),
     udp(Protocol::Quic, quic::PORTS, quic::inspect),
+    udp(Protocol::Quic, quic::PORTS, gquic::inspect),
     udp(Protocol::Wireguard, wireguard::PORTS, wireguard::inspect),
     tcp(Protocol::Ssh, ssh::PORTS, ssh::inspect),
     tcp(Protocol::Tls, &[443, 465, 636, 853, 989, 990, 993, 995, 5061, 6443, 8443], tls::inspect),

@@ -9,7 +9,7 @@ use super::stream::{Follows, JOINED_MAX, Stream};
 use super::table::End;
 use crate::classify::{
     Confidence, EVIDENCE_MAX, Exposure, Payload, Protocol, Transport, Verdict, ah, classify,
-    classify_as, esp,
+    classify_as, classify_on, esp,
 };
 use crate::exposure::Note;
 
@@ -250,7 +250,9 @@ impl Flow {
         let changes = self.note.take(&found).is_some();
         let same =
             (found.protocol, found.exposure) == (self.verdict.protocol, self.verdict.exposure);
-        let first = self.verdict.confidence == Confidence::None && !self.note.has_verdict();
+        // The first that says what it speaks, if nothing says yet whether that can be read.
+        let first = self.verdict.confidence == Confidence::None
+            && self.verdict.exposure == Exposure::Unknown;
         let is_opener = from == self.opener;
         if changes || (first && found.confidence != Confidence::None) {
             credentials(&mut found, &self.verdict);
@@ -280,7 +282,13 @@ fn judge_stream(before: &Verdict, payload: &Payload<'_>, number: u32) -> Verdict
         && before.protocol != Protocol::Unknown;
     let is_young = number < LOOKS_ALL;
     if !is_settled || is_young || is_like_tls(payload.bytes) || number.is_multiple_of(RARELY) {
-        return classify(payload);
+        let verdict = classify(payload);
+        let is_open = before.protocol != Protocol::Unknown && before.exposure == Exposure::Unknown;
+        if is_open && (verdict.protocol, verdict.exposure) == (Protocol::Unknown, Exposure::Unknown)
+        {
+            return classify_on(before.protocol, payload);
+        }
+        return verdict;
     }
     let verdict = classify_as(before.protocol, payload);
     if verdict.confidence == Confidence::None && number < LOOKS_ANEW {

@@ -154,8 +154,8 @@ fn header(reader: &mut Reader<'_>) -> Result<Header, bool> {
     let flags = reader.u16().ok_or(false)?;
     let is_response = flags & 0x8000 != 0;
     let operation = flags >> 11 & 0x0f;
-    // Query, status, notify, update, stateful; the reserved bit.
-    if !matches!(operation, 0 | 2 | 4 | 5 | 6) || flags & 0x0040 != 0 {
+    // Query, inverse query, status, notify, update, stateful; the reserved bit.
+    if !matches!(operation, 0 | 1 | 2 | 4 | 5 | 6) || flags & 0x0040 != 0 {
         return Err(false);
     }
     // A query sets neither the result nor "authoritative" (but mDNS and LLMNR reuse those).

@@ -234,3 +234,58 @@ fn a_hostile_server_name_is_escaped() {
     hello[name..name + 4].copy_from_slice(b"\x1b[2J");
     assert!(evidence(&to(443, &hello)).contains("sni=\\x1b[2Jple.org"));
 }
+
+#[test]
+fn a_hello_in_several_records_is_joined() {
+    let body = &HELLO_12[5..];
+    let pieces: Vec<u8> = body
+        .chunks(17)
+        .flat_map(|piece| {
+            let length = u8::try_from(piece.len()).unwrap();
+            [&[22, 3, 1, 0, length][..], piece].concat()
+        })
+        .collect();
+    let verdict = to(1, &pieces);
+    assert_eq!(verdict.protocol, Protocol::Tls);
+    assert_ne!(verdict.exposure, Exposure::Plaintext);
+    // A hello that can be read in full says what one record would.
+    let halves = body.len() / 2;
+    let record = |piece: &[u8]| {
+        let length = u16::try_from(piece.len()).unwrap().to_be_bytes();
+        [&[22, 3, 1][..], &length, piece].concat()
+    };
+    let two = [record(&body[..halves]), record(&body[halves..])].concat();
+    tls(
+        &two,
+        Exposure::Encrypted,
+        Confidence::Certain,
+        "TLS 1.2 ClientHello sni=example.org alpn=h2,http/1.1",
+    );
+}
+
+#[test]
+fn records_behind_the_rest_of_another_are_found() {
+    use Confidence::Likely;
+    // The end of a record, and two more.
+    let rest = &DATA_12[40..];
+    let joined = [rest, DATA_12, DATA_13].concat();
+    tls(
+        &joined,
+        Exposure::Encrypted,
+        Likely,
+        "TLS 1.2/1.3 application data",
+    );
+    // As much of it as a sample holds.
+    let sample = &joined[..rest.len() + DATA_12.len() + 5];
+    let verdict = classify(&payload(sample, joined.len(), CLIENT, 1));
+    assert_eq!(verdict.protocol, Protocol::Tls);
+    // One that does not end with the segment proves nothing.
+    let open = [rest, &DATA_12[..DATA_12.len() - 1]].concat();
+    assert_eq!(to(1, &open).protocol, Protocol::Unknown);
+    // Text in front of records is text, and never encrypted.
+    let text = [b"these records of TLS are quoted in a report: ", DATA_12].concat();
+    assert_ne!(to(1, &text).exposure, Exposure::Encrypted);
+    // Without encryption they can be read there too.
+    let readable = [rest, NULL_DATA].concat();
+    assert_ne!(to(1, &readable).exposure, Exposure::Encrypted);
+}

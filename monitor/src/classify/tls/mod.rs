@@ -9,6 +9,7 @@
 
 mod hello;
 mod record;
+mod rest;
 mod suites;
 
 use super::Payload;
@@ -20,6 +21,7 @@ use record::{ContentType, Record};
 
 pub(super) use hello::{Hello, client as client_hello, server as server_hello};
 pub(super) use record::handshake_name;
+pub(super) use rest::inspect_rest;
 
 /// Records of a payload that are looked at.
 const RECORDS_MAX: usize = 8;
@@ -51,6 +53,8 @@ struct Sight {
     keys_changed: bool,
     encrypts: bool,
     readable: bool,
+    /// A message of the handshake that goes on in the next record, as far as it came.
+    unfinished: Vec<u8>,
 }
 
 impl Sight {
@@ -93,6 +97,10 @@ impl Sight {
         if reader.is_empty() {
             return Some((format!("{name} handshake"), Strength::Weak));
         }
+        if !self.unfinished.is_empty() && !self.keys_changed {
+            self.go_on(record.body)?;
+            return Some((format!("{name} handshake"), Strength::Likely));
+        }
         let Some((kind, message)) = record.clear_message(self.keys_changed) else {
             // After a change of keys, or in the middle of a flow that changed
             // them: a Finished that can be told is one that nobody encrypted.
@@ -107,25 +115,49 @@ impl Sight {
             };
             return Some((format!("{name} handshake"), strength));
         };
+        if record.body.len() == usize::from(record.length) {
+            self.unfinished = record::unfinished(record.body).to_vec();
+        }
         // Behind type and length.
         if reader.take(4).is_none() {
             return Some((format!("{name} {message}"), Strength::Likely));
         }
-        match kind {
-            1 => {
-                let hello = hello::client(reader, false)?;
-                self.encrypts |= hello.encrypts();
-                self.readable |= hello.is_readable();
-                Some((hello.describe(), hello.strength()))
-            }
-            2 => {
-                let hello = hello::server(reader, false)?;
-                self.encrypts |= hello.encrypts();
-                self.readable |= hello.is_readable();
-                Some((hello.describe(), hello.strength()))
-            }
-            _ => Some((format!("{name} {message}"), Strength::Likely)),
+        match self.hello(kind, reader)? {
+            Some(hello) => Some((hello.describe(), hello.strength())),
+            None => Some((format!("{name} {message}"), Strength::Likely)),
         }
+    }
+
+    /// What a hello says, if the message behind this head is one. Outer nothing: it should be, and is none.
+    #[expect(
+        clippy::option_option,
+        reason = "no hello where there must be one, another message, or a hello: three answers"
+    )]
+    fn hello(&mut self, kind: u8, body: Reader<'_>) -> Option<Option<Hello>> {
+        let hello = match kind {
+            1 => hello::client(body, false)?,
+            2 => hello::server(body, false)?,
+            _ => return Some(None),
+        };
+        self.encrypts |= hello.encrypts();
+        self.readable |= hello.is_readable();
+        Some(Some(hello))
+    }
+
+    /// Takes more of a message that began in a record before (RFC 8446 section 5.1).
+    fn go_on(&mut self, body: &[u8]) -> Option<()> {
+        let mut bytes = std::mem::take(&mut self.unfinished);
+        bytes.extend_from_slice(body);
+        let mut reader = Reader::new(&bytes);
+        if let Some(kind) = reader.u8()
+            && reader.take(3).is_some()
+            && let Some(hello) = self.hello(kind, reader)?
+            && self.records == 1
+        {
+            self.evidence = Some(hello.describe());
+        }
+        self.unfinished = record::unfinished(&bytes).to_vec();
+        Some(())
     }
 
     /// Two bytes are an alert in the clear; more are one under protection, or

@@ -96,6 +96,18 @@ impl<'a> Record<'a> {
     }
 }
 
+/// What is left of the messages in a handshake record behind those that end in it.
+pub(super) fn unfinished(mut messages: &[u8]) -> &[u8] {
+    while let &[_, a, b, c, ref rest @ ..] = messages {
+        let length = u32::from_be_bytes([0, a, b, c]) as usize;
+        match rest.get(length..) {
+            Some(next) => messages = next,
+            None => break,
+        }
+    }
+    messages
+}
+
 /// The name of a protocol version.
 pub(super) const fn version_name(version: u16) -> &'static str {
     match version {

@@ -58,7 +58,13 @@ fn hosts() -> Vec<Case> {
     query.resize(40, 0);
     query.extend(b"\xea\x11\x22\x33\x44\x55\x66\x77");
     let reply = b"\x24\x02\x06\xe8\0\0\x01\x23\0\0\x02\x34\xc0\xa8\0\x01\xea\x11\x20\0\x12\x34\x56\x78\xea\x11\x22\x33\x44\x55\x66\x77\xea\x11\x22\x33\x99\x55\x66\x77\xea\x11\x22\x33\x9a\x55\x66\x77";
+    // A clock that says 1998.
+    let mut old = query.clone();
+    old[0] = 0x1b;
+    old.truncate(16);
+    old.extend(b"\xba\x29\x66\x36\x7d\xd0\0\0".repeat(4));
     vec![
+        Case::to(Ntp, 123, old, Likely, "v3 client").udp(),
         Case::to(Dhcp, 67, discover, Certain, "DISCOVER host=node").udp(),
         Case::to(Dhcp, 547, solicit, Certain, "SOLICIT").udp(),
         Case::to(Ntp, 123, query, Likely, "v4 client").udp(),

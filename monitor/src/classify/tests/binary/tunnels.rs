@@ -41,7 +41,47 @@ fn quic() -> Vec<Case> {
     ]
     .concat();
     let data = [b"\x4c", &random(120)[..]].concat();
+    // Google's own: flags, an identifier, the version, a number, a hash, a stream, and a message of two entries.
+    let message = b"CHLO\x02\0\0\0SNI\0\x0b\0\0\0VER\0\x0f\0\0\0example.orgQ043";
+    let google = [
+        b"\x0d\x83\x94\xc8\xf0\x3e\x51\x57\x08Q043\x01",
+        &random(12)[..],
+        b"\xa0\x01\x04\0",
+        message,
+        &[0; 900],
+    ]
+    .concat();
+    let google_data = [
+        b"\x0d\x83\x94\xc8\xf0\x3e\x51\x57\x08Q043\x02",
+        &random(200)[..],
+    ]
+    .concat();
+    let google_long = [
+        b"\xc3Q046\x50\x83\x94\xc8\xf0\x3e\x51\x57\x08\0\0\0\x01",
+        &random(12)[..],
+        b"\xa0\x01\x04\0",
+        message,
+        &[0; 900],
+    ]
+    .concat();
+    let google_crypto = [
+        b"\xc3Q050\x08\x83\x94\xc8\xf0\x3e\x51\x57\x08\0\0\x44\x9e",
+        &random(1182)[..],
+    ]
+    .concat();
     vec![
+        Case::to(Quic, 443, google, Certain, "QUIC Q043 CHLO")
+            .udp()
+            .exposed(Exposure::Encrypted),
+        Case::to(Quic, 443, google_data, Certain, "QUIC Q043")
+            .udp()
+            .exposed(Exposure::Encrypted),
+        Case::to(Quic, 443, google_long, Certain, "QUIC Q046 CHLO")
+            .udp()
+            .exposed(Exposure::Encrypted),
+        Case::to(Quic, 443, google_crypto, Certain, "QUIC Google Initial")
+            .udp()
+            .exposed(Exposure::Encrypted),
         Case::to(Quic, 443, initial, Certain, "QUIC v1 Initial")
             .udp()
             .exposed(Exposure::Encrypted),
@@ -124,6 +164,16 @@ fn dtls() -> Vec<Case> {
             "DTLS 1.2 ClientHello with NULL cipher",
         )
         .udp(),
+        // Behind the preamble of CAPWAP.
+        Case::to(
+            Dtls,
+            5246,
+            [&[1, 0, 0, 0][..], &message(1, &hello)].concat(),
+            Certain,
+            "DTLS 1.2 ClientHello",
+        )
+        .udp()
+        .exposed(Exposure::Encrypted),
         Case::to(
             Dtls,
             4433,
@@ -186,7 +236,17 @@ fn openvpn() -> Vec<Case> {
     ]
     .concat();
     let unknown = Exposure::Unknown;
+    // With a code of authentication of 20 bytes, number 1, and a time.
+    let authenticated = [
+        b"\x38\x5a\x91\xc3\x07\xee\x10\x42\x8b",
+        &random(20)[..],
+        b"\0\0\0\x01\x57\xa1\xc1\x5f\0\0\0\0\0",
+    ]
+    .concat();
     vec![
+        Case::to(Openvpn, 1194, authenticated, Likely, "reset by the client")
+            .udp()
+            .exposed(unknown),
         Case::to(Openvpn, 1194, reset, Likely, "reset by the client")
             .udp()
             .exposed(unknown),
