@@ -8,6 +8,7 @@ use clap::Parser;
 use monitor::cli::Cli;
 use monitor::command;
 use monitor::failure::Failure;
+use monitor::sink::status::Log;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -61,7 +62,7 @@ fn logging(level: Option<&str>) -> Result<(), Failure> {
     };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(|| Log)
         .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .with_target(false)
         .init();

@@ -64,11 +64,10 @@ impl Defaults {
         caps: Caps::DEFAULT,
         policy: true,
     };
-    /// For a verdict on networks: counts alone.
+    /// For a verdict on networks, and on what can be read: as the agent, and the host's own traffic too.
     pub const AUDIT: Defaults = Defaults {
-        sample_every: 0,
-        flow_samples: 0,
-        exposure: false,
+        snap: 512,
+        host_flows: HostFlows::All,
         ..Defaults::RUN
     };
     /// For somebody who looks on: everything.

@@ -9,6 +9,7 @@
 pub mod agent;
 pub mod associations;
 pub mod attached;
+pub mod browser;
 pub mod dockerd;
 pub mod flood;
 pub mod frame;
@@ -18,5 +19,6 @@ pub mod process;
 pub mod programs;
 pub mod scale;
 pub mod shape;
+pub mod terminal;
 pub mod tshark;
 pub mod wire;

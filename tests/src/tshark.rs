@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::Write;
 use std::net::IpAddr;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 
@@ -213,4 +214,24 @@ fn told(line: &str) -> Told {
         return told;
     }
     told
+}
+
+/// These fields of each packet of a capture file.
+#[must_use]
+pub fn fields(path: &Path, fields: &[&str]) -> Vec<Vec<String>> {
+    let mut command = Command::new("tshark");
+    command
+        .args(["-n", "-T", "fields", "-E", "separator=/t", "-r"])
+        .arg(path);
+    for field in fields {
+        command.args(["-e", field]);
+    }
+    let output = command
+        .output()
+        .expect("tshark, of the Debian package tshark");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "tshark: {said}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let values = |line: &str| line.split('\t').map(str::to_owned).collect();
+    text.lines().map(values).collect()
 }

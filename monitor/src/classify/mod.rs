@@ -89,5 +89,5 @@ pub use association::{ah, esp};
 pub use judge::classify;
 pub use payload::{Payload, Transport};
 pub use protocol::{Confidence, CredentialKind, Exposure, Protocol};
-pub use table::recognised;
+pub use table::{is_usual_port, recognised};
 pub use verdict::{EVIDENCE_MAX, Verdict};

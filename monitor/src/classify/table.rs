@@ -131,6 +131,14 @@ pub fn recognised(protocol: Protocol) -> bool {
         .any(|classifier| classifier.protocol == protocol)
 }
 
+/// Whether servers of this protocol usually listen at this port.
+#[must_use]
+pub fn is_usual_port(protocol: Protocol, port: u16) -> bool {
+    CLASSIFIERS
+        .iter()
+        .any(|classifier| classifier.protocol == protocol && classifier.ports.contains(&port))
+}
+
 const TCP: &[Transport] = &[Transport::Tcp];
 const UDP: &[Transport] = &[Transport::Udp];
 const TCP_UDP: &[Transport] = &[Transport::Tcp, Transport::Udp];

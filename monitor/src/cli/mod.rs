@@ -11,6 +11,7 @@ use crate::attach::HookChoice;
 
 use crate::docker::Place;
 use crate::failure::Failure;
+use crate::report::Form;
 pub use read::ReadArgs;
 
 const ABOUT: &str =
@@ -54,9 +55,10 @@ pub enum Command {
     /// What `tcpdump -A port 4789` was used for. Only packets that tell something are shown: with a payload,
     /// ESP, or not understood. Everything is redacted: keys and paths are shown, values and credentials are not.
     Tail(TailArgs),
-    /// Watch for a while, then say of each network what it is and whether that is what it should be
+    /// Watch for a while, then say of each network what it is, whether that is what it should be, and what can be read
     ///
-    /// Networks are those of the configuration file and of Docker, and whatever is on the wire beside them. Ctrl-C
+    /// What can be read, by whom and what to do about it is said of each network and of the host's own wire (published
+    /// ports). Everything is redacted: kinds of credentials are named, never their values. Networks are those of the configuration file and of Docker, and whatever is on the wire beside them. Ctrl-C
     /// ends it early, with what is known by then. Exit code 1 if a network has what it must not have, 5 if nobody
     /// can tell: a network that must be encrypted was idle, or the sight was lost.
     Audit(AuditArgs),
@@ -189,7 +191,15 @@ pub struct AuditArgs {
     pub duration: Duration,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    pub format: Form,
+    /// Also write the report to this file: a page for a browser (.html), JSON Lines (.json) or text (.txt); may be given
+    /// more than once
+    #[arg(long, value_name = "FILE")]
+    pub output: Vec<PathBuf>,
+    /// Also save every sample to this file, as pcapng with the verdict as comment of each packet; payloads are NOT
+    /// redacted in it
+    #[arg(long, value_name = "FILE")]
+    pub write: Option<PathBuf>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take a comment as help")]
     pub docker: DockerArgs,

@@ -1,7 +1,11 @@
-//! `overlay-monitor audit`: watch for a while, then a verdict on each network.
+//! `overlay-monitor audit`: watch for a while, then a verdict on each network, and what can be read in it.
 
+mod sight;
+
+use std::cell::RefCell;
 use std::future::Future;
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -9,18 +13,27 @@ use anyhow::{Context, anyhow};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::agent::{Agent, Shared, follow};
-use crate::cli::{AuditArgs, Format};
+use crate::agent::{Agent, Shared, decoder, follow};
+use crate::cli::AuditArgs;
 use crate::diagnose;
 use crate::docker::{self, Place};
+use crate::exposure;
 use crate::failure::Failure;
 use crate::policy;
 use crate::policy::record::this_node;
-use crate::report::{Audit, json, text};
+use crate::report::chapter::chapters;
+use crate::report::output::Output;
+use crate::report::{Audit, Exposure, Form};
+use crate::ring;
 use crate::settings::{Defaults, Watch};
+use crate::sink::save::{Save, keep_flushed};
+
+use sight::Sight;
 
 /// Longest time to watch.
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
+/// After the end: for samples that are on their way, and for the flows that they judge.
+const LAST: Duration = Duration::from_millis(250);
 
 pub(super) async fn run(args: &AuditArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
     if args.duration < Duration::from_secs(1) || args.duration > LONGEST {
@@ -31,6 +44,11 @@ pub(super) async fn run(args: &AuditArgs, stop: impl Future<Output = ()>) -> Res
     }
     let mut watch = Watch::new(&args.watch, &args.policy, None, Defaults::AUDIT)?;
     let place = args.docker.place(watch.docker.as_ref())?;
+    // The files first: they are the likelier to fail, and leave the interfaces alone then.
+    let outputs = args.output.iter().map(|path| Output::open(path));
+    let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
+    let file = args.write.as_deref().map(Save::create).transpose()?;
+    let file = RefCell::new(file);
     watch.load.policy |= place != Place::Off;
     // All of it, and nothing that is over is forgotten.
     watch.judged_over = args.duration * 2;
@@ -40,12 +58,39 @@ pub(super) async fn run(args: &AuditArgs, stop: impl Future<Output = ()>) -> Res
     let policy = agent
         .policy()
         .ok_or_else(|| Failure::runtime(anyhow!("no policy to audit")))?;
+    let ring = agent
+        .take_samples()
+        .ok_or_else(|| Failure::runtime(anyhow!("no sample ring")))?;
+    let log = agent.take_log();
     let (started, began) = (Timestamp::now(), Instant::now());
     let watching = agent.describe();
     eprintln!(
         "watching {watching} for {:?}; Ctrl-C ends it with what is known by then",
         args.duration
     );
+    let decoder = decoder(&watch, false);
+    let names = agent.names();
+    let mut judge_flows = agent.judge();
+    let settling = exposure::follow(agent.account());
+    let sight = Sight::new(args.duration);
+    let draining = ring::drain(ring, log, |sample, time| {
+        let name = names.of(sample.ifindex);
+        let record = decoder.decode(sample, time, &name);
+        if let Some(judge) = &mut judge_flows
+            && let Err(failure) = judge.note(sample, record.payload_len, &record.verdict)
+        {
+            // The flow is sampled again.
+            tracing::debug!("no verdict: {failure}");
+        }
+        sight.note(&record);
+        match file.borrow_mut().as_mut() {
+            Some(file) => match file.save(sample, &record, time, &name) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(failure) => ControlFlow::Break(Err(failure)),
+            },
+            None => ControlFlow::Continue(()),
+        }
+    });
     let agent = Arc::new(Mutex::new(agent));
     let judging = policy::follow(
         Arc::clone(&agent),
@@ -53,16 +98,35 @@ pub(super) async fn run(args: &AuditArgs, stop: impl Future<Output = ()>) -> Res
         networks,
         args.duration,
     );
-    tokio::select! {
-        result = follow(Arc::clone(&agent)) => result?,
-        result = judging => result?,
-        result = diagnose::follow(Arc::clone(&agent)) => result?,
+    let end = async {
+        tokio::select! {
+            () = tokio::time::sleep(args.duration) => {}
+            () = stop => {}
+        }
+        let took = began.elapsed();
+        tokio::time::sleep(LAST).await;
+        took
+    };
+    let took = tokio::select! {
+        result = follow(Arc::clone(&agent)) => return result,
+        result = judging => return result,
+        result = diagnose::follow(Arc::clone(&agent)) => return result,
+        result = draining => return result,
+        result = settling => return result,
+        result = keep_flushed(&file) => return result,
+        result = sight.follow(&agent, &policy, began) => return result,
         never = docker::follow(place, watch.load.services.clone(), docker) => match never {},
-        () = tokio::time::sleep(args.duration) => {}
-        () = stop => {}
+        took = end => took,
+    };
+    if let Some(file) = file.borrow_mut().as_mut() {
+        file.flush()?;
     }
-    let took = began.elapsed();
-    let audit = tokio::task::spawn_blocking(move || judge(&agent, &policy))
+    let seen = Exposure {
+        is_watched: watch.load.exposure,
+        host_flows: watch.load.host_flows,
+        ..Exposure::default()
+    };
+    let audit = tokio::task::spawn_blocking(move || judge(&agent, &policy, sight, seen, began))
         .await
         .context("the verdict")
         .map_err(Failure::runtime)?;
@@ -74,12 +138,21 @@ pub(super) async fn run(args: &AuditArgs, stop: impl Future<Output = ()>) -> Res
         watching,
         ..audit?
     };
+    for output in outputs {
+        output.write(&audit)?;
+    }
     print(&audit, args.format)?;
     audit.outcome()
 }
 
 /// The verdict of this moment, with what a last look finds.
-fn judge(agent: &Shared, policy: &policy::Shared) -> Result<Audit, Failure> {
+fn judge(
+    agent: &Shared,
+    policy: &policy::Shared,
+    sight: Sight,
+    mut exposure: Exposure,
+    began: Instant,
+) -> Result<Audit, Failure> {
     let locked = agent
         .lock()
         .map_err(|_| Failure::runtime(anyhow!("the agent failed")))?;
@@ -93,19 +166,25 @@ fn judge(agent: &Shared, policy: &policy::Shared) -> Result<Audit, Failure> {
         .lock()
         .map_err(|_| Failure::runtime(anyhow!("the policy failed")))?
         .report();
+    if exposure.is_watched {
+        let (conversations, mut timeline, samples) = sight.done();
+        timeline.note(began.elapsed(), crate::report::Shares::of(&snapshot));
+        (exposure.chapters, exposure.more) = chapters(&snapshot, &report, &conversations);
+        exposure.is_lower_bound = snapshot.is_lower_bound();
+        exposure.samples = samples;
+        exposure.timeline = timeline;
+    }
     Ok(Audit {
         report,
         blind,
         attribution: snapshot.attribution,
+        exposure,
         ..Audit::default()
     })
 }
 
-fn print(audit: &Audit, format: Format) -> Result<(), Failure> {
-    let page = match format {
-        Format::Text => text::page(audit),
-        Format::Json => json::lines(audit).map_err(Failure::runtime)?,
-    };
+fn print(audit: &Audit, form: Form) -> Result<(), Failure> {
+    let page = audit.page(form)?;
     match io::stdout().write_all(page.as_bytes()) {
         // Who closed the pipe has read enough; the exit code still tells.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -2,29 +2,23 @@
 
 use std::future::Future;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use tokio::sync::{oneshot, watch};
-use tokio::time::MissedTickBehavior;
 
 use crate::agent::{self, Agent, decoder, follow};
 use crate::cli::RunArgs;
 use crate::diagnose;
 use crate::docker::{self, Place};
-use crate::exposure::{self, Account};
+use crate::exposure;
 use crate::failure::Failure;
 use crate::findings::Findings;
 use crate::policy;
 use crate::ring;
 use crate::settings::{Defaults, Watch};
 use crate::sink::http;
-
-/// How often flows are credited that have got their verdict.
-const CREDIT: Duration = Duration::from_millis(100);
-/// Every how many of these times all flows are looked at, those without a verdict too.
-const ALL: u32 = 20;
 
 pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
     let mut watch = Watch::new(
@@ -52,7 +46,7 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
     let names = agent.names();
     let mut findings = Findings::default();
     let mut judge = agent.judge();
-    let settling = settle(agent.account());
+    let settling = exposure::follow(agent.account());
     let draining = ring::drain(ring, log, |sample, time| {
         let record = decoder.decode(sample, time, &names.of(sample.ifindex));
         if let Some(judge) = &mut judge
@@ -104,41 +98,5 @@ async fn judge_networks(
     match policy {
         Some(policy) => policy::follow(agent, policy, docker, window).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Keeps the books of exposure, for ever.
-async fn settle(account: Option<Arc<Mutex<Account>>>) -> Result<(), Failure> {
-    let Some(account) = account else {
-        return std::future::pending().await;
-    };
-    let mut tick = tokio::time::interval(CREDIT);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut until_all = 0;
-    let mut said = None;
-    loop {
-        tick.tick().await;
-        let all = until_all == 0;
-        until_all = if all { ALL - 1 } else { until_all - 1 };
-        let account = Arc::clone(&account);
-        // Many flows take a while, in which samples go on.
-        let settled = tokio::task::spawn_blocking(move || {
-            let mut account = account.lock().unwrap_or_else(PoisonError::into_inner);
-            account.settle_judged()?;
-            if all {
-                account.settle(exposure::now())?;
-            }
-            Ok(())
-        });
-        let settled = settled
-            .await
-            .context("the books of exposure")
-            .map_err(Failure::runtime)?;
-        // Nothing is lost by it: it stays pending until it works again.
-        let trouble = settled.err().map(|failure: Failure| failure.to_string());
-        if let Some(trouble) = trouble.as_ref().filter(|_| trouble != said) {
-            tracing::error!("cannot keep the books of exposure, trying on: {trouble}");
-        }
-        said = trouble;
     }
 }

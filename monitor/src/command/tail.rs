@@ -5,7 +5,6 @@ use std::future::Future;
 use std::io::{self, IsTerminal};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use anyhow::anyhow;
 
@@ -14,7 +13,7 @@ use crate::cli::{PolicyArgs, TailArgs};
 use crate::failure::Failure;
 use crate::ring;
 use crate::settings::{Defaults, Watch};
-use crate::sink::save::Save;
+use crate::sink::save::{Save, keep_flushed};
 use crate::sink::tail::{Printed, Printer};
 
 pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
@@ -52,7 +51,7 @@ pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Resu
     let mut result = tokio::select! {
         result = draining => result,
         result = follow(Arc::clone(&agent)) => result,
-        result = flush(&file) => result,
+        result = keep_flushed(&file) => result,
         () = stop => Ok(()),
     };
     if let Some(file) = file.borrow_mut().as_mut() {
@@ -69,18 +68,4 @@ pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Resu
         );
     }
     result
-}
-
-/// How often what was saved is handed to the system.
-const FLUSH: Duration = Duration::from_secs(1);
-
-/// Hands what was saved to the system, for ever.
-async fn flush(file: &RefCell<Option<Save>>) -> Result<(), Failure> {
-    let mut tick = tokio::time::interval(FLUSH);
-    loop {
-        tick.tick().await;
-        if let Some(file) = file.borrow_mut().as_mut() {
-            file.flush()?;
-        }
-    }
 }

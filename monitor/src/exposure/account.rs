@@ -47,6 +47,8 @@ pub struct Pending {
     pub network: NetworkId,
     /// How many.
     pub packets: u64,
+    /// Bytes of their frames.
+    pub bytes: u64,
 }
 
 /// What was pending and is not any more.
@@ -203,11 +205,13 @@ impl Account {
         let sums = self.counts.exposure()?;
         let entries = sums.len();
         let mut exposed: BTreeMap<(u32, u32), Count> = BTreeMap::new();
-        let mut pending: BTreeMap<NetworkId, u64> = BTreeMap::new();
+        let mut pending: BTreeMap<NetworkId, Count> = BTreeMap::new();
         for (key, count) in &sums {
             if key.class() == Class::PENDING {
-                let settled = self.settled.get(key).map_or(0, |count| count.packets);
-                *pending.entry(key.network()).or_default() += count.packets.saturating_sub(settled);
+                let settled = self.settled.get(key).copied().unwrap_or_default();
+                let waiting = pending.entry(key.network()).or_default();
+                waiting.packets += count.packets.saturating_sub(settled.packets);
+                waiting.bytes += count.bytes.saturating_sub(settled.bytes);
                 continue;
             }
             exposed.insert((key.network, key.class), *count);
@@ -226,7 +230,11 @@ impl Account {
             .collect();
         let pending = pending
             .into_iter()
-            .map(|(network, packets)| Pending { network, packets })
+            .map(|(network, count)| Pending {
+                network,
+                packets: count.packets,
+                bytes: count.bytes,
+            })
             .collect();
         Ok((exposed, pending, entries))
     }

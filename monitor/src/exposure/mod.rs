@@ -5,6 +5,7 @@
 //! more will come, and counts as unknown what never got a verdict.
 
 mod account;
+mod follow;
 mod judge;
 mod note;
 
@@ -13,6 +14,7 @@ use monitor_common::key::Class;
 use crate::classify::{Exposure, Protocol};
 
 pub use account::{Account, Exposed, Pending, now};
+pub use follow::follow;
 pub use judge::Judge;
 pub use note::Note;
 

@@ -82,6 +82,7 @@ fn snapshot() -> Snapshot {
         pending: vec![Pending {
             network: NetworkId::OTHER,
             packets: 5,
+            bytes: 500,
         }],
         ..Snapshot::default()
     }

@@ -1,17 +1,44 @@
 //! The verdict of an audit, and the forms that it comes in.
 
+pub mod advice;
+pub mod chapter;
+pub mod conversation;
+pub mod html;
 pub mod json;
+pub mod numbers;
+pub mod output;
 pub mod text;
+pub mod timeline;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use clap::ValueEnum;
 use jiff::Timestamp;
+use monitor_common::config::HostFlows;
 
+use crate::classify::CredentialKind;
 use crate::failure::Failure;
 use crate::policy::network::title;
 use crate::policy::{Doubt, Report, Requirement, State, Status, words};
 use crate::snapshot::Attribution;
+
+pub use chapter::{Chapter, Row, Shares};
+pub use conversation::{Conversation, Conversations, Place, Speech};
+pub use timeline::Timeline;
+
+/// How a report is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// For a terminal.
+    #[default]
+    Text,
+    /// JSON Lines, one object a line.
+    Json,
+    /// One page for a browser, which needs nothing else.
+    Html,
+}
 
 /// What an audit found.
 #[derive(Clone, Debug, Default)]
@@ -32,9 +59,77 @@ pub struct Audit {
     pub attribution: Attribution,
     /// What should be watched and is not, a phrase each.
     pub blind: Vec<String>,
+    /// What can be read.
+    pub exposure: Exposure,
+}
+
+/// What can be read, and how well that was seen.
+#[derive(Clone, Debug)]
+pub struct Exposure {
+    /// Whether anybody looked.
+    pub is_watched: bool,
+    /// Which traffic outside any overlay was looked at.
+    pub host_flows: HostFlows,
+    /// Network by network, the host's own wire last.
+    pub chapters: Vec<Chapter>,
+    /// Networks that are left out.
+    pub more: usize,
+    /// Whether there may be more than was found.
+    pub is_lower_bound: bool,
+    /// Samples that were looked at.
+    pub samples: u64,
+    /// Bytes over time.
+    pub timeline: Timeline,
+}
+
+impl Default for Exposure {
+    fn default() -> Exposure {
+        Exposure {
+            is_watched: false,
+            host_flows: HostFlows::Off,
+            chapters: Vec::new(),
+            more: 0,
+            is_lower_bound: false,
+            samples: 0,
+            timeline: Timeline::default(),
+        }
+    }
+}
+
+impl Exposure {
+    /// Bytes by what can be read of them, all networks together.
+    #[must_use]
+    pub fn shares(&self) -> Shares {
+        let mut all = Shares::default();
+        for chapter in &self.chapters {
+            all.add(&chapter.shares());
+        }
+        all
+    }
+
+    /// Kinds of credentials in the clear, anywhere.
+    #[must_use]
+    pub fn credentials(&self) -> BTreeSet<CredentialKind> {
+        self.chapters
+            .iter()
+            .flat_map(Chapter::credentials)
+            .collect()
+    }
 }
 
 impl Audit {
+    /// The report.
+    ///
+    /// # Errors
+    /// None that is known: there is nothing in it that JSON cannot hold.
+    pub fn page(&self, form: Form) -> Result<String, Failure> {
+        match form {
+            Form::Text => Ok(text::page(self)),
+            Form::Json => json::lines(self).map_err(Failure::runtime),
+            Form::Html => Ok(html::page(self)),
+        }
+    }
+
     /// Whether all is as it should be: a violation goes before what nobody can tell.
     ///
     /// # Errors
@@ -94,9 +189,16 @@ fn some(all: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use monitor_common::key::{Count, ExposureKey, NetworkId};
+    use monitor_common::label::{Direction, Encapsulation};
+
+    use crate::classify::{Confidence, Exposure as Readable, Protocol, Transport, Verdict};
+    use crate::exposure::{Exposed, class};
     use crate::failure::Kind;
     use crate::policy::violation::{Breach, Tally};
     use crate::policy::{self, Network, Seen, Source, Violation};
+    use crate::record::{Endpoints, Record};
+    use crate::snapshot::{EspNetwork, Snapshot};
 
     use super::*;
 
@@ -147,6 +249,118 @@ mod tests {
             ended: None,
             causes: vec!["an accident".to_owned()],
         }
+    }
+
+    /// What would run or break out, were it not escaped.
+    pub(super) const HOSTILE: &str =
+        "<script>alert(1)</script><img src=x onerror=alert(1)>\"'>&lt;b&gt;";
+
+    /// A sample of Redis in the clear, from one endpoint to another.
+    pub(super) fn record(
+        vni: Option<u32>,
+        source: (&str, u16),
+        destination: (&str, u16),
+    ) -> Record {
+        let endpoints = |source: &str, destination: &str| Endpoints {
+            source: source.parse().unwrap(),
+            destination: destination.parse().unwrap(),
+        };
+        Record {
+            time: Timestamp::UNIX_EPOCH,
+            interface: "eth0".to_owned(),
+            direction: Some(Direction::Rx),
+            outer: vni.map(|_| endpoints("192.168.77.2", "192.168.77.1")),
+            encapsulation: match vni {
+                Some(_) => Encapsulation::Vxlan,
+                None => Encapsulation::None,
+            },
+            vni,
+            spi: None,
+            sequence: None,
+            transport: Some(Transport::Tcp),
+            inner: Some(endpoints(source.0, destination.0)),
+            source_port: source.1,
+            destination_port: destination.1,
+            verdict: Verdict {
+                protocol: Protocol::Redis,
+                exposure: Readable::Plaintext,
+                confidence: Confidence::Certain,
+                evidence: Some("HGETALL ip".to_owned()),
+                credentials: vec![],
+            },
+            reason: None,
+            length: 100,
+            captured: 100,
+            payload_len: 20,
+            payload: None,
+        }
+    }
+
+    /// What the kernel counted: a row for each of these.
+    pub(super) fn counted(rows: &[(NetworkId, Protocol, Readable, u64)]) -> Snapshot {
+        Snapshot {
+            exposure: rows
+                .iter()
+                .map(|(network, protocol, exposure, packets)| Exposed {
+                    key: ExposureKey::new(Direction::Rx, *network, class(*protocol, *exposure)),
+                    count: Count {
+                        packets: *packets,
+                        bytes: packets * 100,
+                    },
+                })
+                .collect(),
+            ..Snapshot::default()
+        }
+    }
+
+    /// An audit in which strangers wrote whatever can be written.
+    pub(super) fn hostile() -> Audit {
+        let mut audit = audit(Requirement::Required, State::Mixed);
+        audit.node = HOSTILE.to_owned();
+        audit.watching = format!("{HOSTILE} rx (tcx)");
+        audit.blind = vec![format!("no interface {HOSTILE}\u{1b}[2J")];
+        audit.report.networks[0].network.as_mut().unwrap().name = HOSTILE.to_owned();
+        let mut violation = violation();
+        violation.name = HOSTILE.to_owned();
+        violation.causes = vec![HOSTILE.to_owned()];
+        audit.report.violations = vec![violation];
+        let mut conversations = Conversations::default();
+        for n in 0..300 {
+            let client = format!("fd00:1234:5678:9abc:def0:1234:5678:{n:x}");
+            let mut record = record(Some(4096), (&client, 40_000), ("fd00::1", 80));
+            record.verdict.protocol = Protocol::Http;
+            record.verdict.evidence = Some(HOSTILE.to_owned());
+            record.verdict.credentials = CredentialKind::ALL.to_vec();
+            conversations.note(&record);
+        }
+        let vni = NetworkId::vni(4096);
+        let mut snapshot = counted(&[
+            (vni, Protocol::Http, Readable::Plaintext, 10),
+            (vni, Protocol::Tls, Readable::Encrypted, 2),
+            (vni, Protocol::Unknown, Readable::Unknown, 1),
+            (NetworkId::HOST, Protocol::Http, Readable::Plaintext, 3),
+        ]);
+        snapshot.esp_networks = vec![EspNetwork {
+            direction: Direction::Tx,
+            vni: 4096,
+            peer: [192, 168, 77, 2].into(),
+            count: Count {
+                packets: 7,
+                bytes: 700,
+            },
+        }];
+        let (chapters, more) = chapter::chapters(&snapshot, &audit.report, &conversations);
+        audit.exposure = Exposure {
+            is_watched: true,
+            chapters,
+            more,
+            is_lower_bound: true,
+            ..Exposure::default()
+        };
+        let shares = audit.exposure.shares();
+        audit.exposure.timeline = Timeline::new(Duration::from_secs(60));
+        audit.exposure.timeline.note(Duration::from_secs(3), shares);
+        audit
     }
 
     fn kind(audit: &Audit) -> Option<Kind> {

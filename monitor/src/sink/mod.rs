@@ -3,4 +3,5 @@
 pub mod flows;
 pub mod http;
 pub mod save;
+pub mod status;
 pub mod tail;

@@ -1,8 +1,10 @@
 //! Samples saved to a capture file.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::anyhow;
 use jiff::Timestamp;
@@ -63,6 +65,23 @@ impl Save {
     pub fn flush(&mut self) -> Result<(), Failure> {
         let flushed = self.writer.flush();
         flushed.map_err(|error| failure(&self.path, &error))
+    }
+}
+
+/// How often what was saved is handed to the system.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// Hands what was saved to the system, until the future is dropped.
+///
+/// # Errors
+/// As [`Save::flush`].
+pub async fn keep_flushed(file: &RefCell<Option<Save>>) -> Result<(), Failure> {
+    let mut tick = tokio::time::interval(FLUSH);
+    loop {
+        tick.tick().await;
+        if let Some(file) = file.borrow_mut().as_mut() {
+            file.flush()?;
+        }
     }
 }
 

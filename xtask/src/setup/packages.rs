@@ -39,6 +39,11 @@ const LAB: &[(&str, &str)] = &[
 /// What only the tests run.
 const TESTS: &[(&str, &str)] = &[
     (
+        "chromium",
+        "opens and prints the page of an audit, without a network",
+    ),
+    ("poppler-utils", "reads what it has printed"),
+    (
         "tshark",
         "decodes the same packets independently, to check our parser",
     ),

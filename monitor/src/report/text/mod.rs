@@ -1,10 +1,13 @@
 //! An audit as text for a terminal.
 
+mod exposure;
+
 use std::fmt::Write;
 
 use jiff::tz::TimeZone;
 
 use super::Audit;
+use super::numbers::percent;
 use crate::policy::network::shown;
 use crate::policy::{Kind, Requirement, State, Status, words};
 use crate::snapshot::Attribution;
@@ -75,6 +78,7 @@ fn write(audit: &Audit, out: &mut String) -> std::fmt::Result {
             writeln!(out, "           Likely cause: {cause}")?;
         }
     }
+    exposure::write(&audit.exposure, out)?;
     let doubts = audit.undecided();
     if !doubts.is_empty() {
         writeln!(out, "\nCannot tell:")?;
@@ -127,14 +131,14 @@ fn share(status: &Status) -> String {
     if status.state != State::Mixed {
         return String::new();
     }
-    let cleartext = status.seen.cleartext_packets() as f64;
-    let all = cleartext + status.seen.encrypted_packets() as f64;
-    format!("  {:.1} % in cleartext", 100.0 * cleartext / all)
+    let cleartext = status.seen.cleartext_packets();
+    let all = cleartext.saturating_add(status.seen.encrypted_packets());
+    format!("  {} in cleartext", percent(cleartext, all))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{audit, violation};
+    use super::super::tests::{audit, hostile, violation};
     use super::*;
 
     #[test]
@@ -150,6 +154,31 @@ mod tests {
             "required        cleartext ",
             "VIOLATION  app1 (VNI 4096) must be encrypted, and cleartext is received",
             "Likely cause: an accident",
+        ] {
+            assert!(page.contains(part), "no {part:?} in\n{page}");
+        }
+        assert!(!page.chars().any(|c| c.is_control() && c != '\n'), "{page}");
+    }
+
+    #[test]
+    fn what_can_be_read_is_told_with_shares_credentials_and_advice() {
+        let mut audit = hostile();
+        audit.node = "node1".to_owned();
+        audit.watching = "eth0".to_owned();
+        audit.blind.clear();
+        let page = page(&audit);
+        for part in [
+            // 1000 bytes of 2000: HTTP, TLS, unknown, ESP.
+            "(VNI 4096): 50.0 % can be read by everybody on the path between this node and 192.168.77.2",
+            "of 2.0 kB: readable 50.0 %, encrypted by who talks 10.0 %, in ESP 35.0 %, unknown 5.0 %",
+            "http           plaintext      1.0 kB    50.0 %         10 packets  credentials: http_basic, ",
+            "and 60 more conversations",
+            "236 samples of conversations too many to keep apart",
+            "Whoever listened has the key",
+            "To do: It must be encrypted, and was not",
+            "Host's own wire, outside any overlay: 100.0 % can be read by everybody on the path",
+            "(--host-flows off)",
+            "There may be more to read",
         ] {
             assert!(page.contains(part), "no {part:?} in\n{page}");
         }

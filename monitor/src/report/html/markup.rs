@@ -1,0 +1,81 @@
+//! Markup in which what strangers wrote can only be text.
+
+use std::fmt::{Display, Write};
+
+/// A page that is being written. Markup is what is in this program's own source; everything else is escaped.
+#[derive(Debug, Default)]
+pub(super) struct Markup {
+    out: String,
+}
+
+/// Writes the characters that mean something in markup as references, and those that nobody sees as `�`.
+struct Escape<'a>(&'a mut String);
+
+impl Write for Escape<'_> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        for character in text.chars() {
+            match character {
+                '&' => self.0.push_str("&amp;"),
+                '<' => self.0.push_str("&lt;"),
+                '>' => self.0.push_str("&gt;"),
+                '"' => self.0.push_str("&quot;"),
+                '\'' => self.0.push_str("&#39;"),
+                '\n' => self.0.push(' '),
+                // Escaped already wherever they come from; these would change what stands beside them.
+                '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => self.0.push('\u{fffd}'),
+                control if control.is_control() => self.0.push('\u{fffd}'),
+                plain => self.0.push(plain),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Markup {
+    /// Appends markup of our own.
+    pub(super) fn raw(&mut self, markup: &'static str) -> &mut Markup {
+        self.out.push_str(markup);
+        self
+    }
+
+    /// Appends text, also inside the quotes of an attribute.
+    pub(super) fn text(&mut self, text: impl Display) -> &mut Markup {
+        // Writing to a String cannot fail.
+        let _ = write!(Escape(&mut self.out), "{text}");
+        self
+    }
+
+    /// Appends text between markup.
+    pub(super) fn element(
+        &mut self,
+        open: &'static str,
+        text: impl Display,
+        close: &'static str,
+    ) -> &mut Markup {
+        self.raw(open).text(text).raw(close)
+    }
+
+    /// The page.
+    pub(super) fn finish(self) -> String {
+        self.out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn text_is_never_markup(text: String) {
+            let mut page = Markup::default();
+            page.element("<p title=\"", &text, "\">");
+            let page = page.finish();
+            let inside = &page["<p title=\"".len()..page.len() - "\">".len()];
+            let has_markup = inside.contains(['<', '>', '"', '\'', '\n', '\u{1b}', '\u{202e}']);
+            prop_assert!(!has_markup);
+        }
+    }
+}
