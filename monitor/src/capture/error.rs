@@ -20,10 +20,10 @@ pub enum Error {
     )]
     Compressed(&'static str, &'static str),
     /// A version or variant that is not read.
-    #[error("{0}: not read; convert it, as `editcap FILE NEW.pcapng`")]
+    #[error("is {0}: not read; convert it, as `editcap FILE NEW.pcapng`")]
     Unsupported(&'static str),
     /// The bytes contradict the format.
-    #[error("corrupt at byte {offset}: {what}")]
+    #[error("is corrupt at byte {offset}: {what}")]
     Corrupt {
         /// Where in the file.
         offset: u64,

@@ -195,7 +195,7 @@ fn what_is_no_capture_file_is_told() {
     let (packets, end) = read(&file);
     assert_eq!(packets.len(), 1);
     let error = end.unwrap_err().to_string();
-    assert!(error.starts_with("corrupt at byte 41: "), "{error}");
+    assert!(error.starts_with("is corrupt at byte 41: "), "{error}");
 }
 
 /// A block with its lengths.

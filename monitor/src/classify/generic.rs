@@ -6,6 +6,7 @@
 
 use super::lines;
 use super::magic;
+use super::nested;
 use super::payload::Payload;
 use super::protocol::{Confidence, Exposure, Protocol};
 use super::randomness::{Look, look, repeats};
@@ -29,6 +30,9 @@ const STRUCTURE_MIN: usize = 48;
 /// Says what a payload is that no protocol claims.
 pub(super) fn judge(p: &Payload<'_>) -> Verdict {
     let bytes = p.bytes;
+    if let Some(verdict) = nested::judge(p) {
+        return verdict;
+    }
     if let Some((kind, confidence)) = magic::kind(bytes) {
         return plaintext(Protocol::Unknown, confidence, kind);
     }

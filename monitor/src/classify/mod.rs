@@ -17,6 +17,7 @@ mod generic;
 mod judge;
 mod lines;
 mod magic;
+mod nested;
 mod payload;
 mod protocol;
 mod randomness;

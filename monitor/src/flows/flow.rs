@@ -16,6 +16,8 @@ use crate::exposure::Note;
 /// Packets with a payload of each direction that are looked at, by what is known of the flow; of those
 /// behind, one in [`RARELY`].
 const LOOKS_UNKNOWN: u32 = 16;
+/// The same where it is known what it speaks: handshakes can be long.
+const LOOKS_NAMED: u32 = 64;
 /// Credentials come behind greetings and requests.
 const LOOKS_PLAINTEXT: u32 = 32;
 const LOOKS_ENCRYPTED: u32 = 4;
@@ -160,6 +162,7 @@ impl Flow {
                 LOOKS_PLAINTEXT
             }
             (Exposure::Encrypted, Confidence::Certain) => LOOKS_ENCRYPTED,
+            (Exposure::Unknown, _) if self.verdict.protocol != Protocol::Unknown => LOOKS_NAMED,
             (Exposure::Encrypted, Confidence::None | Confidence::Likely)
             | (Exposure::Unknown, _) => LOOKS_UNKNOWN,
         };

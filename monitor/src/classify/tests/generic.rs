@@ -120,3 +120,39 @@ fn credentials_are_found_where_no_protocol_is() {
     assert_eq!(verdict.credentials, [CredentialKind::PasswordField]);
     assert!(!format!("{verdict:?}").contains("s3cr3t"));
 }
+
+/// A TCP segment to a port in IPv4 with another header around it.
+fn in_ip(port: u16, bytes: &[u8]) -> Verdict {
+    let length = u16::try_from(40 + bytes.len()).unwrap().to_be_bytes();
+    let packet = [
+        &[0x45, 0, length[0], length[1], 0, 1, 0x40, 0, 64, 6, 0, 0][..],
+        &[10, 0, 0, 1, 10, 0, 0, 2],
+        &40_000_u16.to_be_bytes(),
+        &port.to_be_bytes(),
+        &[0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x18, 0xff, 0xff, 0, 0, 0, 0],
+        bytes,
+    ]
+    .concat();
+    classify(&Payload {
+        transport: Transport::Other(4),
+        ..payload(&packet, packet.len(), 0, 0)
+    })
+}
+
+#[test]
+fn a_packet_in_a_packet_is_looked_into() {
+    let request = in_ip(80, b"GET /index.html HTTP/1.1\r\nHost: example.org\r\n\r\n");
+    assert_eq!(request.protocol, Protocol::Http);
+    assert_eq!(request.exposure, Exposure::Plaintext);
+    // A tunnel has other connections too, which need not be encrypted.
+    let hello = in_ip(443, tls::HELLO_13);
+    assert_eq!(hello.protocol, Protocol::Tls);
+    assert_eq!(hello.exposure, Exposure::Unknown);
+    // No payload tells nothing, and what is no IP is judged as it is.
+    assert_eq!(in_ip(80, b""), Verdict::unknown());
+    let text = Payload {
+        transport: Transport::Other(4),
+        ..payload(b"text that is no packet at all", 29, 0, 0)
+    };
+    assert_eq!(classify(&text).exposure, Exposure::Plaintext);
+}

@@ -1,0 +1,106 @@
+//! IP in IP (RFC 2003, RFC 4213): what the packet inside says.
+//!
+//! A tunnel carries many connections as one flow. What can be read of one of them can be read of it; that one
+//! of them is encrypted says nothing of the others.
+
+use super::judge::classify;
+use super::payload::{Payload, Transport};
+use super::protocol::{Confidence, Exposure, Protocol};
+use super::reader::Reader;
+use super::verdict::Verdict;
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const ICMP: u8 = 1;
+const ICMPV6: u8 = 58;
+
+/// Says what a packet in a packet gives away; nothing if there is none.
+pub(super) fn judge(p: &Payload<'_>) -> Option<Verdict> {
+    if !matches!(p.transport, Transport::Other(4 | 41)) {
+        return None;
+    }
+    let verdict = payload(p)?.map_or_else(Verdict::unknown, |inner| classify(&inner));
+    Some(if verdict.exposure == Exposure::Encrypted {
+        Verdict {
+            exposure: Exposure::Unknown,
+            confidence: Confidence::Likely,
+            ..verdict
+        }
+    } else if verdict.protocol == Protocol::Unknown && verdict.exposure == Exposure::Unknown {
+        Verdict::unknown()
+    } else {
+        verdict
+    })
+}
+
+/// The payload inside. Outer nothing: no IP is there; inner nothing: IP without a payload that can be judged.
+#[expect(
+    clippy::option_option,
+    reason = "no IP, nothing to judge, or a payload: three answers"
+)]
+fn payload<'a>(p: &Payload<'a>) -> Option<Option<Payload<'a>>> {
+    let first = *p.bytes.first()?;
+    let (protocol, header, length) = match first >> 4 {
+        4 => version_4(p.bytes)?,
+        6 => version_6(p.bytes)?,
+        _ => return None,
+    };
+    let wire_len = u32::from(length).checked_sub(header)?;
+    if u32::from(length) > p.wire_len {
+        return None;
+    }
+    let bytes = p.bytes.get(header as usize..).unwrap_or_default();
+    let bytes = &bytes[..bytes.len().min(wire_len as usize)];
+    Some(segment(protocol, bytes, wire_len))
+}
+
+/// Protocol, length of the header, and length of all of it.
+fn version_4(bytes: &[u8]) -> Option<(u8, u32, u16)> {
+    let mut reader = Reader::new(bytes);
+    let words = reader.u8()? & 0x0f;
+    reader.u8()?;
+    let length = reader.u16()?;
+    reader.u16()?;
+    let fragment = reader.u16()? & 0x1fff;
+    reader.u8()?;
+    let protocol = reader.u8()?;
+    // Reserved (IANA): nobody knows what a later fragment is of.
+    let protocol = if fragment == 0 { protocol } else { 255 };
+    (words >= 5).then_some((protocol, u32::from(words) * 4, length))
+}
+
+/// The same of version 6. Extension headers are not followed.
+fn version_6(bytes: &[u8]) -> Option<(u8, u32, u16)> {
+    let mut reader = Reader::new(bytes);
+    reader.take(4)?;
+    let length = reader.u16()?.checked_add(40)?;
+    Some((reader.u8()?, 40, length))
+}
+
+/// What TCP, UDP or ICMP carries.
+fn segment(protocol: u8, bytes: &[u8], wire_len: u32) -> Option<Payload<'_>> {
+    let transport = Transport::from(protocol);
+    let mut reader = Reader::new(bytes);
+    if matches!(protocol, ICMP | ICMPV6) {
+        return Some(Payload {
+            bytes,
+            wire_len,
+            transport,
+            src_port: 0,
+            dst_port: 0,
+        });
+    }
+    let (src_port, dst_port) = (reader.u16()?, reader.u16()?);
+    let header = match protocol {
+        TCP => usize::from(bytes.get(12)? >> 4) * 4,
+        UDP => 8,
+        _ => return None,
+    };
+    Some(Payload {
+        bytes: bytes.get(header..)?,
+        wire_len: wire_len.checked_sub(u32::try_from(header).ok()?)?,
+        transport,
+        src_port,
+        dst_port,
+    })
+}
