@@ -211,6 +211,9 @@ fn a_browser_shows_and_prints_the_page_and_nothing_a_stranger_wrote_is_more_than
     let text = text.as_str().unwrap();
     for part in [
         "Policy is violated",
+        "Credentials in the clear",
+        "more networks, with less to read",
+        "Bytes over time",
         "app1-network (VNI 4096)",
         "<script>hacked=1</script>",
         "onerror='hacked=2'>\"><b>",

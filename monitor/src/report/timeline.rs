@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::Shares;
 
-/// Spans that the time is cut into.
-const SPANS: u32 = 60;
-/// Shortest span.
+/// Most spans; with more, two become one.
+const SPANS: usize = 120;
+/// The first ones.
 const SHORTEST: Duration = Duration::from_secs(1);
 
 /// Bytes of each span of time.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeline {
     /// Length of a span.
     pub span: Duration,
@@ -20,21 +20,33 @@ pub struct Timeline {
     until_now: Shares,
 }
 
-impl Timeline {
-    /// For an audit that is to last so long.
-    #[must_use]
-    pub fn new(planned: Duration) -> Timeline {
+impl Default for Timeline {
+    fn default() -> Timeline {
         Timeline {
-            span: (planned / SPANS).max(SHORTEST),
-            ..Timeline::default()
+            span: SHORTEST,
+            spans: Vec::new(),
+            until_now: Shares::default(),
         }
     }
+}
 
+impl Timeline {
     /// Notes what was counted in all, `elapsed` after the start: what waited for a verdict is in the span in which it came.
     pub fn note(&mut self, elapsed: Duration, counted: Shares) {
-        let span = self.span.max(SHORTEST).as_nanos();
-        let at = usize::try_from(elapsed.as_nanos() / span).unwrap_or(usize::MAX);
-        let at = at.min(SPANS as usize - 1);
+        let mut at = self.position(elapsed);
+        while at >= SPANS {
+            self.span *= 2;
+            self.spans = self
+                .spans
+                .chunks(2)
+                .map(|two| {
+                    let mut one = Shares::default();
+                    two.iter().for_each(|shares| one.add(shares));
+                    one
+                })
+                .collect();
+            at = self.position(elapsed);
+        }
         if self.spans.len() <= at {
             self.spans.resize(at + 1, Shares::default());
         }
@@ -46,6 +58,10 @@ impl Timeline {
             unknown: counted.unknown.saturating_sub(before.unknown),
         });
         self.until_now = counted;
+    }
+
+    fn position(&self, elapsed: Duration) -> usize {
+        usize::try_from(elapsed.as_nanos() / self.span.as_nanos()).unwrap_or(usize::MAX)
     }
 
     /// Most bytes of one span.
@@ -61,18 +77,25 @@ mod tests {
 
     #[test]
     fn spans_hold_what_came_in_them_and_are_bounded() {
-        let mut timeline = Timeline::new(Duration::from_secs(120));
-        assert_eq!(timeline.span, Duration::from_secs(2));
+        let mut timeline = Timeline::default();
         let shares = |readable| Shares {
             readable,
             ..Shares::default()
         };
-        for (seconds, readable) in [(1, 10), (5, 30), (9_999, 31)] {
+        for (seconds, readable) in [(1, 10), (2, 11), (5, 30)] {
             timeline.note(Duration::from_secs(seconds), shares(readable));
         }
-        assert_eq!(timeline.spans.len(), 60);
-        let of = |span: usize| timeline.spans[span].readable;
-        assert_eq!((of(0), of(1), of(2), of(59)), (10, 0, 20, 1));
-        assert_eq!(timeline.highest(), 20);
+        let of = |timeline: &Timeline| -> Vec<u64> {
+            timeline.spans.iter().map(|at| at.readable).collect()
+        };
+        assert_eq!(of(&timeline), [0, 10, 1, 0, 0, 19]);
+        assert_eq!(timeline.highest(), 19);
+        timeline.note(Duration::from_secs(120), shares(31));
+        assert_eq!(timeline.span, Duration::from_secs(2));
+        assert_eq!(of(&timeline)[..3], [10, 1, 19]);
+        assert_eq!((timeline.spans.len(), timeline.spans[60].readable), (61, 1));
+        timeline.note(Duration::from_secs(7 * 86_400), shares(40));
+        assert!(timeline.spans.len() <= SPANS);
+        assert_eq!(of(&timeline).iter().sum::<u64>(), 40);
     }
 }

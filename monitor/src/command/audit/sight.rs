@@ -41,7 +41,7 @@ impl Sight {
     pub(super) fn new(planned: Duration) -> Sight {
         Sight {
             conversations: RefCell::default(),
-            timeline: RefCell::new(Timeline::new(planned)),
+            timeline: RefCell::default(),
             samples: RefCell::new(0),
             planned,
         }

@@ -21,11 +21,12 @@ pub(super) fn all(page: &mut Markup, exposure: &Exposure) {
     if exposure.chapters.is_empty() {
         page.raw("<p>Nothing crossed the wire.</p>\n");
     }
-    for chapter in &exposure.chapters {
+    let (shown, more) = exposure.shown();
+    for chapter in shown {
         one(page, chapter);
     }
-    if exposure.more != 0 {
-        let more = some(exposure.more as u64, "more network");
+    if more != 0 {
+        let more = some(more as u64, "more network");
         page.element("<p>", more, ", with less to read.</p>\n");
     }
     match exposure.host_flows {
@@ -201,6 +202,40 @@ fn tag_of(verdict: Verdict) -> &'static str {
         Verdict::Encrypted => "<span class=\"tag good\">",
         Verdict::Unknown => "<span class=\"tag dim\">",
     }
+}
+
+/// Credentials in the clear, of all networks: the finding that matters most.
+pub(super) fn credentials(page: &mut Markup, exposure: &Exposure) {
+    /// Conversations that are named.
+    const NAMED: usize = 12;
+    if exposure.credentials().is_empty() {
+        return;
+    }
+    page.raw("<h2>Credentials in the clear</h2>\n");
+    let mut all = exposure.chapters.iter().flat_map(|chapter| {
+        let talks = chapter.rows.iter().flat_map(|row| &row.conversations);
+        let with = talks.filter(|(_, speech)| !speech.credentials.is_empty());
+        with.map(move |(conversation, speech)| (chapter, conversation, speech))
+    });
+    page.raw("<ul class=\"do\">");
+    for (chapter, conversation, speech) in all.by_ref().take(NAMED) {
+        page.element(
+            "<li><strong>",
+            kinds(speech.credentials.iter()),
+            "</strong> of ",
+        )
+        .text(conversation.client)
+        .text(" to ")
+        .text(Endpoint(conversation.server, conversation.port))
+        .element(" (", speech.protocol, "), ")
+        .element("", chapter.title(), "</li>");
+    }
+    page.raw("</ul>\n");
+    let more = all.count() as u64;
+    if more != 0 {
+        page.element("<p>", some(more, "more conversation"), " below.</p>\n");
+    }
+    page.raw("<p>Whoever listened has them. Change them, once the way is encrypted.</p>\n");
 }
 
 /// Kinds of credentials, as a list.

@@ -37,6 +37,7 @@ pub fn page(audit: &Audit) -> String {
     verdict(&mut page, audit);
     tiles(&mut page, audit);
     networks::violations(&mut page, audit);
+    chapter::credentials(&mut page, &audit.exposure);
     if audit.exposure.is_watched && !audit.exposure.chapters.is_empty() {
         charts(&mut page, audit);
     }
@@ -128,20 +129,12 @@ fn tiles(page: &mut Markup, audit: &Audit) {
 }
 
 fn charts(page: &mut Markup, audit: &Audit) {
-    /// Networks that have a bar.
-    const BARS: usize = 24;
     let exposure = &audit.exposure;
     page.raw("<h2>Where the bytes are</h2>\n");
     chart::legend(page);
     page.raw("<figure><figcaption>Share of bytes, by network</figcaption>\n<div class=\"bars\">\n");
-    // The host's own wire is the last one, and always there.
-    let all = &exposure.chapters;
-    let left_out = all.len().saturating_sub(BARS);
-    let last = all.len() - 1;
-    for (n, chapter) in all.iter().enumerate() {
-        if n >= BARS - 1 && n != last {
-            continue;
-        }
+    let (shown, left_out) = exposure.shown();
+    for chapter in shown {
         let shares = chapter.shares();
         page.element("<div>", chapter.title(), "");
         page.element(
@@ -156,7 +149,7 @@ fn charts(page: &mut Markup, audit: &Audit) {
         page.element(
             "<p class=\"soft\">",
             some(left_out as u64, "more network"),
-            " below.</p>\n",
+            ", with less to read.</p>\n",
         );
     }
     chart::timeline(page, &exposure.timeline);

@@ -27,11 +27,12 @@ pub(super) fn write(exposure: &Exposure, out: &mut String) -> Result {
     if exposure.chapters.is_empty() {
         writeln!(out, "\n  Nothing crossed the wire.")?;
     }
-    for chapter in &exposure.chapters {
+    let (shown, more) = exposure.shown();
+    for chapter in shown {
         write_chapter(chapter, out)?;
     }
-    if exposure.more != 0 {
-        let more = some(exposure.more as u64, "more network");
+    if more != 0 {
+        let more = some(more as u64, "more network");
         writeln!(out, "\n  {more}, with less to read.")?;
     }
     match exposure.host_flows {
