@@ -5,14 +5,17 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod folder;
 mod http;
 mod limits;
 mod malformed;
+mod memory;
 mod printed;
 mod read;
 mod stopping;
 mod strangers;
 mod usage;
+mod written;
 
 use monitor_lab::Lab;
 

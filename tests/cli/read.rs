@@ -1,33 +1,14 @@
 //! `read`, on what was recorded of real conversations.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use monitor_lab::{Lab, Process};
 use overlay_tests::process::{Ended, Monitor, PATIENCE, finish, program, wait_until};
 use serde_json::Value;
 
-/// A folder of this test, taken away with it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("overlay-read-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.0));
-    }
-}
+use super::folder::Folder;
 
 /// `read` with these arguments, anywhere, and without privileges beyond the file's.
 fn read(arguments: &[&str], files: &[&Path]) -> Ended {

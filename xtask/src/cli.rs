@@ -36,6 +36,7 @@ pub(crate) enum Task {
     /// kernel programs, and the licence of every dependency in both lock files
     /// against deny.toml. With cargo-deny installed, also advisories.
     Lint,
+    Fuzz(Fuzz),
     /// Show what crosses the wire: plain overlay, encrypted, published port, TLS
     ///
     /// Builds two hosts in network namespaces, joined by an overlay with a real
@@ -147,6 +148,45 @@ pub(crate) struct Test {
     pub(crate) only: Vec<String>,
     /// Only tests whose name contains this; lint is left out
     pub(crate) filter: Option<String>,
+}
+
+/// Search for bytes that break a promise, in all that reads what strangers wrote
+///
+/// Fuzz targets for every classifier, for capture files and `read`, samples, the
+/// configuration file and Docker's answers, under libFuzzer: guided by the
+/// coverage of instrumented, optimised code with assertions and overflow checks.
+/// They begin with the recorded fixtures, and go on from what they found before
+/// (target/fuzz/corpus). Each input is held to bounds of memory and of time.
+/// What is found is kept in target/fuzz/found, and the exit code is 1.
+///
+/// Examples:
+///   cargo xtask fuzz                            a short run, as in the tests
+///   cargo xtask fuzz --iterations 10000000
+///   cargo xtask fuzz --only read --only classify-redis
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Fuzz {
+    /// Inputs in all; each target gets its share
+    #[arg(long, default_value_t = Fuzz::SHORT, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]
+    pub(crate) iterations: u64,
+    /// Only this target; may be repeated
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) only: Vec<String>,
+    /// Targets that run at a time [default: the number of processors]
+    #[arg(long, value_name = "N", value_parser = parallel)]
+    pub(crate) jobs: Option<usize>,
+}
+
+impl Fuzz {
+    /// Inputs of a short run: about a minute.
+    pub(crate) const SHORT: u64 = 400_000;
+}
+
+fn parallel(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(jobs @ 1..=256) => Ok(jobs),
+        _ => Err("give 1 to 256".to_owned()),
+    }
 }
 
 /// Measure what the monitor costs

@@ -3,6 +3,7 @@
 mod build;
 mod cli;
 mod ebpf;
+mod fuzz;
 mod lab;
 mod lint;
 mod paths;
@@ -43,6 +44,7 @@ fn start(cli: Cli) -> Result<ExitCode> {
             });
         }
         Task::Lint => lint::main(&ctx)?,
+        Task::Fuzz(args) => fuzz::main(&ctx, &args)?,
         Task::Demo => return Ok(ExitCode::from(lab::demo(&ctx)?)),
         Task::Bench(args) => return Ok(ExitCode::from(lab::bench(&ctx, &args.args)?)),
         Task::Swarm(args) => return Ok(ExitCode::from(swarm::main(&ctx, &args)?)),

@@ -233,9 +233,7 @@ impl Tracker {
         mut self,
         mut emit: impl FnMut(&FlowRecord) -> Result<(), E>,
     ) -> Result<(Vec<EspRecord>, Summary), E> {
-        let mut left: Vec<(Key, Flow)> = self.table.drain().collect();
-        left.sort_unstable_by_key(|(_, flow)| flow.number);
-        for (key, flow) in left {
+        for (key, flow) in self.table.drain_by(|flow| flow.number) {
             let complete = flow.is_closed() || !self.summary.truncated;
             let record = self.record(&key, flow, complete);
             self.summary.add(&record);

@@ -29,7 +29,8 @@ pub(super) fn check(ctx: &Ctx) -> Result<()> {
         }
         return Ok(());
     }
-    let allowed = allowed(&read(&deny)?)?;
+    let deny = read(&deny)?;
+    let (allowed, exceptions) = (allowed(&deny)?, exceptions(&deny)?);
     let mut checked = 0;
     let mut refused = Vec::new();
     for manifest in MANIFESTS {
@@ -39,6 +40,9 @@ pub(super) fn check(ctx: &Ctx) -> Result<()> {
             let name = package["name"].as_str().unwrap_or_default();
             let version = package["version"].as_str().unwrap_or_default();
             let licence = package["license"].as_str().unwrap_or_default();
+            let also = exceptions.iter().filter(|(of, _)| of == name);
+            let also = also.flat_map(|(_, licences)| licences);
+            let allowed: Vec<String> = allowed.iter().chain(also).cloned().collect();
             if !is_allowed(licence, &allowed) {
                 refused.push(format!("{name} {version}: `{licence}` ({manifest})"));
             }
@@ -84,6 +88,26 @@ fn allowed(deny: &str) -> Result<Vec<String>> {
         .iter()
         .filter_map(|value| value.as_str().map(str::to_owned))
         .collect())
+}
+
+/// What is allowed to single crates beside that, by their names.
+fn exceptions(deny: &str) -> Result<Vec<(String, Vec<String>)>> {
+    let table: toml::Table = deny.parse().context("deny.toml is not TOML")?;
+    let list = table
+        .get("licenses")
+        .and_then(|licenses| licenses.get("exceptions"))
+        .and_then(toml::Value::as_array);
+    let mut exceptions = Vec::new();
+    for exception in list.into_iter().flatten() {
+        let name = exception.get("crate").and_then(toml::Value::as_str);
+        let allow = exception.get("allow").and_then(toml::Value::as_array);
+        let (Some(name), Some(allow)) = (name, allow) else {
+            bail!("an exception in deny.toml without `crate` or `allow`");
+        };
+        let allow = allow.iter().filter_map(toml::Value::as_str);
+        exceptions.push((name.to_owned(), allow.map(str::to_owned).collect()));
+    }
+    Ok(exceptions)
 }
 
 /// Whether an SPDX expression can be satisfied with the allowed licences.
@@ -191,5 +215,11 @@ mod tests {
         let list = allowed("[licenses]\nallow = [\"MIT\", \"ISC\"]\n").unwrap();
         assert_eq!(list, ["MIT", "ISC"]);
         assert!(allowed("[licenses]\n").is_err());
+        let file =
+            "[licenses]\nallow = []\n[[licenses.exceptions]]\ncrate = \"a\"\nallow = [\"NCSA\"]\n";
+        let expected = ("a".to_owned(), vec!["NCSA".to_owned()]);
+        assert_eq!(exceptions(file).unwrap(), [expected]);
+        assert_eq!(exceptions("").unwrap(), []);
+        assert!(exceptions("[[licenses.exceptions]]\ncrate = \"a\"\n").is_err());
     }
 }

@@ -174,7 +174,12 @@ pub(crate) fn lab() -> Vec<Package> {
 
 /// Packages of the tests, which use the lab.
 pub(crate) fn tests() -> Vec<Package> {
-    [list(LAB), list(TESTS)].concat()
+    [list(LAB), list(TESTS), fuzz()].concat()
+}
+
+/// Packages of the fuzzer.
+pub(crate) fn fuzz() -> Vec<Package> {
+    list(&[("g++", "compiles libFuzzer, which is C++")])
 }
 
 /// Packages of the benchmark.

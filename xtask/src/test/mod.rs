@@ -14,7 +14,7 @@ use crate::cli;
 use crate::paths::Ctx;
 use crate::proc::{cargo, quote, say, shown};
 use crate::setup::{apt, docker, packages};
-use crate::{ebpf, lint, vm};
+use crate::{ebpf, fuzz, lint, vm};
 use libtest::Tally;
 
 /// The result of a step.
@@ -141,6 +141,7 @@ pub(crate) fn main(ctx: &Ctx, args: &cli::Test) -> Result<bool> {
     if built {
         if args.filter.is_none() && !args.vm_only {
             report.step("lint", |_| lint::main(ctx));
+            report.step("a short run of every fuzz target", |_| fuzz::short(ctx));
         }
         if !args.vm_only {
             report.step(

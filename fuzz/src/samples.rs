@@ -1,0 +1,32 @@
+//! Samples, as they come out of the kernel's ring: the header is the kernel's, the frame is anybody's.
+
+use jiff::Timestamp;
+use monitor::cli::Format;
+use monitor::decode::Decoder;
+use monitor::sink::tail::Printer;
+use monitor_common::sample::Sample;
+
+use crate::captures::SERVICES;
+use crate::printed;
+
+/// A record of the ring, header and all.
+pub(crate) fn sample(input: &[u8]) {
+    let Some(sample) = Sample::parse(input) else {
+        return;
+    };
+    for (format, show_payload) in [(Format::Text, false), (Format::Json, true)] {
+        let decoder = Decoder {
+            services: SERVICES.clone(),
+            show_payload,
+        };
+        let record = decoder.decode(&sample, Timestamp::default(), "eth0");
+        assert!(record.captured as usize <= input.len());
+        assert!(!record.comment().contains(char::is_control));
+        let mut out = Vec::new();
+        drop(Printer::new(&mut out, format, false, None, true).print(&record));
+        match format {
+            Format::Text => printed::lines(&out),
+            Format::Json => printed::objects(&out),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Capture files, whole, cut and damaged.
+
+mod damage;
+mod files;
+mod pcap_files;
+mod pcapng_files;
+mod written;
+
+use std::io::{self, Read};
+
+use monitor_common::label::Direction;
+
+use super::*;
+
+/// A source that gives a few bytes at a time, as a pipe may.
+struct Drops(Vec<u8>, usize);
+
+impl Read for Drops {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.1.min(self.0.len()).min(buffer.len());
+        buffer[..count].copy_from_slice(&self.0[..count]);
+        self.0.drain(..count);
+        Ok(count)
+    }
+}
+
+/// A packet that outlives its reader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Owned {
+    time_ns: i64,
+    link_type: u16,
+    interface: Option<String>,
+    direction: Option<Direction>,
+    bytes: Vec<u8>,
+    wire_len: u32,
+}
+
+/// All packets of a file, and how it ended.
+fn read_in(file: &[u8], piece: usize) -> (Vec<Owned>, Result<Filled, Error>) {
+    let mut packets = Vec::new();
+    let mut reader = match Reader::open(Input::of(Drops(file.to_vec(), piece))) {
+        Ok(reader) => reader,
+        Err(error) => return (packets, Err(error)),
+    };
+    let end = loop {
+        match reader.step() {
+            Ok(Step::Packet(packet)) => packets.push(Owned {
+                time_ns: packet.time_ns,
+                link_type: packet.link_type,
+                interface: packet.interface.map(str::to_owned),
+                direction: packet.direction,
+                bytes: packet.bytes.to_vec(),
+                wire_len: packet.wire_len,
+            }),
+            Ok(Step::Other) => {}
+            Ok(Step::Drained) => match reader.fill() {
+                Ok(Filled::More) => {}
+                end => break end,
+            },
+            Err(error) => break Err(error),
+        }
+    };
+    (packets, end)
+}
+
+fn read(file: &[u8]) -> (Vec<Owned>, Result<Filled, Error>) {
+    let whole = read_in(file, usize::MAX);
+    let drops = read_in(file, 7);
+    assert_eq!(whole.0, drops.0, "however the bytes come");
+    assert_eq!(format!("{:?}", whole.1), format!("{:?}", drops.1));
+    whole
+}
+
+fn packet(time_ns: i64, bytes: &[u8], wire_len: u32) -> Owned {
+    Owned {
+        time_ns,
+        link_type: 1,
+        interface: None,
+        direction: None,
+        bytes: bytes.to_vec(),
+        wire_len,
+    }
+}
