@@ -106,7 +106,62 @@ pub fn payloads() -> Vec<Vec<u8>> {
             payloads.insert(input.write());
         }
     }
+    payloads.extend(by_hand().iter().map(Input::write));
     payloads.into_iter().collect()
+}
+
+/// Messages of protocols of which there is no recording that tells them, after their specifications.
+fn by_hand() -> [Input<'static>; 9] {
+    const TCP: u8 = 6;
+    const UDP: u8 = 17;
+    /// What ESP carries (RFC 4303): SPI, sequence number, and what looks like ciphertext.
+    const ESP: [u8; 104] = {
+        let mut packet = [0; 104];
+        (packet[2], packet[7]) = (1, 9);
+        let (mut at, mut state) = (8, 0x9e37_79b9_u32);
+        while at < packet.len() {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            packet[at] = (state >> 11) as u8;
+            at += 1;
+        }
+        packet
+    };
+    /// RFC 5905, 7.3: a client's request.
+    const NTP: [u8; 48] = {
+        let mut packet = [0; 48];
+        (packet[0], packet[2], packet[3]) = (0x23, 6, 0xec);
+        (packet[40], packet[41], packet[44]) = (0xea, 0x5f, 0x80);
+        packet
+    };
+    let input = |transport, port, bytes| Input {
+        transport,
+        src_port: if matches!(transport, TCP | UDP) {
+            40_000
+        } else {
+            0
+        },
+        dst_port: port,
+        missing: 0,
+        bytes,
+    };
+    [
+        // gitprotocol-pack(5).
+        input(TCP, 9418, b"0033git-upload-pack /project.git\0host=myserver.com\0"),
+        // ESP, ESP in UDP (RFC 3948), AH (RFC 4302).
+        input(50, 0, &ESP),
+        input(UDP, 4500, &ESP),
+        input(51, 0, b"\x06\x04\0\0\0\0\x01\0\0\0\0\x09\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc"),
+        // RFC 4795, 2.1: a DNS question.
+        input(UDP, 5355, b"\x12\x34\0\0\0\x01\0\0\0\0\0\0\x04host\0\0\x01\0\x01"),
+        input(UDP, 123, &NTP),
+        input(TCP, 873, b"@RSYNCD: 31.0 sha512 sha256 sha1 md5 md4\n"),
+        // RFC 3550, 6.4.1 and 6.5: a sender report and a description.
+        input(UDP, 5005, b"\x80\xc8\0\x06\xde\xad\xbe\xef\xea\x5f\0\0\x80\0\0\0\0\0\x01\x40\0\0\0\x02\0\0\x01\x40\x81\xca\0\x03\xde\xad\xbe\xef\x01\x04a@bc\0\0"),
+        // RFC 2326, 10.1.
+        input(TCP, 554, b"OPTIONS rtsp://example.com/media.mp4 RTSP/1.0\r\nCSeq: 1\r\n\r\n"),
+    ]
 }
 
 /// Those that are of interest.

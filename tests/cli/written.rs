@@ -103,7 +103,7 @@ fn tshark_reads_back_whatever_was_saved() {
         };
         let encapsulation = match packet.link {
             Link::Ethernet => 1,
-            Link::Ip => 7,
+            Link::Ip | Link::Other => 7,
         };
         let (seconds, rest) = (
             packet.time_ns / 1_000_000_000,
