@@ -111,7 +111,7 @@ pub fn payloads() -> Vec<Vec<u8>> {
 }
 
 /// Messages of protocols of which there is no recording that tells them, after their specifications.
-fn by_hand() -> [Input<'static>; 9] {
+fn by_hand() -> [Input<'static>; 11] {
     const TCP: u8 = 6;
     const UDP: u8 = 17;
     /// What ESP carries (RFC 4303): SPI, sequence number, and what looks like ciphertext.
@@ -159,6 +159,10 @@ fn by_hand() -> [Input<'static>; 9] {
         input(TCP, 873, b"@RSYNCD: 31.0 sha512 sha256 sha1 md5 md4\n"),
         // RFC 3550, 6.4.1 and 6.5: a sender report and a description.
         input(UDP, 5005, b"\x80\xc8\0\x06\xde\xad\xbe\xef\xea\x5f\0\0\x80\0\0\0\0\0\x01\x40\0\0\0\x02\0\0\x01\x40\x81\xca\0\x03\xde\xad\xbe\xef\x01\x04a@bc\0\0"),
+        // Oracle's connect, with what it wants to be connected to.
+        input(TCP, 1521, b"\0\x3a\0\0\x01\0\0\0\x01\x3a\x01\x2c(DESCRIPTION=(CONNECT_DATA=(SERVICE_NAME=XE)))"),
+        // A request between nodes of Elasticsearch 8.
+        input(TCP, 9300, b"ES\0\0\0\x25\0\0\0\0\0\0\0\x01\0\0\x7a\x12\0indices:data/read/search"),
         // RFC 2326, 10.1.
         input(TCP, 554, b"OPTIONS rtsp://example.com/media.mp4 RTSP/1.0\r\nCSeq: 1\r\n\r\n"),
     ]
