@@ -151,12 +151,29 @@ fn holds_handshake(bytes: &[u8]) -> bool {
         &[0x2a, 0x86, 0x48, 0xce, 0x3d],
         &[0x2b, 6, 1, 5, 5, 7],
     ];
-    bytes.iter().enumerate().any(|(at, byte)| {
-        matches!(byte, 6 | 0x2a | 0x2b)
-            && IDENTIFIERS
-                .iter()
-                .any(|identifier| bytes[at..].starts_with(identifier))
+    bytes.iter().enumerate().any(|(at, byte)| match byte {
+        6 | 0x2a | 0x2b => IDENTIFIERS
+            .iter()
+            .any(|identifier| bytes[at..].starts_with(identifier)),
+        &DNS_NAME => are_names(&bytes[at..]),
+        _ => false,
     })
+}
+
+/// Tag of a name of DNS among those of a certificate (RFC 5280, 4.2.1.6).
+const DNS_NAME: u8 = 0x82;
+
+/// Whether a whole name and the tag of another begin here: a long list of names fills a segment without any
+/// identifier in it.
+fn are_names(bytes: &[u8]) -> bool {
+    let name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._*".contains(byte);
+    let &[_, length @ 4..=0x7f, ref rest @ ..] = bytes else {
+        return false;
+    };
+    rest.split_at_checked(usize::from(length))
+        .is_some_and(|(text, next)| {
+            next.first() == Some(&DNS_NAME) && text.contains(&b'.') && text.iter().all(name)
+        })
 }
 
 /// Whether values repeat as ciphertext never does, at the start and at the end: a header

@@ -100,6 +100,8 @@ fn what_may_be_encrypted_is_unknown() {
     let certificate =
         b"\x06\x03U\x04\x0a\x0c\x14Example Organization Ltd 1\x0b0\x09\x06\x03U\x04\x06\x13\x02";
     assert_eq!(of(certificate).exposure, Exposure::Unknown);
+    let names = b"ample.org\x82\x0fwww.example.org\x82\x11*.img.example.org\x82\x0cmail.example";
+    assert_eq!(of(names).exposure, Exposure::Unknown);
     // The middle of SSH's negotiation.
     let names = b"om,umac-64@openssh.com,umac-128@openssh.com,hmac-sha2-256";
     assert_eq!(of(names).exposure, Exposure::Unknown);
