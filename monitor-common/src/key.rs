@@ -219,7 +219,7 @@ impl EspKey {
 }
 
 /// Value of `ESP`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct EspCount {
     /// Packets.
@@ -230,8 +230,10 @@ pub struct EspCount {
     pub sequence_min: u32,
     /// Highest sequence number seen on this CPU.
     pub sequence_max: u32,
+    /// How many of the packets are later fragments: the rest is what the association has encrypted.
+    pub later_fragments: u64,
 }
-shared!(EspCount, 24, { packets: u64, bytes: u64, sequence_min: u32, sequence_max: u32 });
+shared!(EspCount, 32, { packets: u64, bytes: u64, sequence_min: u32, sequence_max: u32, later_fragments: u64 });
 
 /// Key of `REASONS`.
 ///
@@ -340,6 +342,7 @@ mod tests {
             bytes: 2,
             sequence_min: 3,
             sequence_max: 4,
+            later_fragments: 5,
         };
         assert_eq!(EspCount::from_bytes(&count.to_bytes()), count);
         for direction in Direction::ALL {

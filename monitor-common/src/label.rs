@@ -56,11 +56,13 @@ pub enum Encapsulation {
     Ike = 7,
     /// WireGuard.
     Wireguard = 8,
+    /// VXLAN in ESP with the NULL cipher (RFC 2410), on IP or in UDP: it can be read, and is no encryption.
+    EspNull = 9,
 }
 
 impl Encapsulation {
     /// Every encapsulation, in order of its index.
-    pub const ALL: [Encapsulation; 9] = [
+    pub const ALL: [Encapsulation; 10] = [
         Encapsulation::None,
         Encapsulation::Vxlan,
         Encapsulation::Esp,
@@ -70,6 +72,7 @@ impl Encapsulation {
         Encapsulation::EspUdp,
         Encapsulation::Ike,
         Encapsulation::Wireguard,
+        Encapsulation::EspNull,
     ];
 
     /// The value of the metric label `encapsulation`.
@@ -85,6 +88,7 @@ impl Encapsulation {
             Encapsulation::EspUdp => "esp_udp",
             Encapsulation::Ike => "ike",
             Encapsulation::Wireguard => "wireguard",
+            Encapsulation::EspNull => "esp_null",
         }
     }
 
@@ -93,7 +97,10 @@ impl Encapsulation {
     pub const fn has_vni(self) -> bool {
         matches!(
             self,
-            Encapsulation::Vxlan | Encapsulation::VxlanGpe | Encapsulation::Geneve
+            Encapsulation::Vxlan
+                | Encapsulation::VxlanGpe
+                | Encapsulation::Geneve
+                | Encapsulation::EspNull
         )
     }
 
@@ -126,6 +133,7 @@ impl Encapsulation {
             6 => Encapsulation::EspUdp,
             7 => Encapsulation::Ike,
             8 => Encapsulation::Wireguard,
+            9 => Encapsulation::EspNull,
             _ => return None,
         })
     }
@@ -145,6 +153,6 @@ mod tests {
             assert_eq!(Encapsulation::from_index(e as u8), Some(e));
             assert!(!(e.has_vni() && e.has_spi()));
         }
-        assert_eq!(Encapsulation::from_index(9), None);
+        assert_eq!(Encapsulation::from_index(10), None);
     }
 }

@@ -10,6 +10,11 @@ pub trait Load {
     /// `None` if not all of them are there. Offsets come from packet bytes and are never trusted.
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
 
+    /// As [`Load::load`], but from anywhere in the frame, also where that does not reach, at the cost of a call.
+    fn far<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.load(offset)
+    }
+
     /// The first `LEN` bytes of the packet, checked once to be there. `None` if not all of them are.
     fn window<const LEN: usize>(&self) -> Option<impl Window<LEN>>;
 

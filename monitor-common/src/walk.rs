@@ -6,11 +6,13 @@
 
 mod frame;
 mod inner;
+mod null;
 mod outer;
 pub mod usual;
 
 pub use frame::{Frame, FrameKind, frame};
 pub use inner::{inner, inner_reason, segment};
+pub use null::{Null, may_be as may_be_null, null};
 pub use outer::{encapsulation, outer};
 
 use crate::label::Encapsulation;
@@ -144,7 +146,7 @@ pub enum Kind {
     NotIp = 0,
     /// IP outside any overlay.
     Host = 1,
-    /// An overlay packet with a valid VNI: VXLAN, VXLAN-GPE, Geneve.
+    /// An overlay packet with a valid VNI that can be read: VXLAN, VXLAN-GPE, Geneve, VXLAN in ESP of the NULL cipher.
     Overlay = 2,
     /// A packet under a security association: ESP on IP or in UDP, AH.
     Association = 3,
@@ -172,7 +174,7 @@ pub struct Outer {
     pub network: Network,
     /// Virtual Network Identifier ([`Kind::Overlay`]).
     pub vni: u32,
-    /// Offset of what is inside ([`Kind::Overlay`]).
+    /// Offset of what is inside ([`Kind::Overlay`]), or of the ESP header ([`Kind::Association`], but for AH).
     pub inner: usize,
     /// What it starts with ([`Kind::Overlay`]).
     pub link: Link,

@@ -73,18 +73,18 @@ pub fn may_insert(overflow: u64) -> bool {
 }
 
 /// Counts packets under their association. `sequence` is 0, which is never sent (RFC 4303, 2.2), where it
-/// is not known: in later fragments.
+/// is not known: in later fragments, of which there are so many among the packets.
 #[inline(always)]
-pub fn esp(key: &EspKey, sequence: u32, weight: Weight) {
+pub fn esp(key: &EspKey, sequence: u32, weight: Weight, later_fragments: u64) {
     match ESP.get_ptr_mut(key) {
         // SAFETY: this CPU's own slot; see the module.
-        Some(count) => unsafe { add_esp(count, sequence, weight) },
-        None => first_esp(key, sequence, weight),
+        Some(count) => unsafe { add_esp(count, sequence, weight, later_fragments) },
+        None => first_esp(key, sequence, weight, later_fragments),
     }
 }
 
 #[inline(never)]
-fn first_esp(key: &EspKey, sequence: u32, weight: Weight) {
+fn first_esp(key: &EspKey, sequence: u32, weight: Weight, later_fragments: u64) {
     let Some(state) = state() else { return };
     // SAFETY: this CPU's own slot; see the module.
     if may_insert(unsafe { (*state).esp_overflow }) {
@@ -93,11 +93,12 @@ fn first_esp(key: &EspKey, sequence: u32, weight: Weight) {
             bytes: 0,
             sequence_min: 0,
             sequence_max: 0,
+            later_fragments: 0,
         };
         let _ = ESP.insert(key, empty, u64::from(BPF_NOEXIST));
         if let Some(count) = ESP.get_ptr_mut(key) {
             // SAFETY: this CPU's own slot; see the module.
-            return unsafe { add_esp(count, sequence, weight) };
+            return unsafe { add_esp(count, sequence, weight, later_fragments) };
         }
     }
     let direction = if key.direction == 0 {
@@ -110,6 +111,7 @@ fn first_esp(key: &EspKey, sequence: u32, weight: Weight) {
         unsafe {
             (*count).packets += weight.packets;
             (*count).bytes += weight.bytes;
+            (*count).later_fragments += later_fragments;
         }
     }
     // SAFETY: this CPU's own slot; see the module.
@@ -160,7 +162,7 @@ pub unsafe fn add(count: *mut Count, weight: Weight) {
 }
 
 #[inline(always)]
-unsafe fn add_esp(count: *mut EspCount, sequence: u32, weight: Weight) {
+unsafe fn add_esp(count: *mut EspCount, sequence: u32, weight: Weight, later_fragments: u64) {
     // SAFETY: a slot of the map, by contract of the caller.
     unsafe {
         if sequence != 0 && ((*count).sequence_min == 0 || sequence < (*count).sequence_min) {
@@ -171,6 +173,10 @@ unsafe fn add_esp(count: *mut EspCount, sequence: u32, weight: Weight) {
         }
         (*count).packets += weight.packets;
         (*count).bytes += weight.bytes;
+        // A constant 0 for whole packets, which costs nothing.
+        if later_fragments != 0 {
+            (*count).later_fragments += later_fragments;
+        }
     }
 }
 

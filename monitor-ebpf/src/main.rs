@@ -45,6 +45,9 @@ pub fn overlay_xdp_frags(ctx: XdpContext) -> u32 {
             next = xdp_frags_outer_again(&ctx);
         }
     }
+    if let Step::Null = next {
+        next = xdp_frags_null(&ctx);
+    }
     if let Step::Count = next {
         next = xdp_frags_count(&ctx);
     }
@@ -76,6 +79,9 @@ pub fn overlay_xdp(ctx: XdpContext) -> u32 {
     }
     if let Step::Outer = next {
         next = xdp_outer(&ctx);
+    }
+    if let Step::Null = next {
+        next = xdp_null(&ctx);
     }
     if let Step::Count = next {
         next = xdp_count(&ctx);
@@ -134,6 +140,9 @@ fn skb(ctx: &TcContext, direction: Direction, link: Link) -> i32 {
             next = skb_outer_again(ctx);
         }
     }
+    if let Step::Null = next {
+        next = skb_null(ctx);
+    }
     if let Step::Count = next {
         skb_segment(ctx);
         next = skb_count(ctx, direction);
@@ -189,6 +198,11 @@ fn skb_segment(ctx: &TcContext) {
 }
 
 #[inline(never)]
+fn skb_null(ctx: &TcContext) -> Step {
+    observe::null(&Skb::new(ctx))
+}
+
+#[inline(never)]
 fn skb_count(ctx: &TcContext, direction: Direction) -> Step {
     observe::count(&Skb::new(ctx), direction)
 }
@@ -234,6 +248,11 @@ fn xdp_outer(ctx: &XdpContext) -> Step {
 }
 
 #[inline(never)]
+fn xdp_null(ctx: &XdpContext) -> Step {
+    observe::null(&Xdp::new(ctx))
+}
+
+#[inline(never)]
 fn xdp_count(ctx: &XdpContext) -> Step {
     observe::count(&Xdp::new(ctx), Direction::Rx)
 }
@@ -276,6 +295,11 @@ fn xdp_frags_outer(ctx: &XdpContext) -> Step {
 #[inline(never)]
 fn xdp_frags_outer_again(ctx: &XdpContext) -> Step {
     observe::outer(&XdpFragsBytes::new(ctx))
+}
+
+#[inline(never)]
+fn xdp_frags_null(ctx: &XdpContext) -> Step {
+    observe::null(&XdpFrags::new(ctx))
 }
 
 #[inline(never)]

@@ -196,6 +196,7 @@ impl fmt::Display for Line<'_> {
                     format_args!("  WireGuard  (nothing to read)"),
                 );
             }
+            Encapsulation::EspNull => write!(f, "  ESP without encryption")?,
             Encapsulation::Geneve => write!(f, "  Geneve")?,
             Encapsulation::VxlanGpe => write!(f, "  VXLAN-GPE")?,
             Encapsulation::None

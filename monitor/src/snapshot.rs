@@ -1,5 +1,6 @@
 //! What the kernel has counted, at one moment: what metrics, screens and reports read.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use monitor_common::key::{Count, CpuState, EspCount};
@@ -10,6 +11,7 @@ use crate::agent::esp_networks::EspBook;
 use crate::agent::ledger::{Ledger, Rows};
 use crate::attach::Hook;
 use crate::diagnose::activity::Activity;
+use crate::diagnose::xfrm::XfrmError;
 use crate::exposure::{Account, Exposed, Pending};
 use crate::failure::Failure;
 use crate::kernel::{Kernel, MapUse};
@@ -160,6 +162,8 @@ pub struct Snapshot {
     pub hooks: Vec<HookState>,
     /// What the associations of ESP in use are doing.
     pub esp_active: Vec<Activity>,
+    /// Packets that the kernel's IPsec dropped, by its reasons; empty where it does not tell.
+    pub xfrm_errors: BTreeMap<XfrmError, u64>,
     /// Whether Docker answers; `None` where nobody expects it to.
     pub docker_up: Option<bool>,
     /// How often a program of ours was found detached by somebody else.
@@ -213,6 +217,7 @@ impl Snapshot {
             maps,
             hooks,
             esp_active: Vec::new(),
+            xfrm_errors: BTreeMap::new(),
             docker_up: None,
             lost: 0,
             policy: policy::Report::default(),

@@ -9,7 +9,7 @@ use monitor::kernel::{Entry, Kernel};
 use monitor_common::key::CounterKey;
 use monitor_common::label::Encapsulation;
 use monitor_common::reason::Reason;
-use overlay_tests::frame::{esp, ethernet, ipv4, ipv6, redis_command, udp, vxlan};
+use overlay_tests::frame::{esp, esp_null, ethernet, ipv4, ipv6, redis_command, udp, vxlan};
 use overlay_tests::programs::{IFINDEX, counting, direction, entries, load, run};
 
 /// Bytes of payload in each fragment but the last: a multiple of eight (RFC 791, 3.2).
@@ -126,6 +126,20 @@ fn a_later_fragment_without_its_first_belongs_to_nobody() {
         send(&mut kernel, entry, &strangers);
         assert_eq!(unattributed(&kernel), strangers.len() as u64, "{entry:?}");
         assert_eq!(of_vni(&kernel, entry, 7), seen, "{entry:?}");
+    }
+}
+
+#[test]
+fn fragments_of_the_null_cipher_count_under_its_network() {
+    for entry in entries() {
+        let mut kernel = load(&counting());
+        let frames = fragments_v4(9, 50, &esp_null(9, &datagram(7), 0, 12));
+        assert!(frames.len() > 2);
+        let sent = send(&mut kernel, entry, &frames);
+        let key = CounterKey::new(IFINDEX, direction(entry), Encapsulation::EspNull, 7);
+        let count = kernel.counters().unwrap()[&key];
+        assert_eq!((count.packets, count.bytes), sent, "{entry:?}");
+        assert_eq!(unattributed(&kernel), 0, "{entry:?}");
     }
 }
 

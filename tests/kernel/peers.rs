@@ -13,7 +13,7 @@ use monitor_common::key::{Count, PeerCount, PeerKey};
 use monitor_common::label::{Direction, Encapsulation};
 use monitor_common::walk::Addresses;
 use overlay_tests::frame::{
-    ah, esp, ethernet, geneve, ipv4, ipv6, redis_command, tagged, udp, vxlan, vxlan_gpe,
+    ah, esp, esp_null, ethernet, geneve, ipv4, ipv6, redis_command, tagged, udp, vxlan, vxlan_gpe,
 };
 use overlay_tests::programs::{counting, direction, entries, load, run};
 
@@ -58,6 +58,7 @@ fn shapes(vni: u32) -> Vec<(&'static str, Vec<u8>, u8)> {
     let geneve = udp(40_000, 6081, &geneve(vni, 0x6558, &[], &redis_command()));
     let gpe = udp(40_000, 4790, &vxlan_gpe(vni, 3, &redis_command()));
     let authenticated = ah(7, 17, &udp(40_000, 4789, &inside));
+    let null = |vector, check| esp_null(9, &udp(40_000, 4789, &inside), vector, check);
     let mut fragment = plain.clone();
     // More fragments.
     fragment[20] |= 0x20;
@@ -77,6 +78,21 @@ fn shapes(vni: u32) -> Vec<(&'static str, Vec<u8>, u8)> {
         ("first fragment", fragment, 4),
         ("Geneve", ethernet(0x0800, &ipv4(17, &[], &geneve)), 4),
         ("VXLAN-GPE", ethernet(0x0800, &ipv4(17, &[], &gpe)), 4),
+        (
+            "in ESP of the NULL cipher",
+            ethernet(0x0800, &ipv4(50, &[], &null(0, 12))),
+            4,
+        ),
+        (
+            "the same with GMAC, IPv6",
+            ethernet(0x86dd, &ipv6(50, &null(8, 16))),
+            6,
+        ),
+        (
+            "the same in UDP",
+            ethernet(0x0800, &ipv4(17, &[], &udp(4500, 4500, &null(0, 12)))),
+            4,
+        ),
         ("in AH", ethernet(0x0800, &ipv4(51, &[], &authenticated)), 4),
     ]
 }

@@ -16,7 +16,7 @@ use monitor_common::label::{Direction, Encapsulation};
 use monitor_common::reason::Reason;
 use monitor_common::service::Service;
 use overlay_tests::frame::{
-    VNI, esp, ethernet, ipv4, ipv6, overlay, redis_command, tagged, tcp, udp, vxlan,
+    VNI, esp, esp_null, ethernet, ipv4, ipv6, overlay, redis_command, tagged, tcp, udp, vxlan,
 };
 use overlay_tests::programs::{IFINDEX, counting, direction, entries, load, run};
 
@@ -250,6 +250,69 @@ fn the_hosts_own_traffic_where_it_is_asked_for() {
 }
 
 #[test]
+fn esp_of_the_null_cipher_is_cleartext_of_its_network() {
+    let datagram = udp(49152, 4789, &vxlan(VNI, &redis_command()));
+    // Longer than what is copied of a packet at most: the trailer is far.
+    let long = [redis_command(), vec![0x2e; 2600]].concat();
+    let long = udp(49152, 4789, &vxlan(VNI, &long));
+    for (datagram, vector, check) in [
+        (&datagram, 0, 0),
+        (&datagram, 0, 12),
+        (&datagram, 0, 16),
+        (&datagram, 8, 16),
+        (&long, 0, 32),
+        (&long, 8, 16),
+    ] {
+        let null = esp_null(9, datagram, vector, check);
+        let in_udp = udp(4500, 4500, &null);
+        for frame in [
+            ethernet(0x0800, &ipv4(50, &[], &null)),
+            ethernet(0x86dd, &ipv6(50, &null)),
+            ethernet(0x0800, &ipv4(17, &[], &in_udp)),
+            tagged(0x8100, 7, &ethernet(0x0800, &ipv4(50, &[1; 8], &null))),
+        ] {
+            for entry in entries() {
+                let key = CounterKey::new(IFINDEX, direction(entry), Encapsulation::EspNull, VNI);
+                let bytes = frame.len() as u64;
+                let expected = Counted {
+                    traffic: vec![(key, Count { packets: 1, bytes })],
+                    reasons: vec![],
+                };
+                for options in [counting(), LoadOptions::default()] {
+                    assert_eq!(count(&options, entry, &frame), expected, "{entry:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_trailer_that_does_not_check_is_no_null_cipher() {
+    let datagram = udp(49152, 4789, &vxlan(VNI, &redis_command()));
+    let good = esp_null(9, &datagram, 0, 12);
+    let next_header = good.len() - 12 - 1;
+    let mut cases = vec![
+        (next_header, 4),
+        (next_header - 1, 9),
+        (8 + 2, 0),
+        (8 + 8, 0),
+    ];
+    cases.push((8 + 5, good[8 + 5].wrapping_add(40)));
+    for (at, value) in cases {
+        let mut packet = good.clone();
+        packet[at] = value;
+        let frame = ethernet(0x0800, &ipv4(50, &[], &packet));
+        for entry in entries() {
+            assert_eq!(
+                count(&counting(), entry, &frame),
+                Counted::default(),
+                "byte {at}: ESP is counted by association"
+            );
+        }
+    }
+}
+
+#[test]
 fn esp_by_association_with_its_sequence_range() {
     for version in [4, 6] {
         for entry in entries() {
@@ -293,7 +356,8 @@ fn esp_by_association_with_its_sequence_range() {
                     packets: 3,
                     bytes,
                     sequence_min: 5,
-                    sequence_max: 9
+                    sequence_max: 9,
+                    later_fragments: 0,
                 }
             );
         }
@@ -436,6 +500,6 @@ fn a_scan_of_vnis_fills_the_map_and_then_counts_as_other() {
     assert_eq!(total, u64::from(sent), "no packet is lost");
     let other = counts[&CounterKey::other(IFINDEX, Direction::Rx, Encapsulation::Vxlan)].packets;
     // The rows that were prepared took their places first.
-    assert_eq!(other, 100 + 12);
+    assert_eq!(other, 100 + 14);
     assert_eq!(kernel.state().unwrap().counters_overflow, other);
 }

@@ -123,6 +123,8 @@ fn kinds() -> Vec<Vec<u8>> {
         Tunnel::VxlanGpe(4096, Carried::Ip),
         Tunnel::Geneve(4096, Carried::Ethernet, 2),
         Tunnel::Esp(0x1234),
+        Tunnel::EspNull(4096),
+        Tunnel::EspUdpNull(4096),
         Tunnel::Ah(0x1234),
         Tunnel::AhVxlan(4096),
         Tunnel::EspUdp(0x1234),

@@ -186,6 +186,21 @@ pub fn esp(spi: u32, sequence: u32) -> Vec<u8> {
     packet
 }
 
+/// An ESP packet of the NULL cipher (RFC 2410) around a UDP datagram, with so many bytes of initialisation vector (of
+/// GMAC, RFC 4543) and of check value.
+#[must_use]
+pub fn esp_null(spi: u32, datagram: &[u8], vector: usize, check: usize) -> Vec<u8> {
+    let mut packet = [spi.to_be_bytes(), 7u32.to_be_bytes()].concat();
+    packet.extend(vec![0xc4; vector]);
+    packet.extend(datagram);
+    // Padding 1, 2, 3, … up to a multiple of four, its length, and what is inside: UDP (RFC 4303, 2.4 to 2.6).
+    let padding = (4 - (datagram.len() + 2) % 4) % 4;
+    packet.extend((1u8..4).take(padding));
+    packet.extend([u8::try_from(padding).unwrap(), 17]);
+    packet.extend(vec![0x5e; check]);
+    packet
+}
+
 /// The tutorial's `HGETALL ip`, as a frame inside the overlay.
 #[must_use]
 pub fn redis_command() -> Vec<u8> {

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use proptest::prelude::*;
 
 use crate::frame::{
-    ah, esp, ethernet, geneve, ip_between, ipv4_between, ipv6_between, tagged, tcp, udp, vxlan,
-    vxlan_gpe, wireguard,
+    ah, esp, esp_null, ethernet, geneve, ip_between, ipv4_between, ipv6_between, tagged, tcp, udp,
+    vxlan, vxlan_gpe, wireguard,
 };
 
 /// Transport of a flow.
@@ -98,6 +98,10 @@ pub enum Tunnel {
     Geneve(u32, Carried, u8),
     /// ESP with this SPI.
     Esp(u32),
+    /// VXLAN with this VNI in ESP of the NULL cipher.
+    EspNull(u32),
+    /// The same, in UDP.
+    EspUdpNull(u32),
     /// AH with this SPI around the flow.
     Ah(u32),
     /// AH around VXLAN with this VNI.
@@ -165,6 +169,9 @@ impl Shape {
             Tunnel::VxlanNoVni(_) => told("vxlan_no_vni", None, None, None),
             Tunnel::VxlanGpe(vni, _) => told("vxlan_gpe", Some(vni), None, flow),
             Tunnel::Geneve(vni, ..) => told("geneve", Some(vni), None, flow),
+            Tunnel::EspNull(vni) | Tunnel::EspUdpNull(vni) => {
+                told("esp_null", Some(vni), None, flow)
+            }
             Tunnel::Esp(spi) => told("esp", None, Some(spi), None),
             Tunnel::Ah(spi) => told("ah", None, Some(spi), None),
             Tunnel::EspUdp(spi) => told("esp_udp", None, Some(spi), None),
@@ -234,6 +241,11 @@ impl Shape {
             }
         };
         let datagram = |port, payload: &[u8]| (17, udp(49_153, port, payload));
+        // Of a check value of 96 bits: what tshark takes every one for.
+        let null = |vni| {
+            let (_, datagram) = datagram(4789, &vxlan(vni, &inner(Carried::Ethernet)));
+            esp_null(0x1234, &datagram, 0, 12)
+        };
         match self.tunnel {
             Tunnel::None => self.flow.segment(&self.payload),
             Tunnel::Vxlan(vni, carried) => datagram(4789, &vxlan(vni, &inner(carried))),
@@ -259,6 +271,8 @@ impl Shape {
                 let options = [0xff, 0, 1, 0].repeat(usize::from(words));
                 datagram(6081, &geneve(vni, protocol, &options, &inner(carried)))
             }
+            Tunnel::EspNull(vni) => (50, null(vni)),
+            Tunnel::EspUdpNull(vni) => (17, udp(4500, 4500, &null(vni))),
             Tunnel::Esp(spi) => (50, esp(spi, 7)),
             Tunnel::Ah(spi) => {
                 let (protocol, segment) = self.flow.segment(&self.payload);
@@ -331,6 +345,8 @@ fn tunnels() -> impl Strategy<Value = Tunnel> {
         2 => (vni(), any_carried(), 0..=15u8)
             .prop_map(|(vni, carried, words)| Tunnel::Geneve(vni, carried, words)),
         2 => spi().prop_map(Tunnel::Esp),
+        1 => vni().prop_map(Tunnel::EspNull),
+        1 => vni().prop_map(Tunnel::EspUdpNull),
         1 => spi().prop_map(Tunnel::Ah),
         1 => vni().prop_map(Tunnel::AhVxlan),
         1 => spi().prop_map(Tunnel::EspUdp),

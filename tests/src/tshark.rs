@@ -65,6 +65,7 @@ pub fn read(frames: &[Vec<u8>]) -> Vec<Told> {
         "ipv6.defragment:FALSE",
         "tcp.desegment_tcp_streams:FALSE",
         "tcp.try_heuristic_first:FALSE",
+        "esp.enable_null_encryption_decode_heuristic:TRUE",
     ] {
         command.args(["-o", option]);
     }
@@ -136,6 +137,7 @@ fn told(line: &str) -> Told {
     let mut addresses = None;
     let mut authenticated = None;
     let mut in_udp = false;
+    let mut in_esp = false;
     let mut protocols = protocols.split(':').peekable();
     while let Some(protocol) = protocols.next() {
         let transport = match protocol {
@@ -151,13 +153,18 @@ fn told(line: &str) -> Told {
                     told.encapsulation = "vxlan_no_vni";
                     return told;
                 }
-                told.encapsulation = "vxlan";
+                told.encapsulation = if in_esp { "esp_null" } else { "vxlan" };
                 told.vni = columns.next("vxlan.vni");
                 continue;
             }
             "geneve" if told.encapsulation == "none" => {
                 told.encapsulation = "geneve";
                 told.vni = columns.hexadecimal("geneve.vni");
+                continue;
+            }
+            // The NULL cipher: what is inside is there to be dissected.
+            "esp" if protocols.peek() == Some(&"udp") => {
+                in_esp = true;
                 continue;
             }
             "esp" | "isakmp" | "wg" if told.encapsulation == "none" => {

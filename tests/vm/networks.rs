@@ -11,7 +11,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 
 use monitor_lab::{CLIENT, Host, Lab, WEB};
-use overlay_tests::agent::{Agent, value};
+use overlay_tests::agent::{Agent, rows, value};
 use overlay_tests::associations::{
     Count, both_ways, carried, gcm, inside, ip, on_the_wire, protect, send, sum, until_silent,
 };
@@ -296,7 +296,12 @@ fn other_ways_of_esp_count_as_well() {
     let one = carried(node, addresses[0], "transport");
     add(&mut expected, [Count::default(), one]);
     assert_eq!(of_the_second(&agent), expected, "in fragments");
-    assert_eq!(on_the_wire(&agent.metrics(), "tx") - before, 3);
+    let page = agent.metrics();
+    assert_eq!(on_the_wire(&page, "tx") - before, 3);
+    let later = rows(&page, "overlay_esp_later_fragments_total");
+    let later: Vec<_> = later.iter().filter(|(_, packets)| *packets != 0).collect();
+    let labels = r#"interface="eth0",direction="tx",peer="192.168.79.2""#;
+    assert_eq!(later, [&(labels.to_owned(), 2)], "the others are whole");
     agent.monitor.stop();
 }
 
@@ -306,12 +311,32 @@ fn what_hides_nothing_or_never_left_does_not_count() {
     let node = lab.node1();
     let mut agent = start(node);
 
-    // NULL cipher: authenticated, and readable.
-    let addresses = second_address(&lab, 78);
-    let null = format!("enc cipher_null '' auth hmac(sha256) 0x{}", "5b".repeat(32));
-    protect(&lab, addresses, 0x6000, &null);
-    exchange(&lab, addresses);
+    // NULL ciphers: authenticated, and readable. It is cleartext of its network, and no ESP.
+    let wire = on_the_wire(&agent.metrics(), "tx");
+    for (index, null) in nulls().into_iter().enumerate() {
+        let index = u8::try_from(index).unwrap();
+        let addresses = [1, 2].map(|host| format!("192.168.{}.{host}", 80 + index));
+        let addresses = [addresses[0].as_str(), addresses[1].as_str()];
+        for (host, address) in [lab.node1(), lab.node2()].into_iter().zip(addresses) {
+            ip(host, &format!("addr add {address}/24 dev eth0"));
+        }
+        protect(&lab, addresses, 0x6000 + 16 * u32::from(index), &null);
+        exchange(&lab, addresses);
+        let page = agent.metrics();
+        for direction in ["rx", "tx"] {
+            let labels = format!(
+                r#"{{interface="eth0",direction="{direction}",encapsulation="esp_null",vni="{VNI}"}}"#
+            );
+            let counted = value(&page, &format!("overlay_packets_total{labels}"));
+            assert_eq!(
+                counted,
+                PACKETS * (u64::from(index) + 1),
+                "{direction}: {null}"
+            );
+        }
+    }
     assert_eq!(of_the_second(&agent), [Count::default(); 2], "NULL");
+    assert_eq!(on_the_wire(&agent.metrics(), "tx"), wire);
 
     // A state that may carry ten packets: the others are errors, and on no wire.
     let addresses = second_address(&lab, 79);
@@ -329,7 +354,35 @@ fn what_hides_nothing_or_never_left_does_not_count() {
     let sent = of_the_second(&agent)[1].packets;
     assert_eq!(sent, on_the_wire(&agent.metrics(), "tx") - wire);
     assert!((1..PACKETS).contains(&sent), "{sent}");
+    // They are told apart, by the kernel's own reasons.
+    let page = agent.metrics();
+    let said: u64 = rows(&page, "overlay_xfrm_errors_total")
+        .iter()
+        .map(|(_, packets)| packets)
+        .sum();
+    let kernel = node.run("cat", &["/proc/net/xfrm_stat"]).unwrap();
+    let kernel = kernel
+        .lines()
+        .map(|line| line.split_whitespace().last().unwrap())
+        .map(|packets| packets.parse::<u64>().unwrap());
+    assert_eq!(said, kernel.sum::<u64>());
+    assert!(said >= PACKETS - sent, "{said} errors, {sent} sent");
     agent.monitor.stop();
+}
+
+/// ESP that hides nothing, with check values of several lengths.
+fn nulls() -> [String; 4] {
+    let null = |hash: &str, key: usize, bits: u32| {
+        let key = "5b".repeat(key);
+        format!("enc cipher_null '' auth-trunc hmac({hash}) 0x{key} {bits}")
+    };
+    [
+        null("sha1", 20, 96),
+        null("sha256", 32, 128),
+        null("sha512", 64, 256),
+        // GMAC, which has an initialisation vector (RFC 4543).
+        format!("aead rfc4543(gcm(aes)) 0x{} 128", "5b".repeat(20)),
+    ]
 }
 
 /// Gives the nodes addresses in another subnet.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use monitor_lab::{CLIENT, Host, Lab, WEB};
 use overlay_tests::agent::{Agent, value};
+use overlay_tests::associations::{ip, protect, send};
 use overlay_tests::frame::{ethernet, ip_between, redis_command, udp, vxlan};
 use overlay_tests::offload::Offload;
 use overlay_tests::process::{Monitor, wait_until};
@@ -192,6 +193,59 @@ fn a_marking_rule_that_is_gone_is_a_violation_on_both_sides() {
         agent.monitor.wait_for("it is over", |monitor| {
             monitor.err().contains("INFO violation over: ")
         });
+        agent.monitor.stop();
+    }
+}
+
+#[test]
+fn esp_of_the_null_cipher_is_a_violation_of_both_sides_and_named() {
+    let lab = lab();
+    // A network that only these datagrams are of.
+    const NULL: u32 = 99;
+    let require = NULL.to_string();
+    let mut agents = [lab.node1(), lab.node2()].map(|node| start(node, &["--require", &require]));
+    let addresses = ["192.168.78.1", "192.168.78.2"];
+    for (host, address) in [lab.node1(), lab.node2()].into_iter().zip(addresses) {
+        ip(host, &format!("addr add {address}/24 dev eth0"));
+    }
+    let null = format!("enc cipher_null '' auth hmac(sha256) 0x{}", "5b".repeat(32));
+    protect(&lab, addresses, 0x6000, &null);
+    let first = Instant::now();
+    send(
+        lab.node1(),
+        addresses,
+        &vec![vxlan(NULL, &redis_command()); 5],
+    );
+    for (agent, part) in agents.iter_mut().zip([
+        "and cleartext is sent, to 192.168.78.2",
+        "and cleartext is received, from 192.168.78.1",
+    ]) {
+        let line = said(agent, first, part);
+        assert!(line.contains("VNI 99"), "{line}");
+    }
+    for (agent, direction) in agents.iter_mut().zip(["tx", "rx"]) {
+        agent.monitor.wait_for("its cause", |monitor| {
+            let err = monitor.err();
+            err.lines().any(|line| {
+                line.contains("VNI 99") && line.contains("authenticates without encrypting")
+            })
+        });
+        let page = agent.metrics();
+        let of = |name: &str, labels: &str| value(&page, &format!("overlay_{name}{{{labels}}}"));
+        let labels = format!("vni=\"99\",direction=\"{direction}\"");
+        assert_eq!(of("violation_packets_total", &labels), 5);
+        assert_eq!(of("violation_active", &labels), 1);
+        assert_eq!(of("network_state", "vni=\"99\",state=\"cleartext\""), 1);
+        // What is inside is read, as if nothing were around it.
+        let labels = format!(
+            "direction=\"{direction}\",vni=\"99\",protocol=\"redis\",exposure=\"plaintext\""
+        );
+        wait_until("it is judged", || {
+            let page = agent.metrics();
+            page.contains(&format!("overlay_exposure_packets_total{{{labels}}} 5"))
+        });
+    }
+    for agent in &mut agents {
         agent.monitor.stop();
     }
 }

@@ -1,6 +1,7 @@
 //! From the first byte of a packet on the watched interface to its encapsulation.
 
 use super::frame::{FrameKind, frame};
+use super::null::null;
 use super::{Kind, Link, Network, Outer};
 use crate::label::Encapsulation;
 use crate::load::Load;
@@ -16,11 +17,35 @@ pub fn outer<L: Load + ?Sized>(packet: &L, link: Link, ports: impl Fn(u16) -> Se
     match frame.kind {
         FrameKind::Other => Outer::NOT_IP,
         FrameKind::Unparsed => Outer::unparsed(frame.reason),
-        FrameKind::Ip => encapsulation(packet, frame.network, ports),
+        FrameKind::Ip => reveal(packet, encapsulation(packet, frame.network, &ports), &ports),
     }
 }
 
-/// Walks from the network layer of a packet to its encapsulation; see [`outer`].
+/// Makes of ESP with the NULL cipher the overlay packet that it is; see [`super::null`].
+#[inline(always)]
+fn reveal<L: Load + ?Sized>(packet: &L, outer: Outer, ports: impl Fn(u16) -> Service) -> Outer {
+    if !matches!(outer.kind, Kind::Association) || !outer.encapsulation.is_esp() {
+        return outer;
+    }
+    let network = outer.network;
+    let null = null(
+        packet,
+        outer.inner,
+        network.end,
+        network.first_fragment,
+        ports,
+    );
+    if null.inner == 0 {
+        return outer;
+    }
+    Outer {
+        vni: null.vni,
+        inner: null.inner,
+        ..Outer::of(Kind::Overlay, Encapsulation::EspNull, network)
+    }
+}
+
+/// Walks from the network layer of a packet to its encapsulation; see [`outer`]. ESP is ESP here, whatever its cipher.
 #[inline(always)]
 pub fn encapsulation<L: Load + ?Sized>(
     packet: &L,
@@ -209,6 +234,7 @@ fn association<L: Load + ?Sized>(
     Outer {
         spi: header.spi(),
         sequence: header.sequence(),
+        inner: at,
         ..Outer::of(Kind::Association, encapsulation, network)
     }
 }

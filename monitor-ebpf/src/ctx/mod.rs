@@ -55,6 +55,8 @@ pub trait Hook {
     fn is_decrypted(&self) -> bool;
     /// See [`Packet::copy`].
     unsafe fn copy(&self, to: *mut u8, len: u32) -> bool;
+    /// See [`Load::far`].
+    fn far<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
 }
 
 /// Bytes of a frame that can be read.
@@ -90,6 +92,11 @@ impl<H: Hook, B: Bytes> Load for View<H, B> {
     #[inline(always)]
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         self.bytes.load(offset)
+    }
+
+    #[inline(always)]
+    fn far<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.hook.far(offset)
     }
 
     #[inline(always)]

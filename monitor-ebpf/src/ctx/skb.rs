@@ -81,4 +81,15 @@ impl Hook for Tc {
         // SAFETY: `to` holds `len` bytes, by contract of the caller.
         unsafe { bpf_skb_load_bytes(self.0.cast(), 0, to.cast(), len) == 0 }
     }
+
+    #[inline(always)]
+    fn far<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        let mut bytes = MaybeUninit::<[u8; N]>::uninit();
+        // SAFETY: the buffer is as long as said; it is written where the helper answers 0.
+        unsafe {
+            let to = bytes.as_mut_ptr().cast();
+            let failed = bpf_skb_load_bytes(self.0.cast(), offset as u32, to, N as u32) != 0;
+            (!failed).then(|| bytes.assume_init())
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! XDP sees what a device of the same host has joined, and nobody tells it.)
 
 use core::ffi::c_void;
+use core::mem::MaybeUninit;
 
 use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::helpers::generated::{
@@ -9,7 +10,10 @@ use aya_ebpf::helpers::generated::{
 };
 use aya_ebpf::programs::XdpContext;
 
-use super::{Hook, Linear, Scratch, View};
+use super::{Bytes, Hook, Linear, Scratch, View, opaque};
+
+/// Bytes of a frame in one buffer that can be read anywhere: no buffer is as long.
+const FAR_MAX: usize = 0x7fff;
 
 /// The context of a frame that is all in one buffer.
 pub struct OneBuffer(*mut xdp_md, Linear);
@@ -107,6 +111,16 @@ impl Hook for OneBuffer {
         // helper, and is the packet as long as `len` is at most its length.
         unsafe { bpf_probe_read_kernel(to.cast(), len, self.1.start as *const c_void) == 0 }
     }
+
+    #[inline(always)]
+    fn far<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        // Bounded far below 65,535, where verifiers give up on a packet offset.
+        let offset = opaque(offset);
+        if offset > FAR_MAX {
+            return None;
+        }
+        self.1.load(offset)
+    }
 }
 
 impl Hook for Buffers {
@@ -127,5 +141,16 @@ impl Hook for Buffers {
     unsafe fn copy(&self, to: *mut u8, len: u32) -> bool {
         // SAFETY: `to` holds `len` bytes, by contract of the caller.
         unsafe { bpf_xdp_load_bytes(self.0, 0, to.cast(), len) == 0 }
+    }
+
+    #[inline(always)]
+    fn far<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        let mut bytes = MaybeUninit::<[u8; N]>::uninit();
+        // SAFETY: the buffer is as long as said; it is written where the helper answers 0.
+        unsafe {
+            let to = bytes.as_mut_ptr().cast();
+            let failed = bpf_xdp_load_bytes(self.0, offset as u32, to, N as u32) != 0;
+            (!failed).then(|| bytes.assume_init())
+        }
     }
 }

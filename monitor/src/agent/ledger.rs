@@ -290,14 +290,11 @@ impl Ledger {
             let (Some(direction), Some(encapsulation)) = (direction, encapsulation) else {
                 continue;
             };
-            let (packets, bytes) = self
-                .booked
-                .esp
-                .get(key)
-                .map_or((0, 0), |before| (before.packets, before.bytes));
+            let before = self.booked.esp.get(key).copied().unwrap_or_default();
             let count = EspCount {
-                packets: count.packets.saturating_sub(packets),
-                bytes: count.bytes.saturating_sub(bytes),
+                packets: count.packets.saturating_sub(before.packets),
+                bytes: count.bytes.saturating_sub(before.bytes),
+                later_fragments: count.later_fragments.saturating_sub(before.later_fragments),
                 ..*count
             };
             let addresses = (key.spi != 0).then(|| {
@@ -433,6 +430,7 @@ fn add_esp(to: &mut BTreeMap<EspRow, EspCount>, mut row: EspRow, count: EspCount
             total.sequence_max = total.sequence_max.max(count.sequence_max);
             total.packets += count.packets;
             total.bytes += count.bytes;
+            total.later_fragments += count.later_fragments;
         })
         .or_insert(count);
 }

@@ -124,6 +124,7 @@ fn associations_that_were_put_away_stay_counted_and_take_one_row() {
         bytes: packets * 100,
         sequence_min: 1,
         sequence_max: packets as u32,
+        later_fragments: packets / 2,
     };
     let mut ledger = Ledger::default();
     ledger.begin(2, "eth0", never).unwrap();

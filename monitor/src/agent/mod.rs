@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use crate::attach::{self, Attachment, HookChoice, clsact};
 use crate::decode::Decoder;
 use crate::diagnose::activity::Trend;
+use crate::diagnose::xfrm;
 use crate::docker;
 use crate::exposure::{Account, Judge};
 use crate::failure::{Failure, Kind};
@@ -160,7 +161,7 @@ impl Agent {
             }
         }
         agent.check_sight(&links);
-        agent.know_networks()?;
+        agent.know_networks();
         Ok(agent)
     }
 
@@ -235,7 +236,7 @@ impl Agent {
                 }
             }
         }
-        self.know_networks()?;
+        self.know_networks();
         if thoroughly {
             self.check_sight(&links);
             self.attach_again();
@@ -372,6 +373,7 @@ impl Agent {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .observe(&snapshot.esp, Instant::now());
+        snapshot.xfrm_errors = xfrm::errors();
         snapshot.docker_up = self.docker.as_ref().and_then(|state| state.borrow().up);
         snapshot.lost = self.lost;
         self.judge_networks(&mut snapshot);

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::kernel::Kernel;
 use crate::policy::{self, Policy};
 use crate::settings::Watch;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Attribution, Snapshot};
 
 /// Which version of the networks an interface has rows for, by its index.
 #[derive(Debug, Default)]
@@ -35,13 +35,11 @@ impl Agent {
     }
 
     /// Makes the rows of known networks on all interfaces that are watched, where they are not made yet. They may take
-    /// half of the map, those that must be encrypted first.
-    ///
-    /// # Errors
-    /// None at present: what finds no room is said, and its state is known to be unknown.
-    pub fn know_networks(&mut self) -> Result<(), Failure> {
+    /// half of the map, those that must be encrypted first; what finds no room is said, and its state is known to be
+    /// unknown.
+    pub fn know_networks(&mut self) {
         let Some(policy) = &self.policy else {
-            return Ok(());
+            return;
         };
         let mut policy = lock(policy);
         let version = policy.networks().version();
@@ -51,7 +49,7 @@ impl Agent {
             .retain(|index, _| watched.contains_key(index));
         let is_done = |index| self.prepared.versions.get(index) == Some(&version);
         if self.watched.keys().all(is_done) {
-            return Ok(());
+            return;
         }
         let mut networks: Vec<(policy::Requirement, u32)> = policy
             .networks()
@@ -88,7 +86,21 @@ impl Agent {
         }
         self.prepared.said = !without.is_empty();
         policy.set_without_rows(without);
-        Ok(())
+    }
+
+    /// Reads all that is counted, for what it says of the networks: their states are judged over what is noted so, again
+    /// and again.
+    ///
+    /// # Errors
+    /// A runtime failure, if a map cannot be read.
+    pub fn look_at_networks(&self) -> Result<(), Failure> {
+        self.snapshot().map(drop)
+    }
+
+    /// Whether the packets of ESP are attributed to their networks.
+    #[must_use]
+    pub fn attribution(&self) -> &Attribution {
+        self.esp_networks.attribution()
     }
 
     /// Looks for cleartext where there must be none; how many rows the kernel has of it.

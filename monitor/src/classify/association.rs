@@ -18,18 +18,39 @@ const BEHIND: usize = 4 + 32;
 /// It is encrypted where the bytes can be ciphertext, and no packet stands there as it is (RFC 5879, 8).
 #[must_use]
 pub fn esp(bytes: &[u8], wire_len: u32) -> Verdict {
+    let exposure = exposure(bytes, wire_len);
+    let confidence = match exposure {
+        Exposure::Plaintext | Exposure::Encrypted => Confidence::Certain,
+        Exposure::Unknown => Confidence::Likely,
+    };
+    verdict(exposure, confidence, evidence(exposure))
+}
+
+/// What bytes say that are ESP from their SPI on; see [`esp`].
+pub(super) fn exposure(bytes: &[u8], wire_len: u32) -> Exposure {
     let body = bytes.get(esp::LEN..).unwrap_or_default();
     let wire_len = (wire_len as usize).saturating_sub(esp::LEN);
-    if is_packet(body, wire_len) || look(body) == Look::Readable {
-        return verdict(
-            Exposure::Plaintext,
-            Confidence::Certain,
-            "ESP, not encrypted",
-        );
+    // GMAC has its initialisation vector in front of what it leaves as it is (RFC 4543, 3).
+    let behind = body.get(IV..).unwrap_or_default();
+    if is_packet(body, wire_len)
+        || is_packet(behind, wire_len.saturating_sub(IV))
+        || look(body) == Look::Readable
+    {
+        return Exposure::Plaintext;
     }
-    match look(body.get(IV..).unwrap_or_default()) {
-        Look::Random => verdict(Exposure::Encrypted, Confidence::Certain, "ESP"),
-        Look::Readable | Look::Unclear => verdict(Exposure::Unknown, Confidence::Likely, "ESP"),
+    // The initialisation vector of a counter mode need not look random.
+    if look(behind) == Look::Random || look(body) == Look::Random {
+        Exposure::Encrypted
+    } else {
+        Exposure::Unknown
+    }
+}
+
+/// What is said of ESP that can, or cannot, be read.
+pub(super) const fn evidence(exposure: Exposure) -> &'static str {
+    match exposure {
+        Exposure::Plaintext => "ESP, not encrypted",
+        Exposure::Encrypted | Exposure::Unknown => "ESP",
     }
 }
 
@@ -117,6 +138,9 @@ mod tests {
         body.extend([1, 2, 2, 17]);
         body.extend(random(8, 12));
         assert_eq!(packet(&body).exposure, Exposure::Plaintext);
+        // The same behind the initialisation vector of GMAC.
+        let behind = [&random(11, 8)[..], &body, &[0; 4]].concat();
+        assert_eq!(packet(&behind).exposure, Exposure::Plaintext);
         // A packet in tunnel mode.
         let mut body = vec![
             0x45, 0, 0, 60, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,

@@ -2,7 +2,8 @@
 //! (RFC 3948), and IKE (RFC 2408, 7296), which sets them up.
 
 use super::Payload;
-use super::randomness::{Look, look};
+use super::association;
+use super::protocol::Exposure;
 use super::reader::Reader;
 use super::verdict::{Finding, Strength};
 
@@ -14,41 +15,26 @@ pub(super) const NAT_PORTS: &[u16] = &[4500];
 /// The first SPI that is not reserved (RFC 4303 section 2.1).
 const SPI_MIN: u32 = 256;
 
-/// Explicit nonce of the counter modes, which need not look random.
-const NONCE: usize = 8;
-
 /// ESP: SPI, sequence number, ciphertext; with the NULL cipher an inner packet.
 pub(super) fn inspect_esp(p: &Payload<'_>) -> Option<Finding> {
-    esp(p.bytes, Strength::Likely)
+    esp(p, Strength::Likely)
 }
 
-fn esp(bytes: &[u8], strength: Strength) -> Option<Finding> {
-    let mut reader = Reader::new(bytes);
+fn esp(p: &Payload<'_>, strength: Strength) -> Option<Finding> {
+    let mut reader = Reader::new(p.bytes);
     if reader.u32()? < SPI_MIN {
         return None;
     }
     if reader.u32()? == 0 {
         return None;
     }
-    let body = reader.bytes();
-    let behind = body.get(NONCE..).unwrap_or_default();
-    if look(body) == Look::Readable || holds_packet(body) {
-        return Some(Finding::plaintext(strength, "ESP, not encrypted"));
-    }
-    Some(
-        if look(body) == Look::Random || look(behind) == Look::Random {
-            Finding::encrypted(strength, "ESP")
-        } else {
-            Finding::undecided(Strength::Weak, "ESP")
-        },
-    )
-}
-
-/// The header of an inner IPv4 packet, which the NULL cipher leaves as it is.
-fn holds_packet(body: &[u8]) -> bool {
-    let length = |high: u8, low: u8| usize::from(high) << 8 | usize::from(low);
-    matches!(*body, [0x45, _, high, low, _, _, flags, _, ttl, 1 | 6 | 17, ..]
-        if ttl > 0 && flags & 0x9f == 0 && (20..=9000).contains(&length(high, low)))
+    let exposure = association::exposure(p.bytes, p.wire_len);
+    let text = association::evidence(exposure);
+    Some(match exposure {
+        Exposure::Plaintext => Finding::plaintext(strength, text),
+        Exposure::Encrypted => Finding::encrypted(strength, text),
+        Exposure::Unknown => Finding::undecided(Strength::Weak, text),
+    })
 }
 
 /// AH: next header, length, nothing, SPI, sequence number. It hides nothing.
@@ -69,7 +55,7 @@ pub(super) fn inspect_nat(p: &Payload<'_>) -> Option<Finding> {
     if p.bytes == [0xff] && p.is_filled_by(1) {
         return Some(Finding::undecided(Strength::Weak, "keep-alive"));
     }
-    esp(p.bytes, Strength::Weak)
+    esp(p, Strength::Weak)
 }
 
 /// IKE: two SPIs, next payload, version, exchange, flags, number, length.

@@ -33,6 +33,8 @@ pub struct Activity {
     pub sequence: u32,
     /// Sequence numbers between the lowest and the highest that was seen which did not come.
     pub missing: u64,
+    /// How many of the packets are later fragments.
+    pub later_fragments: u64,
     /// How long it is in use already.
     pub age: Duration,
 }
@@ -97,10 +99,12 @@ impl Trend {
             let key = (row.direction, source, destination, row.spi);
             let sum = sums.entry(key).or_insert(Sum {
                 packets: 0,
+                later_fragments: 0,
                 lowest: u32::MAX,
                 highest: 0,
             });
             sum.packets += row.count.packets;
+            sum.later_fragments += row.count.later_fragments;
             sum.lowest = sum.lowest.min(row.count.sequence_min);
             sum.highest = sum.highest.max(row.count.sequence_max);
         }
@@ -141,6 +145,7 @@ impl Trend {
 /// One association on all interfaces.
 struct Sum {
     packets: u64,
+    later_fragments: u64,
     lowest: u32,
     highest: u32,
 }
@@ -161,7 +166,9 @@ impl Sum {
             packets: self.packets,
             rate: row.rate,
             sequence: self.highest,
-            missing: span.saturating_sub(self.packets),
+            // Only the first fragment of a packet has a number.
+            missing: span.saturating_sub(self.packets.saturating_sub(self.later_fragments)),
+            later_fragments: self.later_fragments,
             age: now.duration_since(row.first),
         }
     }
@@ -191,6 +198,7 @@ mod tests {
                 bytes: 100 * packets,
                 sequence_min: lowest,
                 sequence_max: highest,
+                later_fragments: 0,
             },
         }
     }
@@ -230,6 +238,14 @@ mod tests {
         // It is put away, and forgotten here too.
         trend.observe(&both[1..], start + IN_USE);
         assert_eq!(trend.0.len(), 1);
+    }
+
+    #[test]
+    fn fragments_do_not_make_up_for_what_is_missing() {
+        let mut row = association("a", 7, 20, 1, 10);
+        row.count.later_fragments = 12;
+        let found = Trend::default().observe(&[row], Instant::now());
+        assert_eq!((found[0].later_fragments, found[0].missing), (12, 2));
     }
 
     #[test]

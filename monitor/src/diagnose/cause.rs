@@ -12,6 +12,8 @@ pub enum Cause {
     NothingSetUp,
     /// The rule that marks the network's datagrams is missing.
     NoMarkingRule,
+    /// Not all of the firewall can be read, so that nobody can tell whether the network's rules are there.
+    FirewallUnread,
     /// There is no policy that takes marked datagrams to this node.
     NoPolicy,
     /// An association has the NULL cipher.
@@ -42,10 +44,11 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Cause; 16] = [
+    pub const ALL: [Cause; 17] = [
         Cause::CardEncrypts,
         Cause::NothingSetUp,
         Cause::NoMarkingRule,
+        Cause::FirewallUnread,
         Cause::NoPolicy,
         Cause::NullCipher,
         Cause::AllInPlace,
@@ -68,6 +71,7 @@ impl Cause {
             Cause::CardEncrypts => "card_encrypts",
             Cause::NothingSetUp => "nothing_set_up",
             Cause::NoMarkingRule => "no_marking_rule",
+            Cause::FirewallUnread => "firewall_unread",
             Cause::NoPolicy => "no_policy",
             Cause::NullCipher => "null_cipher",
             Cause::AllInPlace => "all_in_place",
@@ -97,6 +101,10 @@ impl Cause {
             Cause::NoMarkingRule => {
                 "the rule that marks this network's datagrams for IPsec is missing (a firewall was reloaded, or the kernel \
                  lacks xt_u32 or xt_bpf: CVE-2023-28841); restart Docker, and look into its log"
+            }
+            Cause::FirewallUnread => {
+                "this host's firewall could not be read, so whether the rules for this network are there is not known; look at them \
+                 with nft list ruleset and iptables-save"
             }
             Cause::NoPolicy => {
                 "datagrams are marked, but no IPsec policy takes them to that node; restart Docker here"
@@ -135,7 +143,7 @@ impl Cause {
                 "packets of ESP fail the integrity check: keys differ, or somebody changes or invents them"
             }
             Cause::Fragments => {
-                "packets of ESP do not fit the interface and are sent in fragments; make the network with a smaller MTU (--opt com.docker.network.driver.mtu)"
+                "packets of ESP do not fit the interface, or the path, and go in fragments; make the network with a smaller MTU (--opt com.docker.network.driver.mtu)"
             }
         }
     }

@@ -11,7 +11,7 @@ use super::cause::{Cause, Likely};
 use super::firewall::{Firewall, MARK};
 use super::host::HostState;
 use super::spi::{self, Form};
-use super::xfrm::State;
+use super::xfrm::{State, XfrmError};
 
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ fn sent(vni: u32, peer: Option<IpAddr>, host: &HostState) -> Vec<Likely> {
             causes.push(Likely::new(Cause::AllInPlace, ""));
         }
     } else if !firewall.is_whole() {
-        causes.push(Likely::new(Cause::NoMarkingRule, unseen(firewall)));
+        causes.push(unread(firewall));
     } else if marked.is_empty() && no_policy && !host.has_policy_to(None) {
         causes.push(Likely::new(Cause::NothingSetUp, ""));
     } else {
@@ -104,6 +104,8 @@ fn received(vni: u32, peer: Option<IpAddr>, host: &HostState) -> Vec<Likely> {
         causes.extend(null_cipher(host.from(peer)));
         let dropped = if refused { "; dropped here" } else { "" };
         match &host.states {
+            // All that it sends in ESP is cleartext: it needs no broken rule.
+            Ok(_) if !causes.is_empty() && host.from(peer).all(State::is_readable) => {}
             Ok(_) if host.from(peer).next().is_some() => {
                 causes.push(Likely::new(
                     Cause::PeerSendsCleartext,
@@ -120,22 +122,18 @@ fn received(vni: u32, peer: Option<IpAddr>, host: &HostState) -> Vec<Likely> {
         }
     }
     if !refused {
-        let detail = if firewall.is_whole() {
-            String::new()
+        causes.push(if firewall.is_whole() {
+            Likely::new(Cause::NoRefusingRule, "")
         } else {
-            unseen(firewall)
-        };
-        causes.push(Likely::new(Cause::NoRefusingRule, detail));
+            unread(firewall)
+        });
     }
     causes
 }
 
-/// What a missing rule is worth where not all rules can be seen.
-fn unseen(firewall: &Firewall) -> String {
-    format!(
-        "not certain, since not all rules can be seen: {}",
-        firewall.untold.join("; ")
-    )
+/// Where not all rules were seen, a rule that was not is not missing.
+fn unread(firewall: &Firewall) -> Likely {
+    Likely::new(Cause::FirewallUnread, firewall.untold.join("; "))
 }
 
 fn null_cipher<'a>(states: impl Iterator<Item = &'a State>) -> Option<Likely> {
@@ -176,18 +174,15 @@ fn esp(host: &HostState, active: &[Activity]) -> Vec<Likely> {
     causes.extend(sequence_numbers(host, active));
     causes.extend(loss(host, active));
     causes.extend(integrity(host));
-    causes.extend(fragments(host));
+    causes.extend(fragments(host, active));
     causes
 }
-
-/// Packets dropped because no association has their SPI (`LINUX_MIB_XFRMINNOSTATES`, net/xfrm/xfrm_proc.c).
-const NO_STATES: &str = "XfrmInNoStates";
 
 /// ESP to this host that it has no association for.
 fn unknown(host: &HostState, active: &[Activity]) -> Vec<Likely> {
     // An association that was taken away since its last packet, as at each change of keys, is nothing missed: only
     // where the kernel dropped packets for want of one.
-    if host.states.is_err() || !host.errors.contains_key(NO_STATES) {
+    if host.states.is_err() || !host.errors.contains_key(&XfrmError::InNoStates) {
         return Vec::new();
     }
     let unknown: Vec<&Activity> = active
@@ -240,7 +235,11 @@ fn blocked(host: &HostState, active: &[Activity]) -> Option<Likely> {
     let deaf: Vec<String> = active
         .iter()
         .filter(|row| {
-            row.direction == Direction::Tx && row.age >= UNANSWERED && !heard.contains(&row.peer())
+            row.direction == Direction::Tx
+                && row.age >= UNANSWERED
+                && !heard.contains(&row.peer())
+                // That which hides nothing is counted as cleartext, not as ESP.
+                && !host.from(row.peer()).any(State::is_readable)
         })
         .map(|row| format!("to {}, {} packets sent", row.peer(), row.packets))
         .collect();
@@ -249,7 +248,7 @@ fn blocked(host: &HostState, active: &[Activity]) -> Option<Likely> {
 
 fn sequence_numbers(host: &HostState, active: &[Activity]) -> Option<Likely> {
     let mut found = Vec::new();
-    if let Some(dropped) = host.errors.get("XfrmOutStateSeqError") {
+    if let Some(dropped) = host.errors.get(&XfrmError::OutStateSeqError) {
         found.push(format!("{dropped} packets were dropped for it"));
     }
     for row in active {
@@ -311,7 +310,7 @@ fn loss(host: &HostState, active: &[Activity]) -> Option<Likely> {
                 .is_some_and(|state| !state.extended_sequence)
         })
         .filter_map(|row| {
-            let sent = row.packets + row.missing;
+            let sent = row.packets.saturating_sub(row.later_fragments) + row.missing;
             let percent = 100.0 * row.missing as f64 / sent as f64;
             (percent >= LOSS)
                 .then(|| format!("from {}: {percent:.1} % of {sent} packets", row.source))
@@ -334,17 +333,37 @@ fn integrity(host: &HostState) -> Option<Likely> {
     (!failed.is_empty()).then(|| Likely::new(Cause::Integrity, named(&failed)))
 }
 
-fn fragments(host: &HostState) -> Option<Likely> {
-    if !host.esp().any(|state| state.reqid == MARK) {
-        return None;
-    }
-    let small: Vec<String> = host
-        .mtus
+/// ESP that was seen in fragments, and interfaces that make them.
+fn fragments(host: &HostState, active: &[Activity]) -> Option<Likely> {
+    // Anybody can send fragments with an SPI of his own.
+    let seen = active
         .iter()
-        .filter(|(_, mtu)| *mtu != 0 && *mtu < OVERLAY_MTU)
-        .map(|(name, mtu)| format!("{name} takes {mtu} bytes, Docker sends up to {OVERLAY_MTU}"))
+        .filter(|row| row.later_fragments != 0)
+        .filter(|row| row.direction == Direction::Tx || host.state(row).is_some());
+    let mut found: Vec<String> = seen
+        .map(|row| {
+            let way = match row.direction {
+                Direction::Rx => "from",
+                Direction::Tx => "to",
+            };
+            let whole = row.packets.saturating_sub(row.later_fragments);
+            format!(
+                "{way} {}: {whole} of ESP in {} packets",
+                row.peer(),
+                row.packets
+            )
+        })
         .collect();
-    (!small.is_empty()).then(|| Likely::new(Cause::Fragments, named(&small)))
+    if host.esp().any(|state| state.reqid == MARK) {
+        let small = host
+            .mtus
+            .iter()
+            .filter(|(_, mtu)| *mtu != 0 && *mtu < OVERLAY_MTU);
+        found.extend(small.map(|(name, mtu)| {
+            format!("{name} takes {mtu} bytes, Docker sends up to {OVERLAY_MTU}")
+        }));
+    }
+    (!found.is_empty()).then(|| Likely::new(Cause::Fragments, named(&found)))
 }
 
 #[cfg(test)]

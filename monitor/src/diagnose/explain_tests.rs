@@ -122,12 +122,26 @@ fn cleartext_sent_is_the_marking_rule_that_is_missing() {
     assert!(found[0].detail.contains("other networks on this host"));
     host.firewall.rules.marked = vnis(&[]);
     assert!(sent(&host)[0].detail.contains("no network on this host"));
-    // Where not everything can be seen, that is said.
-    host.firewall.untold = vec!["nft: not installed".to_owned()];
-    assert!(sent(&host)[0].detail.contains("not certain"));
-    host.firewall.untold.clear();
     host.policies = Ok(Vec::new());
     assert_eq!(causes(&sent(&host)), [Cause::NothingSetUp]);
+}
+
+#[test]
+fn a_firewall_that_cannot_be_read_has_no_missing_rule() {
+    let mut host = host();
+    host.firewall.untold = vec!["nft: took longer than 3 s".to_owned()];
+    assert_eq!(causes(&sent(&host)), [Cause::AllInPlace], "it was seen");
+    host.firewall.rules = Rules::default();
+    for found in [sent(&host), received(&host, there())] {
+        let last = found.last().unwrap();
+        assert_eq!(last.cause, Cause::FirewallUnread, "{found:?}");
+        assert!(last.detail.contains("took longer"), "{found:?}");
+        let rules = [Cause::NoMarkingRule, Cause::NoRefusingRule];
+        assert!(rules.iter().all(|cause| !causes(&found).contains(cause)));
+    }
+    // Nobody told anything.
+    host.firewall = Firewall::default();
+    assert_eq!(causes(&sent(&host)), [Cause::FirewallUnread]);
 }
 
 #[test]
@@ -191,6 +205,7 @@ fn activity(direction: Direction, spi: u32) -> Activity {
         rate: 100.0,
         sequence: 1000,
         missing: 0,
+        later_fragments: 0,
         age: Duration::from_secs(60),
     }
 }
@@ -210,7 +225,7 @@ fn esp_that_nobody_knows_is_told_by_its_spi() {
     // Gone since its last packet, and none dropped: keys were changed.
     let gone = [activity(Direction::Rx, 0x1234_5678)];
     assert_eq!(explain(&Symptom::Esp, &host, &gone), []);
-    host.errors.insert("XfrmInNoStates".to_owned(), 1);
+    host.errors.insert(XfrmError::InNoStates, 1);
     let esp = |row: Activity| explain(&Symptom::Esp, &host, &[row]);
     assert_eq!(esp(known(&host, Direction::Rx)), []);
     let found = esp(activity(Direction::Rx, 0x1234_5678));
@@ -271,7 +286,7 @@ fn sequence_numbers_that_run_out_are_told_with_the_time_left() {
     );
     host.states.as_mut().unwrap()[0].extended_sequence = true;
     assert_eq!(both(&host, 3_600_000_000, 1000.0), []);
-    host.errors.insert("XfrmOutStateSeqError".to_owned(), 5);
+    host.errors.insert(XfrmError::OutStateSeqError, 5);
     assert!(
         both(&host, 5, 1.0)[0]
             .detail
@@ -284,6 +299,38 @@ fn sequence_numbers_that_run_out_are_told_with_the_time_left() {
         causes(&explain(&Symptom::Esp, &host, &[])),
         [Cause::SequenceNumbers]
     );
+}
+
+#[test]
+fn fragments_that_were_seen_are_said_by_node() {
+    let host = host();
+    for (direction, said) in [
+        (
+            Direction::Rx,
+            "from 192.168.77.2: 600 of ESP in 1000 packets",
+        ),
+        (Direction::Tx, "to 192.168.77.2: 600 of ESP in 1000 packets"),
+    ] {
+        let mut row = known(&host, direction);
+        row.later_fragments = 400;
+        // Of a stranger, who can send what he likes.
+        let mut other = known(&host, Direction::Rx);
+        (other.spi, other.later_fragments) = (other.spi ^ 1, 400);
+        let found = explain(&Symptom::Esp, &host, &[row, other]);
+        assert_eq!(causes(&found), [Cause::Fragments]);
+        assert_eq!(found[0].detail, said);
+    }
+}
+
+#[test]
+fn a_node_whose_esp_hides_nothing_is_not_called_deaf_or_unruly() {
+    let mut host = host();
+    for state in host.states.as_mut().unwrap() {
+        state.algorithms = vec!["ecb(cipher_null)".to_owned(), "hmac(sha256)".to_owned()];
+    }
+    assert_eq!(causes(&received(&host, there())), [Cause::NullCipher]);
+    let found = explain(&Symptom::Esp, &host, &[known(&host, Direction::Tx)]);
+    assert_eq!(causes(&found), [Cause::NullCipher]);
 }
 
 #[test]

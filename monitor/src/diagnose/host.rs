@@ -7,15 +7,13 @@ use monitor_common::service::Service;
 
 use super::activity::Activity;
 use super::firewall::{self, Firewall, MARK};
-use super::xfrm::{self, Policy, State};
-use crate::host::{has_module, read};
+use super::xfrm::{self, Policy, State, XfrmError};
+use crate::host::has_module;
 use crate::interface;
 use crate::services::Services;
 
 /// Modules with which a received ESP packet is decrypted by GRO, before any program sees it.
 const DECRYPTERS: [&str; 2] = ["esp4_offload", "esp6_offload"];
-/// The kernel's counters of what IPsec dropped, of this thread's network namespace.
-const ERRORS: &str = "/proc/thread-self/net/xfrm_stat";
 
 /// This host at one moment.
 #[derive(Clone, Debug)]
@@ -26,8 +24,8 @@ pub struct HostState {
     pub policies: Result<Vec<Policy>, String>,
     /// Rules for overlay networks.
     pub firewall: Firewall,
-    /// What IPsec dropped since the start of the host, by the kernel's names (`XfrmInNoStates`); only what is not 0.
-    pub errors: BTreeMap<String, u64>,
+    /// What IPsec dropped since the start of the host; only what is not 0.
+    pub errors: BTreeMap<XfrmError, u64>,
     /// Addresses of this host.
     pub addresses: BTreeSet<IpAddr>,
     /// Interfaces that carry the overlay, and the longest packet in bytes that each takes.
@@ -60,7 +58,7 @@ impl HostState {
             states: xfrm::states().map_err(said),
             policies: xfrm::policies().map_err(said),
             firewall: Firewall::default(),
-            errors: errors(&read(ERRORS)),
+            errors: dropped(),
             addresses: interface::addresses().unwrap_or_default(),
             mtus: mtus(interfaces),
             decrypted_unseen: DECRYPTERS.into_iter().any(has_module),
@@ -118,31 +116,9 @@ fn mtus(interfaces: &[String]) -> Vec<(String, u32)> {
         .collect()
 }
 
-/// Names and numbers of `/proc/net/xfrm_stat` that are not 0.
-fn errors(text: &str) -> BTreeMap<String, u64> {
-    text.lines()
-        .filter_map(|line| {
-            let (name, value) = line.split_once(char::is_whitespace)?;
-            let value: u64 = value.trim().parse().ok()?;
-            (value != 0).then(|| (name.to_owned(), value))
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn errors_are_those_that_occurred() {
-        let text = "XfrmInError             \t0\nXfrmInNoStates          \t12\nXfrmOutStateSeqError \t3\nnonsense\n";
-        let found: Vec<_> = errors(text).into_iter().collect();
-        assert_eq!(
-            found,
-            [
-                ("XfrmInNoStates".to_owned(), 12),
-                ("XfrmOutStateSeqError".to_owned(), 3)
-            ]
-        );
-    }
+/// What IPsec dropped at all.
+fn dropped() -> BTreeMap<XfrmError, u64> {
+    let mut errors = xfrm::errors();
+    errors.retain(|_, packets| *packets != 0);
+    errors
 }

@@ -5,7 +5,7 @@ use monitor_common::label::Encapsulation;
 use monitor_common::load::{Captured, Load};
 use monitor_common::reason::Reason;
 use monitor_common::walk::{self, Addresses, Inner, InnerKind, Kind, Link, Network, Outer};
-use monitor_common::wire::tcp;
+use monitor_common::wire::{tcp, udp, vxlan};
 
 use crate::capture::{Linked, Packet, linked};
 use crate::services::Services;
@@ -81,7 +81,7 @@ pub(super) fn walk<'a>(packet: &Packet<'a>, services: &Services) -> Seen<'a> {
     let Some(bytes) = packet.bytes.get(at..) else {
         return Seen::Unparsed(Reason::EthernetTruncated.label());
     };
-    let frame = Frame {
+    let mut frame = Frame {
         captured: Captured {
             bytes,
             frame_len: packet.wire_len as usize - at.min(packet.wire_len as usize),
@@ -89,7 +89,19 @@ pub(super) fn walk<'a>(packet: &Packet<'a>, services: &Services) -> Seen<'a> {
         link_len: if matches!(link, Link::Ip) { at } else { 0 },
     };
     let outer = walk::outer(&frame.captured, link, |port| services.of(port));
+    if outer.encapsulation == Encapsulation::EspNull {
+        // What stands behind the datagram is ESP's own.
+        let end = null_end(&frame.captured, outer.inner);
+        frame.captured.frame_len = frame.captured.frame_len.min(end);
+    }
     frame.seen(&outer)
+}
+
+/// Where the datagram ends whose headers, UDP and VXLAN, stand before `inner`.
+fn null_end(packet: &Captured<'_>, inner: usize) -> usize {
+    let start = inner.saturating_sub(udp::LEN + vxlan::LEN);
+    let length = packet.load(start).map(|header| udp::Udp(header).length());
+    length.map_or(packet.frame_len, |length| start + usize::from(length))
 }
 
 struct Frame<'a> {

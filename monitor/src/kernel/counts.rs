@@ -285,16 +285,12 @@ fn sum(values: &mut dyn Iterator<Item = &[u8; Count::SIZE]>) -> Count {
 }
 
 fn sum_esp(values: &mut dyn Iterator<Item = &[u8; EspCount::SIZE]>) -> EspCount {
-    let mut total = EspCount {
-        packets: 0,
-        bytes: 0,
-        sequence_min: 0,
-        sequence_max: 0,
-    };
+    let mut total = EspCount::default();
     for value in values {
         let value = EspCount::from_bytes(value);
         total.packets += value.packets;
         total.bytes += value.bytes;
+        total.later_fragments += value.later_fragments;
         total.sequence_max = total.sequence_max.max(value.sequence_max);
         // 0: this CPU has seen none.
         if value.sequence_min != 0

@@ -129,7 +129,7 @@ impl MapSizes {
     fn parts(&self, cpus: u64) -> [u64; 6] {
         [
             u64::from(self.counters) * (ELEMENT + 8 + 16 * cpus),
-            u64::from(self.esp) * (ELEMENT + 48 + 24 * cpus),
+            u64::from(self.esp) * (ELEMENT + 48 + 32 * cpus),
             u64::from(self.esp_networks) * (ELEMENT + 24 + 16 * cpus),
             u64::from(self.reasons) * (ELEMENT + 8 + 8 * cpus),
             u64::from(self.flows) * (ELEMENT + 8 + 48)

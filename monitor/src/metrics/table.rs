@@ -41,6 +41,25 @@ pub const TABLE: &[Definition] = &[
         rows: |snapshot, rows| esp(snapshot, rows, |count| count.bytes),
     },
     Definition {
+        name: "esp_later_fragments",
+        kind: Type::Counter,
+        labels: &["interface", "direction", "peer"],
+        help: "How many of these ESP packets are later fragments of one: without them they are as many as were encrypted. An MTU on the path is too small for them",
+        rows: |snapshot, rows| esp(snapshot, rows, |count| count.later_fragments),
+    },
+    Definition {
+        name: "xfrm_errors",
+        kind: Type::Counter,
+        labels: &["reason"],
+        help: "Packets that the kernel's IPsec dropped in the agent's network namespace, by the kernel's own reasons (/proc/net/xfrm_stat) since that began; absent where the kernel does not tell",
+        rows: |snapshot, rows| {
+            snapshot
+                .xfrm_errors
+                .iter()
+                .try_for_each(|(reason, packets)| rows.value(&[reason.label()], *packets))
+        },
+    },
+    Definition {
         name: "esp_network_packets",
         kind: Type::Counter,
         labels: &["direction", "vni"],

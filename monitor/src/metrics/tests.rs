@@ -16,6 +16,7 @@ fn snapshot() -> Snapshot {
         bytes: 300,
         sequence_min: 1,
         sequence_max: 2,
+        later_fragments: 1,
     };
     let inside = Count {
         packets: 3,

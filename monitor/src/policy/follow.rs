@@ -65,10 +65,10 @@ pub async fn follow(
                 let mut agent = agent
                     .lock()
                     .map_err(|_| Failure::runtime(anyhow::anyhow!("the agent failed")))?;
-                agent.know_networks()?;
+                agent.know_networks();
                 lock(&policy).set_offloaded(offloaded());
-                let attribution = agent.snapshot()?.attribution;
-                Ok(Some(lock(&policy).blind_spot(&attribution)))
+                agent.look_at_networks()?;
+                Ok(Some(lock(&policy).blind_spot(agent.attribution())))
             } else {
                 lock(&policy).poll().map(|()| None)
             }

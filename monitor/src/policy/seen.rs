@@ -266,9 +266,7 @@ mod tests {
             spi: 0,
             count: EspCount {
                 packets,
-                bytes: 0,
-                sequence_min: 0,
-                sequence_max: 0,
+                ..EspCount::default()
             },
         }
     }

@@ -5,7 +5,6 @@ use crate::diagnose::firewall::MARK;
 use crate::diagnose::{HostState, Symptom, explain};
 use crate::policy::network::title;
 use crate::policy::{Network, Requirement};
-use crate::text::escape;
 
 /// Networks that are looked at one by one.
 const SHOWN: usize = 20;
@@ -55,7 +54,7 @@ fn ipsec(host: &HostState) -> Finding {
     let dropped: Vec<String> = host
         .errors
         .iter()
-        .map(|(name, count)| format!("{} {count}", escape(name, 40)))
+        .map(|(reason, count)| format!("{} {count}", reason.name()))
         .collect();
     if !dropped.is_empty() {
         means.push_str(&format!(
@@ -87,10 +86,31 @@ fn firewall(host: &HostState) -> Finding {
 fn rules(host: &HostState, network: &Network) -> Finding {
     let what = format!("  {}", title(network.vni, &network.name));
     let rules = &host.firewall.rules;
-    match (
+    let (marked, refused) = (
         rules.marked.has(network.vni),
         rules.refused.has(network.vni),
-    ) {
+    );
+    let is_told = host.firewall.is_whole() || (marked && refused);
+    if !is_told {
+        let said = |found: bool, yes, no| if found { yes } else { no };
+        return limited(
+            what,
+            format!(
+                "{}; {}",
+                said(
+                    marked,
+                    "marked for IPsec when it is sent",
+                    "whether it is marked for IPsec cannot be told"
+                ),
+                said(
+                    refused,
+                    "refused when it comes in cleartext",
+                    "whether its cleartext is refused cannot be told"
+                ),
+            ),
+        );
+    }
+    match (marked, refused) {
         (true, true) => works(
             what,
             "marked for IPsec when it is sent, and refused when it comes in cleartext",

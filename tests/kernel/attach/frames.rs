@@ -5,7 +5,7 @@ use std::net::UdpSocket;
 use monitor_lab::Lab;
 use overlay_tests::agent::{Agent, rows};
 use overlay_tests::attached::tc;
-use overlay_tests::frame::{ethernet, ipv4, overlay, udp, vxlan};
+use overlay_tests::frame::{esp_null, ethernet, ipv4, overlay, udp, vxlan};
 use overlay_tests::process::wait_until;
 use overlay_tests::programs::kernel_version;
 use overlay_tests::wire::Raw;
@@ -48,6 +48,24 @@ fn headers_beyond_the_linear_part_of_a_socket_buffer_are_read() {
     assert_eq!(receiver.vni(VNI, "rx"), expected);
     for agent in [&sender, &receiver] {
         assert_eq!(rows(&agent.metrics(), "overlay_unparsed_packets_total"), []);
+    }
+}
+
+#[test]
+fn the_trailer_of_the_null_cipher_is_found_in_a_fragment_of_a_socket_buffer() {
+    let lab = jumbo();
+    let agents = [lab.node1(), lab.node2()].map(|node| Agent::start(node, &[]));
+    let datagram = udp(50_000, 4789, &vxlan(VNI, &inner(5000)));
+    let frame = ethernet(0x0800, &ipv4(50, &[], &esp_null(9, &datagram, 0, 12)));
+    let raw = Raw::open_scattered(lab.node1(), "eth0");
+    for _ in 0..10 {
+        raw.send(&frame);
+    }
+    for (agent, direction) in agents.iter().zip(["tx", "rx"]) {
+        let counted = format!(
+            "overlay_packets_total{{interface=\"eth0\",direction=\"{direction}\",encapsulation=\"esp_null\",vni=\"{VNI}\"}} 10\n"
+        );
+        wait_until("they are counted", || agent.metrics().contains(&counted));
     }
 }
 

@@ -1,5 +1,6 @@
 //! The kernel's IPsec: its states (security associations) and policies, read over netlink.
 
+mod errors;
 mod message;
 
 use std::io;
@@ -10,6 +11,8 @@ use netlink_sys::protocols::NETLINK_XFRM;
 use netlink_sys::{Socket, SocketAddr};
 
 use crate::netlink::{DONE, ERROR, HEADER, messages};
+
+pub use errors::{XfrmError, errors};
 
 /// States and policies that are read at most. A node has four states and one policy for each other node.
 const MAX: usize = 65_536;

@@ -57,3 +57,24 @@ fn esp_is_counted_by_association_and_is_one_flow() {
     assert_eq!(told, [(0x100, 2, (5, 9)), (0x200, 1, (1, 1))]);
     assert_eq!(summary.encrypted.packets, 3);
 }
+
+#[test]
+fn esp_of_the_null_cipher_is_the_flow_inside_and_nothing_more() {
+    const REQUEST: &[u8] = b"GET /index.html HTTP/1.1\r\nHost: app1\r\n\r\n";
+    let frame = segment(true, 80, 100, 0x18, REQUEST);
+    // Behind Ethernet and IPv4; what is inside VXLAN is 54 bytes of headers, and the request.
+    let datagram = &frame[34..];
+    let padding = (4 - (datagram.len() + 2) % 4) % 4;
+    let mut esp = vec![0, 0, 1, 0, 0, 0, 0, 7];
+    esp.extend(datagram);
+    esp.extend(&[1, 2, 3][..padding]);
+    esp.extend([padding as u8, 17]);
+    esp.extend([0x5e; 16]);
+    let (flows, associations, summary) = all(&[ethernet(&ipv4(50, NODES, 0, 0, &esp))]);
+    assert_eq!(flows[0].vni, Some(4097));
+    assert_eq!(flows[0].verdict.protocol, Protocol::Http);
+    assert_eq!(flows[0].verdict.exposure, Exposure::Plaintext);
+    assert_eq!(flows[0].sent, (1, 54 + REQUEST.len() as u64));
+    assert_eq!(associations, []);
+    assert_eq!(summary.plaintext.packets, 1);
+}

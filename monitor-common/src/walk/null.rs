@@ -1,0 +1,294 @@
+//! ESP that hides nothing: the NULL cipher (RFC 2410), alone or with GMAC (RFC 4543, `ENCR_NULL_AUTH_AES_GMAC`).
+//!
+//! Nothing in front of the payload says so. But a VXLAN datagram stands there as it is, as long as it says, and
+//! behind it a trailer that checks (RFC 4303, 2.4 to 2.8): padding 1, 2, 3, …, its length, and the number of UDP.
+//! Ciphertext of the best length looks like it once in 2^48 packets.
+
+use crate::load::{Load, Window, be32};
+use crate::service::Service;
+use crate::wire::{esp, eth, ipv4, udp, vxlan};
+
+/// Where the datagram may stand behind the ESP header: GMAC has eight bytes of initialisation vector
+/// (RFC 4543, 3), and without it nothing comes before.
+const VECTORS: [usize; 2] = [0, 8];
+/// What is looked at of a datagram.
+const HEADERS: usize = udp::LEN + vxlan::LEN;
+/// ESP ends on a multiple of so many bytes (RFC 4303, 2.4).
+const ALIGN: usize = 4;
+/// Padding length and next header.
+const TRAILER: usize = 2;
+/// Longest integrity check value (of HMAC-SHA-512 unshortened).
+const CHECK_MAX: usize = 64;
+/// Flags of VXLAN, the whole word: I, and nothing else (RFC 7348, 5).
+const FLAGS: u32 = 0x0800_0000;
+
+/// VXLAN in ESP of the NULL cipher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Null {
+    /// Virtual Network Identifier.
+    pub vni: u32,
+    /// Offset of the frame inside; 0 if the packet is none of the NULL cipher.
+    pub inner: usize,
+}
+
+impl Null {
+    const NONE: Null = Null { vni: 0, inner: 0 };
+}
+
+/// Looks for VXLAN in the ESP packet whose header is at `at`; the IP packet ends at `end`. Of the first of
+/// several fragments (`is_first`), or of a capture that ends before, the trailer is not here: then the VXLAN header
+/// must be the usual one, bit by bit.
+#[inline(always)]
+pub fn null<L: Load + ?Sized>(
+    packet: &L,
+    at: usize,
+    end: usize,
+    is_first: bool,
+    ports: impl Fn(u16) -> Service,
+) -> Null {
+    let mut i = 0;
+    while i < VECTORS.len() {
+        let start = at + esp::LEN + VECTORS[i];
+        if let Some(vni) = datagram(packet, start, end, is_first, &ports) {
+            return Null {
+                vni,
+                inner: start + HEADERS,
+            };
+        }
+        i += 1;
+    }
+    Null::NONE
+}
+
+/// The VNI of the datagram at `start`, if it is one that the NULL cipher has left as it was.
+#[inline(always)]
+fn datagram<L: Load + ?Sized>(
+    packet: &L,
+    start: usize,
+    end: usize,
+    is_first: bool,
+    ports: &impl Fn(u16) -> Service,
+) -> Option<u32> {
+    let header = vxlan::Vxlan(reach(packet, start + udp::LEN)?);
+    // The reserved byte behind the VNI is 0; Linux drops what has something else there.
+    if !header.has_vni() || header.0[vxlan::LEN - 1] != 0 {
+        return None;
+    }
+    let datagram = udp::Udp(reach(packet, start)?);
+    if !matches!(ports(datagram.destination()), Service::Vxlan) {
+        return None;
+    }
+    let len = datagram.length() as usize;
+    let rest = end.checked_sub(start)?;
+    if len < HEADERS {
+        return None;
+    }
+    let is_usual = be32(&header.0, 0) == FLAGS;
+    if is_first {
+        return (is_usual && len > rest).then(|| header.vni());
+    }
+    let padding = len.wrapping_add(TRAILER).wrapping_neg() & (ALIGN - 1);
+    let behind = rest.checked_sub(len + padding + TRAILER)?;
+    if behind > CHECK_MAX {
+        return None;
+    }
+    // The last two bytes of the padding, or of the datagram where there is none, and the trailer. One read, and no
+    // loop: each is a way that the verifier follows.
+    let Some(found) = packet.far::<4>(start + len + padding - 2) else {
+        return is_usual.then(|| header.vni());
+    };
+    let is_padded = (padding < 2 || found[0] as usize == padding - 1)
+        && (padding < 1 || found[1] as usize == padding);
+    let is_trailer = found[2] as usize == padding && found[3] == udp::PROTOCOL;
+    (is_padded && is_trailer).then(|| header.vni())
+}
+
+/// A header, which nearly always is where no call is needed.
+#[inline(always)]
+fn reach<L: Load + ?Sized, const N: usize>(packet: &L, at: usize) -> Option<[u8; N]> {
+    packet.load(at).or_else(|| packet.far(at))
+}
+
+const ESP: usize = eth::LEN + ipv4::LEN;
+/// What [`may_be`] looks at.
+const LEN: usize = ESP + esp::LEN + 8 + HEADERS;
+
+/// Whether a packet of the usual shape that is ESP may be of the NULL cipher, so that it takes the whole walk
+/// to tell. One in 2^24 packets of ciphertext may.
+#[inline(always)]
+pub fn may_be<L: Load + ?Sized>(packet: &L, ports: impl Fn(u16) -> Service) -> bool {
+    const FIRST: usize = ESP + esp::LEN;
+    const SECOND: usize = FIRST + 8;
+    /// The I flag is set, and the reserved byte behind the VNI is 0.
+    #[inline(always)]
+    fn is_vxlan(flags: u8, reserved: u8) -> bool {
+        flags & 8 != 0 && reserved == 0
+    }
+    let Some(bytes) = packet.window::<LEN>() else {
+        return true;
+    };
+    // The ports last: a look into a table.
+    let first = is_vxlan(
+        bytes.byte::<{ FIRST + udp::LEN }>(),
+        bytes.byte::<{ FIRST + HEADERS - 1 }>(),
+    );
+    let second = is_vxlan(
+        bytes.byte::<{ SECOND + udp::LEN }>(),
+        bytes.byte::<{ SECOND + HEADERS - 1 }>(),
+    );
+    (first && matches!(ports(bytes.be16::<{ FIRST + 2 }>()), Service::Vxlan))
+        || (second && matches!(ports(bytes.be16::<{ SECOND + 2 }>()), Service::Vxlan))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::label::Encapsulation;
+    use crate::load::Captured;
+    use crate::walk::{self, Kind, Link};
+
+    fn ports(port: u16) -> Service {
+        match port {
+            4789 => Service::Vxlan,
+            4500 => Service::EspUdp,
+            _ => Service::None,
+        }
+    }
+
+    /// A frame with ESP of the NULL cipher: `inner` bytes inside VXLAN of VNI 4096.
+    fn frame(inner: usize, vector: usize, padding: usize, check: usize) -> Vec<u8> {
+        let len = u16::try_from(HEADERS + inner).unwrap();
+        let mut esp = std::vec![0, 0, 1, 0, 0, 0, 0, 1];
+        esp.extend(std::vec![0xc4; vector]);
+        esp.extend([0xc0, 0, 0x12, 0xb5]);
+        esp.extend(len.to_be_bytes());
+        esp.extend([0, 0, 8, 0, 0, 0, 0, 0x10, 0, 0]);
+        esp.extend(std::vec![0xaa; inner]);
+        esp.extend((1..=padding).map(|byte| byte as u8));
+        esp.extend([padding as u8, 17]);
+        esp.extend(std::vec![0x5e; check]);
+        let mut bytes = std::vec![2; 12];
+        bytes.extend([8, 0, 0x45, 0]);
+        bytes.extend(u16::try_from(20 + esp.len()).unwrap().to_be_bytes());
+        bytes.extend([
+            0, 1, 0x40, 0, 64, 50, 0, 0, 192, 168, 77, 1, 192, 168, 77, 2,
+        ]);
+        bytes.extend(esp);
+        bytes
+    }
+
+    /// Padding that aligns the end of a datagram with so many bytes inside, and a trailer.
+    fn least(inner: usize) -> usize {
+        (inner + TRAILER).wrapping_neg() % ALIGN
+    }
+
+    fn vni(bytes: &[u8]) -> Option<u32> {
+        let outer = walk::outer(bytes, Link::Ethernet, ports);
+        let is_null = outer.encapsulation == Encapsulation::EspNull;
+        assert_eq!(is_null, outer.kind == Kind::Overlay);
+        // What stands at fixed offsets says so too, or leaves it open.
+        assert!(!is_null || super::may_be(bytes, ports));
+        is_null.then_some(outer.vni)
+    }
+
+    #[test]
+    fn it_is_seen_with_every_length_and_check_value() {
+        for vector in VECTORS {
+            for inner in 14..120 {
+                for check in [0, 8, 12, 16, 20, 24, 28, 32, 48, 64] {
+                    let bytes = frame(inner, vector, least(inner), check);
+                    assert_eq!(vni(&bytes), Some(4096), "{inner} {check}");
+                    let outer = walk::outer(&bytes[..], Link::Ethernet, ports);
+                    assert_eq!(outer.inner, ESP + 8 + vector + HEADERS);
+                    assert_eq!((outer.spi, outer.sequence), (0, 0), "told by the VNI");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_other_byte_of_what_proves_it_proves_nothing() {
+        let inner = 59;
+        let good = frame(inner, 0, 3, 12);
+        let udp_at = ESP + esp::LEN;
+        let vxlan_at = udp_at + udp::LEN;
+        let end = vxlan_at + vxlan::LEN + inner;
+        for (at, len) in [(udp_at + 2, 4), (vxlan_at + 7, 1), (end + 1, 4)] {
+            for at in at..at + len {
+                for value in 0..=255 {
+                    let mut bytes = good.clone();
+                    if bytes[at] == value {
+                        continue;
+                    }
+                    bytes[at] = value;
+                    assert_eq!(vni(&bytes), None, "byte {at} = {value}");
+                }
+            }
+        }
+        for flags in 0..=255 {
+            let mut bytes = good.clone();
+            bytes[vxlan_at] = flags;
+            assert_eq!(vni(&bytes).is_some(), flags & 8 != 0);
+        }
+    }
+
+    #[test]
+    fn a_packet_that_ends_early_is_none_and_harms_nobody() {
+        let good = frame(60, 8, 2, 16);
+        for len in 0..good.len() {
+            walk::outer(&good[..len], Link::Ethernet, ports);
+            super::may_be(&good[..len], ports);
+        }
+        // It says itself that it ends early.
+        for less in 1..=good.len() - ESP {
+            let mut bytes = good.clone();
+            let total = u16::try_from(good.len() - eth::LEN - less).unwrap();
+            bytes[16..18].copy_from_slice(&total.to_be_bytes());
+            let is_whole = less <= 16 && less % 4 == 0;
+            if !is_whole && less > 16 {
+                assert_eq!(vni(&bytes), None, "{less} bytes less");
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_fragment_and_a_cut_capture_are_told_by_the_header() {
+        let whole = frame(1200, 0, least(1200), 12);
+        let mut first = whole[..514].to_vec();
+        first[16..18].copy_from_slice(&500u16.to_be_bytes());
+        first[20] = 0x20;
+        assert_eq!(vni(&first), Some(4096));
+        let mut other = first.clone();
+        other[ESP + 8 + 9] = 1;
+        assert_eq!(vni(&other), None, "a flag that nobody sets");
+        let cut = Captured {
+            bytes: &whole[..128],
+            frame_len: whole.len(),
+        };
+        let outer = walk::outer(&cut, Link::Ethernet, ports);
+        assert_eq!(
+            (outer.encapsulation, outer.vni),
+            (Encapsulation::EspNull, 4096)
+        );
+    }
+
+    #[test]
+    fn ciphertext_is_never_taken_for_it() {
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut look = 0;
+        for _ in 0..200_000 {
+            let mut bytes = frame(80, 0, least(80), 16);
+            for byte in &mut bytes[ESP + 8..] {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                *byte = (state >> 32) as u8;
+            }
+            assert_eq!(vni(&bytes), None);
+            look += u32::from(super::may_be(&bytes[..], ports));
+        }
+        assert!(look <= 2, "{look} of 200,000 took the whole walk");
+    }
+}
