@@ -133,12 +133,6 @@ impl Flow {
             .collect()
     }
 
-    /// Port of the end to which the first packet went.
-    pub(crate) fn server_port(&self) -> u16 {
-        let (_, port) = self.expected.server.rsplit_once(':').unwrap();
-        port.parse().unwrap()
-    }
-
     /// Whether the monitor knows the protocol at all. If not, `unknown` is the right answer.
     pub(crate) fn is_recognised(&self) -> bool {
         let mut known = Protocol::ALL

@@ -27,17 +27,21 @@ const OUTER: usize = 50;
 
 /// A frame of one inner flow.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Packet {
-    pub(super) transport: IpTransport,
-    pub(super) source: (Ipv4Addr, u16),
-    pub(super) destination: (Ipv4Addr, u16),
-    /// Where its payload lies in the frame. Empty where there is none.
-    pub(super) payload: (usize, usize),
+pub struct Packet {
+    /// What carries the payload.
+    pub transport: IpTransport,
+    /// Who sent it, and the port.
+    pub source: (Ipv4Addr, u16),
+    /// To whom.
+    pub destination: (Ipv4Addr, u16),
+    /// Where its payload lies in the frame: first byte, and behind the last. Empty where there is none.
+    pub payload: (usize, usize),
 }
 
 impl Packet {
     /// Reads a frame; `None` for what is not IPv4 in VXLAN, such as ARP, and for later fragments.
-    pub(super) fn read(frame: &[u8]) -> Option<Self> {
+    #[must_use]
+    pub fn read(frame: &[u8]) -> Option<Self> {
         let vxlan = frame.get(12..14)? == [8, 0]
             && frame.get(23)? == &17
             && frame.get(36..38)? == 4789u16.to_be_bytes();

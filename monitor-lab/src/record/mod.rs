@@ -14,7 +14,7 @@ mod stage;
 
 pub use capture::frames;
 pub use expected::{Expected, ExpectedFlow, Readable};
-pub use flow::{Conversation, IpTransport, conversations};
+pub use flow::{Conversation, IpTransport, Packet, conversations};
 pub use recording::{Recording, Server, Service};
 pub use sandbox::run_in_sandbox;
 

@@ -15,7 +15,7 @@ pub fn classify_on(protocol: Protocol, p: &Payload<'_>) -> Verdict {
     let bytes = &p.bytes[..p.bytes.len().min(INSPECTED_MAX)];
     match inspect(protocol, &Payload { bytes, ..*p }) {
         None => Verdict::unknown(),
-        Some(finding) => {
+        Some((protocol, finding)) => {
             // As anywhere: nobody who is not certain overrules what anybody can see.
             if finding.exposure == Exposure::Encrypted
                 && finding.strength != Strength::Certain
@@ -28,12 +28,15 @@ pub fn classify_on(protocol: Protocol, p: &Payload<'_>) -> Verdict {
     }
 }
 
-fn inspect(protocol: Protocol, payload: &Payload<'_>) -> Option<Finding> {
+/// What the classifiers of a protocol find; or those of one that it can turn out to be, if they are certain.
+fn inspect(protocol: Protocol, payload: &Payload<'_>) -> Option<(Protocol, Finding)> {
     CLASSIFIERS
         .iter()
-        .filter(|row| row.protocol == protocol && row.transports.contains(&payload.transport))
-        .filter_map(|row| (row.inspect)(payload))
-        .max_by_key(|finding| finding.strength)
+        .filter(|row| row.protocol == protocol || row.protocol.refines(protocol))
+        .filter(|row| row.transports.contains(&payload.transport))
+        .filter_map(|row| Some((row.protocol, (row.inspect)(payload)?)))
+        .filter(|(found, finding)| *found == protocol || finding.strength == Strength::Certain)
+        .max_by_key(|(found, finding)| (finding.strength, *found != protocol))
 }
 
 /// Says what can be read in a payload of a flow that speaks this protocol, in plaintext, asking the classifiers
@@ -47,7 +50,7 @@ pub fn classify_as(protocol: Protocol, p: &Payload<'_>) -> Verdict {
     let payload = Payload { bytes, ..*p };
     let mut verdict = match inspect(protocol, &payload) {
         None => Verdict::unknown(),
-        Some(finding) => match finding.strength {
+        Some((protocol, finding)) => match finding.strength {
             Strength::Certain => finding.into_verdict(protocol, Confidence::Certain),
             Strength::Likely => finding.into_verdict(protocol, Confidence::Likely),
             Strength::Weak => Verdict::unknown(),

@@ -11,6 +11,7 @@
 //! - Evidence says *what* could be read, never the secret itself.
 
 mod again;
+mod alone;
 mod association;
 mod ber;
 mod generic;
@@ -86,6 +87,7 @@ mod wireguard;
 mod tests;
 
 pub use again::{classify_as, classify_on};
+pub use alone::Alone;
 pub use association::{ah, esp};
 pub use judge::classify;
 pub use payload::{Payload, Transport};

@@ -96,10 +96,19 @@ fn is_authenticated(reader: Reader<'_>, length: u64) -> bool {
     })
 }
 
-/// TLS in pieces: their first is a handshake record.
+/// TLS in pieces, the first of which begins with a record.
 fn control(reader: Reader<'_>, length: u64) -> Option<Finding> {
     if length < RESET_MIN {
         return None;
+    }
+    if let Some(record) = record(reader) {
+        // What follows a change of the cipher, and data, is ciphertext; unless one can read it.
+        let is_encrypted = matches!(record, [20 | 23, ..]) && look(record) != Look::Readable;
+        return Some(if is_encrypted {
+            Finding::encrypted(Strength::Certain, "control, TLS data")
+        } else {
+            Finding::undecided(Strength::Certain, "control, TLS handshake")
+        });
     }
     let head = &reader.bytes()[..reader.bytes().len().min(80)];
     let holds_tls = contains(head, b"\x16\x03\x01") || contains(head, b"\x16\x03\x03");
@@ -109,6 +118,21 @@ fn control(reader: Reader<'_>, length: u64) -> Option<Finding> {
         Strength::Weak
     };
     Some(Finding::undecided(strength, "control"))
+}
+
+/// The record of TLS that is right behind the session, what is acknowledged, and the number of the packet, where
+/// nothing is authenticated.
+fn record(mut reader: Reader<'_>) -> Option<&[u8]> {
+    reader.u64()?;
+    let acknowledged = reader.u8().filter(|count| *count <= 8)?;
+    for _ in 0..acknowledged {
+        reader.u32().filter(|number| *number < 1 << 16)?;
+    }
+    if acknowledged > 0 {
+        reader.u64()?;
+    }
+    reader.u32().filter(|number| *number < 1 << 16)?;
+    matches!(reader.bytes(), [20..=23, 3, 0..=3, ..]).then_some(reader.bytes())
 }
 
 /// Ciphertext behind a number: where it is none, nobody has encrypted.

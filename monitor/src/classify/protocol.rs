@@ -165,7 +165,10 @@ impl Protocol {
     pub const fn refines(self, other: Self) -> bool {
         matches!(
             (self, other),
-            (Self::Grpc, Self::Http2) | (Self::Websocket, Self::Http)
+            (Self::Grpc, Self::Http2)
+                | (Self::Websocket, Self::Http)
+                | (Self::Mdns | Self::Llmnr, Self::Dns)
+                | (Self::Nfs, Self::Sunrpc)
         )
     }
 }

@@ -90,14 +90,15 @@ fn negotiation(p: &Payload<'_>, mut reader: Reader<'_>) -> Option<Finding> {
     fits.then(|| Finding::undecided(Strength::Likely, "QUIC version negotiation"))
 }
 
-/// All but two bits of a packet of data is protected: only ciphertext on a usual port fits.
+/// All but two bits of a packet of data is protected, and nothing in it proves so: ciphertext on a usual port fits.
+/// In a flow whose long headers were seen it is what those said.
 fn short(p: &Payload<'_>, first: u8) -> Option<Finding> {
     let fits = first & 0x40 != 0
         && p.uses_port(PORTS)
         && p.wire_len >= 21
         && p.bytes.len() >= SHORT_MIN
         && look(&p.bytes[SHORT_HEADER..]) == Look::Random;
-    fits.then(|| Finding::encrypted(Strength::Weak, "QUIC data"))
+    fits.then(|| Finding::undecided(Strength::Weak, "QUIC data, joined in the middle"))
 }
 
 /// A number whose first two bits tell its length (RFC 9000 section 16).

@@ -96,9 +96,9 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether `needle` occurs in `bytes`, which are few.
+/// Whether `needle` occurs in `bytes`.
 pub(super) fn contains(bytes: &[u8], needle: &[u8]) -> bool {
-    bytes.windows(needle.len()).any(|window| window == needle)
+    memchr::memmem::find(bytes, needle).is_some()
 }
 
 /// Whether bytes are a name that somebody chose: not empty, and no control

@@ -53,6 +53,19 @@ type Inspect = fn(&Payload<'_>) -> Option<Finding>;
 /// | `PING`, `QUIT`, `AUTH …`, `get k` | inline Redis, NATS, SMTP, POP3, memcached | the port |
 /// | `+OK`, `-ERR …` | RESP, POP3, NATS | the port, or RESP beside other RESP values |
 /// | `OPTIONS *`, `PRI *` cut before the version | HTTP/1, SIP, RTSP, HTTP/2 | none |
+/// | a length of 32 bits, then small numbers | Kafka, ZooKeeper, TNS, AMQP 1.0 | Kafka names its client; paths, sessions; TNS has 32 bits only behind its connection; else the port |
+/// | the same with the highest bit | SunRPC over TCP | version 2 and a program, or a reply that adds up |
+/// | `\0\0\0` and a length of 8 | PostgreSQL's request for TLS, TNS, DNS over TCP | its number |
+/// | `\x03\0` and a length | RDP, others over TPKT | a cookie or the request for a protocol, else the port |
+/// | `\0` and 24 bits of length | SMB, MySQL's length the other way round | `SMB` |
+/// | `\x80`, `\x81` first | memcached, WebSocket, RTP, RTCP | data type 0 and lengths that add up |
+/// | `\x0a` first | gossip, MySQL, protobuf | a length that is right, and the port |
+/// | `0` and a length (BER) | LDAP, SNMP, Kerberos | the application's tag behind it |
+/// | a head of 12 bytes, then names | DNS, mDNS, LLMNR | the port, that is all that tells them apart |
+/// | version 1 or 2 in network order, long header | QUIC, gossip, RTP | the version, identifiers, and lengths that add up |
+/// | a short header: all but two bits are random | QUIC, DTLS, WireGuard, OpenVPN data, SRTP | long headers of the flow; else the port, and exposure unknown |
+/// | a record of TLS right behind a head | OpenVPN's control, STARTTLS, RDP | OpenVPN's session and numbers; else it is TLS |
+/// | a record: `\x14` to `\x17`, a version | TLS, DTLS | the transport, and the version |
 #[rustfmt::skip]
 pub(super) const CLASSIFIERS: &[Classifier] = &[
     // Lines of text, and what grew out of HTTP.

@@ -56,6 +56,7 @@ impl Note {
                 let before = of_class(known).0;
                 found != known
                     && is_named
+                    && !before.refines(verdict.protocol)
                     && (before == Protocol::Unknown
                         || verdict.confidence > confidence
                         || (verdict.protocol.refines(before)

@@ -69,7 +69,6 @@ const RECORD: &[(&str, &str)] = &[
     ("bind9", "recorded: DNS over UDP, TCP and TLS"),
     ("bind9-dnsutils", "dig, its client"),
     ("busybox", "udhcpc, a DHCP client"),
-    ("caddy", "recorded: HTTP/3 over QUIC"),
     ("charon-cmd", "part of strongSwan"),
     ("collectd-core", "recorded: StatsD"),
     ("dnsmasq-base", "recorded: DHCP"),

@@ -23,7 +23,6 @@ const DAEMONS: &[(&str, &[&str])] = &[
         &["avahi-daemon.service", "avahi-daemon.socket"],
     ),
     ("bind9", &["named"]),
-    ("caddy", &["caddy"]),
     ("dovecot-imapd", &["dovecot.service", "dovecot.socket"]),
     ("dovecot-pop3d", &["dovecot.service", "dovecot.socket"]),
     ("etcd-server", &["etcd"]),

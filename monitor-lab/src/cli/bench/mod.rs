@@ -2,6 +2,7 @@
 
 mod agent;
 mod cases;
+mod classify;
 mod docs;
 mod iperf;
 mod kernel;
@@ -40,7 +41,7 @@ use report::{Part, Report};
 pub(crate) struct Arguments {
     #[command(subcommand)]
     what: Option<What>,
-    /// Rounds of each part [default: 21; iperf, agent and read 7]
+    /// Rounds of each part [default: 21; iperf, agent, classify and read 7]
     #[arg(long, global = true, value_parser = clap::value_parser!(u32).range(1..=1001))]
     runs: Option<u32>,
     /// Packets in each measurement of `kernel`
@@ -55,6 +56,9 @@ pub(crate) struct Arguments {
     /// Length of the capture file, in MiB (`read`)
     #[arg(long, global = true, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=16_384))]
     mebibytes: u64,
+    /// Folder with the recorded fixtures (`classify`)
+    #[arg(long, global = true, value_name = "FOLDER", default_value = classify::FIXTURES)]
+    fixtures: PathBuf,
     /// The overlay-monitor to measure; default: the one next to this program
     #[arg(long, global = true, value_name = "PATH")]
     monitor: Option<PathBuf>,
@@ -91,6 +95,10 @@ enum What {
     Iperf,
     /// Time of a scrape and memory of the agent, with many VNIs
     Agent,
+    /// Nanoseconds that each classifier, and all together, take for a payload of the recorded fixtures
+    ///
+    /// Alone, and on a payload as a sample of 256 bytes of the frame holds it. Needs no root.
+    Classify,
     /// How fast a capture file is read, beside tcpdump and tshark; only if it is named
     ///
     /// A conversation is recorded in the lab and repeated with other addresses to a file in the folder for temporary
@@ -103,8 +111,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     // Before minutes are spent.
     writable(arguments)?;
     let monitor = match arguments.what {
-        Some(What::Kernel) => PathBuf::new(),
-        _ => monitor(arguments)?,
+        Some(What::Kernel | What::Classify) => PathBuf::new(),
+        Some(What::Live | What::Iperf | What::Agent | What::Read) | None => monitor(arguments)?,
     };
     let mut report = Report {
         schema: 1,
@@ -137,6 +145,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         report.parts.push(agent::run(&agent::Plan {
             runs: arguments.runs.unwrap_or(7),
             monitor: monitor.clone(),
+        })?);
+    }
+    if wanted(What::Classify) {
+        report.parts.push(classify::run(&classify::Plan {
+            runs: arguments.runs.unwrap_or(7),
+            fixtures: arguments.fixtures.clone(),
         })?);
     }
     // Minutes of tshark, and nothing of the kernel: only where it is asked for.

@@ -1,7 +1,6 @@
 //! Whole messages through the one public door, at every length.
 
 mod binary;
-mod cost;
 mod every;
 mod generic;
 mod http;

@@ -91,9 +91,9 @@ fn quic() -> Vec<Case> {
         Case::to(Quic, 443, version_2, Certain, "QUIC v2 Initial")
             .udp()
             .exposed(Exposure::Encrypted),
-        Case::to(Quic, 443, data, Likely, "QUIC data")
+        Case::to(Quic, 443, data, Likely, "QUIC data, joined in the middle")
             .udp()
-            .exposed(Exposure::Encrypted),
+            .exposed(Exposure::Unknown),
     ]
 }
 
@@ -235,6 +235,12 @@ fn openvpn() -> Vec<Case> {
         &random(64)[..],
     ]
     .concat();
+    // Over TCP, with an acknowledgement.
+    let inside = [
+        b"\0\x5f\x20\x5a\x91\xc3\x07\xee\x10\x42\x8b\x01\0\0\0\0\x5a\x91\xc3\x07\xee\x10\x42\x8b\0\0\0\x02\x17\x03\x03\0\x40",
+        &random(64)[..],
+    ]
+    .concat();
     let unknown = Exposure::Unknown;
     // With a code of authentication of 20 bytes, number 1, and a time.
     let authenticated = [
@@ -251,9 +257,10 @@ fn openvpn() -> Vec<Case> {
             .udp()
             .exposed(unknown),
         Case::to(Openvpn, 1194, over_tcp, Likely, "reset by the client").exposed(unknown),
-        Case::to(Openvpn, 1194, control, Likely, "control")
+        Case::to(Openvpn, 1194, control, Certain, "control, TLS handshake")
             .udp()
             .exposed(unknown),
+        Case::to(Openvpn, 1194, inside, Certain, "control, TLS data").exposed(Exposure::Encrypted),
         Case::to(Openvpn, 1194, data, Likely, "data")
             .udp()
             .exposed(Exposure::Encrypted),

@@ -1,0 +1,215 @@
+//! `bench classify`: what it costs to say what a payload speaks.
+
+use std::fs;
+use std::hint::black_box;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Context;
+use monitor::classify::{Alone, Payload, Transport, classify};
+use monitor_lab::record::{IpTransport, Packet, frames};
+
+use super::progress::Progress;
+use super::report::{Part, Row, Unit};
+
+/// Where the fixtures lie in the tree that this program was built from.
+pub(super) const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/traffic");
+
+/// How much of it.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// Rounds; each lets every classifier judge every payload.
+    pub(super) runs: u32,
+    /// Folder with capture files.
+    pub(super) fixtures: PathBuf,
+}
+
+/// Bytes of a frame that the agent samples by default.
+const SAMPLE: usize = 256;
+/// Calls that are timed together.
+const CALLS: u32 = 10;
+/// Such timings of each case in a round, of which the fastest counts: others use the machine, too.
+const TRIES: u32 = 5;
+/// A classifier shall cost less than this for a payload, in nanoseconds.
+const GOAL: f64 = 1000.0;
+
+/// What a sample of the agent holds of a frame.
+struct Sampled {
+    bytes: Vec<u8>,
+    wire_len: u32,
+    transport: Transport,
+    ports: (u16, u16),
+}
+
+impl Sampled {
+    fn payload(&self) -> Payload<'_> {
+        Payload {
+            bytes: &self.bytes,
+            wire_len: self.wire_len,
+            transport: self.transport,
+            src_port: self.ports.0,
+            dst_port: self.ports.1,
+        }
+    }
+}
+
+/// Measures.
+pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
+    let samples = samples(&plan.fixtures)?;
+    let classifiers: Vec<Alone> = Alone::all().collect();
+    let mut costs: Vec<[Vec<f64>; 2]> = vec![Default::default(); classifiers.len()];
+    let mut whole: [Vec<f64>; 2] = Default::default();
+    let mut progress = Progress::new("classifiers", plan.runs);
+    for _ in 0..plan.runs {
+        for (classifier, costs) in classifiers.iter().zip(&mut costs) {
+            let taken = samples
+                .iter()
+                .filter(|sample| classifier.takes(sample.transport));
+            add(costs, taken, |payload| classifier.fits(payload));
+        }
+        add(&mut whole, samples.iter(), classify);
+        progress.step();
+    }
+    let mut rows = vec![
+        row("all together, median of the payloads", &whole[0], None),
+        row("all together, dearest payload", &whole[1], None),
+    ];
+    let mut before = None;
+    for (classifier, [medians, dearest]) in classifiers.iter().zip(&costs) {
+        let protocol = classifier.protocol();
+        let also = if before == Some(protocol) {
+            ", also"
+        } else {
+            ""
+        };
+        before = Some(protocol);
+        let name = |what| format!("{protocol}{also}, {what}");
+        rows.push(row(&name("median"), medians, Some(GOAL)));
+        rows.push(row(&name("dearest"), dearest, Some(GOAL)));
+    }
+    Ok(Part {
+        name: "classify",
+        title: "Classifiers",
+        method: format!(
+            "Nanoseconds to judge one payload, of {} that real servers and clients sent (the recorded fixtures), as a \
+             sample of {SAMPLE} bytes of the frame holds them; the fastest of {TRIES} timings of {CALLS} calls each, \
+             in {} rounds. Each classifier alone, over all payloads of its transport, most of which it has to refuse: \
+             the median of the payloads, and the dearest. Then all together, as every sample of a flow that is not \
+             known yet is judged.",
+            samples.len(),
+            plan.runs
+        ),
+        unit: Unit::Value,
+        rows,
+    })
+}
+
+fn row(what: &str, nanoseconds: &[f64], goal: Option<f64>) -> Row {
+    Row::value(
+        (what.to_owned(), "-", "ns per payload".to_owned()),
+        nanoseconds,
+        goal,
+    )
+}
+
+/// Adds the median and the highest cost over some payloads.
+fn add<'a, T>(
+    costs: &mut [Vec<f64>; 2],
+    samples: impl Iterator<Item = &'a Sampled>,
+    mut judge: impl FnMut(&Payload<'_>) -> T,
+) {
+    let mut each: Vec<f64> = samples
+        .map(|sample| {
+            let payload = sample.payload();
+            let tries = (0..TRIES).map(|_| {
+                let start = Instant::now();
+                for _ in 0..CALLS {
+                    black_box(judge(black_box(&payload)));
+                }
+                start.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)
+            });
+            tries.fold(f64::INFINITY, f64::min)
+        })
+        .collect();
+    each.sort_by(f64::total_cmp);
+    costs[0].extend(each.get(each.len() / 2));
+    costs[1].extend(each.last());
+}
+
+/// The payloads of all capture files of a folder.
+fn samples(folder: &Path) -> anyhow::Result<Vec<Sampled>> {
+    let hint = || {
+        format!(
+            "no recorded fixtures in {}: name their folder with --fixtures FOLDER, or record them with `cargo xtask \
+             record`",
+            folder.display()
+        )
+    };
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).with_context(hint)? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "pcap")
+        {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    let mut samples = Vec::new();
+    for path in &paths {
+        let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+        let frames =
+            frames(&bytes).map_err(|what| anyhow::anyhow!("{}: {what}", path.display()))?;
+        samples.extend(frames.into_iter().filter_map(sampled));
+    }
+    anyhow::ensure!(!samples.is_empty(), "{}", hint());
+    Ok(samples)
+}
+
+fn sampled(frame: &[u8]) -> Option<Sampled> {
+    let packet = Packet::read(frame)?;
+    let (start, end) = packet.payload;
+    let bytes = frame.get(start..end.min(SAMPLE))?;
+    (!bytes.is_empty()).then(|| Sampled {
+        bytes: bytes.to_vec(),
+        wire_len: u32::try_from(end - start).unwrap_or(u32::MAX),
+        transport: match packet.transport {
+            IpTransport::Tcp => Transport::Tcp,
+            IpTransport::Udp => Transport::Udp,
+            IpTransport::Icmp => Transport::Icmp,
+            IpTransport::Esp => Transport::Esp,
+        },
+        ports: (packet.source.1, packet.destination.1),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The figures are of the machine; that there is one of every classifier is not.
+    #[test]
+    fn every_classifier_and_all_together_are_measured_on_the_fixtures() {
+        let part = run(&Plan {
+            runs: 1,
+            fixtures: FIXTURES.into(),
+        })
+        .unwrap();
+        assert_eq!(part.rows.len(), 2 + 2 * Alone::all().count());
+        for row in &part.rows {
+            // AH is in no fixture.
+            let measured = row.measured.runs == 1 && row.measured.median > 0.0;
+            assert!(measured || row.case.starts_with("ipsec"), "{}", row.case);
+        }
+    }
+
+    #[test]
+    fn a_folder_without_fixtures_says_what_to_do() {
+        let error = samples(Path::new("/nowhere")).err().unwrap();
+        assert!(
+            format!("{error:#}").contains("cargo xtask record"),
+            "{error:#}"
+        );
+    }
+}
