@@ -126,7 +126,7 @@ pub(crate) fn read(input: &[u8]) {
         of_flows += flow.sent.0 + flow.received.0;
         flow_printer.flow(flow)
     });
-    let (associations, summary) = told.ok().expect("a vector takes all");
+    let (associations, summary) = told.expect("a vector takes all");
     for association in &associations {
         drop(flow_printer.association(association));
     }

@@ -108,6 +108,10 @@ fn wait(child: &Child) -> (bool, i64) {
 /// As many flows as make the tables full three times over, and as many more as come in the seconds of
 /// `OVERLAY_TEST_SECONDS`.
 #[test]
+#[allow(
+    clippy::zombie_processes,
+    reason = "wait4 waits for it, and tells how much memory it took"
+)]
 fn flows_without_end_through_a_pipe_take_bounded_memory() {
     let mut child = Command::new(program())
         .args(["read", "--flows", "--format", "json", "-"])
