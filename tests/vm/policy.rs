@@ -12,7 +12,7 @@ use monitor_lab::{CLIENT, Host, Lab, WEB};
 use overlay_tests::agent::{Agent, value};
 use overlay_tests::associations::{ip, protect, send};
 use overlay_tests::frame::{ethernet, ip_between, redis_command, udp, vxlan};
-use overlay_tests::offload::Offload;
+use overlay_tests::offload::{self, Offload};
 use overlay_tests::process::{Monitor, wait_until};
 use overlay_tests::wire::{Pair, Raw};
 
@@ -126,6 +126,7 @@ fn rotations_are_no_violation(hook: &str) {
 
 #[test]
 fn an_encrypted_network_is_called_so_over_changes_of_keys() {
+    let _unloaded = offload::unloaded();
     for hook in ["tc", "xdp"] {
         rotations_are_no_violation(hook);
     }
@@ -140,6 +141,7 @@ fn nor_where_the_kernel_decrypts_before_the_hook() {
 
 #[test]
 fn a_marking_rule_that_is_gone_is_a_violation_on_both_sides() {
+    let _unloaded = offload::unloaded();
     let lab = lab();
     let (one, two) = (lab.container(WEB).unwrap(), lab.container(CLIENT).unwrap());
     let mut sender = start(lab.node1(), &[]);
@@ -199,6 +201,7 @@ fn a_marking_rule_that_is_gone_is_a_violation_on_both_sides() {
 
 #[test]
 fn esp_of_the_null_cipher_is_a_violation_of_both_sides_and_named() {
+    let _unloaded = offload::unloaded();
     let lab = lab();
     // A network that only these datagrams are of.
     const NULL: u32 = 99;
@@ -252,6 +255,7 @@ fn esp_of_the_null_cipher_is_a_violation_of_both_sides_and_named() {
 
 #[test]
 fn cleartext_that_is_injected_is_a_violation_of_the_one_who_receives_it() {
+    let _unloaded = offload::unloaded();
     let lab = lab();
     let mut agent = start(lab.node1(), &[]);
     let pair = Pair::new(
