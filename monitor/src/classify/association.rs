@@ -76,7 +76,8 @@ fn verdict(exposure: Exposure, confidence: Confidence, evidence: &str) -> Verdic
 
 /// Whether a UDP datagram or an IP packet stands here that is as long as it says.
 fn is_packet(body: &[u8], wire_len: usize) -> bool {
-    let fits = |length: usize| length <= wire_len && wire_len - length <= BEHIND;
+    // At least the trailer: with esp4_offload a packet is seen before it is encrypted, and has none yet.
+    let fits = |length: usize| length <= wire_len && (2..=BEHIND).contains(&(wire_len - length));
     if let Some(header) = body.first_chunk::<{ udp::LEN }>() {
         let length = usize::from(udp::Udp(*header).length());
         // A length alone is met by chance.
@@ -151,6 +152,19 @@ mod tests {
         assert_eq!(packet(&body).exposure, Exposure::Plaintext);
         let text = b"GET /index.html HTTP/1.1 Host: example";
         assert_eq!(packet(text).exposure, Exposure::Plaintext);
+    }
+
+    #[test]
+    fn what_is_not_encrypted_yet_is_not_called_plaintext() {
+        // As TC sees a packet that is sent with esp4_offload: behind ESP's header and the vector the datagram,
+        // and no trailer.
+        let inside = random(7, 200);
+        let length = u16::try_from(16 + inside.len()).unwrap().to_be_bytes();
+        let mut body = random(11, 8);
+        body.extend([0xc0, 1, 0x12, 0xb5, length[0], length[1], 0, 0]);
+        body.extend([8, 0, 0, 0, 0, 0x10, 0, 0]);
+        body.extend(&inside);
+        assert_ne!(packet(&body).exposure, Exposure::Plaintext);
     }
 
     #[test]
