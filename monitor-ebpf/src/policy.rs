@@ -64,7 +64,7 @@ fn peer(key: &PeerKey, weight: Weight) {
         vni: key.vni,
         node: [0; 2],
     };
-    if let Some(count) = PEERS.get_ptr_mut(&other) {
+    if let Some(count) = PEERS.get_ptr_mut(other) {
         // SAFETY: an element of the map.
         unsafe { add(count, weight, now) };
     }
