@@ -59,7 +59,7 @@ impl Target {
         }
     }
 
-    /// Every target; the shares add up to 1000 or a little less.
+    /// Every target; the shares add up to 1000 or a little less. The wide ones take longest for each input.
     #[must_use]
     pub fn all() -> Vec<Target> {
         let known: Vec<Protocol> = Protocol::ALL
@@ -68,11 +68,11 @@ impl Target {
             .filter(|protocol| recognised(*protocol))
             .collect();
         let mut all = vec![
-            Target::new("classify", 250, PAYLOAD, 64 << 10, Kind::Classify),
-            Target::new("text", 100, PAYLOAD, 64 << 10, Kind::Text),
-            Target::new("capture", 100, FILE, 8 << 20, Kind::Capture),
-            Target::new("read", 150, FILE, 16 << 20, Kind::Read),
-            Target::new("sample", 90, PAYLOAD, 256 << 10, Kind::Sample),
+            Target::new("classify", 60, PAYLOAD, 64 << 10, Kind::Classify),
+            Target::new("text", 60, PAYLOAD, 64 << 10, Kind::Text),
+            Target::new("capture", 60, FILE, 8 << 20, Kind::Capture),
+            Target::new("read", 60, FILE, 16 << 20, Kind::Read),
+            Target::new("sample", 60, PAYLOAD, 256 << 10, Kind::Sample),
             Target::new("config", 5, 4096, 1 << 20, Kind::Config),
             Target::new("docker", 1, 8192, 4 << 20, Kind::Docker),
         ];
