@@ -62,7 +62,8 @@ layout! {
         sec_path_id,
         /// The element of `skb_ext.offset` that says where the `sec_path` is, 1 byte, in units of 8 bytes.
         ext_sec_path,
-        /// `sec_path.len`, 4 bytes.
+        /// The least significant byte of `sec_path.len`, which is 4 bytes, or 1 (Linux 7.2), and never more than
+        /// `XFRM_MAX_DEPTH` (6).
         sec_path_len,
         /// `sec_path.xvec`, pointers.
         sec_path_states,

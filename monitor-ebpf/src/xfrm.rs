@@ -134,10 +134,10 @@ fn association(skb: Pointer) -> Option<Pointer> {
     let extensions: Pointer = read(skb, at!(skb_extensions))?;
     let path: u8 = read(extensions, at!(ext_sec_path))?;
     let path = extensions + usize::from(path) * 8;
-    let len: u32 = read(path, at!(sec_path_len))?;
+    let len: u8 = read(path, at!(sec_path_len))?;
     let mut i = 0;
     while i < DEPTH {
-        if i >= len as usize {
+        if i >= usize::from(len) {
             return None;
         }
         let state: Pointer = read(path, at!(sec_path_states) + i * size_of::<Pointer>())?;

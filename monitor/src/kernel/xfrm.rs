@@ -139,6 +139,13 @@ fn layout(btf: &Btf, namespace: u32, page_shift: u32) -> Result<XfrmLayout, Reas
     };
     let start =
         |structure: &str, path: &str| Ok::<u32, Reason>(btf.member(structure, path)?.offset);
+    // Of a number whose width differs from kernel to kernel, and whose value fits into a byte.
+    let low = |structure: &str, path: &str| {
+        let member = btf.member(structure, path)?;
+        let last = member.size.saturating_sub(1);
+        let to_lowest = if cfg!(target_endian = "big") { last } else { 0 };
+        Ok::<u32, Reason>(member.offset + to_lowest)
+    };
     let id = btf
         .enumerator("SKB_EXT_SEC_PATH")
         .filter(|id| *id < 8)
@@ -164,7 +171,7 @@ fn layout(btf: &Btf, namespace: u32, page_shift: u32) -> Result<XfrmLayout, Reas
         skb_active_extensions: at("sk_buff", "active_extensions", 1)?,
         sec_path_id: id,
         ext_sec_path: start("skb_ext", "offset")? + id,
-        sec_path_len: at("sec_path", "len", 4)?,
+        sec_path_len: low("sec_path", "len")?,
         sec_path_states: start("sec_path", "xvec")?,
         state_net: at("xfrm_state", "xs_net.net", 8)?,
         state_protocol: at("xfrm_state", "id.proto", 1)?,
