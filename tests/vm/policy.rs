@@ -29,8 +29,8 @@ fn lab() -> Lab {
 }
 
 fn start<'a>(host: &'a Host, more: &[&str]) -> Agent<'a> {
-    // Longer than a busy machine needs to look at what was seen.
-    start_over(host, "15s", more)
+    // Longer than a busy emulated machine needs to look at what was seen.
+    start_over(host, "40s", more)
 }
 
 fn start_over<'a>(host: &'a Host, window: &str, more: &[&str]) -> Agent<'a> {
@@ -83,15 +83,18 @@ fn packets() -> usize {
 fn rotations_are_no_violation(hook: &str) {
     let lab = lab();
     let mut agents =
-        [lab.node1(), lab.node2()].map(|node| start_over(node, "300s", &["--hook", hook]));
+        [lab.node1(), lab.node2()].map(|node| start_over(node, "1h", &["--hook", hook]));
     let ends = [WEB, CLIENT].map(|name| lab.container(name).unwrap());
     let pair = Pair::new(ends[0], ends[1], 5000);
     let round = packets().div_ceil(2 * ROTATIONS);
     let sent = std::thread::scope(|scope| {
         let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let (begin, begun) = std::sync::mpsc::channel::<()>();
         let traffic = scope.spawn(move || {
             let mut sent = 0;
             while sent < packets() || stopped.try_recv().is_err() {
+                // Nobody listens any more once all changes were made.
+                let _ = begin.send(());
                 for from in [0, 1] {
                     pair.send(from, (0..round).map(|n| n % 1300));
                 }
@@ -99,7 +102,9 @@ fn rotations_are_no_violation(hook: &str) {
             }
             sent as u64
         });
+        // One in each round of the traffic, so that they are spread over all of it.
         for _ in 0..ROTATIONS {
+            begun.recv().expect("there is traffic");
             lab.rotate_keys().unwrap();
         }
         stop.send(()).unwrap();
