@@ -14,6 +14,10 @@ pub(crate) struct Tally {
     finished: u64,
     /// The test program that runs, where the output names it.
     program: String,
+    /// Test programs that the output named.
+    named: usize,
+    /// Failures before the one that runs.
+    failures_before: usize,
 }
 
 impl Tally {
@@ -23,6 +27,8 @@ impl Tally {
         if let Some(program) = line.trim_start().strip_prefix("Running ") {
             self.lose();
             self.program = crate::proc::printable(program);
+            self.named += 1;
+            self.failures_before = self.failures.len();
         } else if let Some(rest) = line.strip_prefix("test result: ") {
             if let Some((passed, failed, ignored)) = result(rest) {
                 self.finished += 1;
@@ -54,6 +60,16 @@ impl Tally {
             self.failures
                 .push(format!("{name}: failed before any test did; see above"));
         }
+    }
+
+    /// Forgets the test program that runs, which is to run again, and gives how many have ended before it.
+    pub(crate) fn begin_again(&mut self) -> usize {
+        if self.started > self.finished {
+            self.started = self.finished;
+            self.failures.truncate(self.failures_before);
+            self.named -= 1;
+        }
+        self.named
     }
 
     /// Counts a program that began and never printed its result.
@@ -144,6 +160,26 @@ mod tests {
             "{:?}",
             tally.failures
         );
+    }
+
+    #[test]
+    fn a_program_that_begins_again_counts_once() {
+        let first = "     Running vm_one\nrunning 1 test\ntest a ... FAILED\n\
+             test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured\n";
+        let mut again = tally(&format!(
+            "{first}     Running vm_two\nrunning 2 tests\ntest b ... FAILED\n"
+        ));
+        assert_eq!(again.begin_again(), 1);
+        assert_eq!(again.failures, ["a"]);
+        let second = "     Running vm_two\nrunning 2 tests\ntest result: ok. 2 passed; 0 failed; 0 ignored; 0 measured\n";
+        second.lines().for_each(|line| again.line(line));
+        again.settle("the run", false);
+        assert_eq!(
+            (again.passed, again.failed, again.failures.len()),
+            (2, 1, 1)
+        );
+        // Between two programs.
+        assert_eq!(tally(first).begin_again(), 1);
     }
 
     #[test]

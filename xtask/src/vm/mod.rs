@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+pub(crate) use qemu::StaleBreakpoint;
+
 use crate::cli;
 use crate::paths::{Ctx, make_dir};
 use crate::proc::{capture, quote, say};

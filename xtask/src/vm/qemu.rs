@@ -26,6 +26,30 @@ pub(super) enum End {
     TimedOut,
 }
 
+/// The guest's kernel died of a breakpoint of its own.
+///
+/// A kernel that changes its code while it runs (a program is attached to one of its functions) puts a breakpoint
+/// there for a moment. QEMU's emulation can come upon it when it has long been taken away again: a known race of its
+/// translator, which says nothing about the kernel, nor about what was attached.
+#[derive(Debug)]
+pub(crate) struct StaleBreakpoint(String);
+
+impl std::fmt::Display for StaleBreakpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "the emulated processor came upon a breakpoint that the kernel had already taken away; that is a race in \
+             QEMU's emulation.\n  The console's last lines:\n{}",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for StaleBreakpoint {}
+
+/// What a kernel says that dies of it.
+const BREAKPOINT: &str = "int3: 0000 [#";
+
 /// Ends QEMU whatever happens.
 struct Machine(Child);
 
@@ -91,8 +115,11 @@ pub(super) fn run(
         drop(machine);
         match end? {
             Some(end) => Ok(end),
+            None if text(console).contains(BREAKPOINT) => {
+                Err(StaleBreakpoint(last_lines(console)).into())
+            }
             None => bail!(
-                "the virtual machine did not get as far as the command.\n  \
+                "the virtual machine went off before the command had ended.\n  \
                  QEMU says: {}\n  the console's last lines:\n{}",
                 printable(complaints.join().unwrap_or_default().trim()),
                 last_lines(console)
@@ -220,10 +247,14 @@ fn end_with_us(cmd: &mut Command, fds: Vec<RawFd>) {
     }
 }
 
+fn text(console: &Path) -> String {
+    let bytes = std::fs::read(console).unwrap_or_default();
+    printable(&String::from_utf8_lossy(&bytes))
+}
+
 /// The end of the guest's console, for error messages.
 pub(super) fn last_lines(console: &Path) -> String {
-    let bytes = std::fs::read(console).unwrap_or_default();
-    let text = printable(&String::from_utf8_lossy(&bytes));
+    let text = text(console);
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(30)..]
         .iter()
