@@ -23,7 +23,7 @@ pub(super) struct Report {
 /// What was measured by one method.
 #[derive(Debug, Serialize)]
 pub(super) struct Part {
-    /// `kernel`, `live`, `iperf` or `agent`.
+    /// As on the command line: `kernel`, `live`, `iperf`, `agent`, `classify` or `read`.
     pub(super) name: &'static str,
     /// A heading.
     pub(super) title: &'static str,

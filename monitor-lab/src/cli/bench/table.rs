@@ -63,10 +63,14 @@ fn cells(row: &Row, unit: Unit) -> Vec<String> {
             format!("{:.3}", row.measured.median),
             interval(&row.measured, 3),
         ]),
-        Unit::Value => cells.extend([
-            format!("{:.1}", row.measured.median),
-            interval(&row.measured, 1),
-        ]),
+        Unit::Value => {
+            // A part of something else's time needs more of them than nanoseconds do.
+            let places = if row.measured.high < 10.0 { 3 } else { 1 };
+            cells.extend([
+                format!("{:.places$}", row.measured.median),
+                interval(&row.measured, places),
+            ]);
+        }
     }
     cells.extend([goal, row.remark(unit)]);
     cells
