@@ -15,7 +15,6 @@ pub struct Offload(
 );
 
 /// While this is held nobody loads the module.
-#[must_use]
 pub fn unloaded() -> RwLockReadGuard<'static, ()> {
     MACHINE.read().unwrap_or_else(PoisonError::into_inner)
 }
