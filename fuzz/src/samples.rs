@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use monitor::cli::Format;
 use monitor::decode::Decoder;
+use monitor::flows::Samples;
 use monitor::sink::tail::Printer;
 use monitor_common::sample::Sample;
 
@@ -14,12 +15,14 @@ pub(crate) fn sample(input: &[u8]) {
     let Some(sample) = Sample::parse(input) else {
         return;
     };
+    // The second time it stands behind itself.
+    let mut before = Samples::default();
     for (format, show_payload) in [(Format::Text, false), (Format::Json, true)] {
         let decoder = Decoder {
             services: SERVICES.clone(),
             show_payload,
         };
-        let record = decoder.decode(&sample, Timestamp::default(), "eth0");
+        let record = decoder.decode_among(&mut before, &sample, Timestamp::default(), "eth0");
         assert!(record.captured as usize <= input.len());
         assert!(!record.comment().contains(char::is_control));
         let mut out = Vec::new();

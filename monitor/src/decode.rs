@@ -4,13 +4,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use jiff::Timestamp;
 use monitor_common::label::{Direction, Encapsulation};
-use monitor_common::load::Captured;
+use monitor_common::load::{Captured, Load};
 use monitor_common::reason::Reason;
 use monitor_common::sample::Sample;
 use monitor_common::walk::{self, Addresses, Inner, InnerKind, Kind, Link, Version};
+use monitor_common::wire::tcp;
 
 use crate::capture::{Linked, Packet, linked};
 use crate::classify::{Payload, Transport, Verdict, classify};
+use crate::flows::Samples;
 use crate::record::{Endpoints, Record, timestamp};
 use crate::services::Services;
 use crate::text;
@@ -28,9 +30,31 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Decodes a sample. Never fails: what cannot be told is absent, or says why.
+    /// Decodes a sample alone. Never fails: what cannot be told is absent, or says why.
     #[must_use]
     pub fn decode(&self, sample: &Sample<'_>, time: Timestamp, interface: &str) -> Record {
+        self.decode_with(sample, time, interface, None)
+    }
+
+    /// Decodes a sample; it is judged with what is known of its flow. Never fails either.
+    #[must_use]
+    pub fn decode_among(
+        &self,
+        samples: &mut Samples,
+        sample: &Sample<'_>,
+        time: Timestamp,
+        interface: &str,
+    ) -> Record {
+        self.decode_with(sample, time, interface, Some(samples))
+    }
+
+    fn decode_with(
+        &self,
+        sample: &Sample<'_>,
+        time: Timestamp,
+        interface: &str,
+        samples: Option<&mut Samples>,
+    ) -> Record {
         let packet = Captured {
             bytes: sample.frame,
             frame_len: sample.frame_len as usize,
@@ -40,7 +64,7 @@ impl Decoder {
         record.captured = u32::try_from(sample.frame.len()).unwrap_or(u32::MAX);
         // The kernel saw the whole frame; a walk over its first bytes must not add a reason.
         record.reason = sample.reason;
-        self.walk(&mut record, &packet, sample.link);
+        self.walk(&mut record, &packet, sample.link, samples);
         record
     }
 
@@ -58,7 +82,7 @@ impl Decoder {
                     bytes: packet.bytes.get(at..).unwrap_or_default(),
                     frame_len: (packet.wire_len as usize).saturating_sub(at),
                 };
-                let reason = self.walk(&mut record, &captured, link);
+                let reason = self.walk(&mut record, &captured, link, None);
                 // That a packet ends where the capture of it does proves nothing.
                 if record.captured == record.length {
                     record.reason = reason;
@@ -71,13 +95,19 @@ impl Decoder {
     }
 
     /// Fills a record in; the reason for which the packet was not understood, if the bytes at hand are all of it.
-    fn walk(&self, record: &mut Record, packet: &Captured<'_>, link: Link) -> Option<Reason> {
+    fn walk(
+        &self,
+        record: &mut Record,
+        packet: &Captured<'_>,
+        link: Link,
+        samples: Option<&mut Samples>,
+    ) -> Option<Reason> {
         let outer = walk::outer(packet, link, |port| self.services.of(port));
         match outer.kind {
             Kind::NotIp => {}
             Kind::Host => {
                 let inner = walk::segment(packet, outer.network);
-                return self.inside(record, packet, &inner);
+                return self.inside(record, packet, &inner, samples);
             }
             Kind::Overlay => {
                 record.encapsulation = outer.encapsulation;
@@ -85,7 +115,7 @@ impl Decoder {
                 record.outer =
                     walk::addresses(packet, &outer.network).map(|addresses| endpoints(&addresses));
                 let inner = walk::inner(packet, outer.inner, outer.link);
-                return self.inside(record, packet, &inner);
+                return self.inside(record, packet, &inner, samples);
             }
             Kind::Association => {
                 record.encapsulation = outer.encapsulation;
@@ -117,7 +147,13 @@ impl Decoder {
         None
     }
 
-    fn inside(&self, record: &mut Record, packet: &Captured<'_>, inner: &Inner) -> Option<Reason> {
+    fn inside(
+        &self,
+        record: &mut Record,
+        packet: &Captured<'_>,
+        inner: &Inner,
+        samples: Option<&mut Samples>,
+    ) -> Option<Reason> {
         match inner.kind {
             InnerKind::NotIp => {}
             InnerKind::Unparsed => return Some(inner.reason),
@@ -141,13 +177,22 @@ impl Decoder {
                 if self.show_payload {
                     record.payload = Some(text::payload_preview(bytes, PREVIEW_MAX));
                 }
-                record.verdict = classify(&Payload {
+                let payload = Payload {
                     bytes,
                     wire_len: record.payload_len,
                     transport,
                     src_port: inner.source_port,
                     dst_port: inner.destination_port,
-                });
+                };
+                record.verdict = match samples {
+                    Some(samples) => {
+                        let sequence = (transport == Transport::Tcp)
+                            .then(|| packet.load(inner.network.l4 + tcp::SEQUENCE_AT))
+                            .flatten();
+                        samples.judge(record, &payload, sequence.map(u32::from_be_bytes))
+                    }
+                    None => classify(&payload),
+                };
             }
         }
         None

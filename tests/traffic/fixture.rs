@@ -6,6 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use monitor::classify::{Protocol, recognised};
 use monitor::decode::Decoder;
+use monitor::flows::Samples;
 use monitor::record::Record;
 use monitor::services::Services;
 use monitor_common::label::Direction;
@@ -86,12 +87,13 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
-    /// What the product says of each packet from number `from` on, of which `snap` bytes were captured.
+    /// What the product says live of each packet from number `from` on, of which `snap` bytes were captured.
     pub(crate) fn records(&self, from: usize, snap: usize) -> Vec<Record> {
         let decoder = Decoder {
             services: Services::default(),
             show_payload: false,
         };
+        let mut samples = Samples::default();
         let decode = |frame: &Vec<u8>| {
             let sample = Sample {
                 time_ns: 0,
@@ -104,7 +106,7 @@ impl Flow {
                 link: Link::Ethernet,
                 frame: &frame[..snap.min(frame.len())],
             };
-            decoder.decode(&sample, Timestamp::UNIX_EPOCH, "fixture")
+            decoder.decode_among(&mut samples, &sample, Timestamp::UNIX_EPOCH, "fixture")
         };
         self.frames[from.min(self.frames.len())..]
             .iter()

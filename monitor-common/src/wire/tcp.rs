@@ -15,6 +15,8 @@ const FLAGS: usize = 13;
 const SYN: u8 = 0x02;
 const ACK: u8 = 0x10;
 
+/// Offset of the sequence number: four bytes, and those of the acknowledgement behind them.
+pub const SEQUENCE_AT: usize = 4;
 /// Offset of the flag byte: CWR ECE URG ACK PSH RST SYN FIN, from the high bit down.
 pub const FLAGS_AT: usize = FLAGS;
 

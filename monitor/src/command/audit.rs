@@ -19,6 +19,7 @@ use crate::diagnose;
 use crate::docker::{self, Place};
 use crate::exposure;
 use crate::failure::Failure;
+use crate::flows::Samples;
 use crate::policy;
 use crate::policy::record::this_node;
 use crate::report::chapter::chapters;
@@ -73,9 +74,10 @@ pub(super) async fn run(args: &AuditArgs, stop: impl Future<Output = ()>) -> Res
     let mut judge_flows = agent.judge();
     let settling = exposure::follow(agent.account());
     let sight = Sight::new(args.duration);
+    let mut samples = Samples::default();
     let draining = ring::drain(ring, log, |sample, time| {
         let name = names.of(sample.ifindex);
-        let record = decoder.decode(sample, time, &name);
+        let record = decoder.decode_among(&mut samples, sample, time, &name);
         if let Some(judge) = &mut judge_flows
             && let Err(failure) = judge.note(sample, record.payload_len, &record.verdict)
         {

@@ -15,6 +15,7 @@ use crate::docker::{self, Place};
 use crate::exposure;
 use crate::failure::Failure;
 use crate::findings::Findings;
+use crate::flows::Samples;
 use crate::policy;
 use crate::ring;
 use crate::settings::{Defaults, Watch};
@@ -47,8 +48,9 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
     let mut findings = Findings::default();
     let mut judge = agent.judge();
     let settling = exposure::follow(agent.account());
+    let mut samples = Samples::default();
     let draining = ring::drain(ring, log, |sample, time| {
-        let record = decoder.decode(sample, time, &names.of(sample.ifindex));
+        let record = decoder.decode_among(&mut samples, sample, time, &names.of(sample.ifindex));
         if let Some(judge) = &mut judge
             && let Err(failure) = judge.note(sample, record.payload_len, &record.verdict)
         {

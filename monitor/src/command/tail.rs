@@ -11,6 +11,7 @@ use anyhow::anyhow;
 use crate::agent::{Agent, decoder, follow};
 use crate::cli::{PolicyArgs, TailArgs};
 use crate::failure::Failure;
+use crate::flows::Samples;
 use crate::ring;
 use crate::settings::{Defaults, Watch};
 use crate::sink::save::{Save, keep_flushed};
@@ -34,9 +35,10 @@ pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Resu
     let names = agent.names();
     let agent = Arc::new(Mutex::new(agent));
     let decoder = decoder(&watch, args.show_payload);
+    let mut samples = Samples::default();
     let draining = ring::drain(ring, log, |sample, time| {
         let name = names.of(sample.ifindex);
-        let record = decoder.decode(sample, time, &name);
+        let record = decoder.decode_among(&mut samples, sample, time, &name);
         if let Some(file) = file.borrow_mut().as_mut()
             && let Err(failure) = file.save(sample, &record, time, &name)
         {

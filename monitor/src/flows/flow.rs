@@ -5,7 +5,7 @@ use monitor_common::label::Encapsulation;
 use monitor_common::wire::tcp;
 
 use super::packet::FlowPacket;
-use super::stream::{Follows, JOINED_MAX, Stream};
+use super::stream::{Follows, Stream};
 use super::table::End;
 use crate::classify::{
     Confidence, EVIDENCE_MAX, Exposure, Payload, Protocol, Transport, Verdict, ah, classify,
@@ -185,41 +185,12 @@ impl Flow {
             dst_port: packet.destination_port,
         };
         let alone = self.judge(packet, &payload, number);
-        let is_whole = packet.payload.len() == packet.payload_len as usize;
         let stream = &mut self.streams[from as usize];
-        let told = alone.confidence == Confidence::Certain && alone.protocol != Protocol::Unknown;
-        let new = match follows {
-            Follows::On(old) => packet.payload.get(old..).unwrap_or_default(),
-            Follows::Repeated | Follows::Anew => &[],
-        };
-        let mut joined = None;
-        if follows == Follows::Repeated {
-            // Its bytes stand before those that are kept.
-        } else if told || new.is_empty() || stream.joined().is_empty() {
-            stream.keep(packet.payload, budget);
-        } else if stream.append(new, budget) {
-            let bytes = stream.joined();
-            let payload = Payload {
-                bytes,
-                wire_len: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-                ..payload
-            };
-            joined = Some(judge_stream(&self.verdict, &payload, number));
-        } else {
-            stream.keep(packet.payload, budget);
-        }
-        // Behind bytes that were not captured nothing can be joined.
-        if !is_whole || packet.protocol != tcp::PROTOCOL || stream.joined().len() >= JOINED_MAX {
-            stream.forget(budget);
-        }
-        let better = match joined {
-            Some(mut joined) if is_better(&joined, &alone) => {
-                credentials(&mut joined, &alone);
-                joined
-            }
-            _ => alone,
-        };
-        self.feed(from, better);
+        let joined = stream
+            .join(&payload, follows, is_told(&alone), budget)
+            .map(|payload| judge_stream(&self.verdict, &payload, number));
+        stream.settle(&payload, budget);
+        self.feed(from, better(joined, alone));
     }
 
     /// What this packet alone says.
@@ -305,6 +276,22 @@ fn judge_stream(before: &Verdict, payload: &Payload<'_>, number: u32) -> Verdict
 #[inline]
 fn is_like_tls(bytes: &[u8]) -> bool {
     matches!(bytes, [20..=24, 3, 0..=4, ..])
+}
+
+/// Whether a packet speaks for itself: what came before it adds nothing.
+pub(super) fn is_told(alone: &Verdict) -> bool {
+    alone.confidence == Confidence::Certain && alone.protocol != Protocol::Unknown
+}
+
+/// What a packet says, alone or with what came before it.
+pub(super) fn better(joined: Option<Verdict>, alone: Verdict) -> Verdict {
+    match joined {
+        Some(mut joined) if is_better(&joined, &alone) => {
+            credentials(&mut joined, &alone);
+            joined
+        }
+        Some(_) | None => alone,
+    }
 }
 
 fn is_better(joined: &Verdict, alone: &Verdict) -> bool {

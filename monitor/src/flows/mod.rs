@@ -10,6 +10,7 @@ mod flow;
 mod fragments;
 mod packet;
 mod record;
+mod samples;
 mod stream;
 mod summary;
 mod table;
@@ -18,5 +19,6 @@ mod tests;
 mod tracker;
 
 pub use record::{EspRecord, FlowRecord};
+pub use samples::Samples;
 pub use summary::{Summary, Tally};
 pub use tracker::{Names, Tracker};

@@ -223,7 +223,8 @@ impl<'a> Frame<'a> {
         let protocol = inner.network.protocol;
         let (sequence, acknowledged) = if protocol == tcp::PROTOCOL {
             // The header was loaded whole before.
-            let numbers: [u8; 8] = self.captured.load(inner.network.l4 + 4).unwrap_or_default();
+            let at = inner.network.l4 + tcp::SEQUENCE_AT;
+            let numbers: [u8; 8] = self.captured.load(at).unwrap_or_default();
             let both = u64::from_be_bytes(numbers);
             ((both >> 32) as u32, both as u32)
         } else {

@@ -1,5 +1,7 @@
 //! One direction of a flow: when its packets are looked at, and which are looked at joined.
 
+use crate::classify::{Payload, Transport};
+
 /// Most bytes that are joined: as many as are looked at.
 pub(super) const JOINED_MAX: usize = 2048;
 
@@ -63,13 +65,13 @@ impl Stream {
 
     /// Keeps these bytes alone. `budget` is what all streams together may still keep; it is counted down by
     /// what this one keeps more than before, or up.
-    pub(super) fn keep(&mut self, bytes: &[u8], budget: &mut usize) {
+    fn keep(&mut self, bytes: &[u8], budget: &mut usize) {
         self.joined.clear();
         self.append(bytes, budget);
     }
 
     /// Keeps these bytes behind the others, as far as there is room; whether all of them were.
-    pub(super) fn append(&mut self, bytes: &[u8], budget: &mut usize) -> bool {
+    fn append(&mut self, bytes: &[u8], budget: &mut usize) -> bool {
         let room = JOINED_MAX - self.joined.len().min(JOINED_MAX);
         let new = &bytes[..bytes.len().min(room)];
         let before = self.joined.capacity();
@@ -84,9 +86,44 @@ impl Stream {
         new.len() == bytes.len()
     }
 
-    /// What is kept.
-    pub(super) fn joined(&self) -> &[u8] {
-        &self.joined
+    /// Takes a payload that follows in this way; gives it joined with what stands before it, if that is known and the
+    /// payload does not speak for itself (`told`). [`Stream::settle`] is due when that was looked at.
+    pub(super) fn join<'a>(
+        &'a mut self,
+        payload: &Payload<'a>,
+        follows: Follows,
+        told: bool,
+        budget: &mut usize,
+    ) -> Option<Payload<'a>> {
+        let new = match follows {
+            Follows::On(old) => payload.bytes.get(old..).unwrap_or_default(),
+            // Its bytes stand before those that are kept.
+            Follows::Repeated => return None,
+            Follows::Anew => &[],
+        };
+        if told || new.is_empty() || self.joined.is_empty() || !self.append(new, budget) {
+            self.keep(payload.bytes, budget);
+            return None;
+        }
+        Some(Payload {
+            bytes: &self.joined,
+            wire_len: u32::try_from(self.joined.len()).unwrap_or(u32::MAX),
+            ..*payload
+        })
+    }
+
+    /// Keeps nothing where nothing can be joined: behind bytes that were not captured, or a datagram, or too many.
+    pub(super) fn settle(&mut self, payload: &Payload<'_>, budget: &mut usize) {
+        let is_whole = payload.bytes.len() == payload.wire_len as usize;
+        if !is_whole || payload.transport != Transport::Tcp || self.joined.len() >= JOINED_MAX {
+            self.forget(budget);
+        }
+    }
+
+    /// Bytes that it keeps.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.joined.capacity()
     }
 
     /// Keeps nothing any more.
@@ -126,17 +163,14 @@ mod tests {
         assert!(one.append(&[1; 1500], &mut budget));
         assert_eq!(budget, 3500);
         assert!(!one.append(&[2; 1500], &mut budget), "full");
-        assert_eq!(
-            (one.joined().len(), budget),
-            (JOINED_MAX, 5000 - JOINED_MAX)
-        );
+        assert_eq!((one.joined.len(), budget), (JOINED_MAX, 5000 - JOINED_MAX));
         two.keep(&[3; 2000], &mut budget);
         assert_eq!(budget, 5000 - JOINED_MAX - 2000);
         let mut three = Stream::default();
         assert!(!three.append(&[4; 1000], &mut budget), "no room for all");
-        assert!(three.joined().is_empty());
+        assert!(three.joined.is_empty());
         two.keep(&[3; 10], &mut budget);
-        assert_eq!(two.joined(), [3; 10]);
+        assert_eq!(two.joined, [3; 10]);
         one.forget(&mut budget);
         two.forget(&mut budget);
         assert_eq!(budget, 5000);

@@ -3,6 +3,7 @@
 mod bounds;
 mod conversations;
 mod frames;
+mod samples;
 mod verdicts;
 mod wrapped;
 
