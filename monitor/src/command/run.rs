@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use tokio::sync::{oneshot, watch};
@@ -20,6 +20,9 @@ use crate::policy;
 use crate::ring;
 use crate::settings::{Defaults, Watch};
 use crate::sink::http;
+
+/// How long work that has begun may hold the agent at the end.
+const LAST: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
     let mut watch = Watch::new(
@@ -65,6 +68,7 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
     let (stop_http, stopped) = oneshot::channel::<()>();
     let policy = agent.policy();
     let agent = Arc::new(Mutex::new(agent));
+    let attached = Arc::clone(&agent);
     let following = follow(Arc::clone(&agent));
     let judging = judge_networks(policy, Arc::clone(&agent), networks, watch.judged_over);
     let explaining = diagnose::follow(Arc::clone(&agent));
@@ -86,8 +90,24 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
         .await
         .context("the HTTP endpoint failed")
         .map_err(Failure::runtime)?;
-    tracing::info!("stopped; nothing stays attached");
+    detached(attached).await;
     result
+}
+
+/// Waits until nobody uses the agent any more, and detaches.
+async fn detached(agent: agent::Shared) {
+    let begun = Instant::now();
+    // Work that has begun goes on in threads of its own, and holds the agent.
+    while Arc::strong_count(&agent) > 1 && begun.elapsed() < LAST {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    match Arc::try_unwrap(agent) {
+        Ok(agent) => {
+            drop(agent);
+            tracing::info!("stopped; nothing stays attached");
+        }
+        Err(_) => tracing::info!("stopping; what is attached goes with the process"),
+    }
 }
 
 /// Judges the networks and says what is wrong, for ever.

@@ -5,6 +5,7 @@ pub mod chapter;
 pub mod conversation;
 pub mod html;
 pub mod json;
+pub mod listed;
 pub mod numbers;
 pub mod output;
 pub mod text;

@@ -4,6 +4,7 @@ use super::markup::Markup;
 use crate::policy::network::shown;
 use crate::policy::{Kind, State, Status, words};
 use crate::report::Audit;
+use crate::report::listed::Listed;
 use crate::report::numbers::{grouped, percent};
 
 pub(super) fn violations(page: &mut Markup, audit: &Audit) {
@@ -67,7 +68,8 @@ fn table(page: &mut Markup, caption: &'static str, rows: &[&Status]) {
          <th scope=\"col\">It is</th><th scope=\"col\" class=\"n\">Cleartext packets</th>\
          <th scope=\"col\" class=\"n\">Packets in ESP</th></tr></thead>\n<tbody>\n",
     );
-    for status in rows {
+    let listed = Listed::of(rows);
+    for status in &listed.rows {
         let network = status.network.as_ref();
         let name = network.map(|network| shown(&network.name));
         page.element(
@@ -91,6 +93,9 @@ fn table(page: &mut Markup, caption: &'static str, rows: &[&Status]) {
         page.element("<td class=\"n\">", grouped(encrypted), "</td></tr>\n");
     }
     page.raw("</tbody></table></div>\n");
+    if let Some(rest) = listed.rest() {
+        page.element("<p>", rest, "</p>\n");
+    }
 }
 
 fn tag(state: State) -> &'static str {

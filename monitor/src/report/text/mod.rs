@@ -7,6 +7,7 @@ use std::fmt::Write;
 use jiff::tz::TimeZone;
 
 use super::Audit;
+use super::listed::Listed;
 use super::numbers::percent;
 use crate::policy::network::shown;
 use crate::policy::{Kind, Requirement, State, Status, words};
@@ -104,7 +105,8 @@ fn table(rows: &[&Status], out: &mut String) -> std::fmt::Result {
         "{:>8}  {:<24}  {:<14}  {:<10}  {:>12}  {:>12}",
         "VNI", "network", "encryption", "is", "cleartext", "in ESP"
     )?;
-    for status in rows {
+    let listed = Listed::of(rows);
+    for status in &listed.rows {
         let network = status.network.as_ref();
         let wanted = network.map_or("-", |network| match network.required {
             Requirement::Required => "required",
@@ -123,7 +125,10 @@ fn table(rows: &[&Status], out: &mut String) -> std::fmt::Result {
             share(status)
         )?;
     }
-    Ok(())
+    match listed.rest() {
+        Some(rest) => writeln!(out, "          {rest}"),
+        None => Ok(()),
+    }
 }
 
 /// How much of a mixed network is in the clear.
