@@ -176,12 +176,11 @@ fn a_violation_says_its_likeliest_cause() {
     let mut nodes = [lab.node1(), lab.node2()].map(|node| Agent::start(node, &arguments));
     assert_eq!(lab.http_get(1).unwrap()[0].status, 200);
     for (agent, causes) in nodes.iter_mut().zip([
-        [
-            "nothing on this host encrypts: no marking rule, no IPsec policy",
-            "the sender is no node that this host encrypts with",
-            "the rule that refuses this network's cleartext is missing",
-        ],
-        [
+        &[
+            "cleartext is sent. Likely cause: nothing on this host encrypts: no marking rule, no IPsec policy",
+            "cleartext is received. Likely cause: nothing on this host encrypts: no marking rule, no IPsec policy",
+        ][..],
+        &[
             "the rule that marks this network's datagrams for IPsec is missing",
             "the sender is no node that this host encrypts with",
             "the rule that refuses this network's cleartext is missing",

@@ -99,6 +99,9 @@ fn sent(vni: u32, peer: Option<IpAddr>, host: &HostState) -> Vec<Likely> {
 fn received(vni: u32, peer: Option<IpAddr>, host: &HostState) -> Vec<Likely> {
     let mut causes = Vec::new();
     let firewall = &host.firewall;
+    if is_bare(host) {
+        return vec![Likely::new(Cause::NothingSetUp, "")];
+    }
     let refused = firewall.rules.refused.has(vni);
     if let Some(peer) = peer {
         causes.extend(null_cipher(host.from(peer)));
@@ -129,6 +132,19 @@ fn received(vni: u32, peer: Option<IpAddr>, host: &HostState) -> Vec<Likely> {
         });
     }
     causes
+}
+
+/// Whether it is certain that this host has nothing that encrypts: no rule, no policy, no association. Then whoever
+/// sends cleartext to it is no stranger for that.
+fn is_bare(host: &HostState) -> bool {
+    let Firewall { rules, .. } = &host.firewall;
+    host.firewall.is_whole()
+        && rules.marked.is_empty()
+        && rules.refused.is_empty()
+        && host.policies.is_ok()
+        && !host.has_policy_to(None)
+        && host.states.is_ok()
+        && host.esp().next().is_none()
 }
 
 /// Where not all rules were seen, a rule that was not is not missing.

@@ -189,6 +189,11 @@ fn cleartext_received_is_a_broken_peer_or_a_stranger() {
     host.firewall.rules.refused = vnis(&[]);
     let found = received(&host, at("203.0.113.9"));
     assert_eq!(causes(&found), [Cause::Stranger, Cause::NoRefusingRule]);
+    // Nobody is a stranger where nothing encrypts.
+    host.firewall.rules.marked = vnis(&[]);
+    host.policies = Ok(vec![]);
+    host.states = Ok(vec![]);
+    assert_eq!(causes(&received(&host, there())), [Cause::NothingSetUp]);
 }
 
 fn activity(direction: Direction, spi: u32) -> Activity {
