@@ -83,6 +83,10 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
             ""
         };
         before = Some(protocol);
+        if medians.is_empty() {
+            // No payload of its transport is in any fixture (AH).
+            continue;
+        }
         let name = |what| format!("{protocol}{also}, {what}");
         rows.push(row(&name("median"), medians, Some(GOAL)));
         rows.push(row(&name("dearest"), dearest, Some(GOAL)));
@@ -188,6 +192,9 @@ fn sampled(frame: &[u8]) -> Option<Sampled> {
 mod tests {
     use super::*;
 
+    /// Those of AH and of ESP inside an overlay: no fixture has any.
+    const MISSING: usize = 2;
+
     /// The figures are of the machine; that there is one of every classifier is not.
     #[test]
     fn every_classifier_and_all_together_are_measured_on_the_fixtures() {
@@ -196,11 +203,11 @@ mod tests {
             fixtures: FIXTURES.into(),
         })
         .unwrap();
-        assert_eq!(part.rows.len(), 2 + 2 * Alone::all().count());
+        let missing = 2 + 2 * Alone::all().count() - part.rows.len();
+        assert_eq!(missing, 2 * MISSING, "classifiers without a payload");
         for row in &part.rows {
-            // AH is in no fixture.
             let measured = row.measured.runs == 1 && row.measured.median > 0.0;
-            assert!(measured || row.case.starts_with("ipsec"), "{}", row.case);
+            assert!(measured, "{}", row.case);
         }
     }
 

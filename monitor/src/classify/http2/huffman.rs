@@ -20,6 +20,31 @@ const CODES: &[(u32, &[u8])] = &[
     (15, b"<`{"),
 ];
 
+/// By the next eight bits, the symbol that they begin with and its length; length 0 where it has more bits.
+const SHORT: [(u8, u32); 256] = short();
+
+const fn short() -> [(u8, u32); 256] {
+    let mut table = [(0, 0); 256];
+    let (mut first, mut before, mut row) = (0, 0, 0);
+    while CODES[row].0 <= 8 {
+        let (length, symbols) = CODES[row];
+        first <<= length - before;
+        before = length;
+        let mut at = 0;
+        while at < symbols.len() {
+            let mut end = 0;
+            while end < 1 << (8 - length) {
+                table[((first + at) << (8 - length)) + end] = (symbols[at], length);
+                end += 1;
+            }
+            at += 1;
+        }
+        first += symbols.len();
+        row += 1;
+    }
+    table
+}
+
 /// Decodes a string; nothing if it holds other symbols, or ends wrongly.
 pub(super) fn decode(bytes: &[u8]) -> Option<String> {
     let mut out = String::with_capacity(bytes.len() * 8 / 5);
@@ -48,6 +73,11 @@ pub(super) fn decode(bytes: &[u8]) -> Option<String> {
 
 /// The first symbol of so many bits, and its length.
 fn next(held: u64, bits: u32) -> Option<(u8, u32)> {
+    if bits >= 8
+        && let (symbol, length @ 1..) = SHORT[usize::from((held >> (bits - 8)) as u8)]
+    {
+        return Some((symbol, length));
+    }
     let (mut first, mut before) = (0_u64, 0_u32);
     for (length, symbols) in CODES {
         if *length > bits {
@@ -68,6 +98,19 @@ fn next(held: u64, bits: u32) -> Option<(u8, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of fewer than eight bits the table is not asked.
+    #[test]
+    fn the_table_says_what_the_codes_say() {
+        for byte in 0..=255_u64 {
+            let (symbol, length) = SHORT[byte as usize];
+            match length {
+                0 => assert!(byte >= 0xfe, "{byte:#x}"),
+                8 => assert_eq!(b"&*,;XZ"[byte as usize - 0xf8], symbol),
+                _ => assert_eq!(next(byte >> (8 - length), length), Some((symbol, length))),
+            }
+        }
+    }
 
     /// RFC 7541 appendix C.4 and C.6.
     #[test]
