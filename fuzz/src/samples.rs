@@ -22,7 +22,7 @@ pub(crate) fn sample(input: &[u8]) {
             services: SERVICES.clone(),
             show_payload,
         };
-        let record = decoder.decode_among(&mut before, &sample, Timestamp::default(), "eth0");
+        let record = decoder.decode(&mut before, &sample, Timestamp::default(), "eth0");
         assert!(record.captured as usize <= input.len());
         assert!(!record.comment().contains(char::is_control));
         let mut out = Vec::new();

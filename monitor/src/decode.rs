@@ -30,30 +30,15 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Decodes a sample alone. Never fails: what cannot be told is absent, or says why.
+    /// Decodes a sample, and judges it with what is known of its flow. Never fails: what cannot be told is absent, or
+    /// says why.
     #[must_use]
-    pub fn decode(&self, sample: &Sample<'_>, time: Timestamp, interface: &str) -> Record {
-        self.decode_with(sample, time, interface, None)
-    }
-
-    /// Decodes a sample; it is judged with what is known of its flow. Never fails either.
-    #[must_use]
-    pub fn decode_among(
+    pub fn decode(
         &self,
         samples: &mut Samples,
         sample: &Sample<'_>,
         time: Timestamp,
         interface: &str,
-    ) -> Record {
-        self.decode_with(sample, time, interface, Some(samples))
-    }
-
-    fn decode_with(
-        &self,
-        sample: &Sample<'_>,
-        time: Timestamp,
-        interface: &str,
-        samples: Option<&mut Samples>,
     ) -> Record {
         let packet = Captured {
             bytes: sample.frame,
@@ -64,7 +49,7 @@ impl Decoder {
         record.captured = u32::try_from(sample.frame.len()).unwrap_or(u32::MAX);
         // The kernel saw the whole frame; a walk over its first bytes must not add a reason.
         record.reason = sample.reason;
-        self.walk(&mut record, &packet, sample.link, samples);
+        self.walk(&mut record, &packet, sample.link, Some(samples));
         record
     }
 

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use aya::maps::{MapData, RingBuf};
 use monitor::classify;
 use monitor::decode::Decoder;
+use monitor::flows::Samples;
 use monitor::kernel::{Entry, Kernel, LoadOptions};
 use monitor::services::Services;
 use monitor_common::config::HostFlows;
@@ -139,7 +140,12 @@ fn in_user_space(frame: &[u8], entry: Direction) -> Told {
         link: Link::Ethernet,
         frame,
     };
-    let record = decoder.decode(&sample, "2026-01-01T00:00:00Z".parse().unwrap(), "eth0");
+    let record = decoder.decode(
+        &mut Samples::default(),
+        &sample,
+        "2026-01-01T00:00:00Z".parse().unwrap(),
+        "eth0",
+    );
     let transport = match record.transport {
         Some(classify::Transport::Tcp) => Some(Transport::Tcp),
         Some(classify::Transport::Udp) => Some(Transport::Udp),

@@ -106,7 +106,7 @@ impl Flow {
                 link: Link::Ethernet,
                 frame: &frame[..snap.min(frame.len())],
             };
-            decoder.decode_among(&mut samples, &sample, Timestamp::UNIX_EPOCH, "fixture")
+            decoder.decode(&mut samples, &sample, Timestamp::UNIX_EPOCH, "fixture")
         };
         self.frames[from.min(self.frames.len())..]
             .iter()

@@ -192,7 +192,7 @@ fn parallel(text: &str) -> Result<usize, String> {
 /// Measure what the monitor costs
 ///
 /// Builds optimised binaries and starts `overlay-lab bench` with the rest of
-/// the line; without any, all of it, which takes about twenty minutes: let
+/// the line; without any, all of it, which takes about ten minutes: let
 /// nothing else run meanwhile. The lines of a packet's cost are nanoseconds
 /// above an empty program, as medians with their intervals.
 ///
@@ -201,7 +201,7 @@ fn parallel(text: &str) -> Result<usize, String> {
 ///   iperf    what is left of the rate of TCP and UDP over an overlay
 ///   agent    time of a scrape, memory
 ///   classify what each classifier takes for the recorded payloads
-///   read     a capture file, beside tcpdump and tshark (only if named, or with --docs)
+///   read     a capture file, beside tcpdump and tshark (only if named)
 ///
 /// Examples:
 ///   cargo xtask bench

@@ -77,7 +77,7 @@ pub(super) async fn run(args: &AuditArgs, stop: impl Future<Output = ()>) -> Res
     let mut samples = Samples::default();
     let draining = ring::drain(ring, log, |sample, time| {
         let name = names.of(sample.ifindex);
-        let record = decoder.decode_among(&mut samples, sample, time, &name);
+        let record = decoder.decode(&mut samples, sample, time, &name);
         if let Some(judge) = &mut judge_flows
             && let Err(failure) = judge.note(sample, record.payload_len, &record.verdict)
         {

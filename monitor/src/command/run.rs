@@ -53,7 +53,7 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
     let settling = exposure::follow(agent.account());
     let mut samples = Samples::default();
     let draining = ring::drain(ring, log, |sample, time| {
-        let record = decoder.decode_among(&mut samples, sample, time, &names.of(sample.ifindex));
+        let record = decoder.decode(&mut samples, sample, time, &names.of(sample.ifindex));
         if let Some(judge) = &mut judge
             && let Err(failure) = judge.note(sample, record.payload_len, &record.verdict)
         {

@@ -38,7 +38,7 @@ pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Resu
     let mut samples = Samples::default();
     let draining = ring::drain(ring, log, |sample, time| {
         let name = names.of(sample.ifindex);
-        let record = decoder.decode_among(&mut samples, sample, time, &name);
+        let record = decoder.decode(&mut samples, sample, time, &name);
         if let Some(file) = file.borrow_mut().as_mut()
             && let Err(failure) = file.save(sample, &record, time, &name)
         {

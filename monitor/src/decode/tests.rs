@@ -58,7 +58,12 @@ fn decode(frame: &[u8], show_payload: bool) -> Record {
         link: Link::Ethernet,
         frame,
     };
-    decoder.decode(&sample, Timestamp::UNIX_EPOCH, "eth0")
+    decoder.decode(
+        &mut Samples::default(),
+        &sample,
+        Timestamp::UNIX_EPOCH,
+        "eth0",
+    )
 }
 
 fn text(record: &Record) -> String {
@@ -157,7 +162,12 @@ fn every_truncation_of_every_shape_decodes_without_a_panic() {
                 services: Services::default(),
                 show_payload: true,
             };
-            let record = decoder.decode(&sample, Timestamp::UNIX_EPOCH, "eth0");
+            let record = decoder.decode(
+                &mut Samples::default(),
+                &sample,
+                Timestamp::UNIX_EPOCH,
+                "eth0",
+            );
             assert_ne!(record.verdict.exposure, Exposure::Encrypted);
             text(&record);
         }

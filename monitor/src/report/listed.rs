@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use crate::policy::Status;
 
-/// Networks that nobody named and that are listed, each on a line: a scan of VNIs has millions.
+/// Networks that nobody named and that are listed, each on a line: a scan of VNIs fills the map.
 const NAMELESS: usize = 20;
 
 /// The networks of a table.

@@ -99,7 +99,7 @@ enum What {
     ///
     /// Alone, and on a payload as a sample of 256 bytes of the frame holds it. Needs no root.
     Classify,
-    /// How fast a capture file is read, beside tcpdump and tshark; only if it is named, or with --docs
+    /// How fast a capture file is read, beside tcpdump and tshark; only if it is named
     ///
     /// A conversation is recorded in the lab and repeated with other addresses to a file in the folder for temporary
     /// files, which is removed at the end.
@@ -153,9 +153,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             fixtures: arguments.fixtures.clone(),
         })?);
     }
-    // Minutes of tshark, and nothing of the kernel: only where it is asked for, or all is written down.
-    if arguments.what == Some(What::Read) || (arguments.what.is_none() && arguments.docs.is_some())
-    {
+    // Minutes of tshark, and nothing of the kernel: only where it is asked for.
+    if arguments.what == Some(What::Read) {
         report.parts.push(read::run(&read::Plan {
             runs: arguments.runs.unwrap_or(7),
             mebibytes: arguments.mebibytes,

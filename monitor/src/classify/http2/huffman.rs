@@ -21,7 +21,7 @@ const CODES: &[(u32, &[u8])] = &[
 ];
 
 /// By the next eight bits, the symbol that they begin with and its length; length 0 where it has more bits.
-const SHORT: [(u8, u32); 256] = short();
+static SHORT: [(u8, u32); 256] = short();
 
 const fn short() -> [(u8, u32); 256] {
     let mut table = [(0, 0); 256];

@@ -166,6 +166,25 @@ mod tests {
     }
 
     #[test]
+    fn a_scan_of_networks_takes_a_few_lines() {
+        let mut audit = audit(Requirement::Required, State::Cleartext);
+        let nameless = audit.report.networks[0].clone();
+        let scan = (5000..5100).map(|vni| Status {
+            vni,
+            network: None,
+            ..nameless.clone()
+        });
+        audit.report.networks.extend(scan);
+        for page in [page(&audit), crate::report::html::page(&audit)] {
+            assert!(
+                page.contains("and 80 more networks that nobody named"),
+                "{page}"
+            );
+            assert!(page.contains("5019") && !page.contains("5020"), "{page}");
+        }
+    }
+
+    #[test]
     fn what_can_be_read_is_told_with_shares_credentials_and_advice() {
         let mut audit = hostile();
         audit.node = "node1".to_owned();
