@@ -4,13 +4,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
 use std::sync::LazyLock;
 
-use monitor::capture::{Filled, Input, PACKET_MAX, Packet, Reader, Step};
-use monitor::cli::Format;
-use monitor::decode::Decoder;
-use monitor::flows::{Names, Tracker};
-use monitor::services::Services;
-use monitor::sink::flows::FlowPrinter;
-use monitor::sink::tail::Printer;
+use monitor::base::udp_ports::Services;
+use monitor::surface::flow_lines::FlowPrinter;
+use monitor::surface::format::Format;
+use monitor::surface::lines::Printer;
+use monitor::traffic::capture::{Filled, Input, PACKET_MAX, Packet, Reader, Step};
+use monitor::traffic::decode::Decoder;
+use monitor::traffic::flows::{Names, Tracker};
 
 use crate::printed;
 

@@ -1,6 +1,6 @@
 //! The classifiers, alone and all together.
 
-use monitor::classify::{
+use monitor_classify::{
     Confidence, EVIDENCE_MAX, Exposure, Payload, Protocol, Transport, Verdict, classify,
     classify_as, recognised,
 };

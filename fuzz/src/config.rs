@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::path::PathBuf;
 
-use monitor::settings::{Reading, Surroundings};
+use monitor::command::settings::{Reading, Surroundings};
 
 /// A file with these bytes is taken, or refused in words that can be shown.
 pub(crate) fn config(input: &[u8]) {

@@ -8,7 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-use monitor::docker::{NETWORKS_MAX, Place, look};
+use monitor::host::docker::{NETWORKS_MAX, Place, look};
 use tokio::runtime::{Builder, Runtime};
 
 /// A socket that answers every request with the same bytes, and who asks there.

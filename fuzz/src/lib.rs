@@ -13,7 +13,7 @@ mod printed;
 mod samples;
 mod seeds;
 
-use monitor::classify::{Protocol, recognised};
+use monitor_classify::{Protocol, recognised};
 
 pub use classifiers::{HEADER, Input};
 pub use seeds::{payloads, regressions};

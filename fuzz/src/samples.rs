@@ -1,10 +1,10 @@
 //! Samples, as they come out of the kernel's ring: the header is the kernel's, the frame is anybody's.
 
 use jiff::Timestamp;
-use monitor::cli::Format;
-use monitor::decode::Decoder;
-use monitor::flows::Samples;
-use monitor::sink::tail::Printer;
+use monitor::surface::format::Format;
+use monitor::surface::lines::Printer;
+use monitor::traffic::decode::Decoder;
+use monitor::traffic::flows::Samples;
 use monitor_common::sample::Sample;
 
 use crate::captures::SERVICES;

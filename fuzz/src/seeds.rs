@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use monitor::capture::{Filled, Input as Source, Reader, Step};
+use monitor::traffic::capture::{Filled, Input as Source, Reader, Step};
 use monitor_common::label::Direction;
 use monitor_common::load::Captured;
 use monitor_common::sample::{Cause, NO_REASON, SampleHeader};
@@ -228,7 +228,7 @@ fn pcap(link: u32, instead: &[&[u8]], of: usize, frames: &[Vec<u8>], snap: usize
 }
 
 fn pcapng(frames: &[Vec<u8>], snap: usize) -> Vec<u8> {
-    use monitor::capture::write::{Saved, Writer};
+    use monitor::traffic::capture::write::{Saved, Writer};
     let mut file = Vec::new();
     let mut writer = Writer::new(&mut file).expect("a vector takes all");
     for (number, frame) in frames.iter().enumerate() {

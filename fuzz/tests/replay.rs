@@ -1,6 +1,6 @@
 //! The fuzz targets on what was recorded, and on what was found once; without an engine.
 
-use monitor::classify::{Exposure, Payload, Protocol, classify, recognised};
+use monitor_classify::{Exposure, Payload, Protocol, classify, recognised};
 use overlay_fuzz::bounds::{Counting, within};
 use overlay_fuzz::{Input, Target, payloads};
 

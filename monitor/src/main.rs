@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use monitor::cli::Cli;
+use monitor::base::failure::Failure;
 use monitor::command;
-use monitor::failure::Failure;
-use monitor::sink::status::Log;
+use monitor::command::cli::Cli;
+use monitor::surface::status::Log;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 

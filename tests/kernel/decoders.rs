@@ -10,11 +10,11 @@
 use std::collections::HashMap;
 
 use aya::maps::{MapData, RingBuf};
-use monitor::classify;
-use monitor::decode::Decoder;
-use monitor::flows::Samples;
+use monitor::base::udp_ports::Services;
 use monitor::kernel::{Entry, Kernel, LoadOptions};
-use monitor::services::Services;
+use monitor::traffic::decode::Decoder;
+use monitor::traffic::flows::Samples;
+
 use monitor_common::config::HostFlows;
 use monitor_common::label::{Direction, Encapsulation};
 use monitor_common::sample::{Cause, Sample};
@@ -147,9 +147,11 @@ fn in_user_space(frame: &[u8], entry: Direction) -> Told {
         "eth0",
     );
     let transport = match record.transport {
-        Some(classify::Transport::Tcp) => Some(Transport::Tcp),
-        Some(classify::Transport::Udp) => Some(Transport::Udp),
-        Some(classify::Transport::Icmp | classify::Transport::Icmpv6) => Some(Transport::Icmp),
+        Some(monitor_classify::Transport::Tcp) => Some(Transport::Tcp),
+        Some(monitor_classify::Transport::Udp) => Some(Transport::Udp),
+        Some(monitor_classify::Transport::Icmp | monitor_classify::Transport::Icmpv6) => {
+            Some(Transport::Icmp)
+        }
         _ => None,
     };
     let flow = transport.zip(record.inner).map(|(transport, ends)| Flow {

@@ -5,8 +5,8 @@
     reason = "a test that cannot go on fails"
 )]
 
-use monitor::diagnose::firewall::{self, Firewall, MARK};
-use monitor::diagnose::xfrm::{self, Mark, Mode, Way};
+use monitor::host::firewall::{self, Firewall, MARK};
+use monitor::host::xfrm::{self, Mark, Mode, Way};
 use monitor_lab::{Host, Lab};
 use overlay_tests::agent::Agent;
 use overlay_tests::process::run;

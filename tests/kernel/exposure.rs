@@ -6,9 +6,10 @@
     reason = "a test that cannot go on fails"
 )]
 
-use monitor::classify::{Exposure, Protocol};
-use monitor::exposure::{Account, class};
+use monitor::agent::exposure::Account;
 use monitor::kernel::{Caps, Entry, Kernel, LoadOptions};
+use monitor::traffic::exposure::class;
+use monitor_classify::{Exposure, Protocol};
 use monitor_common::key::{Class, Count, CounterKey, ExposureKey, NetworkId};
 use monitor_common::label::{Direction, Encapsulation};
 use overlay_tests::frame::{ethernet, ipv4, overlay, redis_command, tcp};
@@ -32,7 +33,7 @@ fn packet(source_port: u16) -> Vec<u8> {
 
 /// Later than any flow of this test, in the account's own units.
 fn later(seconds: u32) -> u32 {
-    monitor::exposure::now() + seconds
+    monitor::agent::exposure::now() + seconds
 }
 
 /// Packets under each class, and those that are pending, of the network of these tests.

@@ -15,10 +15,11 @@ use std::time::Duration;
 
 use aya::maps::{MapData, RingBuf};
 use monitor::agent::Agent;
-use monitor::attach::HookChoice;
-use monitor::cli::{PolicyArgs, WatchArgs};
-use monitor::settings::{Defaults, Watch};
-use monitor::snapshot::{Snapshot, Vni};
+use monitor::agent::snapshot::Snapshot;
+use monitor::command::cli::{PolicyArgs, WatchArgs};
+use monitor::command::settings::{self, Defaults};
+use monitor::kernel::attach::HookChoice;
+use monitor::traffic::counted::Vni;
 use monitor_common::label::Direction;
 use monitor_common::sample::Sample;
 use monitor_lab::{Host, Lab};
@@ -60,7 +61,7 @@ fn watch(host: &Host, hook: HookChoice) -> Agent {
             flow_samples: Some(0),
             ..WatchArgs::default()
         };
-        Agent::start(&Watch::new(&args, &PolicyArgs::default(), None, Defaults::RUN).unwrap())
+        Agent::start(&settings::plan(&args, &PolicyArgs::default(), None, Defaults::RUN).unwrap())
             .unwrap()
     };
     host.enter(start).unwrap()
@@ -68,7 +69,7 @@ fn watch(host: &Host, hook: HookChoice) -> Agent {
 
 /// Packets and bytes of each VNI in a direction. Nothing else was counted.
 fn vnis(snapshot: &Snapshot, direction: Direction) -> BTreeMap<u32, (u64, u64)> {
-    let rows = snapshot.traffic.iter().map(|row| {
+    let rows = snapshot.counted.traffic.iter().map(|row| {
         assert_eq!(row.direction, direction, "{row:?}");
         let Vni::Id(vni) = row.vni else {
             panic!("{row:?}")
@@ -115,7 +116,7 @@ fn flood(agent: &mut Agent, from: &Host) -> (Sent, u64) {
 
 /// Every packet was chosen as a sample: all are accounted for.
 fn samples_add_up(snapshot: &Snapshot, counted: u64, received: u64) {
-    let state = snapshot.state;
+    let state = snapshot.counted.state;
     assert_eq!(state.sent, received, "{state:?}");
     assert!(state.ring_full > 0, "{state:?}");
     let chosen = state.sent + state.ring_full + state.capped;
@@ -145,7 +146,7 @@ fn received_frames_are_counted(hook: HookChoice) {
     assert_eq!(counted, oracle::vnis(node), "against nftables");
     let snapshot = agent.snapshot().unwrap();
     samples_add_up(&snapshot, device.rx_packets, received);
-    assert!(snapshot.unparsed.iter().all(|row| row.packets == 0));
+    assert!(snapshot.counted.unparsed.iter().all(|row| row.packets == 0));
     let bytes: u64 = counted.values().map(|(_, bytes)| bytes).sum();
     // With XDP a veth itself counts what it receives from behind the Ethernet header on (`veth_xdp_rcv`
     // in drivers/net/veth.c).

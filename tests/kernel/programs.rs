@@ -8,8 +8,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use monitor::base::udp_ports::Services;
 use monitor::kernel::{Entry, Kernel, LoadOptions};
-use monitor::services::Services;
 use monitor_common::config::HostFlows;
 use monitor_common::key::{Count, CounterKey, EspCount, ReasonKey};
 use monitor_common::label::{Direction, Encapsulation};
@@ -341,7 +341,7 @@ fn esp_by_association_with_its_sequence_range() {
                 (key.ifindex, key.spi, key.direction),
                 (IFINDEX, 0x2ad4_577a, direction(entry) as u32)
             );
-            let source = monitor::decode::ip_of_key(key.source).to_string();
+            let source = monitor::traffic::address::ip_of_key(key.source).to_string();
             assert_eq!(
                 source,
                 if version == 4 {

@@ -8,8 +8,8 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
+use monitor::base::udp_ports::Services;
 use monitor::kernel::{Entry, Kernel};
-use monitor::services::Services;
 use monitor_common::load::Captured;
 use monitor_common::walk::{self, Kind, Link};
 use overlay_tests::programs::{counting, entries, load, run};

@@ -4,11 +4,11 @@ use std::fmt;
 use std::path::Path;
 
 use jiff::Timestamp;
-use monitor::classify::{Protocol, recognised};
-use monitor::decode::Decoder;
-use monitor::flows::Samples;
-use monitor::record::Record;
-use monitor::services::Services;
+use monitor::base::udp_ports::Services;
+use monitor::traffic::decode::Decoder;
+use monitor::traffic::flows::Samples;
+use monitor::traffic::record::Record;
+use monitor_classify::{Protocol, recognised};
 use monitor_common::label::Direction;
 use monitor_common::sample::{Cause, Sample};
 use monitor_common::walk::Link;

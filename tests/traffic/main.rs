@@ -7,8 +7,8 @@ mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use monitor::classify::{Confidence, Exposure, Protocol};
-use monitor::record::{Line, Record};
+use monitor::traffic::record::{Line, Record};
+use monitor_classify::{Confidence, Exposure, Protocol};
 use monitor_lab::record::Readable;
 
 use fixture::{Fixture, Flow};

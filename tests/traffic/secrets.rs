@@ -1,9 +1,9 @@
 //! Secrets that were planted in the recorded traffic: in no output, whatever it is made of.
 
-use monitor::capture::Packet;
-use monitor::classify::{Confidence, Protocol};
-use monitor::flows::{Names, Tracker};
-use monitor::services::Services;
+use monitor::base::udp_ports::Services;
+use monitor::traffic::capture::Packet;
+use monitor::traffic::flows::{Names, Tracker};
+use monitor_classify::{Confidence, Protocol};
 use monitor_lab::record::{Readable, frames};
 
 use super::fixture::Fixture;
@@ -122,10 +122,13 @@ fn shows(output: &str, hints: &[String]) -> bool {
 }
 
 /// What the reader of capture files says of the flows of a fixture, of whose frames `snap` bytes were captured.
-pub(crate) fn flow_records(fixture: &Fixture, snap: usize) -> Vec<monitor::flows::FlowRecord> {
+pub(crate) fn flow_records(
+    fixture: &Fixture,
+    snap: usize,
+) -> Vec<monitor::traffic::flows::FlowRecord> {
     let mut tracker = Tracker::new(Services::default(), Names::default());
     let mut records = Vec::new();
-    let mut emit = |record: &monitor::flows::FlowRecord| {
+    let mut emit = |record: &monitor::traffic::flows::FlowRecord| {
         records.push(record.clone());
         Ok::<(), std::convert::Infallible>(())
     };

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use monitor::diagnose::spi::{self, Form};
-use monitor::diagnose::xfrm::{self, State};
+use monitor::host::xfrm::{self, State};
+use monitor::policy::cause::spi::{self, Form};
 use monitor_lab::{CLIENT, Host, Lab, MARK, WEB};
 use overlay_tests::agent::{Agent, rows};
 use overlay_tests::process::run;

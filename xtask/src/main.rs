@@ -22,9 +22,6 @@ use cli::{Cli, Task};
 use paths::Ctx;
 
 fn main() -> ExitCode {
-    if let Some(code) = ebpf::wrapper::act() {
-        return code;
-    }
     let cli = Cli::parse();
     match start(cli) {
         Ok(code) => code,
@@ -38,7 +35,7 @@ fn main() -> ExitCode {
 fn start(cli: Cli) -> Result<ExitCode> {
     let ctx = Ctx::new(!cli.no_install)?;
     match cli.command {
-        Task::Build(args) => build::build(&ctx, args.release)?,
+        Task::Build(args) => build::build(&ctx, args.release, args.ebpf_only)?,
         Task::Test(args) => {
             return Ok(if test::main(&ctx, &args)? {
                 ExitCode::SUCCESS
@@ -46,7 +43,6 @@ fn start(cli: Cli) -> Result<ExitCode> {
                 ExitCode::FAILURE
             });
         }
-        Task::Bpf => ebpf::main(&ctx)?,
         Task::Lint => lint::main(&ctx)?,
         Task::Fuzz(args) => fuzz::main(&ctx, &args)?,
         Task::Demo => return Ok(ExitCode::from(lab::demo(&ctx)?)),

@@ -8,10 +8,11 @@ use monitor_common::key::{Count, EspNetworkKey};
 use monitor_common::label::Direction;
 
 use super::quiet::Quiet;
-use crate::decode;
-use crate::failure::Failure;
+use crate::base::failure::Failure;
+use crate::kernel::Attribution;
 use crate::kernel::Kernel;
-use crate::snapshot::{Attribution, EspNetwork, EspOther};
+use crate::traffic::address::ip_of_key;
+use crate::traffic::counted::{EspNetwork, EspOther};
 
 /// Networks of which counts are kept that were put away; those of more are added up as "other".
 const NETWORKS: usize = 32_768;
@@ -61,7 +62,7 @@ impl EspBook {
                     vni,
                     peer: match key.peer {
                         [0, 0] => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-                        peer => decode::ip_of_key(peer),
+                        peer => ip_of_key(peer),
                     },
                     count,
                 }),

@@ -19,10 +19,11 @@ use monitor_common::key::{Count, CounterKey, EspCount, EspKey, ReasonKey};
 use monitor_common::label::{Direction, Encapsulation};
 use monitor_common::reason::Reason;
 
-use crate::decode;
-use crate::failure::Failure;
+use crate::base::failure::Failure;
 use crate::kernel::Kernel;
-use crate::snapshot::{Association, Traffic, Unparsed, Vni};
+use crate::traffic::activity::Association;
+use crate::traffic::address::ip_of_key;
+use crate::traffic::counted::{Traffic, Unparsed, Vni};
 
 /// Names of interfaces that are gone of which the counts are kept apart.
 const NAMES: usize = 256;
@@ -297,12 +298,8 @@ impl Ledger {
                 later_fragments: count.later_fragments.saturating_sub(before.later_fragments),
                 ..*count
             };
-            let addresses = (key.spi != 0).then(|| {
-                (
-                    decode::ip_of_key(key.source),
-                    decode::ip_of_key(key.destination),
-                )
-            });
+            let addresses =
+                (key.spi != 0).then(|| (ip_of_key(key.source), ip_of_key(key.destination)));
             if (limited || addresses.is_none()) && count.packets == 0 {
                 continue;
             }
@@ -436,5 +433,4 @@ fn add_esp(to: &mut BTreeMap<EspRow, EspCount>, mut row: EspRow, count: EspCount
 }
 
 #[cfg(test)]
-#[path = "ledger_tests.rs"]
 mod tests;

@@ -1,11 +1,14 @@
 //! The part that `run` and `tail` share: programs on interfaces, and what they have counted.
 
 pub mod esp_networks;
-mod follow;
+pub mod exposure;
 pub mod ledger;
+pub mod loops;
 mod networks;
+pub mod plan;
 mod quiet;
 mod sight;
+pub mod snapshot;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,23 +21,24 @@ use monitor_common::key::EspKey;
 use monitor_common::label::Direction;
 use tokio::sync::watch;
 
-use crate::attach::{self, Attachment, HookChoice, clsact};
-use crate::decode::Decoder;
-use crate::diagnose::activity::Trend;
-use crate::diagnose::xfrm;
-use crate::docker;
-use crate::exposure::{Account, Judge};
-use crate::failure::{Failure, Kind};
-use crate::interface::{self, Changes, Interface, Link, Selected, Selection};
-use crate::ipsec::Decryption;
+use crate::base::failure::{Failure, Kind};
+use crate::base::interface::Interface;
+use crate::base::udp_ports::Services;
+use crate::host::decryption::Decryption;
+use crate::host::docker;
+use crate::host::interface::{self, Changes, Link, Selected, Selection};
+use crate::host::xfrm;
+use crate::kernel::Attribution;
 use crate::kernel::Kernel;
+use crate::kernel::attach::{self, Attachment, HookChoice, clsact};
 use crate::policy;
-use crate::services::Services;
-use crate::settings::Watch;
-use crate::snapshot::{Attribution, Snapshot};
+use crate::traffic::activity::Trend;
+use crate::traffic::decode::Decoder;
+use exposure::{Account, Judge};
+use plan::WatchPlan;
+use snapshot::Snapshot;
 
 use esp_networks::EspBook;
-pub use follow::{Shared, follow};
 use ledger::{Ledger, Names, Rows};
 use quiet::Quiet;
 
@@ -43,6 +47,9 @@ pub const INTERFACES: usize = 64;
 
 /// After this time no program that was detached is still at work on a packet.
 const AT_REST: Duration = Duration::from_secs(1);
+
+/// The agent, as those see it who share it.
+pub type Shared = Arc<Mutex<Agent>>;
 
 /// Programs that watch. Dropping it detaches them.
 pub struct Agent {
@@ -103,7 +110,7 @@ impl Agent {
     ///
     /// # Errors
     /// A kernel failure with what is missing, or a usage failure if there are too many interfaces.
-    pub fn start(watch: &Watch) -> Result<Agent, Failure> {
+    pub fn start(watch: &WatchPlan) -> Result<Agent, Failure> {
         let routes = watch.selection.wants_routes();
         // Before the first look: what changes after it is seen.
         let changes = Changes::new(routes).map_err(|error| {
@@ -368,14 +375,14 @@ impl Agent {
             peers,
         )?;
         drop(account);
-        snapshot.esp_active = self
+        snapshot.counted.esp_active = self
             .trend
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .observe(&snapshot.esp, Instant::now());
-        snapshot.xfrm_errors = xfrm::errors();
-        snapshot.docker_up = self.docker.as_ref().and_then(|state| state.borrow().up);
-        snapshot.lost = self.lost;
+            .observe(&snapshot.counted.esp, Instant::now());
+        snapshot.counted.xfrm_errors = xfrm::errors();
+        snapshot.counted.docker_up = self.docker.as_ref().and_then(|state| state.borrow().up);
+        snapshot.counted.lost = self.lost;
         self.judge_networks(&mut snapshot);
         Ok(snapshot)
     }
@@ -435,7 +442,7 @@ impl Agent {
 
 /// The decoder for these settings.
 #[must_use]
-pub fn decoder(watch: &Watch, show_payload: bool) -> Decoder {
+pub fn decoder(watch: &WatchPlan, show_payload: bool) -> Decoder {
     Decoder {
         services: watch.load.services.clone(),
         show_payload,

@@ -4,11 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Agent;
-use crate::failure::Failure;
+use super::plan::WatchPlan;
+use super::snapshot::Snapshot;
+use crate::base::failure::Failure;
+use crate::kernel::Attribution;
 use crate::kernel::Kernel;
 use crate::policy::{self, Policy};
-use crate::settings::Watch;
-use crate::snapshot::{Attribution, Snapshot};
 
 /// Which version of the networks an interface has rows for, by its index.
 #[derive(Debug, Default)]
@@ -18,7 +19,10 @@ pub(super) struct Prepared {
 }
 
 /// The policy of these settings; `None` where there is none.
-pub(super) fn policy(watch: &Watch, kernel: &Kernel) -> Result<Option<policy::Shared>, Failure> {
+pub(super) fn policy(
+    watch: &WatchPlan,
+    kernel: &Kernel,
+) -> Result<Option<policy::Shared>, Failure> {
     if !watch.policy {
         return Ok(None);
     }
@@ -117,7 +121,7 @@ impl Agent {
     pub(super) fn judge_networks(&self, snapshot: &mut Snapshot) {
         if let Some(policy) = &self.policy {
             let mut policy = lock(policy);
-            policy.note(snapshot);
+            policy.note(&snapshot.counted);
             snapshot.policy = policy.report();
         }
     }

@@ -3,9 +3,10 @@
 use monitor_common::label::Direction;
 
 use super::{Agent, Watched};
-use crate::attach::Sight;
-use crate::interface::{Interface, Link};
-use crate::snapshot::HookState;
+use crate::base::interface::Interface;
+use crate::host::interface::Link;
+use crate::kernel::attach::Sight;
+use crate::traffic::counted::HookState;
 
 impl Agent {
     /// Drops programs that were detached, and says which others come before ours.

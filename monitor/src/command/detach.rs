@@ -2,10 +2,11 @@
 
 use anyhow::anyhow;
 
-use crate::attach::clsact;
-use crate::cli::DetachArgs;
-use crate::failure::Failure;
-use crate::interface::{self, Interface, Link};
+use crate::base::failure::Failure;
+use crate::base::interface::Interface;
+use crate::command::cli::DetachArgs;
+use crate::host::interface::{self, Link};
+use crate::kernel::attach::clsact;
 
 pub(super) fn run(args: &DetachArgs) -> Result<(), Failure> {
     let interfaces: Vec<Interface> = if args.interfaces.is_empty() {

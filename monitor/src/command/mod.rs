@@ -1,16 +1,20 @@
-//! The subcommands: each takes its arguments and a future that ends it.
+//! The subcommands, one file each: arguments become settings, settings an agent, its snapshots surfaces.
+//!
+//! The top layer: it imports every other, and only `main.rs` calls it.
 
 mod audit;
+pub mod check;
+pub mod cli;
 mod detach;
 mod read;
 mod run;
+pub mod settings;
 mod tail;
 
 use std::future::Future;
 
-use crate::cli::{Cli, Command};
-use crate::failure::Failure;
-use crate::preflight;
+use crate::base::failure::Failure;
+use cli::{Cli, Command};
 
 /// Runs a command until it is done, or until `stop` is.
 ///
@@ -22,7 +26,7 @@ pub async fn run(cli: Cli, stop: impl Future<Output = ()>) -> Result<(), Failure
         Command::Audit(args) => audit::run(&args, stop).await,
         Command::Tail(args) => tail::run(&args, stop).await,
         Command::Read(args) => read::run(args, stop).await,
-        Command::Check(args) => preflight::run(&args).await,
+        Command::Check(args) => check::run(&args).await,
         Command::Detach(args) => detach::run(&args),
     }
 }

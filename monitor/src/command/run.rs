@@ -8,24 +8,22 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 use tokio::sync::{oneshot, watch};
 
-use crate::agent::{self, Agent, decoder, follow};
-use crate::cli::RunArgs;
-use crate::diagnose;
-use crate::docker::{self, Place};
-use crate::exposure;
-use crate::failure::Failure;
-use crate::findings::Findings;
-use crate::flows::Samples;
+use crate::agent::{self, Agent, decoder, loops};
+use crate::base::failure::Failure;
+use crate::command::cli::RunArgs;
+use crate::command::settings::{self, Defaults};
+use crate::host::docker::{self, Place};
+use crate::kernel::ring;
 use crate::policy;
-use crate::ring;
-use crate::settings::{Defaults, Watch};
-use crate::sink::http;
+use crate::surface::findings::Findings;
+use crate::surface::http;
+use crate::traffic::flows::Samples;
 
 /// How long work that has begun may hold the agent at the end.
 const LAST: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
-    let mut watch = Watch::new(
+    let mut watch = settings::plan(
         &args.watch,
         &args.policy,
         args.listen.as_deref(),
@@ -50,7 +48,7 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
     let names = agent.names();
     let mut findings = Findings::default();
     let mut judge = agent.judge();
-    let settling = exposure::follow(agent.account());
+    let settling = loops::exposure::keep_books(agent.account());
     let mut samples = Samples::default();
     let draining = ring::drain(ring, log, |sample, time| {
         let record = decoder.decode(&mut samples, sample, time, &names.of(sample.ifindex));
@@ -69,9 +67,9 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
     let policy = agent.policy();
     let agent = Arc::new(Mutex::new(agent));
     let attached = Arc::clone(&agent);
-    let following = follow(Arc::clone(&agent));
+    let following = loops::host::keep_attached(Arc::clone(&agent));
     let judging = judge_networks(policy, Arc::clone(&agent), networks, watch.judged_over);
-    let explaining = diagnose::follow(Arc::clone(&agent));
+    let explaining = loops::esp::log_causes(Arc::clone(&agent));
     let serving = tokio::spawn(http::serve(listener, agent, async {
         // Sent, or dropped with the sender: both mean stop.
         drop(stopped.await);
@@ -80,7 +78,7 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
         result = draining => result,
         result = following => result,
         result = settling => result,
-        never = docker::follow(place, watch.load.services.clone(), docker) => match never {},
+        never = loops::docker::keep_listed(place, watch.load.services.clone(), docker) => match never {},
         result = judging => result,
         result = explaining => result,
         () = stop => Ok(()),
@@ -118,7 +116,7 @@ async fn judge_networks(
     window: Duration,
 ) -> Result<(), Failure> {
     match policy {
-        Some(policy) => policy::follow(agent, policy, docker, window).await,
+        Some(policy) => loops::policy::keep_current(agent, policy, docker, window).await,
         None => std::future::pending().await,
     }
 }

@@ -8,17 +8,17 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::anyhow;
 
-use crate::agent::{Agent, decoder, follow};
-use crate::cli::{PolicyArgs, TailArgs};
-use crate::failure::Failure;
-use crate::flows::Samples;
-use crate::ring;
-use crate::settings::{Defaults, Watch};
-use crate::sink::save::{Save, keep_flushed};
-use crate::sink::tail::{Printed, Printer};
+use crate::agent::{Agent, decoder, loops};
+use crate::base::failure::Failure;
+use crate::command::cli::{PolicyArgs, TailArgs};
+use crate::command::settings::{self, Defaults};
+use crate::kernel::ring;
+use crate::surface::lines::{Printed, Printer};
+use crate::surface::save::{Save, keep_flushed};
+use crate::traffic::flows::Samples;
 
 pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
-    let watch = Watch::new(&args.watch, &PolicyArgs::default(), None, Defaults::TAIL)?;
+    let watch = settings::plan(&args.watch, &PolicyArgs::default(), None, Defaults::TAIL)?;
     // The file first: it is the likelier to fail, and leaves the interfaces alone then.
     let file = args.write.as_deref().map(Save::create).transpose()?;
     let file = RefCell::new(file);
@@ -52,7 +52,7 @@ pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Resu
     });
     let mut result = tokio::select! {
         result = draining => result,
-        result = follow(Arc::clone(&agent)) => result,
+        result = loops::host::keep_attached(Arc::clone(&agent)) => result,
         result = keep_flushed(&file) => result,
         () = stop => Ok(()),
     };
@@ -62,7 +62,7 @@ pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Resu
     let agent = agent
         .lock()
         .map_err(|_| Failure::runtime(anyhow!("the agent failed")))?;
-    let lost = agent.snapshot()?.state.ring_full;
+    let lost = agent.snapshot()?.counted.state.ring_full;
     if lost != 0 {
         eprintln!(
             "{lost} samples were lost because they came faster than they were printed; counts are not affected. \

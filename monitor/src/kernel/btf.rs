@@ -310,5 +310,4 @@ fn type_at(data: &[u8], at: usize) -> Option<(Type<'_>, usize)> {
 }
 
 #[cfg(test)]
-#[path = "btf_tests.rs"]
 mod tests;

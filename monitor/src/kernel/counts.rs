@@ -14,7 +14,7 @@ use monitor_common::reason::Reason;
 
 use super::peers::Peers;
 use super::table::Table;
-use crate::failure::Failure;
+use crate::base::failure::Failure;
 
 /// The maps that are read or written while the programs run, by whoever holds this.
 pub struct Counts {

@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use aya::EbpfError;
 use aya::programs::ProgramError;
 
-use crate::failure::Failure;
+use crate::base::failure::Failure;
 
 const PRIVILEGES: &str = "loading eBPF programs takes root, or the capabilities CAP_BPF, CAP_NET_ADMIN and \
                           CAP_PERFMON (before Linux 5.8: CAP_SYS_ADMIN)";

@@ -2,14 +2,16 @@
 //!
 //! The only module that knows map names and program names.
 
+pub mod attach;
 mod btf;
 mod counts;
 mod errors;
+mod esp_tracing;
 mod options;
 mod peers;
+pub mod ring;
 mod size;
 mod table;
-mod xfrm;
 
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -27,12 +29,13 @@ use monitor_common::label::Direction;
 use monitor_common::reason::Reason;
 use monitor_common::xfrm::{Memory, XfrmLayout};
 
-use crate::failure::Failure;
+use crate::base::failure::Failure;
 
 pub use counts::Counts;
+pub use esp_tracing::Attribution;
 pub use options::{Caps, LoadOptions};
 pub use peers::Peers;
-pub use size::{MapSizes, MapUse};
+pub use size::{MapSizes, MapUse, NETWORKS};
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/overlay-monitor.bpf.o"));
 
@@ -69,7 +72,7 @@ pub struct Kernel {
     samples: Option<RingBuf<MapData>>,
     sizes: MapSizes,
     /// How ESP is attributed to networks here, or why it cannot be.
-    xfrm: Result<xfrm::Plan, btf::Reason>,
+    xfrm: Result<esp_tracing::Plan, btf::Reason>,
 }
 
 impl Kernel {
@@ -95,7 +98,7 @@ impl Kernel {
         let mut loader = EbpfLoader::new();
         let log_level =
             u8::from(tracing::enabled!(tracing::Level::DEBUG)) * aya_log::Level::Debug as u8;
-        let xfrm = xfrm::Plan::new();
+        let xfrm = esp_tracing::Plan::new();
         let layout = xfrm.as_ref().map_or(XfrmLayout::UNSET, |plan| plan.layout);
         let layout = layout.to_bytes();
         loader.override_global("XFRM", &layout[..], true);

@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::anyhow;
 use monitor_common::config::{Config, HOST_PORTS, HostFlows, Ports};
 
-use crate::failure::Failure;
-use crate::services::Services;
+use crate::base::failure::Failure;
+use crate::base::udp_ports::Services;
 
 /// What the programs are loaded with; constant while they run.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use monitor_common::key::{PeerCount, PeerKey, required_bit};
 use monitor_common::label::Direction;
 
 use super::table::Table;
-use crate::failure::Failure;
+use crate::base::failure::Failure;
 
 /// Which networks must be encrypted, and what came of them in cleartext.
 pub struct Peers {

@@ -2,8 +2,8 @@
 
 use monitor_common::key::{CpuState, REQUIRED_WORDS};
 
-use crate::policy::config::NETWORKS;
-
+/// Networks that are known at a time, at most; see `policy::Networks`.
+pub const NETWORKS: usize = 4096;
 /// Memory that all maps together may take, in bytes.
 const BUDGET: u64 = 64 << 20;
 /// What a hash element takes beside key and value, in bytes (`struct htab_elem`, and its bucket).

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use anyhow::Context;
 use aya::maps::{Map, MapData};
 
-use crate::failure::Failure;
+use crate::base::failure::Failure;
 
 // Numbers of `enum bpf_cmd`, flags of `BPF_MAP_UPDATE_ELEM` (`include/uapi/linux/bpf.h`).
 const MAP_LOOKUP_ELEM: libc::c_long = 1;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::config::{NAME_MAX, NETWORKS, VNI_MAX};
 use super::{Network, Requirement};
+use crate::host::network::{NAME_MAX, VNI_MAX};
+use crate::kernel::NETWORKS;
 
 /// The networks that are known now, one for each VNI.
 ///

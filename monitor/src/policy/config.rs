@@ -6,14 +6,8 @@ use std::fmt;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 
-use super::{Kind, Network, Requirement, Source};
-
-/// Networks that are known at a time, at most; see [`super::Networks`].
-pub const NETWORKS: usize = 4096;
-/// Longest name in bytes: what Docker takes is shorter.
-pub const NAME_MAX: usize = 255;
-/// Largest VNI: 24 bits (RFC 7348, section 5).
-pub const VNI_MAX: u32 = 0x00ff_ffff;
+use crate::host::network::{Kind, NAME_MAX, Network, Requirement, Source, VNI_MAX};
+use crate::kernel::NETWORKS;
 
 /// One `[[network]]`.
 #[derive(Debug, Deserialize)]

@@ -13,11 +13,12 @@ use super::forbidden::Forbidden;
 use super::state::judge;
 use super::violation::{Breach, Event, Path, Tally};
 use super::{Doubt, History, Network, Networks, Requirement, Seen, State, Violation, Violations};
-use crate::decode::ip_of_key;
-use crate::failure::Failure;
+use crate::base::clock::{Clock, monotonic_ns};
+use crate::base::failure::Failure;
+use crate::kernel::Attribution;
 use crate::kernel::Counts;
-use crate::ring::{Clock, monotonic_ns};
-use crate::snapshot::{Attribution, Snapshot};
+use crate::traffic::address::ip_of_key;
+use crate::traffic::counted::Counted;
 
 /// The policy, as those see it who share it.
 pub type Shared = Arc<Mutex<Policy>>;
@@ -227,7 +228,7 @@ impl Policy {
     }
 
     /// Takes what was counted into account: for the states, and for ESP where it is forbidden.
-    pub fn note(&mut self, snapshot: &Snapshot) {
+    pub fn note(&mut self, snapshot: &Counted) {
         let networks = &self.networks;
         let is_known = |vni| networks.get(vni).is_some();
         self.history.note(snapshot, is_known, Instant::now());

@@ -11,7 +11,7 @@ use monitor_common::label::Direction;
 
 use super::violation::{Breach, Path, Tally};
 use super::{Networks, Requirement};
-use crate::snapshot::EspNetwork;
+use crate::traffic::counted::EspNetwork;
 
 /// Networks, directions and nodes that are remembered; there are never as many unless rows come and go.
 const PATHS: usize = 16_384;

@@ -4,21 +4,18 @@
 //! [`Violations`] what a network must not have. [`Policy`] joins them with what the kernel counts.
 
 pub mod book;
+pub mod cause;
 pub mod config;
 mod engine;
-mod follow;
 mod forbidden;
-pub mod network;
-pub mod record;
 pub mod seen;
 pub mod state;
 pub mod violation;
 pub mod words;
 
+pub use crate::host::network::{Kind, Network, Requirement, Source};
 pub use book::Networks;
 pub use engine::{Policy, Report, Shared, Status, Total};
-pub use follow::{explain, follow, say_events};
-pub use network::{Kind, Network, Requirement, Source};
 pub use seen::{History, Seen};
 pub use state::{Doubt, State};
 pub use violation::{Violation, Violations};

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use monitor_common::key::Count;
 use monitor_common::label::Direction;
 
-use crate::snapshot::{Attribution, Snapshot, Vni};
+use crate::kernel::Attribution;
+use crate::traffic::counted::{Counted, Vni};
 
 /// Spans that a window is made of: what is older goes in such steps.
 const SPANS: u32 = 12;
@@ -119,7 +120,7 @@ impl History {
     }
 
     /// Takes a snapshot into account. `is_known` tells the networks that somebody described.
-    pub fn note(&mut self, snapshot: &Snapshot, is_known: impl Fn(u32) -> bool, now: Instant) {
+    pub fn note(&mut self, snapshot: &Counted, is_known: impl Fn(u32) -> bool, now: Instant) {
         let counted = count(snapshot);
         let mut seen = HashMap::new();
         for (vni, total) in &counted {
@@ -212,7 +213,7 @@ impl History {
 }
 
 /// What was counted of each network, ever.
-fn count(snapshot: &Snapshot) -> HashMap<u32, Seen> {
+fn count(snapshot: &Counted) -> HashMap<u32, Seen> {
     let mut all = HashMap::<u32, Seen>::new();
     let mut add = |vni, count: &Count, to: fn(&mut Seen) -> &mut BothWays, direction: Direction| {
         let place = &mut to(all.entry(vni).or_default())[direction as usize];
@@ -241,8 +242,9 @@ mod tests {
     use monitor_common::label::Encapsulation;
 
     use super::*;
-    use crate::attach::Hook;
-    use crate::snapshot::{Association, EspNetwork, HookState, Traffic};
+    use crate::kernel::attach::Hook;
+    use crate::traffic::activity::Association;
+    use crate::traffic::counted::{EspNetwork, HookState, Traffic};
 
     fn traffic(vni: Vni, direction: Direction, packets: u64) -> Traffic {
         Traffic {
@@ -271,8 +273,8 @@ mod tests {
         }
     }
 
-    fn counted(cleartext: u64, encrypted: u64) -> Snapshot {
-        Snapshot {
+    fn counted(cleartext: u64, encrypted: u64) -> Counted {
+        Counted {
             traffic: vec![
                 traffic(Vni::Id(4096), Direction::Tx, cleartext),
                 traffic(Vni::Other, Direction::Rx, 7),
@@ -287,7 +289,7 @@ mod tests {
                 },
             }],
             attribution: Attribution::Exact,
-            ..Snapshot::default()
+            ..Counted::default()
         }
     }
 
@@ -351,7 +353,7 @@ mod tests {
 
     #[test]
     fn a_scan_of_vnis_is_bounded_and_hides_no_known_network() {
-        let mut snapshot = Snapshot::default();
+        let mut snapshot = Counted::default();
         let many = (0..20_000).map(|vni| traffic(Vni::Id(vni), Direction::Rx, 1));
         snapshot.traffic = many.collect();
         let mut history = History::new(Duration::from_secs(60));

@@ -285,5 +285,4 @@ fn add(to: &mut Count, more: Count) {
 }
 
 #[cfg(test)]
-#[path = "violation_tests.rs"]
 mod tests;

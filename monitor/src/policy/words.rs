@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use monitor_common::label::Direction;
 
-use super::network::title;
 use super::violation::{Breach, Event, Peer, Violation};
+use crate::host::network::title;
 
 /// Nodes that a line names.
 const NAMED: usize = 4;

@@ -2,7 +2,7 @@
 
 use aya::programs::tc::{NlOptions, TcAttachOptions, qdisc_add_clsact};
 use aya::programs::{LinkOrder, ProgramError, TcAttachType};
-use monitor::interface::Interface;
+use monitor::base::interface::Interface;
 use monitor::kernel::{Kernel, LoadOptions};
 use monitor_common::key::{Count, CounterKey};
 use monitor_common::label::{Direction, Encapsulation};

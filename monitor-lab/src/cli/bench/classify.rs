@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
-use monitor::classify::{Alone, Payload, Transport, classify};
+use monitor_classify::{Alone, Payload, Transport, classify};
 use monitor_lab::record::{IpTransport, Packet, frames};
 
 use super::progress::Progress;

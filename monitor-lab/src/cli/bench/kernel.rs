@@ -4,9 +4,9 @@ use std::thread;
 
 use anyhow::anyhow;
 use aya::maps::{MapData, RingBuf};
-use monitor::classify::{Exposure, Protocol};
-use monitor::exposure::class;
 use monitor::kernel::{Kernel, LoadOptions};
+use monitor::traffic::exposure::class;
+use monitor_classify::{Exposure, Protocol};
 
 use super::cases::{self, Case};
 use super::pin;

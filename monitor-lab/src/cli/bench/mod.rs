@@ -194,7 +194,7 @@ fn writable(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// Index of a host's interface on the wire.
 fn ifindex(host: &Host) -> anyhow::Result<u32> {
-    let interface = host.enter(|| monitor::interface::Interface::by_name("eth0"))?;
+    let interface = host.enter(|| monitor::base::interface::Interface::by_name("eth0"))?;
     Ok(interface?.index)
 }
 

@@ -140,7 +140,7 @@ fn length(bytes: usize) -> [u8; 2] {
 
 #[cfg(test)]
 mod tests {
-    use monitor::services::Services;
+    use monitor::base::udp_ports::Services;
     use monitor_common::walk::{self, InnerKind, Kind, Link, Outer};
 
     use super::*;

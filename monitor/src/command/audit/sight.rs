@@ -9,12 +9,12 @@ use anyhow::anyhow;
 use tokio::time::MissedTickBehavior;
 
 use crate::agent;
-use crate::failure::Failure;
+use crate::base::failure::Failure;
 use crate::policy;
-use crate::record::Record;
-use crate::report::numbers::{bytes, percent, some};
-use crate::report::{Conversations, Shares, Timeline};
-use crate::sink::status::Status;
+use crate::surface::report::numbers::{bytes, percent, some};
+use crate::surface::report::{Conversations, Shares, Timeline};
+use crate::surface::status::Status;
+use crate::traffic::record::Record;
 
 /// How often the line is shown.
 const SHOW: Duration = Duration::from_secs(1);

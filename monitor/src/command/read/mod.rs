@@ -11,16 +11,16 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use tokio::sync::oneshot;
 
-use crate::capture::{Error, Filled, Packet, Reader, Step, Stop};
-use crate::cli::ReadArgs;
-use crate::decode::Decoder;
-use crate::failure::Failure;
-use crate::flows::{Names, Tracker};
-use crate::policy::network::shown;
-use crate::settings::Reading;
-use crate::sink::flows::FlowPrinter;
-use crate::sink::tail::{Printed, Printer};
-use crate::text::escape;
+use crate::base::failure::Failure;
+use crate::command::cli::ReadArgs;
+use crate::command::settings::Reading;
+use crate::host::network::shown;
+use crate::surface::flow_lines::FlowPrinter;
+use crate::surface::lines::{Printed, Printer};
+use crate::traffic::capture::{Error, Filled, Packet, Reader, Step, Stop};
+use crate::traffic::decode::Decoder;
+use crate::traffic::flows::{Names, Tracker};
+use monitor_classify::text::escape;
 use progress::Progress;
 
 /// Bytes that are written at a time.

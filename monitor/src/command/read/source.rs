@@ -6,9 +6,9 @@ use std::path::Path;
 
 use anyhow::anyhow;
 
-use crate::capture::{Input, Stop};
-use crate::failure::Failure;
-use crate::text::escape;
+use crate::base::failure::Failure;
+use crate::traffic::capture::{Input, Stop};
+use monitor_classify::text::escape;
 
 /// Longest name that is told, in characters.
 const NAME: usize = 200;

@@ -1,0 +1,93 @@
+//! Verdicts on flows, from their samples.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use monitor_common::sample::{Cause, Sample};
+
+use super::account::Judged;
+use crate::base::clock::monotonic_ns;
+use crate::base::failure::Failure;
+use crate::kernel::Counts;
+use crate::traffic::exposure::Note;
+use monitor_classify::Verdict;
+
+/// Flows of one generation; two are kept.
+const GENERATION: usize = 32_768;
+/// Judges flows by their samples, and tells the kernel.
+pub struct Judge {
+    counts: Arc<Counts>,
+    judged: SyncSender<Judged>,
+    young: HashMap<u64, Note>,
+    old: HashMap<u64, Note>,
+}
+
+impl Judge {
+    /// A judge who writes verdicts to these maps, and hands them to the books.
+    #[must_use]
+    pub(super) fn new(counts: Arc<Counts>, judged: SyncSender<Judged>) -> Judge {
+        Judge {
+            counts,
+            judged,
+            young: HashMap::new(),
+            old: HashMap::new(),
+        }
+    }
+
+    /// Takes a sample and what was found in it into account. `payload_len` in bytes.
+    ///
+    /// # Errors
+    /// A runtime failure, if the verdict cannot be written.
+    pub fn note(
+        &mut self,
+        sample: &Sample<'_>,
+        payload_len: u32,
+        verdict: &Verdict,
+    ) -> Result<(), Failure> {
+        if sample.flow == 0 || payload_len == 0 {
+            return Ok(());
+        }
+        let mut note = self.remember(sample)?;
+        let class = note.take(verdict);
+        self.young.insert(sample.flow, note);
+        if self.young.len() >= GENERATION {
+            self.old = std::mem::take(&mut self.young);
+        }
+        let Some(class) = class else {
+            return Ok(());
+        };
+        self.counts.set_verdict(sample.flow, class)?;
+        // Where the books are behind they find the flow by themselves.
+        drop(self.judged.try_send(Judged {
+            flow: sample.flow,
+            class,
+            time_ns: monotonic_ns(),
+        }));
+        Ok(())
+    }
+
+    /// What is known of the flow of a sample.
+    fn remember(&mut self, sample: &Sample<'_>) -> Result<Note, Failure> {
+        let young = self.young.get(&sample.flow).copied();
+        let note = young.or_else(|| self.old.remove(&sample.flow));
+        match (note, sample.cause) {
+            // The kernel takes first samples where it has no verdict: it is a new connection between the
+            // same ports, or the verdict was forgotten. Unless this sample was on its way when it came.
+            (Some(note), Cause::FlowStart) if note.has_verdict() => {
+                match self.counts.verdict(sample.flow)? {
+                    Some(_) => Ok(note),
+                    None => Ok(Note::default()),
+                }
+            }
+            (Some(note), _) => Ok(note),
+            // Forgotten here, and not by the kernel.
+            (None, Cause::Periodic) => Ok(self
+                .counts
+                .verdict(sample.flow)?
+                .map(Note::of)
+                .unwrap_or_default()),
+            (None, Cause::FlowStart) => Ok(Note::default()),
+        }
+    }
+}

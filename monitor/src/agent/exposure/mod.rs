@@ -1,0 +1,8 @@
+//! The books of exposure: [`Judge`] writes a verdict on each flow for the kernel programs, [`Account`] credits what was
+//! counted before it came.
+
+mod account;
+mod judge;
+
+pub use account::{Account, now};
+pub use judge::Judge;

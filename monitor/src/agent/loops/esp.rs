@@ -1,0 +1,60 @@
+//! Says what is wrong with ESP itself while the agent runs.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use tokio::time::MissedTickBehavior;
+
+use crate::agent::Shared;
+use crate::base::failure::Failure;
+use crate::host::state::HostState;
+use crate::policy::cause::{Cause, Likely, Symptom, explain};
+
+/// How often the associations are looked at.
+const PERIOD: Duration = Duration::from_secs(10);
+
+/// Looks at what is wrong with ESP, and says it once, as long as it is so; for ever.
+///
+/// # Errors
+/// A runtime failure, if a task fails.
+pub async fn log_causes(agent: Shared) -> Result<(), Failure> {
+    let mut tick = tokio::time::interval(PERIOD);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut said = BTreeSet::<Cause>::new();
+    loop {
+        tick.tick().await;
+        let agent = Shared::clone(&agent);
+        let found = tokio::task::spawn_blocking(move || look(&agent))
+            .await
+            .context("the look at ESP")
+            .map_err(Failure::runtime)?;
+        let found = match found {
+            Ok(found) => found,
+            Err(failure) => {
+                tracing::debug!("cannot look at ESP: {failure}");
+                continue;
+            }
+        };
+        for likely in &found {
+            if !said.contains(&likely.cause) {
+                tracing::warn!("ESP: {likely}");
+            }
+        }
+        said = found.iter().map(|likely| likely.cause).collect();
+    }
+}
+
+fn look(agent: &Shared) -> Result<Vec<Likely>, Failure> {
+    let agent = agent
+        .lock()
+        .map_err(|_| Failure::runtime(anyhow!("the agent failed")))?;
+    let active = agent.snapshot()?.counted.esp_active;
+    let (services, interfaces) = (agent.services(), agent.watched());
+    drop(agent);
+    if active.is_empty() {
+        return Ok(Vec::new());
+    }
+    let host = HostState::ipsec(&services, &interfaces);
+    Ok(explain(&Symptom::Esp, &host, &active))
+}

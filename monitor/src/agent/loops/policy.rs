@@ -1,0 +1,172 @@
+//! Makes the policy follow what happens, and says what is wrong.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use monitor_common::label::Direction;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+use crate::agent;
+use crate::base::failure::Failure;
+use crate::host::state::HostState;
+use crate::host::{docker, xfrm};
+use crate::policy::cause::{self, Symptom};
+use crate::policy::violation::{Breach, Event};
+use crate::policy::{Policy, Shared, Violation, words};
+
+/// How often cleartext of networks that must be encrypted is looked for: it is in the log within two seconds.
+const POLL: Duration = Duration::from_millis(250);
+/// How often everything is looked at, at most and at least.
+const LOOK_MAX: Duration = Duration::from_secs(5);
+const LOOK_FORBIDDEN: Duration = Duration::from_secs(1);
+/// Looks in a window.
+const LOOKS: u32 = 12;
+
+/// Follows the policy, and what Docker says of networks, until the future is dropped. States are judged over
+/// `window`.
+///
+/// # Errors
+/// A runtime failure, if a task fails. What the kernel refuses for the moment is logged, and tried again.
+pub async fn keep_current(
+    agent: agent::Shared,
+    policy: Shared,
+    mut docker: watch::Receiver<docker::State>,
+    window: Duration,
+) -> Result<(), Failure> {
+    let mut tick = tokio::time::interval(POLL);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut said, mut spot) = (None, None);
+    let mut looked = None::<tokio::time::Instant>;
+    let (mut opened, mut explaining) = (Vec::new(), JoinSet::new());
+    loop {
+        let now = tick.tick().await;
+        let longest = if lock(&policy).forbids() {
+            LOOK_FORBIDDEN
+        } else {
+            LOOK_MAX
+        };
+        let period = (window / LOOKS).clamp(POLL, longest);
+        // A little early rather than a whole tick late.
+        let networks = docker.has_changed().unwrap_or(false).then(|| {
+            let state = docker.borrow_and_update();
+            state.networks.clone()
+        });
+        let due = networks.is_some()
+            || looked.is_none_or(|at| now.duration_since(at) + POLL / 2 >= period);
+        let shared = (Arc::clone(&agent), Arc::clone(&policy));
+        let result = tokio::task::spawn_blocking(move || {
+            let (agent, policy) = shared;
+            if let Some(networks) = networks {
+                lock(&policy).set_docker(networks)?;
+            }
+            if due {
+                let mut agent = agent
+                    .lock()
+                    .map_err(|_| Failure::runtime(anyhow::anyhow!("the agent failed")))?;
+                agent.know_networks();
+                lock(&policy).set_offloaded(offloaded());
+                agent.look_at_networks()?;
+                Ok(Some(lock(&policy).blind_spot(agent.attribution())))
+            } else {
+                lock(&policy).poll().map(|()| None)
+            }
+        });
+        let result: Result<Option<Option<String>>, Failure> =
+            result.await.map_err(Failure::runtime)?;
+        let trouble = match result {
+            Ok(None) => None,
+            Ok(Some(now_blind)) => {
+                looked = Some(now);
+                if let Some(now_blind) = now_blind.as_ref().filter(|_| now_blind != spot) {
+                    tracing::warn!("{now_blind}");
+                }
+                spot = now_blind;
+                None
+            }
+            Err(failure) => Some(failure.to_string()),
+        };
+        if let Some(trouble) = trouble.as_ref().filter(|_| trouble != said) {
+            tracing::error!("cannot look after the networks, trying on: {trouble}");
+        }
+        said = trouble;
+        opened.append(&mut log_events(&policy));
+        // Beside the looks: to ask the firewall for causes can take seconds.
+        if !opened.is_empty() && explaining.is_empty() {
+            let shared = (Arc::clone(&agent), Arc::clone(&policy));
+            let opened = std::mem::take(&mut opened);
+            explaining.spawn_blocking(move || explain(&shared.0, &shared.1, opened));
+        }
+        if let Some(explained) = explaining.try_join_next() {
+            explained.map_err(Failure::runtime)?;
+        }
+    }
+}
+
+/// Says what waits to be said; the violations that began, for [`explain`].
+pub fn log_events(policy: &Shared) -> Vec<Violation> {
+    let mut opened = Vec::new();
+    for event in lock(policy).take_events() {
+        match &event {
+            Event::Opened(_) | Event::Spread(_, _) => tracing::warn!("{event}"),
+            Event::Ended(_) => tracing::info!("{event}"),
+        }
+        if let Event::Opened(violation) = event {
+            opened.push(violation);
+        }
+    }
+    opened
+}
+
+/// Finds and says the likeliest causes of violations, by the state of this host: blocking, for seconds at worst.
+pub fn explain(agent: &agent::Shared, policy: &Shared, opened: Vec<Violation>) {
+    if opened.is_empty() {
+        return;
+    }
+    let services = agent
+        .lock()
+        .map(|agent| agent.services())
+        .unwrap_or_default();
+    // Of all together: what it reads is the same for each.
+    let host = HostState::collect(&services, &[]);
+    for mut violation in opened {
+        violation.causes = causes(&violation, &host);
+        if !violation.causes.is_empty() {
+            lock(policy).explain(&violation, &violation.causes);
+            tracing::warn!("{}", words::explained(&violation));
+        }
+    }
+}
+
+/// The likeliest causes of a violation, by the state of this host.
+fn causes(violation: &Violation, host: &HostState) -> Vec<String> {
+    let vni = violation.vni;
+    let peer = violation.peers.first().and_then(|peer| peer.node);
+    let symptom = match (violation.breach, violation.direction) {
+        (Breach::Cleartext, Direction::Rx) => Symptom::Received { vni, peer },
+        (Breach::Cleartext, Direction::Tx) => Symptom::Sent { vni, peer },
+        // Somebody asked for it, and not by accident.
+        (Breach::Encrypted, _) => return Vec::new(),
+    };
+    let likely = cause::explain(&symptom, host, &[]);
+    likely.iter().map(ToString::to_string).collect()
+}
+
+/// Nodes for which a network card encrypts whole packets, as the kernel's own associations say. None where it does not tell:
+/// without IPsec, or without the privilege to ask.
+fn offloaded() -> BTreeSet<IpAddr> {
+    let states = xfrm::states().unwrap_or_default();
+    let by_card = |state: &xfrm::State| state.offload.is_some_and(|offload| offload.packet);
+    states
+        .iter()
+        .filter(|state| by_card(state))
+        .map(|state| state.destination)
+        .collect()
+}
+
+fn lock(policy: &Shared) -> std::sync::MutexGuard<'_, Policy> {
+    policy.lock().unwrap_or_else(PoisonError::into_inner)
+}

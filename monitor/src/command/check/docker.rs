@@ -1,0 +1,72 @@
+//! Whether Docker says which networks there are.
+
+use std::path::Path;
+
+use super::finding::{Finding, limited, works};
+use crate::base::udp_ports::Services;
+use crate::host::docker::{self, Place, SOCKET};
+use crate::policy::{Network, Requirement};
+use monitor_classify::text::escape;
+
+/// Networks that are named, of each sort.
+const NAMED: usize = 5;
+
+/// Asks it once: what there is to say, and its networks.
+pub(super) async fn docker(place: &Place, services: &Services) -> (Vec<Finding>, Vec<Network>) {
+    let Some(socket) = place.socket() else {
+        return (vec![works("Docker", "not asked (off)")], Vec::new());
+    };
+    let Some(state) = docker::look(place).await else {
+        let finding = works(
+            "no Docker",
+            format!("no {SOCKET}: which networks must be encrypted is not known from it"),
+        );
+        return (vec![finding], Vec::new());
+    };
+    let mut findings = vec![match &state.trouble {
+        Some(trouble) => limited(
+            "Docker",
+            format!(
+                "{}: {trouble}; which networks must be encrypted is not {}known from it",
+                shown(socket),
+                if state.up == Some(true) { "all " } else { "" }
+            ),
+        ),
+        None => works("Docker", summary(&state.networks)),
+    }];
+    if let Some(warning) = docker::unwatched_port(&state, services) {
+        findings.push(limited("  port of the Swarm", warning));
+    }
+    (findings, state.networks)
+}
+
+fn summary(networks: &[Network]) -> String {
+    if networks.is_empty() {
+        return "it has no overlay network on this node".to_owned();
+    }
+    let of = |required: Requirement| {
+        let mut names = networks
+            .iter()
+            .filter(|network| network.required == required)
+            .map(|network| format!("{} (VNI {})", escape(&network.name, 40), network.vni));
+        let mut said: Vec<String> = names.by_ref().take(NAMED).collect();
+        match names.count() {
+            0 => {}
+            more => said.push(format!("and {more} more")),
+        }
+        if said.is_empty() {
+            "none".to_owned()
+        } else {
+            said.join(", ")
+        }
+    };
+    format!(
+        "must be encrypted: {}; need not be: {}",
+        of(Requirement::Required),
+        of(Requirement::Optional)
+    )
+}
+
+fn shown(socket: &Path) -> String {
+    escape(socket.as_os_str().as_encoded_bytes(), 120)
+}

@@ -1,0 +1,132 @@
+//! What this host has set up to encrypt overlay networks, and what is wrong with it.
+
+use super::finding::{Finding, limited, works};
+use crate::host::firewall::MARK;
+use crate::host::network::title;
+use crate::host::state::HostState;
+use crate::policy::cause::{Symptom, explain};
+use crate::policy::{Network, Requirement};
+
+/// Networks that are looked at one by one.
+const SHOWN: usize = 20;
+
+/// IPsec, the firewall, and each network that must be encrypted.
+pub(super) fn encryption(host: &HostState, networks: &[Network]) -> Vec<Finding> {
+    let mut findings = vec![ipsec(host), firewall(host)];
+    let required: Vec<&Network> = networks
+        .iter()
+        .filter(|network| network.required == Requirement::Required)
+        .collect();
+    findings.extend(
+        required
+            .iter()
+            .take(SHOWN)
+            .map(|network| rules(host, network)),
+    );
+    if let Some(more) = required.len().checked_sub(SHOWN).filter(|more| *more != 0) {
+        findings.push(works("  networks", format!("{more} more are not shown")));
+    }
+    let wrong = explain(&Symptom::Esp, host, &[]);
+    findings.extend(wrong.iter().map(|likely| {
+        limited(
+            format!("  {}", likely.cause.name().replace('_', " ")),
+            likely.to_string(),
+        )
+    }));
+    findings
+}
+
+fn ipsec(host: &HostState) -> Finding {
+    let (states, policies) = match (&host.states, &host.policies) {
+        (Ok(states), Ok(policies)) => (states, policies),
+        (Err(trouble), _) | (_, Err(trouble)) => {
+            return limited(
+                "IPsec of this host",
+                format!("cannot be read, so causes are not found: {trouble}"),
+            );
+        }
+    };
+    let of_docker = states.iter().filter(|state| state.reqid == MARK).count();
+    let mut means = format!(
+        "{} associations ({of_docker} as Docker makes them), {} policies",
+        states.len(),
+        policies.len()
+    );
+    let dropped: Vec<String> = host
+        .errors
+        .iter()
+        .map(|(reason, count)| format!("{} {count}", reason.name()))
+        .collect();
+    if !dropped.is_empty() {
+        means.push_str(&format!(
+            "; packets dropped since the host started: {}",
+            dropped.join(", ")
+        ));
+    }
+    works("IPsec of this host", means)
+}
+
+fn firewall(host: &HostState) -> Finding {
+    let firewall = &host.firewall;
+    if firewall.is_whole() {
+        works(
+            "rules for encryption",
+            format!("read from {}", firewall.told.join(", ")),
+        )
+    } else {
+        limited(
+            "rules for encryption",
+            format!(
+                "a missing rule cannot be told for certain: {}",
+                firewall.untold.join("; ")
+            ),
+        )
+    }
+}
+
+fn rules(host: &HostState, network: &Network) -> Finding {
+    let what = format!("  {}", title(network.vni, &network.name));
+    let rules = &host.firewall.rules;
+    let (marked, refused) = (
+        rules.marked.has(network.vni),
+        rules.refused.has(network.vni),
+    );
+    let is_told = host.firewall.is_whole() || (marked && refused);
+    if !is_told {
+        let said = |found: bool, yes, no| if found { yes } else { no };
+        return limited(
+            what,
+            format!(
+                "{}; {}",
+                said(
+                    marked,
+                    "marked for IPsec when it is sent",
+                    "whether it is marked for IPsec cannot be told"
+                ),
+                said(
+                    refused,
+                    "refused when it comes in cleartext",
+                    "whether its cleartext is refused cannot be told"
+                ),
+            ),
+        );
+    }
+    match (marked, refused) {
+        (true, true) => works(
+            what,
+            "marked for IPsec when it is sent, and refused when it comes in cleartext",
+        ),
+        (true, false) => limited(
+            what,
+            "marked for IPsec when it is sent, but NOT refused when it comes in cleartext (CVE-2023-28840)",
+        ),
+        (false, true) => limited(
+            what,
+            "NOT marked for IPsec: what this host sends is cleartext (CVE-2023-28841)",
+        ),
+        (false, false) => limited(
+            what,
+            "no rule on this host: right only as long as none of its containers is here, else all is cleartext",
+        ),
+    }
+}

@@ -1,0 +1,165 @@
+//! What would be attached where, what is there already, and what it would cost the device.
+
+use anyhow::anyhow;
+use monitor_common::label::Direction;
+
+use super::finding::{Finding, limited, works};
+use crate::agent::INTERFACES;
+use crate::base::failure::Failure;
+use crate::base::interface::{Interface, LinkLayer};
+use crate::host::interface::{self, Kind, Link, Selection};
+use crate::kernel::attach::{self, Others};
+
+/// Adds what there is to say of every interface that is selected, and gives their names.
+///
+/// # Errors
+/// A runtime failure, if the kernel does not list them.
+pub(super) fn interfaces(
+    mut selection: Selection,
+    has_tcx: bool,
+    findings: &mut Vec<Finding>,
+) -> Result<Vec<String>, Failure> {
+    let links = interface::list()?;
+    let routes = interface::default_routes().map_err(|error| {
+        Failure::runtime(anyhow!(error).context("cannot read the default route"))
+    })?;
+    let selected = selection.resolve(&links, &routes);
+    for note in selected.notes {
+        findings.push(limited("selection", note));
+    }
+    if selected.interfaces.len() > INTERFACES {
+        findings.push(limited(
+            "selection",
+            format!(
+                "{} interfaces: at most {INTERFACES} can be watched",
+                selected.interfaces.len()
+            ),
+        ));
+    }
+    for interface in &selected.interfaces {
+        if let Some(link) = links.iter().find(|link| link.index == interface.index) {
+            findings.push(kind(interface, link));
+            findings.push(tc(interface, link, has_tcx));
+            findings.push(xdp(interface, link));
+        }
+    }
+    let names = selected.interfaces.into_iter();
+    Ok(names.map(|interface| interface.name).collect())
+}
+
+fn kind(interface: &Interface, link: &Link) -> Finding {
+    let what = format!("interface {}", interface.name);
+    match interface.link_layer() {
+        LinkLayer::Ethernet => works(what, format!("{}, Ethernet", link.kind)),
+        LinkLayer::Ip => works(what, format!("{}, raw IP (no Ethernet header)", link.kind)),
+    }
+}
+
+/// What `--hook auto` would do.
+fn tc(interface: &Interface, link: &Link, has_tcx: bool) -> Finding {
+    let what = format!("  --hook auto on {}", interface.name);
+    let asked = Direction::ALL.map(|direction| attach::others(interface, direction, has_tcx));
+    let [rx, tx] = match asked {
+        [Ok(rx), Ok(tx)] => [rx, tx],
+        [Err(error), _] | [_, Err(error)] => {
+            return limited(what, format!("cannot tell what is attached to TC: {error}"));
+        }
+    };
+    let hook = if has_tcx { "TCX" } else { "clsact" };
+    let there: Vec<String> = [("received", &rx), ("sent", &tx)]
+        .into_iter()
+        .filter_map(|(direction, others)| {
+            describe(others).map(|said| format!("{direction}: {said}"))
+        })
+        .collect();
+    let mut means = format!("{hook} in both directions");
+    let first = has_tcx || !(rx.lowest_taken || tx.lowest_taken);
+    means.push_str(match (first, there.is_empty()) {
+        (true, true) => ", first; nothing else is there",
+        (true, false) => ", first, before what is there",
+        (false, _) => ", NOT first: what filters before ours drop or redirect is not counted",
+    });
+    if !there.is_empty() {
+        means.push_str(&format!(" ({})", there.join("; ")));
+    }
+    if let Some(id) = link.xdp {
+        means.push_str(&format!(
+            "; XDP program {} comes before it: what that one drops is not counted",
+            attach::program_named(id)
+        ));
+    }
+    if first && link.xdp.is_none() {
+        works(what, means)
+    } else {
+        limited(what, means)
+    }
+}
+
+fn describe(others: &Others) -> Option<String> {
+    let mut said = Vec::new();
+    if !others.tcx.is_empty() {
+        said.push(format!(
+            "TCX programs {}",
+            attach::programs_named(&others.tcx)
+        ));
+    }
+    match others.filters {
+        0 => {}
+        1 => said.push("1 clsact filter".to_owned()),
+        many => said.push(format!("{many} clsact filters")),
+    }
+    (!said.is_empty()).then(|| said.join(", "))
+}
+
+/// What `--hook xdp` would do, and at what price. Nothing is tried: attaching is what costs.
+fn xdp(interface: &Interface, link: &Link) -> Finding {
+    let what = format!("  --hook xdp on {}", interface.name);
+    if let Some(id) = link.xdp {
+        return limited(
+            what,
+            format!(
+                "falls back to TC: XDP program {} is on it, and is left in place",
+                attach::program_named(id)
+            ),
+        );
+    }
+    if interface.link_layer() == LinkLayer::Ip {
+        return limited(what, "falls back to TC: its frames have no Ethernet header");
+    }
+    match link.kind {
+        Kind::Device if !link.is_loopback() => works(
+            what,
+            "native XDP for what is received, if its driver has it (else TC). Attaching it resets the rings of many \
+             NICs (a second without link) and drops LRO; --hook auto costs nothing of that",
+        ),
+        Kind::Veth => works(
+            what,
+            "native XDP for what is received. Attaching it turns off TSO and USO of its peer: in a trial one TCP \
+             stream over VXLAN fell to 0.36 of its rate (0.98 with --hook auto)",
+        ),
+        Kind::Bond => works(
+            what,
+            "native XDP for what is received, if all its members have it (else TC). Attaching it resets the rings of \
+             many NICs and drops LRO on each of them",
+        ),
+        Kind::Tun => works(what, "native XDP for what is received (else TC)"),
+        Kind::Device
+        | Kind::Vlan
+        | Kind::Macvlan
+        | Kind::Bridge
+        | Kind::Vrf
+        | Kind::Overlay
+        | Kind::Other => limited(
+            what,
+            format!("falls back to TC: a {} has no native XDP", name_of(link)),
+        ),
+    }
+}
+
+fn name_of(link: &Link) -> String {
+    if link.is_loopback() {
+        "loopback interface".to_owned()
+    } else {
+        link.kind.to_string()
+    }
+}

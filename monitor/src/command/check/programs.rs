@@ -1,0 +1,85 @@
+//! Whether the kernel takes our programs.
+
+use anyhow::anyhow;
+use monitor_common::label::Direction;
+
+use super::finding::{Finding, limited, missing, works};
+use crate::base::failure::Failure;
+use crate::kernel::Attribution;
+use crate::kernel::attach;
+use crate::kernel::{Entry, Kernel, LoadOptions};
+
+/// Loads every program, which is the only honest test; nothing is attached. Whether there are TCX
+/// links.
+pub(super) fn programs(findings: &mut Vec<Finding>) -> Result<bool, Failure> {
+    let mut kernel = match Kernel::new(&LoadOptions {
+        exposure: true,
+        ..LoadOptions::default()
+    }) {
+        Ok(kernel) => kernel,
+        Err(failure) => {
+            findings.push(missing("eBPF maps", failure.to_string()));
+            return Err(Failure::kernel(anyhow!(
+                "eBPF programs cannot be loaded, see above"
+            )));
+        }
+    };
+    for direction in Direction::ALL {
+        if let Err(failure) = kernel.load(Entry::Tc(direction)) {
+            findings.push(missing("eBPF programs for TC", failure.to_string()));
+            return Err(Failure::kernel(anyhow!(
+                "eBPF programs cannot be loaded, see above"
+            )));
+        }
+    }
+    findings.push(works(
+        "eBPF programs for TC",
+        "packets can be counted in both directions",
+    ));
+    let has_tcx = attach::has_tcx(&mut kernel);
+    findings.push(if has_tcx {
+        works("TCX links", "our programs are first, and go when the process goes")
+    } else {
+        limited(
+            "no TCX links (Linux 6.6)",
+            "TC filters are used: after kill -9 they stay until the next start or `overlay-monitor detach`",
+        )
+    });
+    findings.push(
+        match (kernel.load(Entry::XdpFrags), kernel.load(Entry::Xdp)) {
+            (Ok(()), _) => works(
+                "eBPF programs for XDP",
+                "--hook xdp can be used, at any MTU",
+            ),
+            (Err(failure), Ok(())) => limited(
+                "XDP without frags",
+                format!(
+                    "--hook xdp is refused by drivers at a jumbo MTU (Linux 5.18): {}",
+                    failure.to_string().lines().next().unwrap_or_default()
+                ),
+            ),
+            (Err(_), Err(failure)) => {
+                limited("no XDP", format!("--hook xdp falls back to TC: {failure}"))
+            }
+        },
+    );
+    // Attached for this moment: that it can be loaded says little.
+    findings.push(attribution(&kernel.attribute_esp()));
+    Ok(has_tcx)
+}
+
+fn attribution(attribution: &Attribution) -> Finding {
+    match attribution {
+        Attribution::Exact => works(
+            "ESP by network",
+            "the network inside each ESP packet is known",
+        ),
+        Attribution::None => limited("ESP by network", "not tried"),
+        Attribution::Impossible(reason) => limited(
+            "no ESP by network",
+            format!(
+                "ESP is counted by peer only: whether a network is encrypted cannot be told. {reason}"
+            ),
+        ),
+    }
+}

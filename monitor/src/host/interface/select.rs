@@ -1,0 +1,274 @@
+//! Which of the interfaces there are the user means, and which of those to watch so that no packet counts twice.
+
+use std::collections::BTreeSet;
+
+use super::link::{Kind, Link};
+use super::pattern::Pattern;
+use super::{Interface, unknown, unwatchable};
+use crate::base::failure::Failure;
+
+/// What the user wants watched: every `-i`, with what it stood for when it was looked at last.
+#[derive(Clone, Debug)]
+pub struct Selection(Vec<Wanted>);
+
+#[derive(Clone, Debug)]
+struct Wanted {
+    pattern: Pattern,
+    /// Indices of the interfaces that it stood for.
+    last: Vec<u32>,
+}
+
+/// What is to be watched now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selected {
+    /// The interfaces, each once, in the order of their indices.
+    pub interfaces: Vec<Interface>,
+    /// What was asked for and is not there: names, or `default`.
+    pub missing: Vec<String>,
+    /// What a user may wonder about, a sentence each.
+    pub notes: Vec<String>,
+}
+
+impl Selection {
+    /// What these patterns select.
+    #[must_use]
+    pub fn new(patterns: Vec<Pattern>) -> Selection {
+        let wanted = patterns.into_iter().map(|pattern| Wanted {
+            pattern,
+            last: Vec::new(),
+        });
+        Selection(wanted.collect())
+    }
+
+    /// Whether it depends on the default route.
+    #[must_use]
+    pub fn wants_routes(&self) -> bool {
+        self.0
+            .iter()
+            .any(|wanted| wanted.pattern == Pattern::Default)
+    }
+
+    /// Insists that everything that is named is there and can be watched. Globs and `default` may find nothing yet.
+    ///
+    /// # Errors
+    /// A usage failure that says what there is.
+    pub fn check(&self, links: &[Link]) -> Result<(), Failure> {
+        for wanted in &self.0 {
+            let Pattern::Name(name) = &wanted.pattern else {
+                continue;
+            };
+            match links.iter().find(|link| link.is_called(name)) {
+                None => return Err(unknown(name, links)),
+                Some(link) if link.interface().is_none() => return Err(unwatchable(link)),
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What it selects of these interfaces. `routes` are the interfaces of the default route.
+    pub fn resolve(&mut self, links: &[Link], routes: &[u32]) -> Selected {
+        let devices = Devices(links);
+        let mut selected = Selected::default();
+        let mut chosen = BTreeSet::new();
+        for wanted in &mut self.0 {
+            wanted.resolve(&devices, routes, &mut selected);
+            chosen.extend(wanted.last.iter().copied());
+        }
+        devices.count_once(&mut chosen, &mut selected.notes);
+        selected.interfaces = chosen
+            .into_iter()
+            .filter_map(|index| devices.get(index)?.interface())
+            .collect();
+        selected
+    }
+}
+
+impl Wanted {
+    fn resolve(&mut self, devices: &Devices<'_>, routes: &[u32], selected: &mut Selected) {
+        let pattern = &self.pattern;
+        let mut found: Vec<&Link> = match pattern {
+            Pattern::Name(name) => devices
+                .0
+                .iter()
+                .filter(|link| link.is_called(name))
+                .collect(),
+            Pattern::Glob(glob) => devices.0.iter().filter(|link| glob.selects(link)).collect(),
+            Pattern::Default => devices.of_route(routes, &mut selected.notes),
+        };
+        // A glob says which names; a name or the default route say which interface, which is not lost sight of
+        // when it is renamed or while there is no route.
+        if found.is_empty() && !matches!(pattern, Pattern::Glob(_)) {
+            found = self.last.iter().filter_map(|at| devices.get(*at)).collect();
+            if !found.is_empty() {
+                let names = names(&found);
+                selected.notes.push(match pattern {
+                    Pattern::Default => format!("no default route any more: {names} is watched on"),
+                    _ => format!(
+                        "{pattern} is now called {names}, and is watched on under that name"
+                    ),
+                });
+            }
+        }
+        if let (Some(link), Pattern::Name(_)) = (found.first(), pattern)
+            && link.interface().is_none()
+        {
+            selected.notes.push(format!("{:#}", unwatchable(link)));
+        }
+        found.retain(|link| link.interface().is_some());
+        if found.is_empty() {
+            match pattern {
+                Pattern::Glob(_) => selected.notes.push(format!(
+                    "no interface matches {pattern} now: waiting for one"
+                )),
+                Pattern::Default => {
+                    selected.missing.push("default".to_owned());
+                    selected
+                        .notes
+                        .push("there is no default route now: waiting for one".to_owned());
+                }
+                Pattern::Name(name) => selected.missing.push(name.clone()),
+            }
+        }
+        self.last = found.iter().map(|link| link.index).collect();
+    }
+}
+
+struct Devices<'a>(&'a [Link]);
+
+impl<'a> Devices<'a> {
+    fn get(&self, index: u32) -> Option<&'a Link> {
+        self.0.iter().find(|link| link.index == index)
+    }
+
+    fn members(&self, of: &Link) -> Vec<&'a Link> {
+        let member = |link: &&Link| link.master == Some(of.index);
+        self.0.iter().filter(member).collect()
+    }
+
+    /// Those that carry a device's packets from and to the wire. Empty for one that is a wire itself.
+    fn lower(&self, of: &Link) -> Vec<&'a Link> {
+        match of.kind {
+            Kind::Vlan | Kind::Macvlan => {
+                of.lower.and_then(|at| self.get(at)).into_iter().collect()
+            }
+            Kind::Bond | Kind::Vrf => self.members(of),
+            Kind::Bridge => {
+                let all = self.members(of);
+                // The other ports lead to containers and virtual machines.
+                let uplinks: Vec<_> = all
+                    .iter()
+                    .copied()
+                    .filter(|link| {
+                        matches!(
+                            link.kind,
+                            Kind::Device | Kind::Vlan | Kind::Macvlan | Kind::Bond
+                        )
+                    })
+                    .collect();
+                match (uplinks.is_empty(), all.len()) {
+                    (true, 1) => all,
+                    _ => uplinks,
+                }
+            }
+            Kind::Device | Kind::Veth | Kind::Overlay | Kind::Tun | Kind::Other => Vec::new(),
+        }
+    }
+
+    /// All devices that a device's packets may also be seen on, however deep below it.
+    fn beneath(&self, of: &Link) -> BTreeSet<u32> {
+        let mut found = BTreeSet::new();
+        let mut next = vec![of];
+        while let Some(link) = next.pop() {
+            let mut below = self.lower(link);
+            if link.kind == Kind::Bridge {
+                below.extend(self.members(link));
+            }
+            next.extend(below.into_iter().filter(|link| found.insert(link.index)));
+        }
+        found
+    }
+
+    /// The wires at the bottom of a device: itself, if nothing is below it.
+    fn wires(&self, of: &'a Link) -> Vec<&'a Link> {
+        let mut wires = Vec::new();
+        let mut seen = BTreeSet::from([of.index]);
+        let mut next = vec![of];
+        while let Some(link) = next.pop() {
+            let mut below = self.lower(link);
+            if below.is_empty() {
+                wires.push(link);
+            }
+            below.retain(|link| seen.insert(link.index));
+            next.extend(below);
+        }
+        wires.sort_unstable_by_key(|link| link.index);
+        wires
+    }
+
+    fn of_route(&self, routes: &[u32], notes: &mut Vec<String>) -> Vec<&'a Link> {
+        let mut found = Vec::new();
+        for link in routes.iter().filter_map(|at| self.get(*at)) {
+            let wires = self.wires(link);
+            if wires != [link] {
+                notes.push(format!(
+                    "the default route is over {} ({}): watching {} below it",
+                    link.name,
+                    link.kind,
+                    names(&wires)
+                ));
+            }
+            found.extend(wires);
+        }
+        found
+    }
+
+    /// Leaves out what would count the packets of another chosen device again, and adds what carries the rest of them.
+    fn count_once(&self, chosen: &mut BTreeSet<u32>, notes: &mut Vec<String>) {
+        for index in chosen.clone() {
+            let Some(link) = self.get(index) else {
+                continue;
+            };
+            let beneath = self.beneath(link);
+            if beneath.is_disjoint(chosen) {
+                continue;
+            }
+            let mut next = vec![link];
+            let mut seen = BTreeSet::from([index]);
+            let mut added = Vec::new();
+            while let Some(at) = next.pop() {
+                for below in self.lower(at) {
+                    if chosen.contains(&below.index) || !seen.insert(below.index) {
+                        continue;
+                    }
+                    if self.beneath(below).is_disjoint(chosen) {
+                        added.push(below);
+                    } else {
+                        next.push(below);
+                    }
+                }
+            }
+            chosen.remove(&index);
+            chosen.extend(added.iter().map(|link| link.index));
+            let instead: Vec<&Link> = chosen
+                .iter()
+                .filter(|at| beneath.contains(at))
+                .filter_map(|at| self.get(*at))
+                .collect();
+            notes.push(format!(
+                "{} ({}) is not watched itself: its packets are counted on {} below it",
+                link.name,
+                link.kind,
+                names(&instead)
+            ));
+        }
+    }
+}
+
+fn names(links: &[&Link]) -> String {
+    let names: Vec<&str> = links.iter().map(|link| link.name.as_str()).collect();
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests;

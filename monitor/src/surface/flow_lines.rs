@@ -1,0 +1,106 @@
+//! Records of flows on an output that may be a terminal, a file or a pipe.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use anyhow::anyhow;
+use serde::Serialize;
+
+use crate::base::failure::Failure;
+use crate::surface::format::Format;
+use crate::traffic::flows::{EspRecord, FlowRecord, Summary};
+use crate::traffic::record::Paint;
+
+/// Prints records of flows. Nothing is flushed until it is asked for.
+pub struct FlowPrinter<W> {
+    out: W,
+    format: Format,
+    paint: Paint,
+    closed: bool,
+}
+
+struct Line<'a>(&'a FlowRecord, Paint);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.line(self.1, f)
+    }
+}
+
+impl<W: Write> FlowPrinter<W> {
+    /// Prints in this format.
+    pub fn new(out: W, format: Format, colour: bool) -> FlowPrinter<W> {
+        FlowPrinter {
+            out,
+            format,
+            paint: Paint(colour),
+            closed: false,
+        }
+    }
+
+    /// Whether nobody reads any more.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Prints a flow.
+    ///
+    /// # Errors
+    /// A runtime failure, unless the output was closed, which ends it cleanly.
+    pub fn flow(&mut self, flow: &FlowRecord) -> Result<(), Failure> {
+        let line = Line(flow, self.paint);
+        self.print(flow, &line)
+    }
+
+    /// Prints an association.
+    ///
+    /// # Errors
+    /// As [`FlowPrinter::flow`].
+    pub fn association(&mut self, association: &EspRecord) -> Result<(), Failure> {
+        self.print(association, association)
+    }
+
+    /// Prints what all adds up to.
+    ///
+    /// # Errors
+    /// As [`FlowPrinter::flow`].
+    pub fn summary(&mut self, summary: &Summary) -> Result<(), Failure> {
+        self.print(summary, summary)
+    }
+
+    /// Hands over what was printed.
+    ///
+    /// # Errors
+    /// As [`FlowPrinter::flow`].
+    pub fn flush(&mut self) -> Result<(), Failure> {
+        if self.closed {
+            return Ok(());
+        }
+        let flushed = self.out.flush();
+        self.settle(flushed)
+    }
+
+    fn print(&mut self, object: &impl Serialize, text: &dyn fmt::Display) -> Result<(), Failure> {
+        if self.closed {
+            return Ok(());
+        }
+        let written = match self.format {
+            Format::Text => writeln!(self.out, "{text}"),
+            Format::Json => serde_json::to_writer(&mut self.out, object)
+                .map_err(io::Error::from)
+                .and_then(|()| writeln!(self.out)),
+        };
+        self.settle(written)
+    }
+
+    fn settle(&mut self, written: io::Result<()>) -> Result<(), Failure> {
+        match written {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.closed = true;
+                Ok(())
+            }
+            Err(error) => Err(Failure::runtime(anyhow!(error).context("cannot print"))),
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! What users and their tools see: metrics, HTTP, JSON, log lines, reports, the status line. Each is made from a
+//! `Snapshot`, a record or a flow; none of them reads a map.
+//!
+//! Imports every layer below; `command` chooses which surfaces a command has.
+
+pub mod findings;
+pub mod flow_lines;
+pub mod format;
+pub mod http;
+pub mod lines;
+pub mod metrics;
+pub mod networks_json;
+pub mod report;
+pub mod save;
+pub mod status;

@@ -1,0 +1,326 @@
+//! What can be read, network by network: exact counts of the kernel, with what the samples say of them.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+
+use monitor_common::key::Count;
+
+use super::conversation::{Conversation, Conversations, Place, Speech};
+use crate::agent::snapshot::Snapshot;
+use crate::host::network::{shown, title};
+use crate::policy::{Kind, Network, Report};
+use crate::traffic::exposure::of_class;
+use monitor_classify::{CredentialKind, Exposure, Protocol};
+
+/// Networks that are told of one by one.
+pub const CHAPTERS: usize = 256;
+
+/// What can be read of one network, or of the host's own wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chapter {
+    /// Where.
+    pub place: Place,
+    /// What somebody said of the network.
+    pub network: Option<Network>,
+    /// By protocol and exposure: what can be read first, and the most of it first.
+    pub rows: Vec<Row>,
+    /// What ESP carries of it: packets, and bytes from the UDP header on.
+    pub in_esp: Count,
+    /// Other nodes that the samples went to or came from; at most 64.
+    pub nodes: BTreeSet<IpAddr>,
+    /// Samples of conversations that found no room.
+    pub beyond: u64,
+}
+
+/// What was counted of one protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// Whether it can be read.
+    pub exposure: Exposure,
+    /// Packets, and bytes of their frames on the wire.
+    pub count: Count,
+    /// Credentials in the clear.
+    pub credentials: BTreeSet<CredentialKind>,
+    /// Who speaks it: those with credentials first, then those of whom the most was seen.
+    pub conversations: Vec<(Conversation, Speech)>,
+}
+
+/// Bytes by what can be read of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shares {
+    /// Plaintext.
+    pub readable: u64,
+    /// Encrypted by who talks: TLS, SSH, …
+    pub encrypted: u64,
+    /// Encrypted by the network.
+    pub in_esp: u64,
+    /// Neither can be said.
+    pub unknown: u64,
+}
+
+impl Shares {
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.readable + self.encrypted + self.in_esp + self.unknown
+    }
+
+    /// The same, more by others.
+    pub fn add(&mut self, other: &Shares) {
+        self.readable += other.readable;
+        self.encrypted += other.encrypted;
+        self.in_esp += other.in_esp;
+        self.unknown += other.unknown;
+    }
+
+    /// Of all networks together, and of the host's own wire. What waits for a verdict is in none of them, so that none
+    /// ever becomes smaller.
+    #[must_use]
+    pub fn of(snapshot: &Snapshot) -> Shares {
+        let mut shares = Shares::default();
+        for row in &snapshot.counted.exposure {
+            *shares.part(of_class(row.key.class()).1) += row.count.bytes;
+        }
+        let networks = snapshot
+            .counted
+            .esp_networks
+            .iter()
+            .map(|row| row.count.bytes);
+        let others = snapshot
+            .counted
+            .esp_others
+            .iter()
+            .map(|row| row.count.bytes);
+        shares.in_esp = networks.chain(others).sum();
+        shares
+    }
+
+    fn part(&mut self, exposure: Exposure) -> &mut u64 {
+        match exposure {
+            Exposure::Plaintext => &mut self.readable,
+            Exposure::Encrypted => &mut self.encrypted,
+            Exposure::Unknown => &mut self.unknown,
+        }
+    }
+}
+
+impl Chapter {
+    /// Bytes by what can be read of them.
+    #[must_use]
+    pub fn shares(&self) -> Shares {
+        let mut shares = Shares {
+            in_esp: self.in_esp.bytes,
+            ..Shares::default()
+        };
+        for row in &self.rows {
+            *shares.part(row.exposure) += row.count.bytes;
+        }
+        shares
+    }
+
+    /// What it is called, fit to be shown.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match (self.place, &self.network) {
+            (Place::Vni(_), Some(network)) => network.title(),
+            (Place::Vni(vni), None) => title(vni, ""),
+            (Place::Others, _) => "Networks that found no room".to_owned(),
+            (Place::Host, _) => "Host's own wire, outside any overlay".to_owned(),
+        }
+    }
+
+    /// The name that somebody gave the network, fit to be shown.
+    #[must_use]
+    pub fn name(&self) -> Option<String> {
+        let name = self.network.as_ref().map(|network| &network.name)?;
+        (!name.is_empty()).then(|| shown(name))
+    }
+
+    /// Whether it is Docker's routing mesh.
+    #[must_use]
+    pub fn is_ingress(&self) -> bool {
+        let network = self.network.as_ref();
+        network.is_some_and(|network| network.kind == Kind::Ingress)
+    }
+
+    /// Credentials in the clear, of all protocols.
+    #[must_use]
+    pub fn credentials(&self) -> BTreeSet<CredentialKind> {
+        let all = self.rows.iter().flat_map(|row| &row.credentials);
+        all.copied().collect()
+    }
+
+    /// Who can read it: the end of a sentence.
+    #[must_use]
+    pub fn readers(&self) -> String {
+        /// Nodes that are named.
+        const NAMED: usize = 4;
+        match self.place {
+            Place::Host => {
+                "everybody on the path between this host and whom it talks to".to_owned()
+            }
+            Place::Vni(_) | Place::Others if self.nodes.is_empty() => {
+                "everybody on the path between the nodes".to_owned()
+            }
+            Place::Vni(_) | Place::Others => {
+                let mut names: Vec<String> = self
+                    .nodes
+                    .iter()
+                    .take(NAMED)
+                    .map(IpAddr::to_string)
+                    .collect();
+                if self.nodes.len() > NAMED {
+                    names.push(format!("{} more", self.nodes.len() - NAMED));
+                }
+                format!(
+                    "everybody on the path between this node and {}",
+                    names.join(", ")
+                )
+            }
+        }
+    }
+}
+
+/// Chapters, what can be read most of first, the host's own wire last; and how many are left out.
+#[must_use]
+pub fn chapters(
+    snapshot: &Snapshot,
+    report: &Report,
+    conversations: &Conversations,
+) -> (Vec<Chapter>, usize) {
+    let mut counts = BTreeMap::<Place, BTreeMap<(Protocol, Exposure), Count>>::new();
+    let mut count = |place: Place, kind, packets: u64, bytes: u64| {
+        let total = counts.entry(place).or_default().entry(kind).or_default();
+        total.packets += packets;
+        total.bytes += bytes;
+    };
+    for row in &snapshot.counted.exposure {
+        let kind = of_class(row.key.class());
+        count(
+            row.key.network().into(),
+            kind,
+            row.count.packets,
+            row.count.bytes,
+        );
+    }
+    // Nobody knows yet, and nobody waits any more.
+    for row in &snapshot.counted.pending {
+        let kind = (Protocol::Unknown, Exposure::Unknown);
+        count(row.network.into(), kind, row.packets, row.bytes);
+    }
+    let mut in_esp = BTreeMap::<Place, Count>::new();
+    let networks = snapshot.counted.esp_networks.iter();
+    let networks = networks.map(|row| (Place::Vni(row.vni), row.count));
+    let others = snapshot.counted.esp_others.iter();
+    for (place, count) in networks.chain(others.map(|row| (Place::Others, row.count))) {
+        let total = in_esp.entry(place).or_default();
+        total.packets += count.packets;
+        total.bytes += count.bytes;
+    }
+    let mut talks = conversations.by_place();
+    let places: BTreeSet<Place> = counts.keys().chain(in_esp.keys()).copied().collect();
+    let described: HashMap<u32, &Network> = report
+        .networks
+        .iter()
+        .filter_map(|status| Some((status.vni, status.network.as_ref()?)))
+        .collect();
+    let mut all: Vec<Chapter> = places
+        .into_iter()
+        .map(|place| {
+            let network = match place {
+                Place::Vni(vni) => described.get(&vni).copied().cloned(),
+                Place::Others | Place::Host => None,
+            };
+            let around = conversations.around(place).cloned().unwrap_or_default();
+            let talks = talks.remove(&place).unwrap_or_default();
+            let counts = counts.remove(&place).unwrap_or_default();
+            Chapter {
+                place,
+                network,
+                rows: rows(counts, &around.credentials, &talks),
+                in_esp: in_esp.get(&place).copied().unwrap_or_default(),
+                nodes: around.nodes,
+                beyond: around.beyond,
+            }
+        })
+        .filter(|chapter| chapter.in_esp.packets != 0 || !chapter.rows.is_empty())
+        .collect();
+    all.sort_by_key(|chapter| {
+        let shares = chapter.shares();
+        (
+            chapter.place == Place::Host,
+            chapter.network.is_none(),
+            Reverse(shares.readable),
+            Reverse(shares.total()),
+        )
+    });
+    let more = all.len().saturating_sub(CHAPTERS);
+    if more != 0 {
+        // The host's own wire stays.
+        let host = all.pop_if(|chapter| chapter.place == Place::Host);
+        all.truncate(CHAPTERS - usize::from(host.is_some()));
+        all.extend(host);
+    }
+    (all, more)
+}
+
+fn rows(
+    mut counts: BTreeMap<(Protocol, Exposure), Count>,
+    credentials: &BTreeMap<(Protocol, Exposure), BTreeSet<CredentialKind>>,
+    talks: &[&Conversation],
+) -> Vec<Row> {
+    counts.retain(|_, count| count.packets != 0);
+    // What a sample has shown was there, though its packets are counted under what the flow spoke before or after.
+    for conversation in talks {
+        for speech in &conversation.speech {
+            if speech.exposure != Exposure::Unknown {
+                counts
+                    .entry((speech.protocol, speech.exposure))
+                    .or_default();
+            }
+        }
+    }
+    for kind in credentials.keys() {
+        counts.entry(*kind).or_default();
+    }
+    let row = |(kind, count): ((Protocol, Exposure), Count)| {
+        let of = |conversation: &&Conversation| {
+            let mut speech = conversation.speech.iter();
+            let speech = speech.find(|at| (at.protocol, at.exposure) == kind)?;
+            Some(((*conversation).clone(), speech.clone()))
+        };
+        let mut conversations: Vec<(Conversation, Speech)> = talks.iter().filter_map(of).collect();
+        conversations.sort_by_key(|(conversation, speech)| {
+            (
+                speech.credentials.is_empty(),
+                Reverse(speech.samples),
+                conversation.client,
+                conversation.server,
+                conversation.port,
+            )
+        });
+        Row {
+            protocol: kind.0,
+            exposure: kind.1,
+            count,
+            credentials: credentials.get(&kind).cloned().unwrap_or_default(),
+            conversations,
+        }
+    };
+    let mut rows: Vec<Row> = counts.into_iter().map(row).collect();
+    rows.sort_by_key(|row| {
+        (
+            row.exposure,
+            Reverse(row.count.bytes),
+            Reverse(row.count.packets),
+            row.protocol,
+        )
+    });
+    rows
+}
+
+#[cfg(test)]
+mod tests;

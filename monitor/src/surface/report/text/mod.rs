@@ -1,0 +1,211 @@
+//! An audit as text for a terminal.
+
+mod exposure;
+
+use std::fmt::Write;
+
+use jiff::tz::TimeZone;
+
+use super::Audit;
+use super::listed::Listed;
+use super::numbers::percent;
+use crate::host::network::shown;
+use crate::kernel::Attribution;
+use crate::policy::{Kind, Requirement, State, Status, words};
+
+/// The page.
+#[must_use]
+pub fn page(audit: &Audit) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write(audit, &mut out);
+    out
+}
+
+fn write(audit: &Audit, out: &mut String) -> std::fmt::Result {
+    let started = audit.started.to_zoned(TimeZone::system());
+    writeln!(
+        out,
+        "{}, {:.0} s from {}, {}",
+        audit.node,
+        audit.took.as_secs_f64(),
+        started.strftime("%Y-%m-%d %H:%M:%S"),
+        audit.watching
+    )?;
+    if audit.took < audit.planned {
+        writeln!(
+            out,
+            "Partial: it should have watched for {:.0} s.",
+            audit.planned.as_secs_f64()
+        )?;
+    }
+    match &audit.attribution {
+        Attribution::Exact => {}
+        Attribution::None => writeln!(out, "ESP is not attributed to networks.")?,
+        Attribution::Impossible(why) => {
+            writeln!(out, "ESP cannot be attributed to networks: {why}.")?;
+        }
+    }
+    let is_ingress = |status: &&Status| {
+        let network = status.network.as_ref();
+        network.is_some_and(|network| network.kind == Kind::Ingress)
+    };
+    let (ingress, networks): (Vec<_>, Vec<_>) = audit.report.networks.iter().partition(is_ingress);
+    writeln!(out)?;
+    if networks.is_empty() {
+        writeln!(out, "No network is known, and none was on the wire.")?;
+    } else {
+        table(&networks, out)?;
+    }
+    if !ingress.is_empty() {
+        writeln!(
+            out,
+            "\nPublished ports (the ingress network, which Docker encrypts only if told so):"
+        )?;
+        table(&ingress, out)?;
+    }
+    for violation in &audit.report.violations {
+        let count = violation.tally.count;
+        writeln!(
+            out,
+            "\nVIOLATION  {}, {}: {} packets, {} bytes\n           {}.",
+            words::what(violation),
+            words::nodes(violation),
+            count.packets,
+            count.bytes,
+            words::meaning(violation.breach, violation.direction)
+        )?;
+        for cause in &violation.causes {
+            writeln!(out, "           Likely cause: {cause}")?;
+        }
+    }
+    exposure::write(&audit.exposure, out)?;
+    let doubts = audit.undecided();
+    if !doubts.is_empty() {
+        writeln!(out, "\nCannot tell:")?;
+        doubts
+            .iter()
+            .try_for_each(|doubt| writeln!(out, "  {doubt}"))?;
+    }
+    let mut why: Vec<_> = audit
+        .report
+        .networks
+        .iter()
+        .flat_map(|status| status.doubts.clone())
+        .collect();
+    why.sort_unstable();
+    why.dedup();
+    why.iter()
+        .try_for_each(|doubt| writeln!(out, "  ({}: {})", doubt.name(), doubt.sentence()))
+}
+
+fn table(rows: &[&Status], out: &mut String) -> std::fmt::Result {
+    writeln!(
+        out,
+        "{:>8}  {:<24}  {:<14}  {:<10}  {:>12}  {:>12}",
+        "VNI", "network", "encryption", "is", "cleartext", "in ESP"
+    )?;
+    let listed = Listed::of(rows);
+    for status in &listed.rows {
+        let network = status.network.as_ref();
+        let wanted = network.map_or("-", |network| match network.required {
+            Requirement::Required => "required",
+            Requirement::Optional => "optional",
+            Requirement::Forbidden => "forbidden",
+        });
+        let seen = &status.seen;
+        writeln!(
+            out,
+            "{:>8}  {:<24}  {wanted:<14}  {:<10}  {:>12}  {:>12}{}",
+            status.vni,
+            network.map_or_else(|| "-".to_owned(), |network| shown(&network.name)),
+            status.state.name(),
+            seen.cleartext_packets(),
+            seen.encrypted_packets(),
+            share(status)
+        )?;
+    }
+    match listed.rest() {
+        Some(rest) => writeln!(out, "          {rest}"),
+        None => Ok(()),
+    }
+}
+
+/// How much of a mixed network is in the clear.
+fn share(status: &Status) -> String {
+    if status.state != State::Mixed {
+        return String::new();
+    }
+    let cleartext = status.seen.cleartext_packets();
+    let all = cleartext.saturating_add(status.seen.encrypted_packets());
+    format!("  {} in cleartext", percent(cleartext, all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{audit, hostile, violation};
+    use super::*;
+
+    #[test]
+    fn a_page_says_what_is_wrong_and_shows_no_control_character() {
+        let mut audit = audit(Requirement::Required, State::Cleartext);
+        audit.report.violations = vec![violation()];
+        audit.planned *= 2;
+        let page = page(&audit);
+        for part in [
+            "node1, 60 s from ",
+            "Partial",
+            "    4096  app1\\x1b[2J  ",
+            "required        cleartext ",
+            "VIOLATION  app1 (VNI 4096) must be encrypted, and cleartext is received",
+            "Likely cause: an accident",
+        ] {
+            assert!(page.contains(part), "no {part:?} in\n{page}");
+        }
+        assert!(!page.chars().any(|c| c.is_control() && c != '\n'), "{page}");
+    }
+
+    #[test]
+    fn a_scan_of_networks_takes_a_few_lines() {
+        let mut audit = audit(Requirement::Required, State::Cleartext);
+        let nameless = audit.report.networks[0].clone();
+        let scan = (5000..5100).map(|vni| Status {
+            vni,
+            network: None,
+            ..nameless.clone()
+        });
+        audit.report.networks.extend(scan);
+        for page in [page(&audit), crate::surface::report::html::page(&audit)] {
+            assert!(
+                page.contains("and 80 more networks that nobody named"),
+                "{page}"
+            );
+            assert!(page.contains("5019") && !page.contains("5020"), "{page}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_read_is_told_with_shares_credentials_and_advice() {
+        let mut audit = hostile();
+        audit.node = "node1".to_owned();
+        audit.watching = "eth0".to_owned();
+        audit.blind.clear();
+        let page = page(&audit);
+        for part in [
+            // 1000 bytes of 2000: HTTP, TLS, unknown, ESP.
+            "(VNI 4096): 50.0 % can be read by everybody on the path between this node and 192.168.77.2",
+            "of 2.0 kB: readable 50.0 %, encrypted by who talks 10.0 %, in ESP 35.0 %, unknown 5.0 %",
+            "http           plaintext      1.0 kB    50.0 %         10 packets  credentials: http_basic, ",
+            "and 60 more conversations",
+            "236 samples of conversations too many to keep apart",
+            "Whoever listened has the key",
+            "To do: It must be encrypted, and was not",
+            "Host's own wire, outside any overlay: 100.0 % can be read by everybody on the path",
+            "(--host-flows off)",
+            "There may be more to read",
+        ] {
+            assert!(page.contains(part), "no {part:?} in\n{page}");
+        }
+        assert!(!page.chars().any(|c| c.is_control() && c != '\n'), "{page}");
+    }
+}

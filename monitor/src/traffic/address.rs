@@ -1,0 +1,22 @@
+//! Addresses as the maps and the walk have them: two big-endian halves, IPv4 mapped (RFC 4291, section 2.5.5.2).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use monitor_common::walk::Version;
+
+/// An address as the maps and the walk have it: two big-endian halves, IPv4 mapped.
+#[must_use]
+pub fn ip(version: Version, halves: [u64; 2]) -> IpAddr {
+    match version {
+        Version::V4 => IpAddr::V4(Ipv4Addr::from(halves[1] as u32)),
+        Version::V6 => IpAddr::V6(Ipv6Addr::from(
+            (u128::from(halves[0]) << 64) | u128::from(halves[1]),
+        )),
+    }
+}
+
+/// As [`ip`], where the version is only told by the mapping (keys of the `ESP` map).
+#[must_use]
+pub fn ip_of_key(halves: [u64; 2]) -> IpAddr {
+    ip(Version::V6, halves).to_canonical()
+}

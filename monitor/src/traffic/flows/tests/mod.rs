@@ -1,0 +1,73 @@
+//! Conversations, packet by packet.
+
+mod bounds;
+mod conversations;
+mod frames;
+mod samples;
+mod verdicts;
+mod wrapped;
+
+use std::convert::Infallible;
+
+use super::*;
+use crate::base::udp_ports::Services;
+use crate::traffic::capture::Packet;
+
+/// Follows packets, each cut to `snap` bytes and a millisecond after the other.
+struct Follow {
+    tracker: Tracker,
+    out: Vec<FlowRecord>,
+    now: i64,
+    snap: usize,
+}
+
+impl Follow {
+    fn new() -> Follow {
+        Follow {
+            tracker: Tracker::new(Services::default(), Names::default()),
+            out: Vec::new(),
+            now: 0,
+            snap: usize::MAX,
+        }
+    }
+
+    fn take(&mut self, frame: &[u8]) {
+        self.now += 1_000_000;
+        let packet = Packet {
+            time_ns: self.now,
+            link_type: 1,
+            interface: None,
+            direction: None,
+            bytes: &frame[..frame.len().min(self.snap)],
+            wire_len: u32::try_from(frame.len()).unwrap(),
+        };
+        let out = &mut self.out;
+        self.tracker
+            .take(&packet, |flow| {
+                out.push(flow.clone());
+                Ok::<(), Infallible>(())
+            })
+            .unwrap();
+    }
+
+    fn finish(mut self) -> (Vec<FlowRecord>, Vec<EspRecord>, Summary) {
+        let out = &mut self.out;
+        let (esp, summary) = self
+            .tracker
+            .finish(|flow| {
+                out.push(flow.clone());
+                Ok::<(), Infallible>(())
+            })
+            .unwrap();
+        (self.out, esp, summary)
+    }
+}
+
+fn all(frames: &[Vec<u8>]) -> (Vec<FlowRecord>, Vec<EspRecord>, Summary) {
+    let mut follow = Follow::new();
+    frames.iter().for_each(|frame| follow.take(frame));
+    follow.finish()
+}
+
+const REQUEST: &[u8] = b"GET /index.html HTTP/1.1\r\nHost: app1\r\n\r\n";
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nhi";

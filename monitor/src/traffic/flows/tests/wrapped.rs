@@ -1,0 +1,80 @@
+//! Fragments, and what is inside ESP.
+
+use super::frames::*;
+use super::*;
+use monitor_classify::{Exposure, Protocol, Transport};
+
+#[test]
+fn fragments_belong_to_the_flow_of_the_first_one() {
+    // The packet inside is in two fragments: two packets of the flow.
+    let ends = (CLIENT, SERVER);
+    let datagram = udp((40_000, 5353), &[b'x'; 1000]);
+    let inner = [
+        overlay(7, &ethernet(&ipv4(17, ends, 9, 0x2000, &datagram[..800]))),
+        overlay(7, &ethernet(&ipv4(17, ends, 9, 100, &datagram[800..]))),
+        overlay(7, &ethernet(&ipv4(17, ends, 10, 100, &datagram[800..]))),
+    ];
+    let (flows, _, summary) = all(&inner);
+    assert_eq!(flows.len(), 1);
+    assert_eq!(flows[0].sent, (2, 34 + 800 + 34 + 208));
+    assert_eq!(summary.unparsed.get("fragment"), Some(&1));
+
+    // The packet around is: one packet, with the bytes of both.
+    let whole = overlay(7, &ethernet(&ipv4(17, ends, 9, 0, &datagram)));
+    let outer = &whole[34..];
+    let frames = [
+        ethernet(&ipv4(17, NODES, 5, 0x2000, &outer[..800])),
+        ethernet(&ipv4(17, NODES, 5, 100, &outer[800..])),
+    ];
+    let (flows, _, summary) = all(&frames);
+    assert_eq!(flows[0].sent, (1, 14 + 20 + 1008));
+    assert_eq!((summary.packets, summary.fragments), (2, 1));
+}
+
+#[test]
+fn esp_is_counted_by_association_and_is_one_flow() {
+    let esp = |sequence: u32, back: bool| {
+        let mut packet = if back {
+            vec![0, 0, 2, 0]
+        } else {
+            vec![0, 0, 1, 0]
+        };
+        packet.extend(sequence.to_be_bytes());
+        packet.extend(&tls_record(sequence)[5..]);
+        let ends = if back { (NODES.1, NODES.0) } else { NODES };
+        ethernet(&ipv4(50, ends, 0, 0, &packet))
+    };
+    let (flows, associations, summary) = all(&[esp(5, false), esp(9, false), esp(1, true)]);
+    assert_eq!(flows.len(), 1);
+    assert_eq!((flows[0].transport, flows[0].vni), (Transport::Esp, None));
+    assert_eq!(flows[0].verdict.protocol, Protocol::Ipsec);
+    assert_eq!(flows[0].verdict.exposure, Exposure::Encrypted);
+    assert_eq!((flows[0].sent.0, flows[0].received.0), (2, 1));
+    let told: Vec<(u32, u64, (u32, u32))> = associations
+        .iter()
+        .map(|one| (one.spi, one.packets, one.sequence))
+        .collect();
+    assert_eq!(told, [(0x100, 2, (5, 9)), (0x200, 1, (1, 1))]);
+    assert_eq!(summary.encrypted.packets, 3);
+}
+
+#[test]
+fn esp_of_the_null_cipher_is_the_flow_inside_and_nothing_more() {
+    const REQUEST: &[u8] = b"GET /index.html HTTP/1.1\r\nHost: app1\r\n\r\n";
+    let frame = segment(true, 80, 100, 0x18, REQUEST);
+    // Behind Ethernet and IPv4; what is inside VXLAN is 54 bytes of headers, and the request.
+    let datagram = &frame[34..];
+    let padding = (4 - (datagram.len() + 2) % 4) % 4;
+    let mut esp = vec![0, 0, 1, 0, 0, 0, 0, 7];
+    esp.extend(datagram);
+    esp.extend(&[1, 2, 3][..padding]);
+    esp.extend([padding as u8, 17]);
+    esp.extend([0x5e; 16]);
+    let (flows, associations, summary) = all(&[ethernet(&ipv4(50, NODES, 0, 0, &esp))]);
+    assert_eq!(flows[0].vni, Some(4097));
+    assert_eq!(flows[0].verdict.protocol, Protocol::Http);
+    assert_eq!(flows[0].verdict.exposure, Exposure::Plaintext);
+    assert_eq!(flows[0].sent, (1, 54 + REQUEST.len() as u64));
+    assert_eq!(associations, []);
+    assert_eq!(summary.plaintext.packets, 1);
+}
