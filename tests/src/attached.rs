@@ -99,7 +99,7 @@ pub fn filters(host: &Host, hook: &str) -> Vec<String> {
 
 /// Puts somebody else's XDP program on `eth0`: iproute2 loads an empty one, without a link.
 pub fn put_foreign_xdp(host: &Host) {
-    let object = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bpf/overlay-bench.bpf.o");
+    let object = Path::new(env!("CARGO_MANIFEST_DIR")).join("../monitor/bpf/overlay-bench.bpf.o");
     let program = ["object", object.to_str().unwrap(), "section", "xdp"];
     let link = ["link", "set", "dev", "eth0", "xdpdrv"];
     host.run("ip", &[&link[..], &program].concat()).unwrap();

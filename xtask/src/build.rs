@@ -4,17 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use crate::ebpf;
 use crate::paths::Ctx;
 use crate::proc::{capture, cargo, run, say};
 
-/// Builds the kernel programs, then the user-space binaries.
-pub(crate) fn build(ctx: &Ctx, release: bool, ebpf_only: bool) -> Result<()> {
-    ebpf::build(ctx)?;
-    if ebpf_only {
-        return Ok(());
-    }
-    say("building the user-space binaries");
+/// Builds the binaries, around the committed kernel programs.
+pub(crate) fn build(ctx: &Ctx, release: bool) -> Result<()> {
+    say("building the binaries");
     let mut cmd = cargo();
     cmd.current_dir(&ctx.root)
         // We are running: xtask is built, and its file is busy.
@@ -22,8 +17,7 @@ pub(crate) fn build(ctx: &Ctx, release: bool, ebpf_only: bool) -> Result<()> {
     if release {
         cmd.arg("--release");
     }
-    run(&mut cmd)
-        .context("the user-space binaries do not build; the compiler's words are above")?;
+    run(&mut cmd).context("the binaries do not build; see the compiler's errors above")?;
     say(format!("built: {}", out_dir(ctx, release)?.display()));
     Ok(())
 }
@@ -38,7 +32,7 @@ pub(crate) fn everything(ctx: &Ctx) -> Result<()> {
         "xtask",
         "--all-targets",
     ]);
-    run(&mut cmd).context("user space does not build; the compiler's words are above")
+    run(&mut cmd).context("user space does not build; see the compiler's errors above")
 }
 
 /// Folder of the user-space binaries, absolute.

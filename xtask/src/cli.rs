@@ -29,6 +29,17 @@ pub(crate) struct Cli {
 #[derive(Subcommand)]
 pub(crate) enum Task {
     Build(Build),
+    /// Rebuild the kernel programs and replace the committed objects
+    ///
+    /// Writes monitor/bpf/: the objects that the agent and the benchmark embed,
+    /// and built.toml, which names the tools and digests of the sources. Run it
+    /// after a change of monitor-ebpf or monitor-common and commit the result.
+    /// The same tools write the same bytes in every folder.
+    ///
+    /// Needs a compiler for bpfel-unknown-none (the distribution's with a
+    /// prebuilt core, or a rustup nightly with rust-src) and a bpf-linker of the
+    /// same LLVM. Both are found or installed.
+    Bpf,
     Test(Test),
     /// Check format, warnings and licences
     ///
@@ -50,21 +61,15 @@ pub(crate) enum Task {
     Vm(Vm),
 }
 
-/// Build the kernel programs and the binaries
+/// Build the binaries
 ///
-/// The kernel programs need a compiler for bpfel-unknown-none: the
-/// distribution's with a prebuilt core, or a rustup nightly with rust-src; and
-/// a bpf-linker of the same LLVM. Both are found or installed. The objects go
-/// to target/bpf/, from where `cargo build` embeds them in the binaries; once
-/// they are there, plain `cargo build` works alone.
+/// The same as `cargo build --bins` for all packages. The kernel programs are
+/// committed, in monitor/bpf/; `cargo xtask bpf` rebuilds them.
 #[derive(clap::Args)]
 pub(crate) struct Build {
-    /// Optimise the user-space binaries (the kernel programs always are)
+    /// Optimise them
     #[arg(long)]
     pub(crate) release: bool,
-    /// Stop after the kernel programs
-    #[arg(long)]
-    pub(crate) ebpf_only: bool,
 }
 
 /// Run a command on another kernel, in a virtual machine

@@ -17,7 +17,7 @@ const BINARY: &str = "overlay-lab";
 /// none they run in the virtual machine.
 pub(crate) fn demo(ctx: &Ctx) -> Result<u8> {
     apt::ensure(ctx, &packages::lab(), &[])?;
-    build::build(ctx, false, false)?;
+    build::build(ctx, false)?;
     let lab = binary(ctx, false)?;
     if kernel_has_esp() {
         return start(Command::new(lab).arg("demo"));
@@ -52,7 +52,7 @@ pub(crate) fn demo(ctx: &Ctx) -> Result<u8> {
 pub(crate) fn bench(ctx: &Ctx, args: &[String]) -> Result<u8> {
     apt::ensure(ctx, &packages::bench(), &[])?;
     // Optimised: the agent's own CPU is measured, too.
-    build::build(ctx, true, false)?;
+    build::build(ctx, true)?;
     start(Command::new(binary(ctx, true)?).arg("bench").args(args))
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn record(ctx: &Ctx, args: &[String]) -> Result<u8> {
         }
         Ok(())
     })?;
-    build::build(ctx, false, false)?;
+    build::build(ctx, false)?;
     let mut cmd = Command::new(binary(ctx, false)?);
     cmd.current_dir(&ctx.root)
         .args(["record", "--over"])

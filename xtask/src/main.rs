@@ -22,6 +22,9 @@ use cli::{Cli, Task};
 use paths::Ctx;
 
 fn main() -> ExitCode {
+    if let Some(code) = ebpf::wrapper::act() {
+        return code;
+    }
     let cli = Cli::parse();
     match start(cli) {
         Ok(code) => code,
@@ -35,7 +38,7 @@ fn main() -> ExitCode {
 fn start(cli: Cli) -> Result<ExitCode> {
     let ctx = Ctx::new(!cli.no_install)?;
     match cli.command {
-        Task::Build(args) => build::build(&ctx, args.release, args.ebpf_only)?,
+        Task::Build(args) => build::build(&ctx, args.release)?,
         Task::Test(args) => {
             return Ok(if test::main(&ctx, &args)? {
                 ExitCode::SUCCESS
@@ -43,6 +46,7 @@ fn start(cli: Cli) -> Result<ExitCode> {
                 ExitCode::FAILURE
             });
         }
+        Task::Bpf => ebpf::main(&ctx)?,
         Task::Lint => lint::main(&ctx)?,
         Task::Fuzz(args) => fuzz::main(&ctx, &args)?,
         Task::Demo => return Ok(ExitCode::from(lab::demo(&ctx)?)),

@@ -13,7 +13,6 @@ use anyhow::{Context, Result, bail};
 
 use crate::build;
 use crate::cli;
-use crate::ebpf;
 use crate::paths::{Ctx, make_dir};
 use crate::proc::{capture, cargo, run, say, shown};
 use crate::setup::{apt, packages};
@@ -46,7 +45,6 @@ struct Folders {
 /// Runs all targets, or some; an error names those that found something.
 pub(crate) fn main(ctx: &Ctx, args: &cli::Fuzz) -> Result<()> {
     apt::ensure(ctx, &packages::fuzz(), &[])?;
-    ebpf::ensure(ctx)?;
     let base = build::out_dir(ctx, false)?.with_file_name("fuzz");
     let folders = Folders {
         seeds: base.join("seeds"),

@@ -34,10 +34,12 @@ pub(crate) struct Compiler {
 /// What `rustc -vV` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Version {
+    /// Its first line, which names the commit.
+    pub(crate) line: String,
     /// `1.96.0` or `1.97.0-nightly`.
     pub(crate) release: String,
-    /// `x86_64-unknown-linux-gnu`.
-    pub(crate) host: String,
+    /// `22.1.8`.
+    pub(crate) llvm: String,
     pub(crate) llvm_major: u32,
 }
 
@@ -60,16 +62,13 @@ impl Version {
                 .find(|(key, _)| *key == name)
                 .map(|(_, value)| value.trim().to_owned())
         };
+        let llvm = field("LLVM version")?;
         Some(Self {
+            line: text.lines().next()?.trim().to_owned(),
             release: field("release")?,
-            host: field("host")?,
-            llvm_major: field("LLVM version")?.split('.').next()?.parse().ok()?,
+            llvm_major: llvm.split('.').next()?.parse().ok()?,
+            llvm,
         })
-    }
-
-    /// The architecture whose registers `bpf_target_arch` names.
-    pub(crate) fn host_arch(&self) -> &str {
-        self.host.split('-').next().unwrap_or_default()
     }
 }
 
@@ -292,7 +291,8 @@ mod tests {
         let version = Version::parse(RUSTC).unwrap();
         assert_eq!(version.release, "1.96.0");
         assert_eq!(version.llvm_major, 22);
-        assert_eq!(version.host_arch(), "x86_64");
+        assert_eq!(version.llvm, "22.1.8");
+        assert!(version.line.starts_with("rustc 1.96.0 (ac68faa20 "));
         assert_eq!(Version::parse("rustc 1.96.0\n"), None);
         assert_eq!(Version::parse(&RUSTC.replace("22.1.8", "unknown")), None);
     }

@@ -49,7 +49,7 @@ pub(crate) fn main(ctx: &Ctx, args: &cli::Swarm) -> Result<u8> {
     apt::ensure(ctx, &packages::lab(), &[])?;
     vm::prepare(ctx, vm::DEFAULT_KERNEL, None)?;
     let trees: Vec<_> = engine::tree(ctx)?.into_iter().collect();
-    build::build(ctx, false, false)?;
+    build::build(ctx, false)?;
     let folder = ctx.path("target/swarm");
     // What is in it afterwards is of this run.
     std::fs::remove_dir_all(&folder).ok();

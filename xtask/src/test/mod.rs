@@ -14,7 +14,7 @@ use crate::cli;
 use crate::paths::Ctx;
 use crate::proc::{cargo, quote, say, shown};
 use crate::setup::{apt, docker, packages};
-use crate::{ebpf, fuzz, lint, vm};
+use crate::{fuzz, lint, vm};
 use libtest::Tally;
 
 /// The result of a step.
@@ -125,7 +125,6 @@ pub(crate) fn main(ctx: &Ctx, args: &cli::Test) -> Result<bool> {
     };
     // What is missing is said before the long steps, and stops here.
     apt::ensure(ctx, &packages::tests(), &[])?;
-    ebpf::tools(ctx)?;
     if !args.vm_only {
         docker::engine(ctx)?;
     }
@@ -134,10 +133,10 @@ pub(crate) fn main(ctx: &Ctx, args: &cli::Test) -> Result<bool> {
     }
 
     let mut report = Report::default();
-    // Without the objects nothing else compiles.
-    let built = report.step("build the kernel programs", |_| ebpf::build(ctx))
-        // `cargo test` builds no binary that another package's tests start.
-        && report.step("build the binaries and the tests", |_| build::everything(ctx));
+    // `cargo test` builds no binary that another package's tests start.
+    let built = report.step("build the binaries and the tests", |_| {
+        build::everything(ctx)
+    });
     if built {
         if args.filter.is_none() && !args.vm_only {
             report.step("lint", |_| lint::main(ctx));

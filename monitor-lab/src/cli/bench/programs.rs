@@ -18,7 +18,10 @@ use monitor_common::label::Direction;
 use super::packets::Frame;
 use super::varied::Varied;
 
-static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/overlay-bench.bpf.o"));
+static OBJECT: &[u8] = include_bytes_aligned!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../monitor/bpf/overlay-bench.bpf.o"
+));
 
 /// `BPF_MAP_UPDATE_ELEM` (`include/uapi/linux/bpf.h`).
 const MAP_UPDATE: libc::c_long = 2;
