@@ -41,12 +41,7 @@ pub(crate) enum Task {
     /// same LLVM. Both are found or installed.
     Bpf,
     Test(Test),
-    /// Check format, warnings and licences
-    ///
-    /// rustfmt and clippy (warnings are errors) over the workspace and the
-    /// kernel programs, and the licence of every dependency in both lock files
-    /// against deny.toml. With cargo-deny installed, also advisories.
-    Lint,
+    Lint(Lint),
     Fuzz(Fuzz),
     /// Show what crosses the wire: plain overlay, encrypted, published port, TLS
     ///
@@ -70,6 +65,18 @@ pub(crate) struct Build {
     /// Optimise them
     #[arg(long)]
     pub(crate) release: bool,
+}
+
+/// Check format, warnings, imports, licences and the committed objects
+///
+/// rustfmt and clippy (warnings are errors) over the workspace and the kernel
+/// programs; the committed objects against their sources; and the licence of
+/// every dependency in both lock files against deny.toml.
+#[derive(clap::Args)]
+pub(crate) struct Lint {
+    /// Only look for imports that point upward between layers or in a circle
+    #[arg(long)]
+    pub(crate) imports: bool,
 }
 
 /// Run a command on another kernel, in a virtual machine

@@ -1,5 +1,6 @@
 //! `cargo xtask lint`: format, clippy, licences.
 
+pub(crate) mod imports;
 mod licences;
 
 use std::process::Command;

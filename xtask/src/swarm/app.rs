@@ -42,7 +42,7 @@ pub(super) fn form(nodes: &mut [Node; 2]) -> Result<()> {
 
 /// Loads the image that a node runs.
 pub(super) fn load(node: &mut Node, folder: &Path) -> Result<()> {
-    let name = if node.address == super::NODES[0].address {
+    let name = if node.address == super::node::NODES[0].address {
         "redis"
     } else {
         "app1-web"

@@ -149,7 +149,7 @@ impl Key {
 }
 
 fn addresses(node: &Node, index: usize) -> (String, String) {
-    let peer = super::NODES[1 - index].address;
+    let peer = super::node::NODES[1 - index].address;
     (node.address.to_owned(), peer.to_owned())
 }
 

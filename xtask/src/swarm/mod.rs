@@ -24,24 +24,10 @@ use crate::paths::{Ctx, make_dir};
 use crate::proc::{quote, say};
 use crate::setup::{apt, packages};
 use crate::{build, cli, vm};
-use node::{Node, Plan, both};
+use node::{NODES, Node, both};
 use story::{Story, Vnis};
 use table::Table;
 use wire::Wire;
-
-/// The nodes; the first is the manager.
-const NODES: [Plan; 2] = [
-    Plan {
-        name: "node1",
-        address: "192.168.77.1",
-        mac: "52:54:00:4d:00:01",
-    },
-    Plan {
-        name: "node2",
-        address: "192.168.77.2",
-        mac: "52:54:00:4d:00:02",
-    },
-];
 
 /// `cargo xtask swarm`; the result is the exit code.
 pub(crate) fn main(ctx: &Ctx, args: &cli::Swarm) -> Result<u8> {

@@ -38,6 +38,20 @@ pub(super) struct Plan {
     pub(super) mac: &'static str,
 }
 
+/// The nodes; the first is the manager.
+pub(super) const NODES: [Plan; 2] = [
+    Plan {
+        name: "node1",
+        address: "192.168.77.1",
+        mac: "52:54:00:4d:00:01",
+    },
+    Plan {
+        name: "node2",
+        address: "192.168.77.2",
+        mac: "52:54:00:4d:00:02",
+    },
+];
+
 /// A virtual machine that runs.
 pub(super) struct Node {
     pub(super) name: &'static str,
