@@ -127,18 +127,18 @@ fn cleartext_sent_and_received_is_said_counted_and_over_after_a_clean_window() {
         (
             0,
             "tx",
-            "cleartext is sent, to 192.168.77.2: ",
+            "cleartext was sent to 192.168.77.2: ",
             [100usize; 300],
         ),
         (
             1,
             "rx",
-            "cleartext is received, from 192.168.77.2: ",
+            "cleartext was received from 192.168.77.2: ",
             [333; 300],
         ),
     ] {
         let parts = [
-            "WARN violation: app1\\x1b[2J\\x0a (VNI 4096) must be encrypted, and ",
+            "WARN violation: app1\\x1b[2J\\x0a (VNI 4096) must be encrypted, but ",
             verb,
         ];
         let first = Instant::now();
@@ -251,10 +251,7 @@ fn injected_packets_name_each_node_they_claim_to_be_from() {
         agent.monitor.wait_for("the violation is said", |monitor| {
             line(
                 &monitor.err(),
-                &[
-                    "WARN violation: ",
-                    "received, from 192.168.77.66: 1 packet,",
-                ],
+                &["WARN violation: ", "received from 192.168.77.66: 1 packet,"],
             )
             .is_some()
         });
@@ -395,13 +392,13 @@ fn an_audit_ends_with_what_it_found_as_its_exit_code() {
     assert_eq!(code, 1, "{err}");
     for part in [
         "    4096  app1\\x1b[2J\\x0a",
-        "VIOLATION  app1\\x1b[2J\\x0a (VNI 4096) must be encrypted, and cleartext is sent, to 192.168.77.2: 7 packets",
+        "VIOLATION  app1\\x1b[2J\\x0a (VNI 4096) must be encrypted, but cleartext was sent to 192.168.77.2: 7 packets",
     ] {
         assert!(out.contains(part), "no {part:?} in\n{out}");
     }
     assert!(out.chars().all(|c| c == '\n' || !c.is_control()), "{out}");
     assert!(
-        err.contains("must be encrypted, and cleartext is sent"),
+        err.contains("must be encrypted, but cleartext was sent"),
         "{err}"
     );
 
@@ -455,7 +452,7 @@ fn an_audit_that_is_stopped_says_what_is_known_by_then() {
     assert!(took < Duration::from_secs(5));
     let out = monitor.out();
     assert!(
-        out.contains("Partial") && out.contains("received, from 192.168.77.2: 3 packets"),
+        out.contains("Partial") && out.contains("received from 192.168.77.2: 3 packets"),
         "{out}"
     );
 }

@@ -214,7 +214,7 @@ fn an_engine_with_the_other_formula_is_named() {
     says(
         &lab,
         &mut agent,
-        "that node computes its SPIs in another form, so each side drops the other's packets",
+        "that node computes its SPIs by another formula, so each node drops the other's packets",
     );
     let log = agent.monitor.err();
     assert!(log.contains("(192.168.77.2: of 4-byte addresses"), "{log}");
@@ -278,9 +278,9 @@ fn sequence_numbers_that_run_out_are_said_in_time() {
             spi = sent.spi
         ),
     );
-    says(&lab, &mut agent, "sequence numbers run out");
+    says(&lab, &mut agent, "runs out of its 2^32 sequence numbers");
     let log = agent.monitor.err();
-    let said = log.lines().find(|line| line.contains("run out")).unwrap();
+    let said = log.lines().find(|line| line.contains("runs out")).unwrap();
     assert!(
         said.contains(&format!(
             "SPI {:#010x} to 192.168.77.2: 90 % used",
@@ -312,7 +312,11 @@ fn loss_is_estimated_from_the_gaps() {
         "nft 'table inet lossy { chain out { type filter hook output priority 300; \
          ip protocol esp numgen inc mod 5 == 0 drop; }; }'",
     );
-    says(&lab, &mut agent, "packets of ESP are lost on the way");
+    says(
+        &lab,
+        &mut agent,
+        "ESP packets to this node are lost on the path",
+    );
     let log = agent.monitor.err();
     let said = log.lines().find(|line| line.contains("are lost")).unwrap();
     let percent = said.split_once("from 192.168.77.2: ").unwrap().1;
@@ -332,7 +336,7 @@ fn esp_that_never_comes_back_is_called_blocked() {
     says(
         &lab,
         &mut agent,
-        "ESP is sent to that node and none comes back",
+        "ESP is sent to that node and none is received",
     );
     let page = agent.metrics();
     let heard = rows(&page, "overlay_esp_packets_total");

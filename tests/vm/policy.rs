@@ -176,12 +176,12 @@ fn a_marking_rule_that_is_gone_is_a_violation_on_both_sides() {
         .unwrap();
     let first = Instant::now();
     send(5);
-    let line = said(&mut sender, first, "and cleartext is sent, to 192.168.77.2");
+    let line = said(&mut sender, first, "but cleartext was sent to 192.168.77.2");
     assert!(line.contains(&format!("VNI {VNI}")), "{line}");
     said(
         &mut receiver,
         first,
-        "and cleartext is received, from 192.168.77.1",
+        "but cleartext was received from 192.168.77.1",
     );
     assert_eq!(
         (violations(&sender, "tx"), violations(&sender, "rx")),
@@ -225,8 +225,8 @@ fn esp_of_the_null_cipher_is_a_violation_of_both_sides_and_named() {
         &vec![vxlan(NULL, &redis_command()); 5],
     );
     for (agent, part) in agents.iter_mut().zip([
-        "and cleartext is sent, to 192.168.78.2",
-        "and cleartext is received, from 192.168.78.1",
+        "but cleartext was sent to 192.168.78.2",
+        "but cleartext was received from 192.168.78.1",
     ]) {
         let line = said(agent, first, part);
         assert!(line.contains("VNI 99"), "{line}");
@@ -286,7 +286,7 @@ fn cleartext_that_is_injected_is_a_violation_of_the_one_who_receives_it() {
     said(
         &mut agent,
         first,
-        "and cleartext is received, from 192.168.77.9",
+        "but cleartext was received from 192.168.77.9",
     );
     pair.send(0, [100; 30]);
     pair.send(1, [100; 30]);

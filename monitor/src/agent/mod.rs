@@ -57,7 +57,7 @@ pub struct Agent {
     watched: BTreeMap<u32, Watched>,
     kernel: Kernel,
     account: Option<Arc<Mutex<Account>>>,
-    policy: Option<policy::Shared>,
+    policy: Option<policy::SharedPolicy>,
     prepared: networks::Prepared,
     ledger: Ledger,
     quiet: Quiet<EspKey>,

@@ -22,7 +22,7 @@ pub(super) struct Prepared {
 pub(super) fn policy(
     watch: &WatchPlan,
     kernel: &Kernel,
-) -> Result<Option<policy::Shared>, Failure> {
+) -> Result<Option<policy::SharedPolicy>, Failure> {
     if !watch.policy {
         return Ok(None);
     }
@@ -34,7 +34,7 @@ pub(super) fn policy(
 impl Agent {
     /// What networks should be and are; `None` if nobody asks.
     #[must_use]
-    pub fn policy(&self) -> Option<policy::Shared> {
+    pub fn policy(&self) -> Option<policy::SharedPolicy> {
         self.policy.clone()
     }
 
@@ -121,12 +121,12 @@ impl Agent {
     pub(super) fn judge_networks(&self, snapshot: &mut Snapshot) {
         if let Some(policy) = &self.policy {
             let mut policy = lock(policy);
-            policy.note(&snapshot.counted);
+            policy.update_states(&snapshot.counted);
             snapshot.policy = policy.report();
         }
     }
 }
 
-fn lock(policy: &policy::Shared) -> MutexGuard<'_, Policy> {
+fn lock(policy: &policy::SharedPolicy) -> MutexGuard<'_, Policy> {
     policy.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -16,7 +16,7 @@ pub struct Snapshot {
     /// What was counted, exact at the moment it was read.
     pub counted: Counted,
     /// What networks should be, what they are, and where they are not what they should be.
-    pub policy: policy::Report,
+    pub policy: policy::PolicyReport,
 }
 
 impl Snapshot {
@@ -70,7 +70,7 @@ impl Snapshot {
         };
         Ok(Snapshot {
             counted,
-            policy: policy::Report::default(),
+            policy: policy::PolicyReport::default(),
         })
     }
 }

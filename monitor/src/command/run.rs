@@ -110,7 +110,7 @@ async fn detached(agent: agent::Shared) {
 
 /// Judges the networks and says what is wrong, for ever.
 async fn judge_networks(
-    policy: Option<policy::Shared>,
+    policy: Option<policy::SharedPolicy>,
     agent: agent::Shared,
     docker: watch::Receiver<docker::State>,
     window: Duration,

@@ -1,21 +1,27 @@
-//! What networks should be, beside what they are.
+//! What networks must be, what they are, and the difference between the two.
 //!
-//! [`Networks`] is the book of those that somebody described, [`History`] what was seen of each over a window,
-//! [`Violations`] what a network must not have. [`Policy`] joins them with what the kernel counts.
+//! [`Networks`] holds the known networks and their requirements, [`History`] what was seen of each over a window,
+//! [`Violations`] the packets that break a requirement. [`Policy`] evaluates them from what the kernel counts.
+//! [`cause`] explains a violation by the state of this host.
+//!
+//! Imports `base`, and the data types of `kernel`, `host` and `traffic`. The agent's loops call it; the surfaces read its
+//! reports.
 
-pub mod book;
 pub mod cause;
-pub mod config;
-mod engine;
-mod forbidden;
-pub mod seen;
-pub mod state;
+mod evaluation;
+mod forbidden_esp;
+pub mod history;
+pub mod known_networks;
+pub mod network_config;
+pub mod network_state;
+pub mod policy_report;
 pub mod violation;
-pub mod words;
+pub mod violation_text;
 
 pub use crate::host::network::{Kind, Network, Requirement, Source};
-pub use book::Networks;
-pub use engine::{Policy, Report, Shared, Status, Total};
-pub use seen::{History, Seen};
-pub use state::{Doubt, State};
+pub use evaluation::{Policy, SharedPolicy};
+pub use history::{History, Seen};
+pub use known_networks::Networks;
+pub use network_state::{Doubt, State};
+pub use policy_report::{NetworkStatus, PolicyReport, ViolationTotal};
 pub use violation::{Violation, Violations};

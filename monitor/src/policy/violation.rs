@@ -1,4 +1,4 @@
-//! Violations: packets that a network must not have, from the first one to the last.
+//! Violations: packets that break a network's requirement, from the first one to the last.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
@@ -8,23 +8,23 @@ use jiff::Timestamp;
 use monitor_common::key::Count;
 use monitor_common::label::Direction;
 
-use super::Networks;
+use super::known_networks::Networks;
 
-/// Nodes that a violation names; what others sent or were sent is added up.
+/// Nodes listed in a violation; packets of further nodes are summed.
 pub const PEERS: usize = 64;
-/// Nodes of which the log says that they are new in a violation.
+/// Nodes of a violation that are logged when they appear.
 const SAID: usize = 8;
-/// Violations that are over and still remembered.
+/// Ended violations that are kept.
 const ENDED: usize = 256;
-/// Networks and directions of which the totals are kept apart.
+/// Networks and directions with totals of their own; further ones are summed.
 const TOTALS: usize = 16_384;
 
-/// What a network must not have.
+/// How a requirement is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Breach {
-    /// Cleartext, where ESP is required.
+    /// Cleartext where ESP is required.
     Cleartext,
-    /// ESP, where it is forbidden.
+    /// ESP where it is forbidden.
     Encrypted,
 }
 
@@ -39,70 +39,70 @@ impl Breach {
     }
 }
 
-/// One way between this node and another one, in one network.
+/// One direction between this node and another one, in one network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Path {
-    /// What it must not have.
+    /// How it breaks the requirement.
     pub breach: Breach,
     /// VXLAN Network Identifier.
     pub vni: u32,
-    /// Which way.
+    /// Direction on this node.
     pub direction: Direction,
-    /// The other node; `None` for those that found no room in the map.
+    /// The other node; `None` for the nodes without a row in the map, summed.
     pub node: Option<IpAddr>,
 }
 
-/// What was counted on it, since the start.
+/// What was counted on a path since the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tally {
     /// Packets and bytes.
     pub count: Count,
-    /// When the first packet came.
+    /// Time of the first packet.
     pub first: Timestamp,
-    /// When the last one came.
+    /// Time of the last packet.
     pub last: Timestamp,
 }
 
-/// What a node sent or was sent in a violation.
+/// What one node sent or received in a violation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// Its address; `None` for those that found no room in the map.
+    /// Its address; `None` for the nodes without a row in the map, summed.
     pub node: Option<IpAddr>,
-    /// Packets and bytes, and when.
+    /// Packets and bytes, and their times.
     pub tally: Tally,
 }
 
-/// A violation: one network, one direction.
+/// A violation in one network and one direction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// VXLAN Network Identifier.
     pub vni: u32,
-    /// Name of the network, as it was given: escape it before it is shown.
+    /// Name of the network as it was given: escape it before it is shown.
     pub name: String,
-    /// Which way the packets went. Received in cleartext: injected, or a broken peer. Sent: a broken rule here.
+    /// Direction on this node. Received cleartext: injected, or the sender's rule is missing. Sent: a rule here is missing.
     pub direction: Direction,
-    /// What the network must not have, and has.
+    /// How the requirement is broken.
     pub breach: Breach,
     /// All nodes together.
     pub tally: Tally,
-    /// By node, the first one first; at most [`PEERS`].
+    /// By node, in order of appearance; at most [`PEERS`].
     pub peers: Vec<Peer>,
     /// Packets and bytes of further nodes.
     pub others: Count,
-    /// When it was over; `None` while it is not.
+    /// When it ended; `None` while it is open.
     pub ended: Option<Timestamp>,
-    /// Its likeliest causes, the likeliest first, as sentences that can be shown.
+    /// Its likeliest causes, the likeliest first, as sentences fit to be shown.
     pub causes: Vec<String>,
 }
 
-/// Something that the log should say.
+/// A change of a violation that is logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A violation began.
+    /// A violation opened.
     Opened(Violation),
-    /// Another node takes part in one: the last of its peers, or the one named.
+    /// Another node takes part in an open violation.
     Spread(Violation, IpAddr),
-    /// A violation is over.
+    /// A violation ended.
     Ended(Violation),
 }
 
@@ -116,13 +116,13 @@ pub struct Violations {
     open: BTreeMap<(Breach, Side), Violation>,
     ended: VecDeque<Violation>,
     totals: BTreeMap<Side, Count>,
-    /// Of sides beyond [`TOTALS`].
+    /// Of the sides beyond [`TOTALS`].
     other_totals: [Count; 2],
 }
 
 impl Violations {
-    /// Takes what was counted on each path into account. A path that was taken out of the counters with
-    /// [`Violations::forget`] begins anew.
+    /// Updates the violations from what was counted on each path. A path that was removed from the counters with
+    /// [`Violations::forget`] starts from zero.
     pub fn update(
         &mut self,
         paths: impl IntoIterator<Item = (Path, Tally)>,
@@ -143,7 +143,7 @@ impl Violations {
             self.add_total(path.direction, path.vni, new);
             let new = Tally {
                 count: new,
-                // Of a path that is known the first packet since the last look came about when the last one did.
+                // The first packet of a known path since the last poll came at about the same time as its last.
                 first: if before.is_some() {
                     tally.last
                 } else {
@@ -151,12 +151,12 @@ impl Violations {
                 },
                 last: tally.last,
             };
-            self.book(path, new, networks, &mut events);
+            self.account(path, new, networks, &mut events);
         }
         events
     }
 
-    fn book(&mut self, path: Path, new: Tally, networks: &Networks, events: &mut Vec<Event>) {
+    fn account(&mut self, path: Path, new: Tally, networks: &Networks, events: &mut Vec<Event>) {
         let side = (path.vni, path.direction);
         let peer = Peer {
             node: path.node,
@@ -202,11 +202,11 @@ impl Violations {
         add(self.totals.entry(side).or_default(), new);
     }
 
-    /// Ends the violations that had no packet for a window.
+    /// Ends the violations without a packet for a window.
     pub fn end(&mut self, now: Timestamp, window: Duration) -> Vec<Event> {
         let is_over = |violation: &Violation| {
-            let silent = now.duration_since(violation.tally.last);
-            Duration::try_from(silent).is_ok_and(|silent| silent >= window)
+            let idle = now.duration_since(violation.tally.last);
+            Duration::try_from(idle).is_ok_and(|idle| idle >= window)
         };
         let over: Vec<_> = self
             .open
@@ -229,27 +229,27 @@ impl Violations {
         events
     }
 
-    /// A path was taken out of the counters: what they count on it next begins with nothing.
+    /// A path was removed from the counters: its next count starts from zero.
     pub fn forget(&mut self, path: &Path) {
         self.counted.remove(path);
     }
 
-    /// Notes the likeliest causes of a violation.
+    /// Sets the likeliest causes of a violation.
     pub fn explain(&mut self, breach: Breach, vni: u32, direction: Direction, causes: &[String]) {
         if let Some(violation) = self.open.get_mut(&(breach, (vni, direction))) {
             violation.causes = causes.to_vec();
         }
     }
 
-    /// Those that are not over, then those that are, the latest first.
+    /// Open violations, then ended ones, the latest first.
     #[must_use]
     pub fn all(&self) -> Vec<Violation> {
         let ended = self.ended.iter().rev();
         self.open.values().chain(ended).cloned().collect()
     }
 
-    /// Packets and bytes of each network and direction that ever violated, all nodes together; the VNI is `None` for
-    /// those that are too many. Never less than before.
+    /// Packets and bytes of each network and direction that was ever violated, all nodes together. The VNI is `None` for
+    /// those beyond the limit, summed. No total ever decreases.
     pub fn totals(&self) -> impl Iterator<Item = (Option<u32>, Direction, Count)> {
         let mine = self.totals.iter();
         let others = Direction::ALL.into_iter().zip(self.other_totals);
@@ -261,7 +261,7 @@ impl Violations {
             )
     }
 
-    /// Whether a network is being violated in a direction.
+    /// Whether a violation of this network and direction is open.
     #[must_use]
     pub fn is_open(&self, vni: u32, direction: Direction) -> bool {
         let side = (vni, direction);

@@ -5,10 +5,10 @@ use monitor_common::key::Count;
 use serde::Serialize;
 
 use crate::host::network::shown;
-use crate::policy::seen::BothWays;
+use crate::policy::history::BothWays;
 use crate::policy::violation::{Peer, Violation};
-use crate::policy::words::node;
-use crate::policy::{Report, Status};
+use crate::policy::violation_text::node;
+use crate::policy::{NetworkStatus, PolicyReport};
 use crate::traffic::record::SCHEMA;
 
 /// The object of type `network`.
@@ -90,7 +90,7 @@ pub fn this_node() -> String {
 ///
 /// # Errors
 /// None that is known: there is nothing in them that JSON cannot hold.
-pub fn lines(report: &Report, node: &str, time: Timestamp) -> serde_json::Result<String> {
+pub fn lines(report: &PolicyReport, node: &str, time: Timestamp) -> serde_json::Result<String> {
     let mut text = String::new();
     for status in &report.networks {
         text += &serde_json::to_string(&NetworkRecord::new(status, node, time))?;
@@ -106,7 +106,7 @@ pub fn lines(report: &Report, node: &str, time: Timestamp) -> serde_json::Result
 impl NetworkRecord {
     /// The object of a network, as it was judged on `node` at `time`.
     #[must_use]
-    pub fn new(status: &Status, node: &str, time: Timestamp) -> NetworkRecord {
+    pub fn new(status: &NetworkStatus, node: &str, time: Timestamp) -> NetworkRecord {
         let seen = &status.seen;
         let (cleartext, encrypted) = (seen.cleartext_packets(), seen.encrypted_packets());
         let all = cleartext.saturating_add(encrypted);
@@ -203,9 +203,9 @@ mod tests {
             first: Timestamp::UNIX_EPOCH,
             last: Timestamp::from_second(2).unwrap(),
         };
-        let report = Report {
+        let report = PolicyReport {
             networks: vec![
-                Status {
+                NetworkStatus {
                     vni: 4096,
                     network: Some(Network {
                         vni: 4096,
@@ -221,7 +221,7 @@ mod tests {
                     },
                     doubts: vec![Doubt::Blind],
                 },
-                Status {
+                NetworkStatus {
                     vni: 7,
                     network: None,
                     state: State::Idle,

@@ -48,11 +48,11 @@ impl Story {
         let first = self.wire.first_cleartext(since, vni, PATIENCE);
         let first = first.map(|seen| seen.time);
         let sent = Expected {
-            words: format!("cleartext is sent, to {}", self.nodes[1].address),
+            words: format!("cleartext was sent to {}", self.nodes[1].address),
             cause: "the rule that marks this network's datagrams for IPsec is missing",
         };
         let received = Expected {
-            words: format!("cleartext is received, from {}", self.nodes[0].address),
+            words: format!("cleartext was received from {}", self.nodes[0].address),
             cause: "that node encrypts with this one and sent cleartext",
         };
         for (index, expected) in [sent, received].into_iter().enumerate() {
@@ -82,8 +82,8 @@ impl Story {
         let first = self.wire.first_cleartext(since, vni, PATIENCE);
         let first = first.map(|seen| seen.time);
         let expected = Expected {
-            words: format!("cleartext is received, from {}", stranger::ADDRESS),
-            cause: "datagrams of a stranger",
+            words: format!("cleartext was received from {}", stranger::ADDRESS),
+            cause: "the datagrams are injected",
         };
         self.alarm(STEP, 1, before[1].len(), vni, &expected, first)?;
         let others = agent::alarms(&mut self.nodes[0])?.len() - before[0].len();

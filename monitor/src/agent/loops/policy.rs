@@ -16,7 +16,7 @@ use crate::host::state::HostState;
 use crate::host::{docker, xfrm};
 use crate::policy::cause::{self, Symptom};
 use crate::policy::violation::{Breach, Event};
-use crate::policy::{Policy, Shared, Violation, words};
+use crate::policy::{Policy, SharedPolicy, Violation, violation_text};
 
 /// How often cleartext of networks that must be encrypted is looked for: it is in the log within two seconds.
 const POLL: Duration = Duration::from_millis(250);
@@ -33,7 +33,7 @@ const LOOKS: u32 = 12;
 /// A runtime failure, if a task fails. What the kernel refuses for the moment is logged, and tried again.
 pub async fn keep_current(
     agent: agent::Shared,
-    policy: Shared,
+    policy: SharedPolicy,
     mut docker: watch::Receiver<docker::State>,
     window: Duration,
 ) -> Result<(), Failure> {
@@ -44,7 +44,7 @@ pub async fn keep_current(
     let (mut opened, mut explaining) = (Vec::new(), JoinSet::new());
     loop {
         let now = tick.tick().await;
-        let longest = if lock(&policy).forbids() {
+        let longest = if lock(&policy).has_forbidden() {
             LOOK_FORBIDDEN
         } else {
             LOOK_MAX
@@ -107,7 +107,7 @@ pub async fn keep_current(
 }
 
 /// Says what waits to be said; the violations that began, for [`explain`].
-pub fn log_events(policy: &Shared) -> Vec<Violation> {
+pub fn log_events(policy: &SharedPolicy) -> Vec<Violation> {
     let mut opened = Vec::new();
     for event in lock(policy).take_events() {
         match &event {
@@ -122,7 +122,7 @@ pub fn log_events(policy: &Shared) -> Vec<Violation> {
 }
 
 /// Finds and says the likeliest causes of violations, by the state of this host: blocking, for seconds at worst.
-pub fn explain(agent: &agent::Shared, policy: &Shared, opened: Vec<Violation>) {
+pub fn explain(agent: &agent::Shared, policy: &SharedPolicy, opened: Vec<Violation>) {
     if opened.is_empty() {
         return;
     }
@@ -136,7 +136,7 @@ pub fn explain(agent: &agent::Shared, policy: &Shared, opened: Vec<Violation>) {
         violation.causes = causes(&violation, &host);
         if !violation.causes.is_empty() {
             lock(policy).explain(&violation, &violation.causes);
-            tracing::warn!("{}", words::explained(&violation));
+            tracing::warn!("{}", violation_text::with_causes(&violation));
         }
     }
 }
@@ -167,6 +167,6 @@ fn offloaded() -> BTreeSet<IpAddr> {
         .collect()
 }
 
-fn lock(policy: &Shared) -> std::sync::MutexGuard<'_, Policy> {
+fn lock(policy: &SharedPolicy) -> std::sync::MutexGuard<'_, Policy> {
     policy.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -148,7 +148,7 @@ pub(super) async fn run(args: &AuditArgs, stop: impl Future<Output = ()>) -> Res
 /// The verdict of this moment, with what a last look finds.
 fn judge(
     agent: &Shared,
-    policy: &policy::Shared,
+    policy: &policy::SharedPolicy,
     sight: Sight,
     mut exposure: Exposure,
     began: Instant,

@@ -57,7 +57,7 @@ impl Sight {
     pub(super) async fn follow(
         &self,
         agent: &agent::Shared,
-        policy: &policy::Shared,
+        policy: &policy::SharedPolicy,
         began: Instant,
     ) -> Result<(), Failure> {
         let status = Status::new();
@@ -100,7 +100,7 @@ impl Sight {
 /// What there is now, and the VNIs that somebody described.
 fn look(
     agent: &agent::Shared,
-    policy: &policy::Shared,
+    policy: &policy::SharedPolicy,
 ) -> Result<(Figures, HashSet<u32>), Failure> {
     let locked = agent
         .lock()

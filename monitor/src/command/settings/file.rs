@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::base::failure::Failure;
 use crate::kernel::attach::HookChoice;
-use crate::policy::{Network, config};
+use crate::policy::{Network, network_config};
 
 /// Where it is looked for.
 pub const CONFIG_FILE: &str = "/etc/overlay-monitor/config.toml";
@@ -43,7 +43,11 @@ pub(super) struct File {
     pub(super) docker: Option<String>,
     /// Seconds that the state of a network is judged over.
     pub(super) window: Option<u64>,
-    #[serde(default, rename = "network", deserialize_with = "config::networks")]
+    #[serde(
+        default,
+        rename = "network",
+        deserialize_with = "network_config::networks"
+    )]
     pub(super) networks: Vec<Network>,
 }
 

@@ -1,31 +1,31 @@
-//! Which SPIs Docker gives its associations, and which engine gave one.
+//! The SPIs that Docker gives its associations, and which form of its formula gave one.
 
 use std::net::IpAddr;
 
-/// How the addresses go into the hash.
+/// The form in which addresses are hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Form {
-    /// As 16 bytes each, IPv4 as `::ffff:a.b.c.d`: all versions but the next.
+    /// As 16 bytes each, IPv4 as `::ffff:a.b.c.d`: all versions but those below.
     Mapped,
     /// IPv4 as 4 bytes: some versions of 29.
     Short,
 }
 
 impl Form {
-    /// For people.
+    /// As text for a report.
     #[must_use]
     pub const fn describe(self) -> &'static str {
         match self {
             Form::Mapped => {
-                "of 16-byte addresses, as all versions of Docker but some of 29 make them"
+                "of 16-byte addresses, as all versions of Docker except some of 29 compute them"
             }
-            Form::Short => "of 4-byte addresses, as only some versions 29 of Docker make them",
+            Form::Short => "of 4-byte addresses, as only some versions 29 of Docker compute them",
         }
     }
 }
 
-/// Tags that are tried. A Swarm's first one is random of 16 bits, and each rotation, every 12 hours, takes two more
-/// (`manager/keymanager` in SwarmKit): this is enough for 40 years.
+/// Tags that are tried. A Swarm's first tag is a random number of 16 bits, and each rotation, every 12 hours, uses two more
+/// (`manager/keymanager` in SwarmKit): these last for 40 years.
 const TAGS: u32 = 1 << 17;
 
 /// The SPI of Docker's formula (`buildSPI` in Moby): FNV-1a of 32 bits over source, tag (big endian) and destination.
@@ -35,8 +35,8 @@ pub fn spi(source: IpAddr, tag: u32, destination: IpAddr, form: Form) -> u32 {
     finish(before, tag, &address(destination, form))
 }
 
-/// Which form of the formula gives an SPI, for any tag that a Swarm may have come to; `None` for neither, as of other
-/// users of IPsec. One random SPI in 30,000 is taken for Docker's.
+/// The form of the formula that gives an SPI, for any tag that a Swarm may have reached; `None` if neither does, as for
+/// other users of IPsec. One random SPI in 30,000 passes for Docker's.
 #[must_use]
 pub fn form(source: IpAddr, destination: IpAddr, spi: u32) -> Option<Form> {
     let forms: &[Form] = match (source, destination) {

@@ -1,5 +1,5 @@
-use super::super::{Kind, Network, Requirement, Source};
 use super::*;
+use crate::host::network::{Kind, Network, Requirement, Source};
 
 const WINDOW: Duration = Duration::from_secs(60);
 

@@ -9,7 +9,7 @@ use monitor_common::key::Count;
 use super::conversation::{Conversation, Conversations, Place, Speech};
 use crate::agent::snapshot::Snapshot;
 use crate::host::network::{shown, title};
-use crate::policy::{Kind, Network, Report};
+use crate::policy::{Kind, Network, PolicyReport};
 use crate::traffic::exposure::of_class;
 use monitor_classify::{CredentialKind, Exposure, Protocol};
 
@@ -188,7 +188,7 @@ impl Chapter {
 #[must_use]
 pub fn chapters(
     snapshot: &Snapshot,
-    report: &Report,
+    report: &PolicyReport,
     conversations: &Conversations,
 ) -> (Vec<Chapter>, usize) {
     let mut counts = BTreeMap::<Place, BTreeMap<(Protocol, Exposure), Count>>::new();

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use crate::policy::Status;
+use crate::policy::NetworkStatus;
 
 /// Networks that nobody named and that are listed, each on a line: a scan of VNIs fills the map.
 const NAMELESS: usize = 20;
@@ -11,7 +11,7 @@ const NAMELESS: usize = 20;
 #[derive(Clone, Debug, Default)]
 pub struct Listed<'a> {
     /// In the order in which they came.
-    pub rows: Vec<&'a Status>,
+    pub rows: Vec<&'a NetworkStatus>,
     /// Others, of which nobody knows a name or a policy.
     pub more: usize,
     /// Packets of those, in cleartext.
@@ -23,13 +23,13 @@ pub struct Listed<'a> {
 impl<'a> Listed<'a> {
     /// Chooses from these.
     #[must_use]
-    pub fn of(all: &[&'a Status]) -> Listed<'a> {
-        let packets = |status: &Status| {
+    pub fn of(all: &[&'a NetworkStatus]) -> Listed<'a> {
+        let packets = |status: &NetworkStatus| {
             let seen = &status.seen;
             seen.cleartext_packets()
                 .saturating_add(seen.encrypted_packets())
         };
-        let mut nameless: Vec<&Status> = all
+        let mut nameless: Vec<&NetworkStatus> = all
             .iter()
             .copied()
             .filter(|status| status.network.is_none())
@@ -39,7 +39,7 @@ impl<'a> Listed<'a> {
         let last = nameless
             .last()
             .map(|status| (Reverse(packets(status)), status.vni));
-        let is_listed = |status: &&&Status| {
+        let is_listed = |status: &&&NetworkStatus| {
             status.network.is_some() || Some((Reverse(packets(status)), status.vni)) <= last
         };
         Listed {
@@ -86,8 +86,8 @@ mod tests {
             status.seen.cleartext[0].packets = u64::from(vni % 50);
             status
         };
-        let scan: Vec<Status> = (1000..1050).map(nameless).collect();
-        let all: Vec<&Status> = scan.iter().chain(&named).collect();
+        let scan: Vec<NetworkStatus> = (1000..1050).map(nameless).collect();
+        let all: Vec<&NetworkStatus> = scan.iter().chain(&named).collect();
         let listed = Listed::of(&all);
         assert_eq!(listed.rows.len(), NAMELESS + named.len());
         assert_eq!(listed.more, 50 - NAMELESS);

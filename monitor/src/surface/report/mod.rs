@@ -22,7 +22,7 @@ use monitor_common::config::HostFlows;
 use crate::base::failure::Failure;
 use crate::host::network::title;
 use crate::kernel::Attribution;
-use crate::policy::{Doubt, Report, Requirement, State, Status, words};
+use crate::policy::{Doubt, NetworkStatus, PolicyReport, Requirement, State, violation_text};
 use monitor_classify::CredentialKind;
 
 pub use chapter::{Chapter, Row, Shares};
@@ -55,7 +55,7 @@ pub struct Audit {
     /// What was attached where.
     pub watching: String,
     /// Networks and violations.
-    pub report: Report,
+    pub report: PolicyReport,
     /// Whether ESP is attributed to networks.
     pub attribution: Attribution,
     /// What should be watched and is not, a phrase each.
@@ -152,7 +152,12 @@ impl Audit {
     /// A violation, or an undecided failure; the message says of what.
     pub fn outcome(&self) -> Result<(), Failure> {
         if !self.report.violations.is_empty() {
-            let mut found: Vec<String> = self.report.violations.iter().map(words::what).collect();
+            let mut found: Vec<String> = self
+                .report
+                .violations
+                .iter()
+                .map(violation_text::what)
+                .collect();
             found.dedup();
             return Err(Failure::violation(anyhow!("{}", some(&found))));
         }
@@ -171,7 +176,7 @@ impl Audit {
     #[must_use]
     pub fn undecided(&self) -> Vec<String> {
         let mut doubts = self.blind.clone();
-        let of = |status: &Status| {
+        let of = |status: &NetworkStatus| {
             let network = status.network.as_ref();
             let name = network.map_or("", |network| &network.name);
             let title = title(status.vni, name);

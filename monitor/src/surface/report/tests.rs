@@ -22,8 +22,8 @@ pub(super) fn audit(required: Requirement, state: State) -> Audit {
         took: Duration::from_secs(60),
         planned: Duration::from_secs(60),
         attribution: Attribution::Exact,
-        report: Report {
-            networks: vec![Status {
+        report: PolicyReport {
+            networks: vec![NetworkStatus {
                 vni: 4096,
                 network: Some(Network {
                     vni: 4096,
@@ -36,7 +36,7 @@ pub(super) fn audit(required: Requirement, state: State) -> Audit {
                 seen: Seen::default(),
                 doubts: vec![],
             }],
-            ..Report::default()
+            ..PolicyReport::default()
         },
         ..Audit::default()
     }

@@ -1,7 +1,13 @@
+use std::time::Duration;
+
+use monitor_common::label::Direction;
+
+use super::super::catalogue::Cause;
+use super::super::spi::{self, Form};
 use super::*;
 use crate::base::udp_ports::Services;
-use crate::host::firewall::{Rules, Vnis};
-use crate::host::xfrm::{ESP, Mark, Mode, Offload, Policy, Template, Way};
+use crate::host::firewall::{Firewall, MARK, Rules, Vnis};
+use crate::host::xfrm::{ESP, Mark, Mode, Offload, Policy, State, Template, Way, XfrmError};
 
 fn at(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -113,7 +119,7 @@ fn a_healthy_host_has_nothing_to_explain() {
 }
 
 #[test]
-fn cleartext_sent_is_the_marking_rule_that_is_missing() {
+fn cleartext_sent_is_a_missing_marking_rule() {
     let mut host = host();
     host.firewall.rules.marked = vnis(&[4098]);
     let found = sent(&host);
@@ -139,13 +145,13 @@ fn a_firewall_that_cannot_be_read_has_no_missing_rule() {
         let rules = [Cause::NoMarkingRule, Cause::NoRefusingRule];
         assert!(rules.iter().all(|cause| !causes(&found).contains(cause)));
     }
-    // Nobody told anything.
+    // No tool gave an answer.
     host.firewall = Firewall::default();
     assert_eq!(causes(&sent(&host)), [Cause::FirewallUnread]);
 }
 
 #[test]
-fn cleartext_sent_with_its_mark_is_the_policy() {
+fn cleartext_sent_with_a_mark_is_a_missing_policy() {
     let mut host = host();
     let symptom = Symptom::Sent {
         vni: 4097,
@@ -189,7 +195,7 @@ fn cleartext_received_is_a_broken_peer_or_a_stranger() {
     host.firewall.rules.refused = vnis(&[]);
     let found = received(&host, at("203.0.113.9"));
     assert_eq!(causes(&found), [Cause::Stranger, Cause::NoRefusingRule]);
-    // Nobody is a stranger where nothing encrypts.
+    // On a host without encryption no sender is called a stranger.
     host.firewall.rules.marked = vnis(&[]);
     host.policies = Ok(vec![]);
     host.states = Ok(vec![]);
@@ -225,9 +231,9 @@ fn known(host: &HostState, direction: Direction) -> Activity {
 }
 
 #[test]
-fn esp_that_nobody_knows_is_told_by_its_spi() {
+fn esp_without_an_association_is_explained_by_its_spi() {
     let mut host = host();
-    // Gone since its last packet, and none dropped: keys were changed.
+    // Removed since its last packet, and none dropped: keys were changed.
     let gone = [activity(Direction::Rx, 0x1234_5678)];
     assert_eq!(explain(&Symptom::Esp, &host, &gone), []);
     host.errors.insert(XfrmError::InNoStates, 1);
@@ -239,13 +245,13 @@ fn esp_that_nobody_knows_is_told_by_its_spi() {
     let short = spi::spi(there(), 1, here(), Form::Short);
     let found = esp(activity(Direction::Rx, short));
     assert_eq!(causes(&found), [Cause::MixedVersions]);
-    // A key of the same form that this host has not got, or not any more.
+    // An SPI of the same formula that this host does not have.
     let other = spi::spi(there(), 99, here(), Form::Mapped);
     assert_eq!(
         causes(&esp(activity(Direction::Rx, other))),
         [Cause::NoInboundState]
     );
-    // What only passes through is not ours.
+    // ESP that is only forwarded is not ours.
     let mut passing = activity(Direction::Rx, 0x1234_5678);
     passing.destination = at("192.168.77.9");
     assert_eq!(esp(passing), []);
@@ -267,7 +273,7 @@ fn esp_without_an_answer_is_blocked() {
 }
 
 #[test]
-fn sequence_numbers_that_run_out_are_told_with_the_time_left() {
+fn sequence_numbers_that_run_out_have_the_time_left() {
     let mut host = host();
     let both = |host: &HostState, sequence: u32, rate: f64| {
         let mut sent = known(host, Direction::Tx);
@@ -297,7 +303,7 @@ fn sequence_numbers_that_run_out_are_told_with_the_time_left() {
             .detail
             .contains("5 packets were dropped")
     );
-    // Without a look at the wire the association itself tells.
+    // Without traffic the association's own counter is used.
     host.errors.clear();
     host.states.as_mut().unwrap()[1].sequence_sent = 4_000_000_000;
     assert_eq!(
@@ -307,9 +313,9 @@ fn sequence_numbers_that_run_out_are_told_with_the_time_left() {
 }
 
 #[test]
-fn fragments_that_were_seen_are_said_by_node() {
+fn fragments_that_were_seen_are_listed_by_node() {
     let host = host();
-    for (direction, said) in [
+    for (direction, detail) in [
         (
             Direction::Rx,
             "from 192.168.77.2: 600 of ESP in 1000 packets",
@@ -318,17 +324,17 @@ fn fragments_that_were_seen_are_said_by_node() {
     ] {
         let mut row = known(&host, direction);
         row.later_fragments = 400;
-        // Of a stranger, who can send what he likes.
+        // Of an unknown sender, who can send any SPI.
         let mut other = known(&host, Direction::Rx);
         (other.spi, other.later_fragments) = (other.spi ^ 1, 400);
         let found = explain(&Symptom::Esp, &host, &[row, other]);
         assert_eq!(causes(&found), [Cause::Fragments]);
-        assert_eq!(found[0].detail, said);
+        assert_eq!(found[0].detail, detail);
     }
 }
 
 #[test]
-fn a_node_whose_esp_hides_nothing_is_not_called_deaf_or_unruly() {
+fn readable_esp_is_neither_blocked_nor_sent_by_a_broken_peer() {
     let mut host = host();
     for state in host.states.as_mut().unwrap() {
         state.algorithms = vec!["ecb(cipher_null)".to_owned(), "hmac(sha256)".to_owned()];
@@ -339,7 +345,7 @@ fn a_node_whose_esp_hides_nothing_is_not_called_deaf_or_unruly() {
 }
 
 #[test]
-fn loss_integrity_and_fragments_are_said_with_numbers() {
+fn loss_integrity_and_fragments_have_numbers() {
     let mut host = host();
     let mut lossy = known(&host, Direction::Rx);
     lossy.missing = 50;

@@ -4,7 +4,7 @@ use monitor_common::key::NetworkId;
 
 use super::super::tests::{counted, record};
 use super::*;
-use crate::policy::Report;
+use crate::policy::PolicyReport;
 use crate::traffic::exposure::Pending;
 
 #[test]
@@ -25,7 +25,7 @@ fn what_can_be_read_most_of_comes_first_and_what_waits_is_unknown() {
     }];
     let mut conversations = Conversations::default();
     conversations.note(&record(Some(3), ("10.0.0.9", 40_000), ("10.0.0.2", 6379)));
-    let (chapters, more) = chapters(&snapshot, &Report::default(), &conversations);
+    let (chapters, more) = chapters(&snapshot, &PolicyReport::default(), &conversations);
     let places: Vec<Place> = chapters.iter().map(|chapter| chapter.place).collect();
     let vnis = [3, 1, 2].map(Place::Vni);
     assert_eq!(places[..3], vnis);
@@ -64,7 +64,7 @@ fn whoever_makes_up_networks_does_not_take_the_hosts_own_wire_away() {
     rows.push((NetworkId::HOST, Protocol::Http, Exposure::Plaintext, 1));
     let (chapters, more) = chapters(
         &counted(&rows),
-        &Report::default(),
+        &PolicyReport::default(),
         &Conversations::default(),
     );
     assert_eq!((chapters.len(), more), (CHAPTERS, 5_001 - CHAPTERS));

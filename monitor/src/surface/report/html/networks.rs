@@ -2,7 +2,7 @@
 
 use super::markup::Markup;
 use crate::host::network::shown;
-use crate::policy::{Kind, State, Status, words};
+use crate::policy::{Kind, NetworkStatus, State, violation_text};
 use crate::surface::report::Audit;
 use crate::surface::report::listed::Listed;
 use crate::surface::report::numbers::{grouped, percent};
@@ -16,16 +16,19 @@ pub(super) fn violations(page: &mut Markup, audit: &Audit) {
         let count = violation.tally.count;
         page.element(
             "<div class=\"card\"><p><strong>",
-            words::what(violation),
-            "</strong>, ",
+            violation_text::what(violation),
+            "</strong> ",
         )
-        .text(words::nodes(violation))
+        .text(violation_text::nodes(violation))
         .text(format_args!(
             ": {} packets, {} bytes. ",
             grouped(count.packets),
             grouped(count.bytes)
         ))
-        .text(words::meaning(violation.breach, violation.direction))
+        .text(violation_text::meaning(
+            violation.breach,
+            violation.direction,
+        ))
         .raw(".</p>\n");
         if !violation.causes.is_empty() {
             page.raw("<ul class=\"do\">");
@@ -39,7 +42,7 @@ pub(super) fn violations(page: &mut Markup, audit: &Audit) {
 }
 
 pub(super) fn tables(page: &mut Markup, audit: &Audit) {
-    let is_ingress = |status: &&Status| {
+    let is_ingress = |status: &&NetworkStatus| {
         let network = status.network.as_ref();
         network.is_some_and(|network| network.kind == Kind::Ingress)
     };
@@ -56,7 +59,7 @@ pub(super) fn tables(page: &mut Markup, audit: &Audit) {
     }
 }
 
-fn table(page: &mut Markup, caption: &'static str, rows: &[&Status]) {
+fn table(page: &mut Markup, caption: &'static str, rows: &[&NetworkStatus]) {
     page.element(
         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"",
         caption,

@@ -11,7 +11,7 @@ use super::listed::Listed;
 use super::numbers::percent;
 use crate::host::network::shown;
 use crate::kernel::Attribution;
-use crate::policy::{Kind, Requirement, State, Status, words};
+use crate::policy::{Kind, NetworkStatus, Requirement, State, violation_text};
 
 /// The page.
 #[must_use]
@@ -46,7 +46,7 @@ fn write(audit: &Audit, out: &mut String) -> std::fmt::Result {
             writeln!(out, "ESP cannot be attributed to networks: {why}.")?;
         }
     }
-    let is_ingress = |status: &&Status| {
+    let is_ingress = |status: &&NetworkStatus| {
         let network = status.network.as_ref();
         network.is_some_and(|network| network.kind == Kind::Ingress)
     };
@@ -68,12 +68,12 @@ fn write(audit: &Audit, out: &mut String) -> std::fmt::Result {
         let count = violation.tally.count;
         writeln!(
             out,
-            "\nVIOLATION  {}, {}: {} packets, {} bytes\n           {}.",
-            words::what(violation),
-            words::nodes(violation),
+            "\nVIOLATION  {} {}: {} packets, {} bytes\n           {}.",
+            violation_text::what(violation),
+            violation_text::nodes(violation),
             count.packets,
             count.bytes,
-            words::meaning(violation.breach, violation.direction)
+            violation_text::meaning(violation.breach, violation.direction)
         )?;
         for cause in &violation.causes {
             writeln!(out, "           Likely cause: {cause}")?;
@@ -99,7 +99,7 @@ fn write(audit: &Audit, out: &mut String) -> std::fmt::Result {
         .try_for_each(|doubt| writeln!(out, "  ({}: {})", doubt.name(), doubt.sentence()))
 }
 
-fn table(rows: &[&Status], out: &mut String) -> std::fmt::Result {
+fn table(rows: &[&NetworkStatus], out: &mut String) -> std::fmt::Result {
     writeln!(
         out,
         "{:>8}  {:<24}  {:<14}  {:<10}  {:>12}  {:>12}",
@@ -132,7 +132,7 @@ fn table(rows: &[&Status], out: &mut String) -> std::fmt::Result {
 }
 
 /// How much of a mixed network is in the clear.
-fn share(status: &Status) -> String {
+fn share(status: &NetworkStatus) -> String {
     if status.state != State::Mixed {
         return String::new();
     }
@@ -169,7 +169,7 @@ mod tests {
     fn a_scan_of_networks_takes_a_few_lines() {
         let mut audit = audit(Requirement::Required, State::Cleartext);
         let nameless = audit.report.networks[0].clone();
-        let scan = (5000..5100).map(|vni| Status {
+        let scan = (5000..5100).map(|vni| NetworkStatus {
             vni,
             network: None,
             ..nameless.clone()

@@ -1,4 +1,4 @@
-//! The policy at work: what is required is told to the kernel, what it counts is judged.
+//! Evaluates the policy: writes the requirements to the kernel, reads its counters, and reports states and violations.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -9,150 +9,114 @@ use jiff::{SignedDuration, Timestamp};
 use monitor_common::key::{Count, PeerCount, PeerKey};
 use monitor_common::label::Direction;
 
-use super::forbidden::Forbidden;
-use super::state::judge;
-use super::violation::{Breach, Event, Path, Tally};
-use super::{Doubt, History, Network, Networks, Requirement, Seen, State, Violation, Violations};
+use super::forbidden_esp::ForbiddenEsp;
+use super::history::{History, Seen};
+use super::known_networks::Networks;
+use super::network_state::evaluate;
+use super::policy_report::{NetworkStatus, PolicyReport, ViolationTotal};
+use super::violation::{Breach, Event, Path, Tally, Violation, Violations};
 use crate::base::clock::{Clock, monotonic_ns};
 use crate::base::failure::Failure;
+use crate::host::network::{Network, Requirement};
 use crate::kernel::Attribution;
 use crate::kernel::Counts;
 use crate::traffic::address::ip_of_key;
 use crate::traffic::counted::Counted;
 
-/// The policy, as those see it who share it.
-pub type Shared = Arc<Mutex<Policy>>;
+/// The policy, shared between the agent and its loops.
+pub type SharedPolicy = Arc<Mutex<Policy>>;
 
-/// Events that wait to be said; there are never as many unless nobody says them.
+/// Events not logged yet. The loops log them four times a second, so the bound is reached only if no loop runs.
 const EVENTS: usize = 1024;
-/// A wall clock that was set by more than this is followed.
+/// The wall clock is read again if it was set by more than this.
 const STEP: SignedDuration = SignedDuration::from_millis(500);
 
-/// What a network should be, and what it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
-    /// VXLAN Network Identifier.
-    pub vni: u32,
-    /// What somebody said of it; `None` for one that was only seen.
-    pub network: Option<Network>,
-    /// What it is.
-    pub state: State,
-    /// What was seen of it over the window.
-    pub seen: Seen,
-    /// Why the state is not known, or what was seen may be less than what was there.
-    pub doubts: Vec<Doubt>,
-}
-
-/// Packets and bytes that a network must not have had, in a direction, since the start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Total {
-    /// VXLAN Network Identifier; `None` for those that are too many to keep apart.
-    pub vni: Option<u32>,
-    /// Which way.
-    pub direction: Direction,
-    /// Packets and bytes.
-    pub count: Count,
-    /// Whether it goes on.
-    pub active: bool,
-}
-
-/// Networks and violations at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Those that are known, and those that were seen in the window; by VNI.
-    pub networks: Vec<Status>,
-    /// Those that go on, then those that are over, the latest first.
-    pub violations: Vec<Violation>,
-    /// Both directions of each network that is restricted or was violated.
-    pub totals: Vec<Total>,
-}
-
-/// What networks should be, what was seen of them, and what they must not have.
+/// Requirements, history and violations, and the kernel maps that they are evaluated from.
 pub struct Policy {
     counts: Arc<Counts>,
     networks: Networks,
-    /// Networks that the kernel was told must be encrypted.
+    /// VNIs that the kernel counts cleartext of.
     required: BTreeSet<u32>,
     /// Networks without rows of their own in the maps.
     without_rows: BTreeSet<u32>,
     history: History,
     violations: Violations,
     events: Vec<Event>,
-    /// A violation ends after such a time without a packet.
+    /// A violation ends after this time without a packet.
     window: Duration,
     clock: Clock,
-    forbidden: Forbidden,
-    /// Nodes for which a network card encrypts.
+    forbidden: ForbiddenEsp,
+    /// Nodes that a network card encrypts for.
     offloaded: BTreeSet<IpAddr>,
     peers: usize,
 }
 
 impl Policy {
-    /// A policy for these networks. States are judged over `judged_over`, and a violation ends after `window`.
+    /// A policy for these networks. States are evaluated over `state_window`; a violation ends after `window`.
     ///
     /// # Errors
-    /// A runtime failure, if the kernel cannot be told.
+    /// A runtime failure, if a kernel map cannot be written.
     pub fn new(
         counts: Arc<Counts>,
         networks: Vec<Network>,
         window: Duration,
-        judged_over: Duration,
+        state_window: Duration,
     ) -> Result<Policy, Failure> {
         let mut policy = Policy {
             counts,
             networks: Networks::new(networks),
             required: BTreeSet::new(),
             without_rows: BTreeSet::new(),
-            history: History::new(judged_over),
+            history: History::new(state_window),
             violations: Violations::default(),
             events: Vec::new(),
             window,
             clock: Clock::now(),
-            forbidden: Forbidden::default(),
+            forbidden: ForbiddenEsp::default(),
             offloaded: BTreeSet::new(),
             peers: 0,
         };
-        policy.tell()?;
+        policy.write_requirements()?;
         Ok(policy)
     }
 
-    /// The networks that are known.
+    /// The known networks.
     #[must_use]
     pub fn networks(&self) -> &Networks {
         &self.networks
     }
 
-    /// Replaces what Docker tells of networks.
+    /// Replaces the networks that Docker reports.
     ///
     /// # Errors
-    /// A runtime failure, if the kernel cannot be told.
+    /// A runtime failure, if a kernel map cannot be written.
     pub fn set_docker(&mut self, networks: Vec<Network>) -> Result<(), Failure> {
         if self.networks.set_docker(networks) {
-            self.tell()?;
+            self.write_requirements()?;
         }
         Ok(())
     }
 
-    /// Notes which networks have no rows of their own in the maps, because there is no room.
+    /// Sets which networks have no rows of their own in the maps for lack of room.
     pub fn set_without_rows(&mut self, vnis: BTreeSet<u32>) {
         self.without_rows = vnis;
     }
 
-    /// Notes for which nodes a network card encrypts (XFRM packet offload): what is sent to them is still readable where
-    /// it is counted, and no violation.
+    /// Sets which nodes a network card encrypts for (XFRM packet offload). Packets to them are still readable where they are
+    /// counted; they are no violation.
     pub fn set_offloaded(&mut self, nodes: BTreeSet<IpAddr>) {
         if nodes != self.offloaded && !nodes.is_empty() {
             tracing::warn!(
-                "a network card encrypts for {} nodes (packet offload): whether what is sent to them is encrypted cannot be \
-                 told here",
+                "a network card encrypts for {} nodes (packet offload): the agent cannot see whether packets to them are \
+                 encrypted",
                 nodes.len()
             );
         }
         self.offloaded = nodes;
     }
 
-    /// Tells the kernel which networks must be encrypted.
-    fn tell(&mut self) -> Result<(), Failure> {
+    /// Writes the VNIs that must be encrypted to the kernel.
+    fn write_requirements(&mut self) -> Result<(), Failure> {
         let required: BTreeSet<u32> = self
             .networks
             .with(Requirement::Required)
@@ -168,26 +132,26 @@ impl Policy {
         Ok(())
     }
 
-    /// Looks at the cleartext of networks that must be encrypted.
+    /// Reads the cleartext of networks that must be encrypted, and opens, extends and ends violations.
     ///
     /// # Errors
-    /// A runtime failure, if the kernel does not tell.
+    /// A runtime failure, if a kernel map cannot be read.
     pub fn poll(&mut self) -> Result<(), Failure> {
         self.follow_clock();
         let rows = self.counts.peers.read()?;
         self.peers = rows.len();
         self.update(&rows);
         let now = monotonic_ns();
-        let silent = |count: &PeerCount| {
+        let idle = |count: &PeerCount| {
             Duration::from_nanos(now.saturating_sub(count.last_ns)) >= self.window
         };
-        let over: Vec<PeerKey> = rows
+        let expired: Vec<PeerKey> = rows
             .iter()
-            .filter(|(key, count)| silent(count) && !self.is_kept(key))
+            .filter(|(key, count)| idle(count) && !self.is_kept(key))
             .map(|(key, _)| *key)
             .collect();
-        // What was silent for so long goes, so that whoever makes up nodes does not fill the map for ever.
-        for key in over {
+        // Idle rows are removed, so that forged node addresses cannot fill the map for ever.
+        for key in expired {
             if let Some(count) = self.counts.peers.take(&key)? {
                 self.update(&[(key, count)].into());
             }
@@ -196,11 +160,11 @@ impl Policy {
             }
         }
         let ended = self.violations.end(self.clock.at(now), self.window);
-        self.say(ended);
+        self.queue(ended);
         Ok(())
     }
 
-    /// Whether a row stays although it is silent: the one for nodes that find no room.
+    /// Whether a row stays although it is idle: the one that sums the nodes without a row.
     fn is_kept(&self, key: &PeerKey) -> bool {
         key.is_other() && self.required.contains(&key.vni)
     }
@@ -221,29 +185,29 @@ impl Policy {
         let mut paths: Vec<_> = paths
             .filter(|(_, tally)| tally.count.packets != 0)
             .collect();
-        // The first one first: it opens the violation.
+        // The earliest packet first: it opens the violation.
         paths.sort_unstable_by_key(|(path, tally)| (tally.first, *path));
         let events = self.violations.update(paths, &self.networks);
-        self.say(events);
+        self.queue(events);
     }
 
-    /// Takes what was counted into account: for the states, and for ESP where it is forbidden.
-    pub fn note(&mut self, snapshot: &Counted) {
+    /// Updates states from what was counted, and violations from ESP where it is forbidden.
+    pub fn update_states(&mut self, counted: &Counted) {
         let networks = &self.networks;
         let is_known = |vni| networks.get(vni).is_some();
-        self.history.note(snapshot, is_known, Instant::now());
+        self.history.record(counted, is_known, Instant::now());
         let now = self.clock.at(monotonic_ns());
         let paths = self
             .forbidden
-            .note(&snapshot.esp_networks, &self.networks, now);
+            .update(&counted.esp_networks, &self.networks, now);
         let events = self.violations.update(paths, &self.networks);
-        self.say(events);
+        self.queue(events);
     }
 
-    /// What networks are now, and what is wrong.
+    /// States and violations of this moment.
     #[must_use]
-    pub fn report(&self) -> Report {
-        let (mut seen, sight) = self.history.sum();
+    pub fn report(&self) -> PolicyReport {
+        let (mut seen, coverage) = self.history.sum();
         for network in self.networks.iter() {
             seen.entry(network.vni).or_default();
         }
@@ -251,8 +215,8 @@ impl Policy {
             let network = self.networks.get(vni).cloned();
             let has_row = self.history.is_counted(vni)
                 || network.is_some() && !self.without_rows.contains(&vni);
-            let (state, doubts) = judge(&seen, &sight, has_row, !self.offloaded.is_empty());
-            Status {
+            let (state, doubts) = evaluate(&seen, &coverage, has_row, !self.offloaded.is_empty());
+            NetworkStatus {
                 vni,
                 network,
                 state,
@@ -260,14 +224,14 @@ impl Policy {
                 doubts,
             }
         };
-        Report {
+        PolicyReport {
             networks: seen.into_iter().map(status).collect(),
             violations: self.violations.all(),
             totals: self.totals(),
         }
     }
 
-    fn totals(&self) -> Vec<Total> {
+    fn totals(&self) -> Vec<ViolationTotal> {
         let mut all = BTreeMap::<(Option<u32>, Direction), Count>::new();
         let restricted = [Requirement::Required, Requirement::Forbidden];
         for network in restricted
@@ -282,7 +246,7 @@ impl Policy {
             all.insert((vni, direction), count);
         }
         all.into_iter()
-            .map(|((vni, direction), count)| Total {
+            .map(|((vni, direction), count)| ViolationTotal {
                 vni,
                 direction,
                 count,
@@ -291,30 +255,30 @@ impl Policy {
             .collect()
     }
 
-    /// Rows that the kernel has of other nodes.
+    /// Rows of other nodes in the kernel map.
     #[must_use]
     pub fn peers(&self) -> usize {
         self.peers
     }
 
-    /// What the log should say, once.
+    /// Takes the events that are not logged yet.
     pub fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
     }
 
-    /// Notes the likeliest causes of a violation that goes on.
+    /// Sets the likeliest causes of an open violation.
     pub fn explain(&mut self, violation: &Violation, causes: &[String]) {
         self.violations
             .explain(violation.breach, violation.vni, violation.direction, causes);
     }
 
-    /// Whether any network is forbidden to be encrypted, which only [`Policy::note`] can tell.
+    /// Whether any network must not be encrypted. Only [`Policy::update_states`] detects ESP in it.
     #[must_use]
-    pub fn forbids(&self) -> bool {
+    pub fn has_forbidden(&self) -> bool {
         self.networks.with(Requirement::Forbidden).next().is_some()
     }
 
-    /// What cannot be told of networks that must be encrypted, if anything.
+    /// What cannot be detected in networks that must be encrypted; `None` if everything can.
     #[must_use]
     pub fn blind_spot(&self, attribution: &Attribution) -> Option<String> {
         let required = self.networks.with(Requirement::Required).count();
@@ -325,19 +289,19 @@ impl Policy {
         };
         (required != 0).then(|| {
             format!(
-                "networks that must be encrypted: {required}. Cleartext in them is seen, but not whether there is ESP \
-                 in its place ({why})"
+                "{required} networks must be encrypted: cleartext in them is detected, but not whether ESP replaces it \
+                 ({why})"
             )
         })
     }
 
-    fn say(&mut self, events: Vec<Event>) {
+    fn queue(&mut self, events: Vec<Event>) {
         let room = EVENTS.saturating_sub(self.events.len());
         self.events.extend(events.into_iter().take(room));
     }
 
-    /// Keeps the clock that times are told by, unless somebody has set the wall clock: times that drift by what two
-    /// readings differ would make one violation two.
+    /// Reads the wall clock again only if it was set. Re-reading it at each poll would shift times by the difference
+    /// between two readings, and split one violation into two.
     fn follow_clock(&mut self) {
         let ours = self.clock.at(monotonic_ns());
         if Timestamp::now().duration_since(ours).abs() > STEP {

@@ -1,44 +1,44 @@
-//! Causes: why an overlay network is not encrypted as it should be, or does not get through.
+//! All causes: their names in JSON, and what each means.
 
 use std::fmt;
 
-/// Why. In the order in which they are looked at.
+/// A cause. The order is that in which they are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Cause {
-    /// A network card encrypts, after what we see.
+    /// A network card encrypts after the hook.
     CardEncrypts,
-    /// Nothing on this host encrypts anything.
+    /// Nothing on this host encrypts.
     NothingSetUp,
     /// The rule that marks the network's datagrams is missing.
     NoMarkingRule,
-    /// Not all of the firewall can be read, so that nobody can tell whether the network's rules are there.
+    /// The firewall could not be read completely, so a rule that was not found may exist.
     FirewallUnread,
-    /// There is no policy that takes marked datagrams to this node.
+    /// No IPsec policy covers marked datagrams to this node.
     NoPolicy,
     /// An association has the NULL cipher.
     NullCipher,
-    /// Rule, policy and association are all there.
+    /// Rule, policy and association all exist.
     AllInPlace,
-    /// The other node, which speaks ESP with this one, sends cleartext.
+    /// The other node speaks ESP with this one and sends cleartext.
     PeerSendsCleartext,
-    /// The sender is no node that this one encrypts with.
+    /// The sender is no node that this one has associations with.
     Stranger,
-    /// The rule that refuses cleartext is missing.
+    /// The rule that drops cleartext is missing.
     NoRefusingRule,
-    /// The other node computes SPIs in another way.
+    /// The other node computes SPIs by another formula.
     MixedVersions,
-    /// ESP comes for which this host has no association.
+    /// ESP arrives for which this host has no association.
     NoInboundState,
-    /// ESP is sent, and none comes back.
+    /// ESP is sent, and none is received.
     Blocked,
-    /// Sequence numbers are nearly used up, or are.
+    /// Sequence numbers are used up, or nearly so.
     SequenceNumbers,
-    /// Packets of ESP are lost on the way.
+    /// ESP packets are lost on the path.
     Loss,
-    /// Packets fail the integrity check.
+    /// ESP packets fail the integrity check.
     Integrity,
-    /// Packets of ESP do not fit the interface.
+    /// ESP packets do not fit the interface.
     Fragments,
 }
 
@@ -93,70 +93,73 @@ impl Cause {
     pub const fn sentence(self) -> &'static str {
         match self {
             Cause::CardEncrypts => {
-                "a network card encrypts after what can be seen here, so this may be no cleartext on the wire"
+                "a network card encrypts after the point where the agent sees the packets, so there may be no cleartext on the wire"
             }
             Cause::NothingSetUp => {
-                "nothing on this host encrypts: no marking rule, no IPsec policy; was the network made with --opt encrypted?"
+                "nothing on this host encrypts: it has no marking rule and no IPsec policy; check that the network was created with --opt encrypted"
             }
             Cause::NoMarkingRule => {
                 "the rule that marks this network's datagrams for IPsec is missing (a firewall was reloaded, or the kernel \
-                 lacks xt_u32 or xt_bpf: CVE-2023-28841); restart Docker, and look into its log"
+                 lacks xt_u32 or xt_bpf: CVE-2023-28841); restart Docker, and read its log"
             }
             Cause::FirewallUnread => {
-                "this host's firewall could not be read, so whether the rules for this network are there is not known; look at them \
-                 with nft list ruleset and iptables-save"
+                "this host's firewall could not be read, so a rule for this network may exist; list the rules with \
+                 nft list ruleset and iptables-save"
             }
             Cause::NoPolicy => {
-                "datagrams are marked, but no IPsec policy takes them to that node; restart Docker here"
+                "datagrams are marked, but no IPsec policy covers that node; restart Docker on this node"
             }
             Cause::NullCipher => {
-                "an IPsec association authenticates without encrypting (NULL cipher): everybody can read it; whoever set it up must name a cipher"
+                "an IPsec association authenticates without encrypting (NULL cipher): anyone on the path can read it; configure a cipher"
             }
             Cause::AllInPlace => {
-                "marking rule, policy and association are in place now: it was for a moment, or another rule takes the mark away"
+                "marking rule, policy and association exist now: the fault was temporary, or another rule removes the mark"
             }
             Cause::PeerSendsCleartext => {
-                "that node encrypts with this one and sent cleartext: its marking rule is missing, or somebody writes its \
-                 address on datagrams of his own (CVE-2023-28842); run `overlay-monitor check` there"
+                "that node encrypts with this one and sent cleartext: its marking rule is missing, or its address is forged \
+                 (CVE-2023-28842); run `overlay-monitor check` there"
             }
             Cause::Stranger => {
-                "the sender is no node that this host encrypts with: datagrams of a stranger, injected into the network (CVE-2023-28840); \
+                "the sender is no node that this host encrypts with: the datagrams are injected (CVE-2023-28840); \
                  close the VXLAN port to all but the nodes"
             }
             Cause::NoRefusingRule => {
-                "the rule that refuses this network's cleartext is missing, so that it is taken in; restart Docker here"
+                "the rule that drops this network's cleartext is missing, so cleartext is accepted; restart Docker on this node"
             }
             Cause::MixedVersions => {
-                "that node computes its SPIs in another form, so each side drops the other's packets; bring all nodes to one version of Docker"
+                "that node computes its SPIs by another formula, so each node drops the other's packets; bring all nodes to one version of Docker"
             }
             Cause::NoInboundState => {
-                "ESP arrives for which this host has no association, and is dropped; keys of the two nodes differ: restart Docker on the one that was away"
+                "ESP arrives for which this host has no association, and is dropped: the keys of the two nodes differ; restart Docker on the node that was offline"
             }
             Cause::Blocked => {
-                "ESP is sent to that node and none comes back: a firewall on the path may let no IP protocol 50 through"
+                "ESP is sent to that node and none is received: a firewall on the path may drop IP protocol 50; allow it"
             }
             Cause::SequenceNumbers => {
-                "an association's 2^32 sequence numbers run out before its keys are changed; then packets are dropped silently; rotate keys more often"
+                "an association runs out of its 2^32 sequence numbers before its keys are changed, and then drops packets silently; rotate keys more often"
             }
-            Cause::Loss => "packets of ESP are lost on the way to this node",
+            Cause::Loss => "ESP packets to this node are lost on the path",
             Cause::Integrity => {
-                "packets of ESP fail the integrity check: keys differ, or somebody changes or invents them"
+                "ESP packets fail the integrity check: the keys differ, or the packets were altered or forged"
             }
             Cause::Fragments => {
-                "packets of ESP do not fit the interface, or the path, and go in fragments; make the network with a smaller MTU (--opt com.docker.network.driver.mtu)"
+                "ESP packets do not fit the interface or the path, and are fragmented; create the network with a smaller MTU (--opt com.docker.network.driver.mtu)"
             }
         }
     }
 }
 
-/// A cause, and what speaks for it here.
+/// A cause, and the evidence for it on this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Likely {
-    /// Why.
+    /// The cause.
     pub cause: Cause,
-    /// What was found: numbers, addresses and our own words. Empty where there is nothing to add.
+    /// Evidence: numbers, addresses and our own words. Empty if there is none to add.
     pub detail: String,
 }
+
+/// Pieces of evidence that are listed for one cause.
+pub(super) const LISTED: usize = 3;
 
 impl Likely {
     pub(super) fn new(cause: Cause, detail: impl Into<String>) -> Likely {
@@ -164,6 +167,19 @@ impl Likely {
             cause,
             detail: detail.into(),
         }
+    }
+
+    /// A cause with the first pieces of evidence and the number of further ones; `None` without any.
+    pub(super) fn listing(cause: Cause, evidence: &[String]) -> Option<Likely> {
+        if evidence.is_empty() {
+            return None;
+        }
+        let mut detail = evidence[..evidence.len().min(LISTED)].join(", ");
+        let more = evidence.len().saturating_sub(LISTED);
+        if more != 0 {
+            detail.push_str(&format!(", and {more} more"));
+        }
+        Some(Likely { cause, detail })
     }
 }
 
@@ -184,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_has_a_name_of_its_own_and_says_something() {
+    fn each_has_a_name_of_its_own_and_a_sentence() {
         let names: BTreeSet<&str> = Cause::ALL.iter().map(|cause| cause.name()).collect();
         assert_eq!(names.len(), Cause::ALL.len());
         for (index, cause) in Cause::ALL.into_iter().enumerate() {

@@ -1,24 +1,24 @@
-//! What a network is, by what was seen of it over a window of time.
+//! The state of a network, from what was seen of it over a window.
 
-use super::seen::{Seen, Sight};
+use super::history::{Coverage, Seen};
 
-/// What a network is.
+/// The state of a network over the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
-    /// All of it was inside ESP.
+    /// All of its traffic was inside ESP.
     Encrypted,
-    /// None of it was.
+    /// None of its traffic was inside ESP.
     Cleartext,
-    /// Some of it was.
+    /// Some of its traffic was inside ESP, some was not.
     Mixed,
-    /// Nothing was seen.
+    /// No traffic was seen.
     Idle,
-    /// Nobody can tell: the sight was not good enough.
+    /// The state cannot be determined: coverage was incomplete.
     Unknown,
 }
 
 impl State {
-    /// All of them.
+    /// All states.
     pub const ALL: [State; 5] = [
         State::Encrypted,
         State::Cleartext,
@@ -40,16 +40,16 @@ impl State {
     }
 }
 
-/// Why a state is not known, or what was seen may be less than what was there.
+/// Why a state is unknown, or why more may have crossed than was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Doubt {
-    /// A program of ours was not where it should be.
+    /// One of the agent's programs was not attached.
     Blind,
-    /// There was ESP, and nobody can tell of which network.
+    /// ESP was seen whose network the kernel cannot attribute.
     Unattributed,
-    /// The network found no room in the maps.
+    /// The network has no row of its own in the maps.
     Full,
-    /// A network card encrypts what is sent, after the hook: there it is still readable.
+    /// A network card encrypts after the hook: sent packets are still readable where they are counted.
     Offloaded,
 }
 
@@ -65,53 +65,58 @@ impl Doubt {
         }
     }
 
-    /// What it means and what to do.
+    /// What it means, and what to do.
     #[must_use]
     pub const fn sentence(self) -> &'static str {
         match self {
             Doubt::Blind => {
-                "an interface that should be watched was not, at least for a moment (see /healthz)"
+                "an interface that must be watched was not, at least for a moment (see /healthz)"
             }
             Doubt::Unattributed => {
-                "there is ESP, and this kernel does not tell of which network (see overlay-monitor check)"
+                "ESP was seen, and this kernel cannot attribute it to a network (see overlay-monitor check)"
             }
             Doubt::Full => {
-                "more networks than there is room for are on the wire, and this one is counted among the others"
+                "there are more networks on the wire than rows in the map, and this one is counted under \"other\""
             }
             Doubt::Offloaded => {
-                "the network card encrypts what is sent (XFRM packet offload), so what leaves it cannot be told from here"
+                "the network card encrypts what is sent (XFRM packet offload), after the point where the agent sees it"
             }
         }
     }
 }
 
-/// The state of a network, and what is doubtful about it. `has_row` tells whether the network is counted by
-/// itself, `offloaded` whether a network card encrypts for any node.
+/// The state of a network, and the doubts about it. `has_row` is whether the network has a row of its own in the maps,
+/// `offloaded` whether a network card encrypts for any node.
 #[must_use]
-pub fn judge(seen: &Seen, sight: &Sight, has_row: bool, offloaded: bool) -> (State, Vec<Doubt>) {
+pub fn evaluate(
+    seen: &Seen,
+    coverage: &Coverage,
+    has_row: bool,
+    offloaded: bool,
+) -> (State, Vec<Doubt>) {
     let mut doubts = Vec::new();
-    if sight.blind {
+    if coverage.blind {
         doubts.push(Doubt::Blind);
     }
-    if sight.unattributed != 0 {
+    if coverage.unattributed != 0 {
         doubts.push(Doubt::Unattributed);
     }
-    if sight.overflow != 0 && !has_row {
+    if coverage.overflow != 0 && !has_row {
         doubts.push(Doubt::Full);
     }
     let [received, sent] = seen.cleartext;
     if offloaded && sent.packets != 0 {
         doubts.push(Doubt::Offloaded);
-        // What was sent proves nothing then.
+        // Sent packets prove nothing then.
         if received.packets == 0 {
             return (State::Unknown, doubts);
         }
     }
     let state = match (seen.cleartext_packets() != 0, seen.encrypted_packets() != 0) {
-        // Cleartext is cleartext, whatever else there may have been.
+        // Cleartext is cleartext, whatever else was seen.
         (true, true) => State::Mixed,
         (true, false) => State::Cleartext,
-        // Not to have seen cleartext means nothing to who did not see everything.
+        // With incomplete coverage, not to have seen cleartext proves nothing.
         (false, _) if !doubts.is_empty() => State::Unknown,
         (false, true) => State::Encrypted,
         (false, false) => State::Idle,
@@ -134,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_sight_tells_four_states() {
+    fn complete_coverage_gives_four_states() {
         for (cleartext, encrypted, state) in [
             (0, 0, State::Idle),
             (0, 9, State::Encrypted),
@@ -143,7 +148,7 @@ mod tests {
         ] {
             let seen = seen(cleartext, encrypted);
             assert_eq!(
-                judge(&seen, &Sight::default(), true, false),
+                evaluate(&seen, &Coverage::default(), true, false),
                 (state, vec![])
             );
         }
@@ -151,30 +156,30 @@ mod tests {
 
     #[test]
     fn blind_is_not_healthy() {
-        let sights = [
+        let coverages = [
             (
-                Sight {
+                Coverage {
                     blind: true,
-                    ..Sight::default()
+                    ..Coverage::default()
                 },
                 Doubt::Blind,
             ),
             (
-                Sight {
+                Coverage {
                     unattributed: 1,
-                    ..Sight::default()
+                    ..Coverage::default()
                 },
                 Doubt::Unattributed,
             ),
             (
-                Sight {
+                Coverage {
                     overflow: 1,
-                    ..Sight::default()
+                    ..Coverage::default()
                 },
                 Doubt::Full,
             ),
         ];
-        for (sight, doubt) in sights {
+        for (coverage, doubt) in coverages {
             for (cleartext, encrypted, state) in [
                 (0, 0, State::Unknown),
                 (0, 9, State::Unknown),
@@ -182,33 +187,39 @@ mod tests {
                 (9, 9, State::Mixed),
             ] {
                 let seen = seen(cleartext, encrypted);
-                assert_eq!(judge(&seen, &sight, false, false), (state, vec![doubt]));
+                assert_eq!(
+                    evaluate(&seen, &coverage, false, false),
+                    (state, vec![doubt])
+                );
             }
         }
-        let full = Sight {
+        let full = Coverage {
             overflow: 1,
-            ..Sight::default()
+            ..Coverage::default()
         };
         assert_eq!(
-            judge(&seen(0, 9), &full, true, false),
+            evaluate(&seen(0, 9), &full, true, false),
             (State::Encrypted, vec![])
         );
     }
 
     #[test]
-    fn what_a_network_card_will_encrypt_is_not_called_cleartext() {
+    fn what_a_network_card_encrypts_later_is_not_called_cleartext() {
         let mut sent = seen(0, 3);
         sent.cleartext[1].packets = 5;
-        let clear = Sight::default();
+        let complete = Coverage::default();
         let unknown = (State::Unknown, vec![Doubt::Offloaded]);
-        assert_eq!(judge(&sent, &clear, true, true), unknown);
-        assert_eq!(judge(&sent, &clear, true, false), (State::Mixed, vec![]));
+        assert_eq!(evaluate(&sent, &complete, true, true), unknown);
+        assert_eq!(
+            evaluate(&sent, &complete, true, false),
+            (State::Mixed, vec![])
+        );
         sent.cleartext[0].packets = 1;
         let mixed = (State::Mixed, vec![Doubt::Offloaded]);
         assert_eq!(
-            judge(&sent, &clear, true, true),
+            evaluate(&sent, &complete, true, true),
             mixed,
-            "received is received"
+            "received cleartext is cleartext"
         );
     }
 }

@@ -1,7 +1,7 @@
 //! ESP of networks that must not be encrypted: by which nodes, and since when.
 //!
-//! The kernel counts it without the time, and rows of nodes that are silent are put away under no node: only where the
-//! network's sum grows is there anything new.
+//! The kernel counts ESP by network without times, and moves the counts of idle nodes to a row without a node. So only
+//! growth of a network's sum is new.
 
 use std::collections::BTreeMap;
 
@@ -9,25 +9,26 @@ use jiff::Timestamp;
 use monitor_common::key::Count;
 use monitor_common::label::Direction;
 
+use super::known_networks::Networks;
 use super::violation::{Breach, Path, Tally};
-use super::{Networks, Requirement};
+use crate::host::network::Requirement;
 use crate::traffic::counted::EspNetwork;
 
-/// Networks, directions and nodes that are remembered; there are never as many unless rows come and go.
+/// Networks, directions and nodes that are kept. The bound is reached only if rows come and go.
 const PATHS: usize = 16_384;
 
-/// What was seen of it.
+/// ESP counted in networks that must not be encrypted.
 #[derive(Debug, Default)]
-pub(super) struct Forbidden {
-    /// What the rows counted when they were looked at last.
+pub(super) struct ForbiddenEsp {
+    /// What the rows held at the last update.
     rows: BTreeMap<Path, Count>,
     sums: BTreeMap<(u32, Direction), Count>,
     tallies: BTreeMap<Path, Tally>,
 }
 
-impl Forbidden {
-    /// Takes the rows of `now` into account, and gives what was counted on each path since the start.
-    pub(super) fn note(
+impl ForbiddenEsp {
+    /// Updates from the rows of `now`, and returns what was counted on each path since the start.
+    pub(super) fn update(
         &mut self,
         rows: &[EspNetwork],
         networks: &Networks,
@@ -52,7 +53,7 @@ impl Forbidden {
                 (*side, since(*sum, before))
             })
             .collect();
-        // Nodes first: what is left is of none.
+        // Rows with a node first: what remains belongs to the row without one.
         for of_node in [true, false] {
             for (path, count) in &forbidden {
                 if path.node.is_some() != of_node {
@@ -114,8 +115,8 @@ fn add(to: &mut Count, more: Count) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Kind, Network, Source};
     use super::*;
+    use crate::host::network::{Kind, Network, Source};
 
     fn row(peer: &str, packets: u64) -> EspNetwork {
         EspNetwork {
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_put_away_is_nothing_new() {
+    fn a_row_that_is_moved_adds_nothing() {
         let networks = Networks::new(vec![Network {
             vni: 4096,
             name: String::new(),
@@ -138,24 +139,28 @@ mod tests {
             source: Source::Config,
             kind: Kind::Overlay,
         }]);
-        let mut forbidden = Forbidden::default();
+        let mut forbidden = ForbiddenEsp::default();
         let at = |second| Timestamp::from_second(second).unwrap();
-        let strangers = EspNetwork {
+        let other_network = EspNetwork {
             vni: 4097,
             ..row("192.168.77.2", 9)
         };
-        let rows = [row("192.168.77.2", 5), row("192.168.77.3", 1), strangers];
-        let first = forbidden.note(&rows, &networks, at(1));
+        let rows = [
+            row("192.168.77.2", 5),
+            row("192.168.77.3", 1),
+            other_network,
+        ];
+        let first = forbidden.update(&rows, &networks, at(1));
         let packets = |all: &[(Path, Tally)]| -> Vec<u64> {
             all.iter().map(|(_, tally)| tally.count.packets).collect()
         };
         assert_eq!(packets(&first), [5, 1]);
-        // Put away, under no node.
+        // Moved to the row without a node.
         let rows = [row("::", 5), row("192.168.77.3", 1)];
-        assert_eq!(forbidden.note(&rows, &networks, at(2)), first);
-        // It is back, and one that found no room.
+        assert_eq!(forbidden.update(&rows, &networks, at(2)), first);
+        // The node is back, and another one has no row.
         let rows = [row("::", 7), row("192.168.77.2", 2), row("192.168.77.3", 1)];
-        let now = forbidden.note(&rows, &networks, at(3));
+        let now = forbidden.update(&rows, &networks, at(3));
         assert_eq!(packets(&now), [2, 7, 1]);
         assert_eq!(now[0].0.node, None);
         assert_eq!((now[1].1.first, now[1].1.last), (at(1), at(3)));

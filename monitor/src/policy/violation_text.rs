@@ -1,4 +1,4 @@
-//! Violations as the log says them.
+//! Violations as text, for the log and the reports.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use monitor_common::label::Direction;
 use super::violation::{Breach, Event, Peer, Violation};
 use crate::host::network::title;
 
-/// Nodes that a line names.
+/// Nodes that a line lists.
 const NAMED: usize = 4;
 
 impl fmt::Display for Event {
@@ -19,7 +19,7 @@ impl fmt::Display for Event {
             Event::Opened(violation) => {
                 write!(
                     f,
-                    "violation: {}, {}: {} first at {}. {}",
+                    "violation: {} {}: {}, first at {}. {}",
                     what(violation),
                     nodes(violation),
                     amount(violation),
@@ -33,13 +33,13 @@ impl fmt::Display for Event {
                 "violation: {}, also {} {node} ({})",
                 what(violation),
                 towards(violation.direction),
-                amount(violation).trim_end_matches(','),
+                amount(violation),
             ),
             Event::Ended(violation) => {
                 write!(
                     f,
-                    "violation over: {}, {}: {} from {} to {}",
-                    what(violation),
+                    "violation over: {} {}: {}, from {} to {}",
+                    past(violation),
                     nodes(violation),
                     amount(violation),
                     clock(violation.tally.first),
@@ -51,32 +51,51 @@ impl fmt::Display for Event {
     }
 }
 
-/// What is wrong, in the words of the log and the report.
+/// The requirement, and what broke it; [`nodes`] can follow it.
 #[must_use]
 pub fn what(violation: &Violation) -> String {
     let title = title(violation.vni, &violation.name);
-    let verb = match violation.direction {
-        Direction::Rx => "received",
-        Direction::Tx => "sent",
-    };
     match violation.breach {
-        Breach::Cleartext => format!("{title} must be encrypted, and cleartext is {verb}"),
-        Breach::Encrypted => format!("{title} must not be encrypted, and ESP is {verb}"),
+        Breach::Cleartext => format!(
+            "{title} must be encrypted, but cleartext was {}",
+            verb(violation.direction)
+        ),
+        Breach::Encrypted => format!(
+            "{title} must not be encrypted, but ESP was {}",
+            verb(violation.direction)
+        ),
     }
 }
 
-/// What it means, and what to look at.
+/// What crossed, after the violation is over.
+fn past(violation: &Violation) -> String {
+    let title = title(violation.vni, &violation.name);
+    let what = match violation.breach {
+        Breach::Cleartext => "cleartext",
+        Breach::Encrypted => "ESP",
+    };
+    format!("{what} of {title} was {}", verb(violation.direction))
+}
+
+const fn verb(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Rx => "received",
+        Direction::Tx => "sent",
+    }
+}
+
+/// What it means, and what to check.
 #[must_use]
 pub const fn meaning(breach: Breach, direction: Direction) -> &'static str {
     match (breach, direction) {
         (Breach::Cleartext, Direction::Rx) => {
-            "Somebody injects packets, or that node does not encrypt: compare what it says that it sends"
+            "The sender does not encrypt, or the packets are injected: compare with the sender's own counts"
         }
         (Breach::Cleartext, Direction::Tx) => {
-            "A rule or a policy of this node that should encrypt is missing: everybody on the path can read along"
+            "A firewall rule or an IPsec policy of this node is missing: anyone on the path can read it"
         }
         (Breach::Encrypted, Direction::Rx | Direction::Tx) => {
-            "Whoever inspects this network on the path sees nothing"
+            "Inspection of this network on the path sees only ciphertext"
         }
     }
 }
@@ -106,17 +125,17 @@ const fn towards(direction: Direction) -> &'static str {
 fn amount(violation: &Violation) -> String {
     let count = violation.tally.count;
     let plural = if count.packets == 1 { "" } else { "s" };
-    format!("{} packet{plural}, {} bytes,", count.packets, count.bytes)
+    format!("{} packet{plural}, {} bytes", count.packets, count.bytes)
 }
 
-/// Time of day, of this host.
+/// Time of day on this host.
 fn clock(time: Timestamp) -> impl fmt::Display {
     time.to_zoned(TimeZone::system()).strftime("%H:%M:%S.%3f")
 }
 
-/// Why a violation is likely to be, in the words of the log.
+/// The likely causes of a violation, as a line for the log.
 #[must_use]
-pub fn explained(violation: &Violation) -> String {
+pub fn with_causes(violation: &Violation) -> String {
     struct Causes<'a>(&'a Violation);
     impl fmt::Display for Causes<'_> {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -148,12 +167,13 @@ mod tests {
 
     use monitor_common::key::Count;
 
+    use super::super::known_networks::Networks;
     use super::super::violation::{Path, Tally, Violations};
-    use super::super::{Kind, Network, Networks, Requirement, Source};
     use super::*;
+    use crate::host::network::{Kind, Network, Requirement, Source};
 
     #[test]
-    fn a_line_says_what_who_how_much_and_why() {
+    fn a_line_has_requirement_nodes_amount_and_causes() {
         let networks = Networks::new(vec![Network {
             vni: 4096,
             name: "app1\x1b[2J\n".to_owned(),
@@ -178,9 +198,9 @@ mod tests {
         };
         let said = violations.update([(path(2), tally)], &networks)[0].to_string();
         for part in [
-            "violation: app1\\x1b[2J\\x0a (VNI 4096) must be encrypted, and cleartext is sent, to 192.168.77.2: \
+            "violation: app1\\x1b[2J\\x0a (VNI 4096) must be encrypted, but cleartext was sent to 192.168.77.2: \
              1 packet, 98 bytes, first at ",
-            "rule or a policy of this node",
+            "firewall rule or an IPsec policy of this node is missing",
         ] {
             assert!(said.contains(part), "{said}");
         }
@@ -192,7 +212,7 @@ mod tests {
         let end = Timestamp::from_second(99).unwrap();
         let said = violations.end(end, Duration::from_secs(1))[0].to_string();
         for part in [
-            "violation over",
+            "violation over: cleartext of app1\\x1b[2J\\x0a (VNI 4096) was sent to ",
             "to 192.168.77.2, 192.168.77.3, 192.168.77.4, 192.168.77.5, more: 7 packets",
             "Likely cause: no marking rule; or no policy",
         ] {

@@ -1,4 +1,4 @@
-//! Networks as the configuration file describes them: `[[network]]`.
+//! The section `[[network]]` of the configuration file.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,7 +19,7 @@ struct Entry {
     encrypted: Requirement,
 }
 
-/// A VNI as somebody wrote it.
+/// A VNI as it is written in the file.
 #[derive(Clone, Copy, Debug)]
 struct Vni(u32);
 
@@ -43,10 +43,10 @@ impl<'de> Deserialize<'de> for Vni {
     }
 }
 
-/// All `[[network]]` of a file, checked.
+/// All `[[network]]` of a file, validated.
 ///
 /// # Errors
-/// What is wrong with one: a bad or repeated VNI, a name that is too long, too many of them.
+/// Names the fault: a bad or repeated VNI, a name that is too long, too many networks.
 pub fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Network>, D::Error> {
     struct List;
     impl<'de> Visitor<'de> for List {
@@ -63,7 +63,7 @@ pub fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Networ
                 let Vni(vni) = entry.vni;
                 if !seen.insert(vni) {
                     return Err(A::Error::custom(format_args!(
-                        "VNI {vni} stands in two [[network]]: keep one of them"
+                        "VNI {vni} is in two [[network]]: keep one of them"
                     )));
                 }
                 if entry.name.len() > NAME_MAX {
@@ -73,7 +73,7 @@ pub fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Networ
                 }
                 if all.len() == NETWORKS {
                     return Err(A::Error::custom(format_args!(
-                        "more than {NETWORKS} [[network]]: keep those that matter"
+                        "more than {NETWORKS} [[network]]: remove some"
                     )));
                 }
                 all.push(Network {
@@ -132,7 +132,7 @@ mod tests {
             .map(|vni| format!("[[network]]\nvni = {vni}\nencrypted = 'optional'\n"))
             .collect();
         for (text, says) in [
-            (twice.as_str(), "VNI 7 stands in two"),
+            (twice.as_str(), "VNI 7 is in two"),
             (&long, "longer than 255 bytes"),
             (&many, "more than 4096"),
             (

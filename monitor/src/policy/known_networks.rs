@@ -1,19 +1,18 @@
-//! The networks that are known now: what somebody asked for, and what Docker tells.
+//! The known networks: those configured, and those that Docker reports.
 
 use std::collections::BTreeMap;
 
-use super::{Network, Requirement};
-use crate::host::network::{NAME_MAX, VNI_MAX};
+use crate::host::network::{NAME_MAX, Network, Requirement, VNI_MAX};
 use crate::kernel::NETWORKS;
 
-/// The networks that are known now, one for each VNI.
+/// The known networks, one for each VNI.
 ///
-/// What the command line and the configuration file ask for goes before what Docker tells; what they do not say,
-/// a name and what the network is for, is taken from Docker. At most [`NETWORKS`] are known, those that must be
-/// encrypted first: rows are made for each in maps of a fixed size.
+/// The command line and the configuration file override Docker; a name or a kind that they do not give is taken from
+/// Docker. At most [`NETWORKS`] are kept, those that must be encrypted first, because each gets rows in maps of a fixed
+/// size.
 #[derive(Clone, Debug, Default)]
 pub struct Networks {
-    asked: Vec<Network>,
+    configured: Vec<Network>,
     docker: Vec<Network>,
     known: BTreeMap<u32, Network>,
     left_out: usize,
@@ -23,16 +22,16 @@ pub struct Networks {
 impl Networks {
     /// The networks of command line and configuration file, each VNI once.
     #[must_use]
-    pub fn new(asked: Vec<Network>) -> Networks {
+    pub fn new(configured: Vec<Network>) -> Networks {
         let mut networks = Networks {
-            asked,
+            configured,
             ..Networks::default()
         };
         networks.merge();
         networks
     }
 
-    /// Replaces what Docker tells. Whether anything is different now.
+    /// Replaces the networks that Docker reports. Returns whether the known networks changed.
     pub fn set_docker(&mut self, networks: Vec<Network>) -> bool {
         if networks == self.docker {
             return false;
@@ -46,7 +45,7 @@ impl Networks {
         self.version += 1;
         if self.left_out != 0 {
             tracing::warn!(
-                "{} networks of Docker are not watched by name: at most {NETWORKS} can be known",
+                "{} networks of Docker are ignored: at most {NETWORKS} can be known",
                 self.left_out
             );
         }
@@ -59,7 +58,7 @@ impl Networks {
             if network.vni > VNI_MAX || network.name.len() > NAME_MAX {
                 continue;
             }
-            // Docker never has a VNI twice. If it does: the stricter one, so that nothing is missed.
+            // Docker gives a VNI to one network only. If it ever does not, the stricter one is kept.
             let stricter = known
                 .get(&network.vni)
                 .is_none_or(|other| network.required < other.required);
@@ -67,12 +66,12 @@ impl Networks {
                 known.insert(network.vni, network.clone());
             }
         }
-        for network in &self.asked {
+        for network in &self.configured {
             let mut network = network.clone();
-            if let Some(told) = known.get(&network.vni) {
-                network.kind = told.kind;
+            if let Some(reported) = known.get(&network.vni) {
+                network.kind = reported.kind;
                 if network.name.is_empty() {
-                    network.name.clone_from(&told.name);
+                    network.name.clone_from(&reported.name);
                 }
             }
             known.insert(network.vni, network);
@@ -91,24 +90,24 @@ impl Networks {
         self.known = known;
     }
 
-    /// The network of a VNI, if it is known.
+    /// The network with this VNI, if it is known.
     #[must_use]
     pub fn get(&self, vni: u32) -> Option<&Network> {
         self.known.get(&vni)
     }
 
-    /// All of them, by VNI.
+    /// All networks, by VNI.
     pub fn iter(&self) -> impl Iterator<Item = &Network> {
         self.known.values()
     }
 
-    /// Those with this requirement.
+    /// The networks with this requirement.
     pub fn with(&self, required: Requirement) -> impl Iterator<Item = &Network> {
         self.iter()
             .filter(move |network| network.required == required)
     }
 
-    /// A number that changes whenever the networks do.
+    /// A number that changes with every change of the networks.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
@@ -117,8 +116,8 @@ impl Networks {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Kind, Source};
     use super::*;
+    use crate::host::network::{Kind, Source};
 
     fn network(vni: u32, name: &str, required: Requirement, source: Source) -> Network {
         Network {
@@ -164,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_says_the_same_changes_nothing() {
+    fn an_equal_list_changes_nothing() {
         let mut networks = Networks::new(vec![]);
         let list = vec![network(4097, "app1", Requirement::Required, Source::Docker)];
         assert!(networks.set_docker(list.clone()));

@@ -1,4 +1,4 @@
-//! What was seen of each network over a window of time: cleartext and ESP, and how good the sight was.
+//! What was seen of each network over a window: cleartext, ESP, and how complete the coverage was.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -9,31 +9,31 @@ use monitor_common::label::Direction;
 use crate::kernel::Attribution;
 use crate::traffic::counted::{Counted, Vni};
 
-/// Spans that a window is made of: what is older goes in such steps.
+/// Spans of a window: old counts leave it in steps of one span.
 const SPANS: u32 = 12;
-/// Networks that nobody described and that are followed all the same, at a time.
-const STRANGERS: usize = 1024;
+/// Networks without a requirement that are tracked at a time.
+const UNDESCRIBED: usize = 1024;
 
-/// Packets and bytes each way: received first.
+/// Packets and bytes of both directions, received first.
 pub type BothWays = [Count; 2];
 
 /// What was seen of one network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// Not inside ESP. Bytes are those of the frames.
+    /// Outside ESP. Bytes are those of the frames.
     pub cleartext: BothWays,
     /// Inside ESP. Bytes are those that ESP carries, from the UDP header on.
     pub encrypted: BothWays,
 }
 
 impl Seen {
-    /// Cleartext packets, both ways.
+    /// Cleartext packets of both directions.
     #[must_use]
     pub fn cleartext_packets(&self) -> u64 {
         self.cleartext.iter().map(|count| count.packets).sum()
     }
 
-    /// Packets inside ESP, both ways.
+    /// Packets inside ESP of both directions.
     #[must_use]
     pub fn encrypted_packets(&self) -> u64 {
         self.encrypted.iter().map(|count| count.packets).sum()
@@ -65,19 +65,19 @@ impl Seen {
     }
 }
 
-/// How good the sight was.
+/// How complete the coverage was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sight {
-    /// Something that should be watched was not, at least for a moment.
+pub struct Coverage {
+    /// An interface that must be watched was not, at least for a moment.
     pub blind: bool,
-    /// ESP packets that nobody could tell the network of.
+    /// ESP packets whose network is unknown.
     pub unattributed: u64,
-    /// Packets of networks that found no room in the maps.
+    /// Packets of networks without a row of their own in the maps.
     pub overflow: u64,
 }
 
-impl Sight {
-    fn add(&mut self, more: &Sight) {
+impl Coverage {
+    fn add(&mut self, more: &Coverage) {
         self.blind |= more.blind;
         self.unattributed += more.unattributed;
         self.overflow += more.overflow;
@@ -89,85 +89,85 @@ impl Sight {
 struct Span {
     start: Instant,
     seen: HashMap<u32, Seen>,
-    sight: Sight,
+    coverage: Coverage,
 }
 
-/// What was seen over a window of time.
+/// What was seen of each network over a window.
 #[derive(Debug)]
 pub struct History {
     window: Duration,
-    /// The oldest first; the last one runs.
+    /// The oldest first; the last one is current.
     spans: VecDeque<Span>,
-    /// What was counted when it was looked at last.
-    counted: HashMap<u32, Seen>,
+    /// Totals at the last update.
+    totals: HashMap<u32, Seen>,
     esp: u64,
     overflow: u64,
     lost: u64,
 }
 
 impl History {
-    /// A history over this window, of counters that all begin with nothing.
+    /// A history over this window, of counters that start from zero.
     #[must_use]
     pub fn new(window: Duration) -> History {
         History {
             window,
             spans: VecDeque::new(),
-            counted: HashMap::new(),
+            totals: HashMap::new(),
             esp: 0,
             overflow: 0,
             lost: 0,
         }
     }
 
-    /// Takes a snapshot into account. `is_known` tells the networks that somebody described.
-    pub fn note(&mut self, snapshot: &Counted, is_known: impl Fn(u32) -> bool, now: Instant) {
-        let counted = count(snapshot);
+    /// Adds what was counted since the last update. `is_known` is whether a network has a requirement.
+    pub fn record(&mut self, counted: &Counted, is_known: impl Fn(u32) -> bool, now: Instant) {
+        let totals = totals(counted);
         let mut seen = HashMap::new();
-        for (vni, total) in &counted {
-            let before = self.counted.get(vni).copied().unwrap_or_default();
+        for (vni, total) in &totals {
+            let before = self.totals.get(vni).copied().unwrap_or_default();
             let new = total.since(&before);
             if !new.is_nothing() {
                 seen.insert(*vni, new);
             }
         }
-        let esp = snapshot
+        let esp = counted
             .esp
             .iter()
             .filter(|row| row.encapsulation.is_esp())
             .map(|row| row.count.packets)
             .sum::<u64>();
-        let others = snapshot.esp_others.iter().map(|row| row.count.packets);
-        let overflow = snapshot.state.counters_overflow + others.sum::<u64>();
-        let sight = Sight {
-            blind: snapshot.lost > self.lost || snapshot.hooks.iter().any(|at| at.hook.is_none()),
-            unattributed: match snapshot.attribution {
+        let others = counted.esp_others.iter().map(|row| row.count.packets);
+        let overflow = counted.state.counters_overflow + others.sum::<u64>();
+        let coverage = Coverage {
+            blind: counted.lost > self.lost || counted.hooks.iter().any(|at| at.hook.is_none()),
+            unattributed: match counted.attribution {
                 Attribution::Exact => 0,
                 Attribution::None | Attribution::Impossible(_) => esp.saturating_sub(self.esp),
             },
             overflow: overflow.saturating_sub(self.overflow),
         };
-        (self.counted, self.esp, self.overflow) = (counted, esp, overflow);
-        self.lost = snapshot.lost;
+        (self.totals, self.esp, self.overflow) = (totals, esp, overflow);
+        self.lost = counted.lost;
         self.advance(now);
         let all = self.spans.iter().flat_map(|span| span.seen.keys().copied());
-        let mut strangers: HashSet<u32> = all.filter(|vni| !is_known(*vni)).collect();
+        let mut undescribed: HashSet<u32> = all.filter(|vni| !is_known(*vni)).collect();
         let Some(span) = self.spans.back_mut() else {
             return;
         };
-        span.sight.add(&sight);
-        // In order, so that the same strangers are followed from one look to the next.
+        span.coverage.add(&coverage);
+        // In order, so that the same networks are tracked from one update to the next.
         for (vni, new) in seen.into_iter().collect::<BTreeMap<_, _>>() {
-            if !is_known(vni) && !strangers.contains(&vni) {
-                if strangers.len() >= STRANGERS {
+            if !is_known(vni) && !undescribed.contains(&vni) {
+                if undescribed.len() >= UNDESCRIBED {
                     continue;
                 }
-                strangers.insert(vni);
+                undescribed.insert(vni);
             }
             span.seen.entry(vni).or_default().add(&new);
         }
     }
 
-    /// Begins a new span if it is time to, and lets go of those that are over.
+    /// Begins a new span if it is due, and drops the spans that left the window.
     fn advance(&mut self, now: Instant) {
         let length = self.window / SPANS;
         if self
@@ -178,10 +178,10 @@ impl History {
             self.spans.push_back(Span {
                 start: now,
                 seen: HashMap::new(),
-                sight: Sight::default(),
+                coverage: Coverage::default(),
             });
         }
-        // What a span holds came before the next one began.
+        // All counts of a span came before the next span began.
         while self
             .spans
             .get(1)
@@ -191,41 +191,41 @@ impl History {
         }
     }
 
-    /// What was seen of each network in the window, and how good the sight was.
+    /// What was seen of each network in the window, and how complete the coverage was.
     #[must_use]
-    pub fn sum(&self) -> (BTreeMap<u32, Seen>, Sight) {
+    pub fn sum(&self) -> (BTreeMap<u32, Seen>, Coverage) {
         let mut all = BTreeMap::<u32, Seen>::new();
-        let mut sight = Sight::default();
+        let mut coverage = Coverage::default();
         for span in &self.spans {
-            sight.add(&span.sight);
+            coverage.add(&span.coverage);
             for (vni, seen) in &span.seen {
                 all.entry(*vni).or_default().add(seen);
             }
         }
-        (all, sight)
+        (all, coverage)
     }
 
     /// Whether a network has a row of its own among the counters.
     #[must_use]
     pub fn is_counted(&self, vni: u32) -> bool {
-        self.counted.contains_key(&vni)
+        self.totals.contains_key(&vni)
     }
 }
 
-/// What was counted of each network, ever.
-fn count(snapshot: &Counted) -> HashMap<u32, Seen> {
+/// What was counted of each network since the start.
+fn totals(counted: &Counted) -> HashMap<u32, Seen> {
     let mut all = HashMap::<u32, Seen>::new();
     let mut add = |vni, count: &Count, to: fn(&mut Seen) -> &mut BothWays, direction: Direction| {
         let place = &mut to(all.entry(vni).or_default())[direction as usize];
         place.packets += count.packets;
         place.bytes += count.bytes;
     };
-    for row in &snapshot.traffic {
+    for row in &counted.traffic {
         if let Vni::Id(vni) = row.vni {
             add(vni, &row.count, |seen| &mut seen.cleartext, row.direction);
         }
     }
-    for row in &snapshot.esp_networks {
+    for row in &counted.esp_networks {
         add(
             row.vni,
             &row.count,
@@ -294,32 +294,32 @@ mod tests {
     }
 
     #[test]
-    fn what_is_older_than_the_window_is_forgotten() {
+    fn counts_older_than_the_window_leave_it() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut history = History::new(Duration::from_secs(60));
         for seconds in 0..30 {
-            history.note(&counted(5, 0), |_| true, at(seconds));
+            history.record(&counted(5, 0), |_| true, at(seconds));
         }
-        history.note(&counted(5, 9), |_| true, at(30));
+        history.record(&counted(5, 9), |_| true, at(30));
         let (seen, _) = history.sum();
         assert_eq!(seen[&4096].cleartext[Direction::Tx as usize].packets, 5);
         assert_eq!(seen[&4096].encrypted[Direction::Rx as usize].packets, 9);
         for seconds in 31..67 {
-            history.note(&counted(5, 9), |_| true, at(seconds));
+            history.record(&counted(5, 9), |_| true, at(seconds));
         }
         let (seen, _) = history.sum();
         assert_eq!(seen[&4096].cleartext_packets(), 0, "more than a window ago");
         assert_eq!(seen[&4096].encrypted_packets(), 9);
         for seconds in 67..400 {
-            history.note(&counted(5, 9), |_| true, at(seconds));
+            history.record(&counted(5, 9), |_| true, at(seconds));
             assert!(history.spans.len() <= SPANS as usize + 2);
         }
         assert!(history.sum().0.is_empty());
     }
 
     #[test]
-    fn bad_sight_is_remembered_for_a_window() {
+    fn incomplete_coverage_is_kept_for_a_window() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut history = History::new(Duration::from_secs(12));
@@ -334,8 +334,8 @@ mod tests {
         blind.attribution = Attribution::Impossible("no BTF".to_owned());
         blind.esp = vec![esp(11)];
         blind.state.counters_overflow = 3;
-        history.note(&blind, |_| true, at(0));
-        let bad = Sight {
+        history.record(&blind, |_| true, at(0));
+        let bad = Coverage {
             blind: true,
             unattributed: 11,
             overflow: 3,
@@ -343,12 +343,12 @@ mod tests {
         assert_eq!(history.sum().1, bad);
         blind.hooks = vec![hook(Some(Hook::Tcx))];
         blind.lost = 1;
-        history.note(&blind, |_| true, at(6));
+        history.record(&blind, |_| true, at(6));
         assert_eq!(history.sum().1, bad, "nothing new");
         for seconds in 7..30 {
-            history.note(&blind, |_| true, at(seconds));
+            history.record(&blind, |_| true, at(seconds));
         }
-        assert_eq!(history.sum().1, Sight::default());
+        assert_eq!(history.sum().1, Coverage::default());
     }
 
     #[test]
@@ -358,18 +358,18 @@ mod tests {
         snapshot.traffic = many.collect();
         let mut history = History::new(Duration::from_secs(60));
         let start = Instant::now();
-        history.note(&snapshot, |vni| vni == 19_999, start);
+        history.record(&snapshot, |vni| vni == 19_999, start);
         let (seen, _) = history.sum();
-        assert_eq!(seen.len(), STRANGERS + 1);
+        assert_eq!(seen.len(), UNDESCRIBED + 1);
         assert!(seen.contains_key(&19_999));
-        // Others, a while later.
+        // Other VNIs, half a window later.
         let many = (20_000..40_000).map(|vni| traffic(Vni::Id(vni), Direction::Rx, 1));
         snapshot.traffic.extend(many);
-        history.note(
+        history.record(
             &snapshot,
             |vni| vni == 19_999,
             start + Duration::from_secs(30),
         );
-        assert_eq!(history.sum().0.len(), STRANGERS + 1);
+        assert_eq!(history.sum().0.len(), UNDESCRIBED + 1);
     }
 }
