@@ -12,6 +12,7 @@ mod malformed;
 mod memory;
 mod printed;
 mod read;
+mod schemas;
 mod stopping;
 mod strangers;
 mod usage;

@@ -18,6 +18,7 @@ pub mod oracle;
 pub mod process;
 pub mod programs;
 pub mod scale;
+pub mod schema;
 pub mod shape;
 pub mod terminal;
 pub mod tshark;
