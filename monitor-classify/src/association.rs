@@ -1,21 +1,21 @@
-//! Packets under a security association: ESP (RFC 4303), which may have the NULL cipher (RFC 2410), and
+//! Packets under a security association: ESP (RFC 4303), which may use the NULL cipher (RFC 2410), and
 //! AH (RFC 4302), which never encrypts.
 
 use monitor_common::walk::{self, InnerKind, Link};
 use monitor_common::wire::{esp, udp};
 
-use super::protocol::{Confidence, Exposure, Protocol};
-use super::randomness::{Look, look};
-use super::verdict::Verdict;
+use crate::names::{Confidence, Exposure, Protocol};
+use crate::shape::randomness::{Look, look};
+use crate::verdict::Verdict;
 
-/// Initialisation vector of the usual ciphers in front of the ciphertext, in bytes: a counter, perhaps.
+/// Initialisation vector of the usual ciphers in front of the ciphertext, in bytes; it may be a counter.
 const IV: usize = 8;
-/// Most bytes behind the packet that a NULL cipher leaves as it is: padding, trailer and check value.
+/// Most bytes behind a packet under a NULL cipher: padding, trailer and check value.
 const BEHIND: usize = 4 + 32;
 
-/// What can be read in an ESP packet, from its SPI on; `wire_len` is its length on the wire.
+/// Classifies an ESP packet, from its SPI on; `wire_len` is its length on the wire.
 ///
-/// It is encrypted where the bytes can be ciphertext, and no packet stands there as it is (RFC 5879, 8).
+/// It is encrypted where the bytes can be ciphertext and are not a packet in the clear (RFC 5879, 8).
 #[must_use]
 pub fn esp(bytes: &[u8], wire_len: u32) -> Verdict {
     let exposure = exposure(bytes, wire_len);
@@ -26,11 +26,11 @@ pub fn esp(bytes: &[u8], wire_len: u32) -> Verdict {
     verdict(exposure, confidence, evidence(exposure))
 }
 
-/// What bytes say that are ESP from their SPI on; see [`esp`].
-pub(super) fn exposure(bytes: &[u8], wire_len: u32) -> Exposure {
+/// The exposure of an ESP packet, from its SPI on; see [`esp`].
+pub(crate) fn exposure(bytes: &[u8], wire_len: u32) -> Exposure {
     let body = bytes.get(esp::LEN..).unwrap_or_default();
     let wire_len = (wire_len as usize).saturating_sub(esp::LEN);
-    // GMAC has its initialisation vector in front of what it leaves as it is (RFC 4543, 3).
+    // GMAC puts its initialisation vector in front of the unencrypted body (RFC 4543, 3).
     let behind = body.get(IV..).unwrap_or_default();
     if is_packet(body, wire_len)
         || is_packet(behind, wire_len.saturating_sub(IV))
@@ -46,15 +46,15 @@ pub(super) fn exposure(bytes: &[u8], wire_len: u32) -> Exposure {
     }
 }
 
-/// What is said of ESP that can, or cannot, be read.
-pub(super) const fn evidence(exposure: Exposure) -> &'static str {
+/// The evidence for an ESP packet of this exposure.
+pub(crate) const fn evidence(exposure: Exposure) -> &'static str {
     match exposure {
         Exposure::Plaintext => "ESP, not encrypted",
         Exposure::Encrypted | Exposure::Unknown => "ESP",
     }
 }
 
-/// What can be read in an AH packet: all of it.
+/// The verdict on an AH packet, which can be read in full.
 #[must_use]
 pub fn ah() -> Verdict {
     verdict(
@@ -74,13 +74,13 @@ fn verdict(exposure: Exposure, confidence: Confidence, evidence: &str) -> Verdic
     }
 }
 
-/// Whether a UDP datagram or an IP packet stands here that is as long as it says.
+/// Whether the body is a UDP datagram or an IP packet whose length field is right.
 fn is_packet(body: &[u8], wire_len: usize) -> bool {
-    // At least the trailer: with esp4_offload a packet is seen before it is encrypted, and has none yet.
+    // At least the trailer must follow: with esp4_offload TC sees a packet before its encryption, without one.
     let fits = |length: usize| length <= wire_len && (2..=BEHIND).contains(&(wire_len - length));
     if let Some(header) = body.first_chunk::<{ udp::LEN }>() {
         let length = usize::from(udp::Udp(*header).length());
-        // A length alone is met by chance.
+        // A length alone can be right by chance.
         let is_vxlan = body.get(udp::LEN..udp::LEN + 4) == Some(&[8, 0, 0, 0]);
         if length >= udp::LEN && fits(length) && is_vxlan {
             return true;
@@ -97,7 +97,7 @@ fn is_packet(body: &[u8], wire_len: usize) -> bool {
 mod tests {
     use super::*;
 
-    /// Bytes that nothing tells from random ones.
+    /// Bytes that cannot be distinguished from random ones.
     fn random(mut seed: u64, length: usize) -> Vec<u8> {
         (0..length)
             .map(|_| {
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_null_cipher_is_seen() {
-        // A datagram of VXLAN in transport mode, with ciphertext of somebody else in it.
+        // A datagram of VXLAN in transport mode, with foreign ciphertext in it.
         let inside = random(7, 200);
         let length = u16::try_from(16 + inside.len()).unwrap().to_be_bytes();
         let mut body = vec![0xc0, 1, 0x12, 0xb5, length[0], length[1], 0, 0];

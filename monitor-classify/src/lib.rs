@@ -1,98 +1,68 @@
-//! What an eavesdropper gets out of a payload: which protocol it speaks,
-//! whether it can be read, and what it gives away.
+//! What an eavesdropper gets out of a payload: its protocol, whether it can be
+//! read, and what it gives away.
 //!
-//! One folder or file per protocol, each a pure function over the captured
-//! first bytes of one packet of one direction. Those bytes can be cut anywhere,
-//! can come from the middle of a stream, and are an attacker's.
+//! ```
+//! use monitor_classify::{CredentialKind, Exposure, Payload, Protocol, Transport, classify};
+//!
+//! let bytes = b"GET /cart?token=hunter2 HTTP/1.1\r\nHost: shop.example\r\n\r\n";
+//! let verdict = classify(&Payload {
+//!     bytes,
+//!     wire_len: 56,
+//!     transport: Transport::Tcp,
+//!     src_port: 40_000,
+//!     dst_port: 80,
+//! });
+//! assert_eq!(verdict.protocol, Protocol::Http);
+//! assert_eq!(verdict.exposure, Exposure::Plaintext);
+//! // Evidence is redacted: names, no values.
+//! assert_eq!(verdict.evidence.as_deref(), Some("GET /cart?token=… shop.example"));
+//! assert_eq!(verdict.credentials, [CredentialKind::Url]);
+//! ```
+//!
+//! A payload is the captured part of one packet in one direction: it may be cut
+//! anywhere, start in the middle of a stream, and be made up by an attacker.
+//! Everything here is a pure function of it: no I/O, no clock, no state between
+//! calls, no panic, and bounded work. Who follows a flow combines the verdicts
+//! of its packets, and asks [`classify_on`] and [`classify_as`] once its
+//! protocol is known.
 //!
 //! Two rules bind every classifier:
 //!
 //! - **Plaintext is never called encrypted; when in doubt, unknown.**
-//! - Evidence says *what* could be read, never the secret itself.
+//! - Evidence names *what* could be read, never the secret itself.
+//!
+//! | folder | what is in it |
+//! | --- | --- |
+//! | `protocol/` | the table of classifiers, and a file or folder for each protocol |
+//! | `parse/` | what several protocols are made of: fields, lines, BER, SQL |
+//! | `shape/` | what bytes look like, whatever their protocol: text, files, random |
+//! | `secret/` | credentials that can occur in any protocol |
+//! | `text/` | escaping and masking of what others wrote |
 
-mod again;
-mod alone;
 mod association;
-mod ber;
-mod generic;
-mod judge;
-mod lines;
-mod magic;
+mod classifier;
+mod classify;
+mod finding;
+mod names;
 mod nested;
+mod parse;
 mod payload;
 mod protocol;
-mod randomness;
-mod reader;
-mod secrets;
-mod sql;
-mod strings;
-mod table;
-mod verdict;
-
-mod bittorrent;
-mod ftp;
-mod git;
-mod http;
-mod http2;
-mod icmp;
-mod imap;
-mod irc;
-mod memcached;
-mod nats;
-mod pop3;
-mod redis;
-mod rsync;
-mod rtp;
-mod sip;
-mod smtp;
-mod ssh;
-mod statsd;
-mod stomp;
-mod syslog;
-mod telnet;
-mod tls;
-mod vnc;
-mod websocket;
-mod zookeeper;
-
-mod amqp;
-mod cassandra;
-mod dhcp;
-mod dns;
-mod dtls;
-mod elasticsearch;
-mod gossip;
-mod gquic;
-mod ipsec;
-mod kafka;
-mod kerberos;
-mod ldap;
-mod mongodb;
-mod mqtt;
-mod mysql;
-mod ntp;
-mod openvpn;
-mod postgresql;
-mod quic;
-mod radius;
-mod rdp;
-mod smb;
-mod snmp;
-mod sunrpc;
-mod tds;
-mod tns;
-mod wireguard;
-
+mod reclassify;
+mod secret;
+mod shape;
 pub mod text;
+mod unclaimed;
+mod verdict;
 
 #[cfg(test)]
 mod tests;
 
-pub use again::{classify_as, classify_on};
-pub use alone::Alone;
 pub use association::{ah, esp};
-pub use judge::classify;
+pub use classifier::Classifier;
+pub use classify::classify;
+pub use names::{Confidence, CredentialKind, Exposure, Protocol};
 pub use payload::{Payload, Transport};
-pub use protocol::{Confidence, CredentialKind, Exposure, Protocol};
-pub use table::{is_usual_port, recognised};
+pub use protocol::{classifiers, is_usual_port, recognised};
+pub use reclassify::{classify_as, classify_on};
 pub use verdict::{EVIDENCE_MAX, Verdict};

@@ -1,44 +1,28 @@
-//! IP in IP (RFC 2003, RFC 4213): what the packet inside says.
+//! IP in IP (RFC 2003, RFC 4213): the packet inside is classified.
 //!
-//! A tunnel carries many connections as one flow. What can be read of one of them can be read of it; that one
-//! of them is encrypted says nothing of the others.
+//! A tunnel carries many connections as one flow. Plaintext in one of them is plaintext in the tunnel; an encrypted
+//! one says nothing of the others.
 
-use super::judge::classify;
-use super::payload::{Payload, Transport};
-use super::protocol::{Confidence, Exposure, Protocol};
-use super::reader::Reader;
-use super::verdict::Verdict;
+use crate::names::{Confidence, Exposure, Protocol};
+use crate::parse::reader::Reader;
+use crate::payload::{Payload, Transport};
+use crate::verdict::Verdict;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 const ICMP: u8 = 1;
 const ICMPV6: u8 = 58;
 
-/// Says what a packet in a packet gives away; nothing if there is none.
-pub(super) fn judge(p: &Payload<'_>) -> Option<Verdict> {
+/// The payload of a packet inside a packet. Outer nothing: there is none; inner nothing: its payload cannot be
+/// classified.
+#[expect(
+    clippy::option_option,
+    reason = "no IP, nothing to classify, or a payload: three answers"
+)]
+pub(crate) fn packet<'a>(p: &Payload<'a>) -> Option<Option<Payload<'a>>> {
     if !matches!(p.transport, Transport::Other(4 | 41)) {
         return None;
     }
-    let verdict = payload(p)?.map_or_else(Verdict::unknown, |inner| classify(&inner));
-    Some(if verdict.exposure == Exposure::Encrypted {
-        Verdict {
-            exposure: Exposure::Unknown,
-            confidence: Confidence::Likely,
-            ..verdict
-        }
-    } else if verdict.protocol == Protocol::Unknown && verdict.exposure == Exposure::Unknown {
-        Verdict::unknown()
-    } else {
-        verdict
-    })
-}
-
-/// The payload inside. Outer nothing: no IP is there; inner nothing: IP without a payload that can be judged.
-#[expect(
-    clippy::option_option,
-    reason = "no IP, nothing to judge, or a payload: three answers"
-)]
-fn payload<'a>(p: &Payload<'a>) -> Option<Option<Payload<'a>>> {
     let first = *p.bytes.first()?;
     let (protocol, header, length) = match first >> 4 {
         4 => version_4(p.bytes)?,
@@ -54,7 +38,22 @@ fn payload<'a>(p: &Payload<'a>) -> Option<Option<Payload<'a>>> {
     Some(segment(protocol, bytes, wire_len))
 }
 
-/// Protocol, length of the header, and length of all of it.
+/// The verdict on a tunnel, from that on one packet inside it.
+pub(crate) fn of_tunnel(verdict: Verdict) -> Verdict {
+    if verdict.exposure == Exposure::Encrypted {
+        Verdict {
+            exposure: Exposure::Unknown,
+            confidence: Confidence::Likely,
+            ..verdict
+        }
+    } else if verdict.protocol == Protocol::Unknown && verdict.exposure == Exposure::Unknown {
+        Verdict::unknown()
+    } else {
+        verdict
+    }
+}
+
+/// Protocol, length of the header, and total length of an IPv4 packet.
 fn version_4(bytes: &[u8]) -> Option<(u8, u32, u16)> {
     let mut reader = Reader::new(bytes);
     let words = reader.u8()? & 0x0f;
@@ -64,12 +63,12 @@ fn version_4(bytes: &[u8]) -> Option<(u8, u32, u16)> {
     let fragment = reader.u16()? & 0x1fff;
     reader.u8()?;
     let protocol = reader.u8()?;
-    // Reserved (IANA): nobody knows what a later fragment is of.
+    // 255 is reserved (IANA): a later fragment does not show its protocol.
     let protocol = if fragment == 0 { protocol } else { 255 };
     (words >= 5).then_some((protocol, u32::from(words) * 4, length))
 }
 
-/// The same of version 6. Extension headers are not followed.
+/// The same for IPv6. Extension headers are not followed.
 fn version_6(bytes: &[u8]) -> Option<(u8, u32, u16)> {
     let mut reader = Reader::new(bytes);
     reader.take(4)?;
@@ -77,7 +76,7 @@ fn version_6(bytes: &[u8]) -> Option<(u8, u32, u16)> {
     Some((reader.u8()?, 40, length))
 }
 
-/// What TCP, UDP or ICMP carries.
+/// The payload of TCP, UDP or ICMP.
 fn segment(protocol: u8, bytes: &[u8], wire_len: u32) -> Option<Payload<'_>> {
     let transport = Transport::from(protocol);
     let mut reader = Reader::new(bytes);

@@ -1,4 +1,4 @@
-//! What a classifier is given.
+//! The input of a classifier.
 
 use std::fmt;
 
@@ -17,15 +17,27 @@ pub struct Payload<'a> {
     pub dst_port: u16,
 }
 
+/// Bytes of a payload that are looked at. A capture may hold packets of 64 KiB and more; the bound keeps the work
+/// per packet small.
+const INSPECTED_MAX: usize = 2048;
+
 impl Payload<'_> {
+    /// The same, without the bytes that no classifier looks at.
+    pub(crate) fn inspected(&self) -> Self {
+        Self {
+            bytes: &self.bytes[..self.bytes.len().min(INSPECTED_MAX)],
+            ..*self
+        }
+    }
+
     /// Whether either end uses one of these ports.
-    pub(super) fn uses_port(&self, ports: &[u16]) -> bool {
+    pub(crate) fn uses_port(&self, ports: &[u16]) -> bool {
         ports.contains(&self.src_port) || ports.contains(&self.dst_port)
     }
 
-    /// Whether a message of so many bytes that starts with the payload ends
-    /// with it too: a length that is right this way is hardly chance.
-    pub(super) fn is_filled_by(&self, length: u64) -> bool {
+    /// Whether a message of this length fills the packet: a length field that is
+    /// right this way is hardly chance.
+    pub(crate) fn is_filled_by(&self, length: u64) -> bool {
         u64::from(self.wire_len) == length
     }
 }
@@ -63,7 +75,7 @@ impl From<u8> for Transport {
     }
 }
 
-/// As in the flow record: `tcp`, `udp`, …, `other:89`.
+/// The name as in records: `tcp`, `udp`, …, `other:89`.
 impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

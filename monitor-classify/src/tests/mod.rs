@@ -2,7 +2,6 @@
 
 mod binary;
 mod every;
-mod generic;
 mod http;
 mod noise;
 mod props;
@@ -10,6 +9,7 @@ mod redis;
 mod samples;
 mod table;
 mod tls;
+mod unclaimed;
 
 use super::*;
 

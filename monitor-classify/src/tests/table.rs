@@ -1,18 +1,29 @@
 //! The table of classifiers and the names that others rely on.
 
 use super::*;
-use crate::table::CLASSIFIERS;
+use crate::protocol::CLASSIFIERS;
 
 #[test]
 fn unknown_is_no_protocol_to_look_for_and_names_are_in_order() {
     assert!(
         CLASSIFIERS
             .iter()
-            .all(|row| row.protocol != Protocol::Unknown)
+            .all(|row| row.protocol() != Protocol::Unknown)
     );
     let (last, known) = Protocol::ALL.split_last().unwrap();
     assert_eq!(*last, Protocol::Unknown);
     assert!(known.is_sorted_by(|a, b| a.name() < b.name()));
+}
+
+#[test]
+fn every_protocol_but_unknown_has_a_classifier() {
+    for protocol in Protocol::ALL {
+        assert_eq!(
+            recognised(*protocol),
+            *protocol != Protocol::Unknown,
+            "{protocol}"
+        );
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// What stands at the end of a text that was cut.
+/// Stands at the end of a text that was cut.
 const ELLIPSIS: char = '…';
 
 /// Untrusted bytes as one line of printable text, at most `max` characters
@@ -17,7 +17,7 @@ const ELLIPSIS: char = '…';
 /// Takes `&str` and `&[u8]` alike.
 pub fn escape(untrusted: impl AsRef<[u8]>, max: usize) -> String {
     let bytes = untrusted.as_ref();
-    // Any character needs at most four bytes: what lies beyond cannot show.
+    // A character has at most four bytes: what lies beyond the window is never shown.
     let window = &bytes[..bytes.len().min(max.saturating_mul(4).saturating_add(4))];
     let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'\\';
     if bytes.len() <= max && bytes.iter().all(is_plain) {
@@ -39,7 +39,7 @@ pub fn escape(untrusted: impl AsRef<[u8]>, max: usize) -> String {
     line.text
 }
 
-/// Payload bytes for a reader who asked to see them: printable ASCII as it is,
+/// Payload bytes for a reader who asked for them: printable ASCII as it is,
 /// `\r`, `\n`, `\t` and `\\` as escapes, every other byte as a dot, the way
 /// `tcpdump -A` does; one line, at most `max` characters, a cut one ends in `…`.
 ///
@@ -117,7 +117,7 @@ impl Line {
             '\\' => self.push(format_args!("\\\\")),
             ' '..='~' => self.push_plain(character),
             '\0'..='\u{7f}' => self.push(format_args!("\\x{:02x}", u32::from(character))),
-            // Letters and symbols by category, but nothing to see.
+            // Letters and symbols by category, but invisible.
             '\u{115f}' | '\u{1160}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}' => {
                 self.push(format_args!("{}", character.escape_unicode()))
             }

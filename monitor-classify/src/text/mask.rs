@@ -1,17 +1,17 @@
-//! What is taken out of evidence because it may be a secret.
+//! Masking: what may be a secret is taken out of evidence.
 //!
-//! The rules lean towards hiding: a masked identifier costs a reader little, a
-//! printed session key may cost somebody a lot.
+//! The rules lean towards hiding: a masked identifier costs the reader little, a
+//! printed session key can cost its owner a lot.
 
 use super::escape;
 
 /// Stands wherever something was readable on the wire and is not repeated here.
 pub const MASKED: &str = "…";
 
-/// Shortest text that can be taken for a random token by its look alone.
+/// Shortest text that is taken for a random token by its look alone.
 const TOKEN_LENGTH: usize = 16;
 
-/// Well-known beginnings of issued tokens; the rest is secret whatever its look.
+/// Well-known prefixes of issued tokens; what follows one is secret, whatever it looks like.
 const TOKEN_PREFIXES: &[&[u8]] = &[
     b"eyJ",
     b"ghp_",
@@ -33,7 +33,7 @@ const TOKEN_PREFIXES: &[&[u8]] = &[
     b"hvs.",
 ];
 
-/// Words of which a name only has to contain one to announce a secret.
+/// A name that contains one of these announces a secret.
 const SECRET_PARTS: &[&[u8]] = &[
     b"pass",
     b"secret",
@@ -45,7 +45,7 @@ const SECRET_PARTS: &[&[u8]] = &[
     b"api-key",
 ];
 
-/// Words that announce a secret only when they stand alone.
+/// A name that is one of these announces a secret.
 const SECRET_WORDS: &[&[u8]] = &[
     b"auth",
     b"oauth",
@@ -89,8 +89,8 @@ pub fn announces_secret(name: &[u8]) -> bool {
             .any(|word| name.eq_ignore_ascii_case(word))
 }
 
-/// Whether a text looks like a token, hash, UUID, card number or address of a
-/// person, rather than like a word somebody chose.
+/// Whether a text looks like a token, hash, UUID, card number or mail address
+/// rather than like a chosen name.
 pub fn looks_secret(text: &[u8]) -> bool {
     let (mut digits, mut upper, mut lower) = (0_usize, 0_usize, 0_usize);
     let (mut joined, mut address) = (true, false);

@@ -1,5 +1,5 @@
-//! Text made from bytes that strangers chose: escaping, so that it is safe to
-//! print, and masking, so that it gives no secret away.
+//! Text made from untrusted bytes: escaping makes it safe to print, masking takes
+//! secrets out of it.
 
 mod escape;
 pub mod mask;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
-use monitor_classify::{Alone, Payload, Transport, classify};
+use monitor_classify::{Payload, Transport, classifiers, classify};
 use monitor_lab::record::{IpTransport, Packet, frames};
 
 use super::progress::Progress;
@@ -56,7 +56,7 @@ impl Sampled {
 /// Measures.
 pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
     let samples = samples(&plan.fixtures)?;
-    let classifiers: Vec<Alone> = Alone::all().collect();
+    let classifiers: Vec<_> = classifiers().iter().collect();
     let mut costs: Vec<[Vec<f64>; 2]> = vec![Default::default(); classifiers.len()];
     let mut whole: [Vec<f64>; 2] = Default::default();
     let mut progress = Progress::new("classifiers", plan.runs);
@@ -203,7 +203,7 @@ mod tests {
             fixtures: FIXTURES.into(),
         })
         .unwrap();
-        let missing = 2 + 2 * Alone::all().count() - part.rows.len();
+        let missing = 2 + 2 * classifiers().len() - part.rows.len();
         assert_eq!(missing, 2 * MISSING, "classifiers without a payload");
         for row in &part.rows {
             let measured = row.measured.runs == 1 && row.measured.median > 0.0;

@@ -1,0 +1,63 @@
+//! HTTP/1.0 and HTTP/1.1 (RFC 9112): requests and responses.
+//!
+//! A message is recognised from its start line on; a body or the middle of a
+//! header block is not.
+
+mod headers;
+mod request;
+mod response;
+mod service;
+mod status;
+mod target;
+
+use crate::finding::Finding;
+use crate::names::CredentialKind;
+use crate::payload::Payload;
+use crate::text::escape;
+
+pub(super) use headers::kind as field_credential;
+
+/// HTTP, proxies, and services with an HTTP API: Docker, etcd, Consul, Elasticsearch.
+pub(super) const PORTS: &[u16] = &[80, 3128, 8000, 8008, 8080, 8888, 2375, 2379, 8500, 9200];
+
+/// Header fields that are parsed; more are ignored.
+const HEADERS_MAX: usize = 32;
+
+/// Longest host that is shown.
+const HOST_MAX: usize = 60;
+
+/// Longest method that is taken for one.
+const METHOD_MAX: usize = 24;
+
+pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
+    // RFC 9112 section 2.2: empty lines before a start line are ignored.
+    let blank = p
+        .bytes
+        .iter()
+        .take(4)
+        .take_while(|byte| b"\r\n".contains(byte))
+        .count();
+    let bytes = &p.bytes[blank..];
+    if bytes.starts_with(b"HTTP/") {
+        return response::inspect(bytes);
+    }
+    let method = bytes
+        .iter()
+        .take(METHOD_MAX + 1)
+        .position(|&byte| byte == b' ')?;
+    let is_method = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'-';
+    if method < 3 || !bytes[..method].iter().all(is_method) {
+        return None;
+    }
+    request::inspect(bytes, method)
+}
+
+/// A request target without its secrets, and the kinds of these.
+pub(super) fn redact_target(target: &[u8]) -> (String, Vec<CredentialKind>) {
+    target::redact(target, true)
+}
+
+/// A host and port, if it looks like one.
+pub(super) fn show_host(host: &[u8]) -> Option<String> {
+    target::is_authority(host).then(|| escape(host, HOST_MAX))
+}

@@ -1,0 +1,105 @@
+//! The verdict on a payload that no protocol claims.
+//!
+//! Text can be read whatever it says, and so can files and structures that
+//! published software reads. Random bytes are ciphertext, compressed data or
+//! keys; nothing distinguishes these, so they are unknown.
+
+use crate::names::{Confidence, Exposure, Protocol};
+use crate::payload::Payload;
+use crate::protocol::{CLASSIFIERS, inspect_tls_rest};
+use crate::shape::randomness::{Look, look, repeats};
+use crate::shape::{certificate, magic, strings, text};
+use crate::verdict::Verdict;
+
+/// Shortest text that is of the protocol of its port: once in two thousand times by chance.
+const TEXT_ON_PORT_MIN: usize = 8;
+
+/// Fewest bytes that can show a structure.
+const STRUCTURE_MIN: usize = 48;
+
+/// Bytes at each end that have to show it.
+const STRUCTURE_MAX: usize = 128;
+
+/// Classifies a payload that fits no protocol.
+pub(crate) fn classify(p: &Payload<'_>) -> Verdict {
+    let bytes = p.bytes;
+    if let Some((kind, confidence)) = magic::kind(bytes) {
+        return plaintext(Protocol::Unknown, confidence, kind);
+    }
+    if text::is_text(bytes) {
+        let form = text::form(bytes);
+        if bytes.len() >= TEXT_ON_PORT_MIN
+            && let Some(protocol) = protocol_of_port(p)
+        {
+            return plaintext(protocol, Confidence::Likely, form);
+        }
+        if bytes.len() >= text::CERTAIN_MIN {
+            return plaintext(Protocol::Unknown, Confidence::Certain, form);
+        }
+        return Verdict::unknown();
+    }
+    let look = look(bytes);
+    let is_handshake = certificate::is_in(bytes);
+    if let Some(records) = inspect_tls_rest(p)
+        && (is_handshake || look != Look::Readable || records.exposure != Exposure::Encrypted)
+    {
+        return records.into_verdict(Protocol::Tls, Confidence::Likely);
+    }
+    if is_handshake {
+        // The flow may be encrypted from its next packet on.
+        return unknown("certificate");
+    }
+    if look == Look::Readable {
+        return plaintext(Protocol::Unknown, Confidence::Likely, "text in binary");
+    }
+    if strings::are_certain(bytes) {
+        return plaintext(Protocol::Unknown, Confidence::Likely, "strings in binary");
+    }
+    if is_structure(p) {
+        return plaintext(Protocol::Unknown, Confidence::Likely, "binary structure");
+    }
+    match look {
+        Look::Random => unknown("high entropy"),
+        Look::Readable | Look::Unclear => Verdict::unknown(),
+    }
+}
+
+/// The protocol of text whose usual port is in use; none if several share it.
+fn protocol_of_port(p: &Payload<'_>) -> Option<Protocol> {
+    let mut rows = CLASSIFIERS
+        .iter()
+        .filter(|row| row.is_text() && row.takes(p.transport) && row.is_on_usual_port(p));
+    let protocol = rows.next()?.protocol();
+    rows.next().is_none().then_some(protocol)
+}
+
+fn plaintext(protocol: Protocol, confidence: Confidence, evidence: &str) -> Verdict {
+    Verdict {
+        protocol,
+        exposure: Exposure::Plaintext,
+        confidence,
+        evidence: Some(evidence.to_owned()),
+        credentials: Vec::new(),
+    }
+}
+
+fn unknown(evidence: &str) -> Verdict {
+    Verdict {
+        evidence: Some(evidence.to_owned()),
+        ..Verdict::unknown()
+    }
+}
+
+/// Whether values repeat as they never do in ciphertext, both at the start and at the end. A
+/// header in front of ciphertext repeats at the start alone, so it does not count; nor does a
+/// header that is all that was captured.
+fn is_structure(p: &Payload<'_>) -> bool {
+    let bytes = p.bytes;
+    // Short headers of zeros do not count either: requests for encryption consist of them
+    // (MySQL, RDP).
+    if bytes.len() < STRUCTURE_MIN || bytes.len() * 2 < p.wire_len as usize {
+        return false;
+    }
+    let half = (bytes.len() / 2).min(STRUCTURE_MAX);
+    repeats(&bytes[..half]) && repeats(&bytes[bytes.len() - half..])
+}
