@@ -4,6 +4,9 @@ use super::service;
 use crate::names::CredentialKind;
 use crate::text::escape;
 
+/// Header fields that are parsed; more are ignored.
+pub(super) const HEADERS_MAX: usize = 32;
+
 /// Longest `Upgrade` value that is shown.
 const UPGRADE_MAX: usize = 24;
 

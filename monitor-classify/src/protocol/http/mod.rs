@@ -13,18 +13,12 @@ mod target;
 use crate::finding::Finding;
 use crate::names::CredentialKind;
 use crate::payload::Payload;
-use crate::text::escape;
 
 pub(super) use headers::kind as field_credential;
+pub(super) use target::show_host;
 
 /// HTTP, proxies, and services with an HTTP API: Docker, etcd, Consul, Elasticsearch.
 pub(super) const PORTS: &[u16] = &[80, 3128, 8000, 8008, 8080, 8888, 2375, 2379, 8500, 9200];
-
-/// Header fields that are parsed; more are ignored.
-const HEADERS_MAX: usize = 32;
-
-/// Longest host that is shown.
-const HOST_MAX: usize = 60;
 
 /// Longest method that is taken for one.
 const METHOD_MAX: usize = 24;
@@ -55,9 +49,4 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
 /// A request target without its secrets, and the kinds of these.
 pub(super) fn redact_target(target: &[u8]) -> (String, Vec<CredentialKind>) {
     target::redact(target, true)
-}
-
-/// A host and port, if it looks like one.
-pub(super) fn show_host(host: &[u8]) -> Option<String> {
-    target::is_authority(host).then(|| escape(host, HOST_MAX))
 }

@@ -1,7 +1,8 @@
 //! Requests.
 
-use super::headers::Fields;
-use super::{HEADERS_MAX, service, show_host, target};
+use super::headers::{Fields, HEADERS_MAX};
+use super::service;
+use super::target::{self, show_host};
 use crate::finding::{Finding, Strength};
 use crate::names::Exposure;
 use crate::text::{escape, mask};

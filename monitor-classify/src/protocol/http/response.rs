@@ -1,7 +1,7 @@
 //! Responses.
 
-use super::headers::Fields;
-use super::{HEADERS_MAX, status};
+use super::headers::{Fields, HEADERS_MAX};
+use super::status;
 use crate::finding::{Finding, Strength};
 use crate::names::Exposure;
 use crate::text::escape;

@@ -6,6 +6,9 @@ use crate::text::{escape, mask};
 /// Longest target that is shown; room is left for the host.
 const TARGET_MAX: usize = 80;
 
+/// Longest host that is shown.
+const HOST_MAX: usize = 60;
+
 /// Longest name of a query parameter that is shown.
 const NAME_MAX: usize = 32;
 
@@ -40,10 +43,15 @@ pub(super) fn redact(target: &[u8], complete: bool) -> (String, Vec<CredentialKi
 }
 
 /// Whether this is a host, maybe with a port, and nothing else.
-pub(super) fn is_authority(text: &[u8]) -> bool {
+fn is_authority(text: &[u8]) -> bool {
     text.iter()
         .all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(byte))
         && !mask::looks_secret(text.split(|&byte| byte == b'.').next().unwrap_or_default())
+}
+
+/// A host and port, if it looks like one.
+pub(crate) fn show_host(host: &[u8]) -> Option<String> {
+    is_authority(host).then(|| escape(host, HOST_MAX))
 }
 
 /// Length of the scheme in front of `://`.

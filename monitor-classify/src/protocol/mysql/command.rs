@@ -1,6 +1,6 @@
 //! Commands of the client.
 
-use super::{Message, Packet};
+use super::packet::{Message, Packet};
 use crate::finding::Strength::{self, Certain, Likely, Weak};
 use crate::parse::reader::is_name;
 use crate::parse::sql::{self, Statement};

@@ -1,6 +1,6 @@
 //! The greeting of the server and the first answer of the client.
 
-use super::{Message, Packet, length_encoded};
+use super::packet::{Message, Packet, length_encoded};
 use crate::finding::Strength::{Certain, Likely, Weak};
 use crate::names::Exposure;
 use crate::parse::reader::{Reader, is_name};

@@ -3,60 +3,19 @@
 
 mod command;
 mod handshake;
+mod packet;
 mod reply;
 
 use crate::finding::{Finding, Strength};
 use crate::names::{CredentialKind, Exposure};
 use crate::parse::reader::Reader;
 use crate::payload::Payload;
+use packet::{Message, Packet};
 
 pub(super) const PORTS: &[u16] = &[3306];
 
 /// Packets of a payload that are looked at.
 const PACKETS_MAX: usize = 32;
-
-/// A packet: 3 bytes of length (little-endian), a sequence number, contents.
-#[derive(Clone, Copy)]
-struct Packet<'a> {
-    /// Length of the contents, in bytes.
-    length: usize,
-    sequence: u8,
-    body: Reader<'a>,
-    whole: bool,
-}
-
-impl<'a> Packet<'a> {
-    fn read(reader: &mut Reader<'a>) -> Option<Self> {
-        let length = reader.u24_le()? as usize;
-        let sequence = reader.u8()?;
-        let (body, whole) = reader.upto(length);
-        Some(Self {
-            length,
-            sequence,
-            body,
-            whole,
-        })
-    }
-}
-
-/// How well a packet fits, and its evidence.
-struct Message {
-    strength: Strength,
-    exposure: Exposure,
-    evidence: String,
-    password: bool,
-}
-
-impl Message {
-    fn new(strength: Strength, evidence: impl Into<String>) -> Self {
-        Self {
-            strength,
-            exposure: Exposure::Plaintext,
-            evidence: evidence.into(),
-            password: false,
-        }
-    }
-}
 
 pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     let mut reader = Reader::new(p.bytes);
@@ -125,21 +84,4 @@ fn message(packet: &Packet<'_>, is_filled: bool) -> Option<Message> {
         2 => handshake::response(packet).or_else(|| reply::inspect(packet, is_filled)),
         _ => reply::inspect(packet, is_filled),
     }
-}
-
-/// An integer of one to nine bytes: how most lengths are written.
-fn length_encoded(reader: &mut Reader<'_>) -> Option<u64> {
-    match reader.u8()? {
-        value @ 0..=0xfa => Some(u64::from(value)),
-        0xfc => reader.u16_le().map(u64::from),
-        0xfd => reader.u24_le().map(u64::from),
-        0xfe => reader.u64_le(),
-        _ => None,
-    }
-}
-
-/// Bytes behind such a length.
-fn string<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
-    let length = length_encoded(reader)?;
-    reader.take(usize::try_from(length).ok()?)
 }

@@ -1,6 +1,6 @@
 //! Replies of the server, and further steps of a log-in.
 
-use super::{Message, Packet, length_encoded, string};
+use super::packet::{Message, Packet, length_encoded, string};
 use crate::finding::Strength::{Certain, Likely, Weak};
 use crate::parse::reader::{Reader, is_name};
 

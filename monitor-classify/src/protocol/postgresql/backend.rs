@@ -1,6 +1,6 @@
 //! What a server sends.
 
-use super::{Frame, Message};
+use super::message::{Frame, Message};
 use crate::finding::Strength::{Certain, Likely, Weak};
 use crate::parse::reader::{Reader, is_name, is_text};
 use crate::text::mask;

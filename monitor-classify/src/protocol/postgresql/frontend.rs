@@ -1,6 +1,6 @@
 //! What a client sends.
 
-use super::{Frame, Message};
+use super::message::{Frame, Message};
 use crate::finding::Strength::{Certain, Likely, Weak};
 use crate::parse::reader::{Reader, is_name};
 use crate::parse::sql;

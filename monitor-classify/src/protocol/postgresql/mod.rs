@@ -3,21 +3,20 @@
 
 mod backend;
 mod frontend;
+mod message;
 mod startup;
 
 use crate::finding::{Finding, Strength};
 use crate::names::CredentialKind;
 use crate::parse::reader::Reader;
 use crate::payload::Payload;
+use message::{Frame, Message};
 
 /// The server, and `PgBouncer`.
 pub(super) const PORTS: &[u16] = &[5432, 6432];
 
 /// Messages of a payload that are looked at.
 const MESSAGES_MAX: usize = 32;
-
-/// Longest message that is believed, in bytes: what the server accepts.
-const LENGTH_MAX: u32 = 1 << 30;
 
 pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     match p.bytes {
@@ -30,51 +29,6 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
         }
         [b'A'..=b'Z' | b'a'..=b'z' | b'1'..=b'3', ..] => typed(p),
         _ => None,
-    }
-}
-
-/// How well a message fits, and its evidence.
-struct Message {
-    /// How sure it is, beside type and length.
-    strength: Strength,
-    evidence: String,
-    password: bool,
-}
-
-impl Message {
-    fn new(strength: Strength, evidence: impl Into<String>) -> Self {
-        Self {
-            strength,
-            evidence: evidence.into(),
-            password: false,
-        }
-    }
-}
-
-/// A message with a type: type, length without the type, contents.
-struct Frame<'a> {
-    kind: u8,
-    /// Length of the contents, in bytes.
-    length: usize,
-    body: Reader<'a>,
-    whole: bool,
-}
-
-impl<'a> Frame<'a> {
-    fn read(reader: &mut Reader<'a>) -> Option<Self> {
-        let kind = reader.u8()?;
-        let length = reader.u32()?;
-        if !(4..=LENGTH_MAX).contains(&length) {
-            return None;
-        }
-        let length = length as usize - 4;
-        let (body, whole) = reader.upto(length);
-        Some(Self {
-            kind,
-            length,
-            body,
-            whole,
-        })
     }
 }
 
