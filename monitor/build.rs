@@ -11,8 +11,8 @@ const COMMITTED: &str = "bpf/overlay-monitor.bpf.o";
 fn main() {
     println!("cargo::rerun-if-env-changed=OVERLAY_MONITOR_BPF");
     let package = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
-    let object = env::var_os("OVERLAY_MONITOR_BPF")
-        .map_or_else(|| package.join(COMMITTED), PathBuf::from);
+    let object =
+        env::var_os("OVERLAY_MONITOR_BPF").map_or_else(|| package.join(COMMITTED), PathBuf::from);
     println!("cargo::rerun-if-changed={}", object.display());
     let to =
         PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("overlay-monitor.bpf.o");

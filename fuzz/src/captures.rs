@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
 use std::sync::LazyLock;
 
-use monitor::base::udp_ports::Services;
+use monitor::base::udp_ports::UdpPorts;
 use monitor::surface::flow_lines::FlowPrinter;
 use monitor::surface::format::Format;
 use monitor::surface::lines::Printer;
@@ -15,7 +15,7 @@ use monitor::traffic::flows::{Names, Tracker};
 use crate::printed;
 
 /// Made once: it has a place for each port.
-pub(crate) static SERVICES: LazyLock<Services> = LazyLock::new(Services::default);
+pub(crate) static UDP_PORTS: LazyLock<UdpPorts> = LazyLock::new(UdpPorts::default);
 
 /// A source that gives a few bytes at a time, as a pipe may.
 struct Pieces {
@@ -102,11 +102,11 @@ pub(crate) fn read(input: &[u8]) {
     };
     let (mut lines, mut flows) = (Vec::new(), Vec::new());
     let decoder = Decoder {
-        services: SERVICES.clone(),
+        udp_ports: UDP_PORTS.clone(),
         show_payload: options & 2 != 0,
     };
     let mut printer = Printer::buffered(&mut lines, format, false, None, true);
-    let mut tracker = Tracker::new(SERVICES.clone(), Names::default());
+    let mut tracker = Tracker::new(UDP_PORTS.clone(), Names::default());
     let mut flow_printer = FlowPrinter::new(&mut flows, format, false);
     let mut packets = 0;
     let mut of_flows = 0;
@@ -116,7 +116,7 @@ pub(crate) fn read(input: &[u8]) {
         let record = decoder.decode_packet(packet);
         assert!(!record.comment().contains(char::is_control));
         drop(printer.print(&record));
-        let taken = tracker.take(packet, |flow| {
+        let taken = tracker.add(packet, |flow| {
             of_flows += flow.sent.0 + flow.received.0;
             flow_printer.flow(flow)
         });

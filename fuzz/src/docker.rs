@@ -8,12 +8,12 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-use monitor::host::docker::{NETWORKS_MAX, Place, look};
+use monitor::host::docker::{DockerSocket, NETWORKS_MAX, query};
 use tokio::runtime::{Builder, Runtime};
 
 /// A socket that answers every request with the same bytes, and who asks there.
 struct Daemon {
-    place: Place,
+    place: DockerSocket,
     asks: Runtime,
     /// The socket, which has no name.
     _file: File,
@@ -43,7 +43,7 @@ impl Daemon {
             }
         });
         Daemon {
-            place: Place::Socket(PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))),
+            place: DockerSocket::Path(PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))),
             asks: Builder::new_current_thread()
                 .enable_all()
                 .build()
@@ -71,7 +71,7 @@ pub(crate) fn docker(input: &[u8]) {
     lock(&ANSWER).clear();
     lock(&ANSWER).extend(input);
     let daemon = lock(&DAEMON);
-    let state = daemon.asks.block_on(look(&daemon.place));
+    let state = daemon.asks.block_on(query(&daemon.place));
     let state = state.expect("the socket is named, so it is asked");
     assert!(state.networks.len() <= NETWORKS_MAX);
     assert!(state.networks.is_sorted_by(|a, b| a.vni < b.vni));

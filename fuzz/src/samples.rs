@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use monitor::surface::format::Format;
 use monitor::surface::lines::Printer;
 use monitor::traffic::decode::Decoder;
-use monitor::traffic::flows::Samples;
+use monitor::traffic::flows::LiveFlows;
 use monitor_common::sample::Sample;
 
-use crate::captures::SERVICES;
+use crate::captures::UDP_PORTS;
 use crate::printed;
 
 /// A record of the ring, header and all.
@@ -16,10 +16,10 @@ pub(crate) fn sample(input: &[u8]) {
         return;
     };
     // The second time it stands behind itself.
-    let mut before = Samples::default();
+    let mut before = LiveFlows::default();
     for (format, show_payload) in [(Format::Text, false), (Format::Json, true)] {
         let decoder = Decoder {
-            services: SERVICES.clone(),
+            udp_ports: UDP_PORTS.clone(),
             show_payload,
         };
         let record = decoder.decode(&mut before, &sample, Timestamp::default(), "eth0");

@@ -9,7 +9,7 @@ use monitor_common::load::Captured;
 use monitor_common::sample::{Cause, NO_REASON, SampleHeader};
 use monitor_common::walk::{self, InnerKind, Kind, Link};
 
-use crate::captures::SERVICES;
+use crate::captures::UDP_PORTS;
 use crate::classifiers::Input;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/traffic");
@@ -74,7 +74,7 @@ fn inside(frame: &[u8]) -> Option<Input<'_>> {
         bytes: frame,
         frame_len: frame.len(),
     };
-    let outer = walk::outer(&packet, Link::Ethernet, |port| SERVICES.of(port));
+    let outer = walk::outer(&packet, Link::Ethernet, |port| UDP_PORTS.of(port));
     let inner = match outer.kind {
         Kind::Overlay => walk::inner(&packet, outer.inner, outer.link),
         Kind::Host => walk::segment(&packet, outer.network),
@@ -228,7 +228,7 @@ fn pcap(link: u32, instead: &[&[u8]], of: usize, frames: &[Vec<u8>], snap: usize
 }
 
 fn pcapng(frames: &[Vec<u8>], snap: usize) -> Vec<u8> {
-    use monitor::traffic::capture::write::{Saved, Writer};
+    use monitor::traffic::capture::pcapng_writer::{Saved, Writer};
     let mut file = Vec::new();
     let mut writer = Writer::new(&mut file).expect("a vector takes all");
     for (number, frame) in frames.iter().enumerate() {

@@ -259,7 +259,7 @@ fn damaged_files_are_errors_that_say_where_after_what_was_read() {
 
     for (bytes, says) in [
         (&b""[..], "is empty"),
-        (b"hello, world", "is no capture file"),
+        (b"hello, world", "is not a capture file"),
         (
             b"\x1f\x8b\x08\x00\x00",
             "zcat FILE | overlay-monitor read -",

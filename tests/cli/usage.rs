@@ -50,7 +50,7 @@ fn an_interface_that_does_not_exist() {
     for command in ["run", "tail", "check", "detach"] {
         refused(
             &[command, "-i", "eth7"],
-            &["\"eth7\"", "there are: ", "eth0", "lo", "-i"],
+            &["\"eth7\"", "name one with -i: ", "eth0", "lo"],
         );
     }
     refused(

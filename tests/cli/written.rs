@@ -1,6 +1,6 @@
 //! What `tail --write` saves, as Wireshark's own reader has it.
 
-use monitor::traffic::capture::write::{Saved, Writer};
+use monitor::traffic::capture::pcapng_writer::{Saved, Writer};
 use monitor_common::label::Direction;
 use monitor_common::walk::Link;
 use overlay_tests::process::finish;

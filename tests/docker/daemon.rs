@@ -110,7 +110,7 @@ fn another_port_of_the_swarm_is_warned_of() {
     let host = lab.node1();
     let daemon = Dockerd::start(host, &folder);
     daemon.swarm(r#","DataPathPort":7789"#);
-    let warning = "the Swarm sends its VXLAN to UDP port 7789, which is not watched as VXLAN: give --vxlan-port 7789";
+    let warning = "the Swarm sends VXLAN to UDP port 7789, which is not watched as VXLAN; give --vxlan-port 7789";
     assert!(check(host, &socket).contains(warning));
     let mut without = agent(host, &socket);
     says(&mut without, warning);

@@ -124,7 +124,7 @@ fn what_is_no_http_is_said_once() {
     survives(
         &Folder::new(),
         |_, stream| send(stream, "\u{1b}[2J\u{1b}]0;owned\u{7}\r\n\r\n"),
-        "an answer that makes no sense: it is no HTTP",
+        "its answer is invalid: it is not HTTP",
     );
 }
 
@@ -155,7 +155,7 @@ fn a_list_without_end() {
                 flood(stream, r#"{"Name":"x","Driver":"overlay"},"#);
             });
         },
-        "an answer of more than 32 MiB",
+        "its answer is longer than 32 MiB",
     );
 }
 
@@ -177,7 +177,7 @@ fn json_of_another_form() {
                 whole(stream, r#"{"\u001b[2J":["networks"]}"#);
             });
         },
-        "an answer that makes no sense: it is JSON of another form (line 1, column 0)",
+        "its answer is invalid: it is JSON of an unexpected form (line 1, column 0)",
     );
 }
 
@@ -221,7 +221,7 @@ fn names_numbers_and_events_are_bounded() {
     says(&mut agent, "Docker: 16384 overlay networks, 0 encrypted");
     says(
         &mut agent,
-        "3616 of its networks have no valid VNI, or are more than 16384",
+        "3616 of its networks are ignored: they have no valid VNI, or are beyond the 16384",
     );
     assert_eq!(up(&agent), Some(1));
     let ticks = |agent: &Agent| {
@@ -257,7 +257,7 @@ fn the_daemon_is_found_again_behind_a_stranger() {
     let lab = quiet();
     let stranger = Stranger::new(&folder, |_, stream| send(stream, "hello\r\n\r\n"));
     let mut agent = agent(lab.node1(), &stranger.path);
-    says(&mut agent, "it is no HTTP");
+    says(&mut agent, "it is not HTTP");
     drop(stranger);
     let _daemon = Dockerd::start(lab.node1(), &folder);
     says(&mut agent, "Docker answers again");

@@ -10,10 +10,10 @@
 use std::collections::HashMap;
 
 use aya::maps::{MapData, RingBuf};
-use monitor::base::udp_ports::Services;
+use monitor::base::udp_ports::UdpPorts;
 use monitor::kernel::{Entry, Kernel, LoadOptions};
 use monitor::traffic::decode::Decoder;
-use monitor::traffic::flows::Samples;
+use monitor::traffic::flows::LiveFlows;
 
 use monitor_common::config::HostFlows;
 use monitor_common::label::{Direction, Encapsulation};
@@ -126,7 +126,7 @@ fn counts(kernel: &Kernel) -> HashMap<Told, u64> {
 /// What user space makes of the sample that the kernel would have sent.
 fn in_user_space(frame: &[u8], entry: Direction) -> Told {
     let decoder = Decoder {
-        services: Services::default(),
+        udp_ports: UdpPorts::default(),
         show_payload: false,
     };
     let sample = Sample {
@@ -141,7 +141,7 @@ fn in_user_space(frame: &[u8], entry: Direction) -> Told {
         frame,
     };
     let record = decoder.decode(
-        &mut Samples::default(),
+        &mut LiveFlows::default(),
         &sample,
         "2026-01-01T00:00:00Z".parse().unwrap(),
         "eth0",

@@ -6,7 +6,7 @@
 )]
 
 use monitor::host::firewall::{self, Firewall, MARK};
-use monitor::host::xfrm::{self, Mark, Mode, Way};
+use monitor::host::ipsec::{self, Mark, Mode, PolicyDirection};
 use monitor_lab::{Host, Lab};
 use overlay_tests::agent::Agent;
 use overlay_tests::process::run;
@@ -18,7 +18,7 @@ fn quiet() -> Lab {
 /// What is read of the firewall on a host; all of it.
 fn read(host: &Host) -> Firewall {
     let firewall = host.enter(firewall::read).unwrap();
-    assert_eq!(firewall.untold, [""; 0]);
+    assert_eq!(firewall.unread, [""; 0]);
     firewall
 }
 
@@ -129,8 +129,11 @@ fn policies_are_read_as_the_kernel_has_them() {
         host,
         "ip xfrm policy add src fd00::/64 dst fd01::1 dir fwd action block",
     );
-    let all = host.enter(xfrm::policies).unwrap().unwrap();
-    let docker = all.iter().find(|policy| policy.way == Way::Out).unwrap();
+    let all = host.enter(ipsec::policies).unwrap().unwrap();
+    let docker = all
+        .iter()
+        .find(|policy| policy.direction == PolicyDirection::Out)
+        .unwrap();
     let (one, two) = (lab.node1().address(), lab.node2().address());
     assert_eq!((docker.source, docker.destination), ((one, 32), (two, 32)));
     assert_eq!((docker.protocol, docker.port), (17, Some(4789)));
@@ -148,11 +151,11 @@ fn policies_are_read_as_the_kernel_has_them() {
             template.mode,
             template.protocol
         ),
-        (0x1234_5678, MARK, Mode::Transport, xfrm::ESP)
+        (0x1234_5678, MARK, Mode::Transport, ipsec::ESP)
     );
     let other = all
         .iter()
-        .find(|policy| policy.way == Way::Forward)
+        .find(|policy| policy.direction == PolicyDirection::Forward)
         .unwrap();
     assert_eq!(other.source, ("fd00::".parse().unwrap(), 64));
     assert_eq!(other.destination, ("fd01::1".parse().unwrap(), 128));

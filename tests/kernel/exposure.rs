@@ -8,7 +8,7 @@
 
 use monitor::agent::exposure::Account;
 use monitor::kernel::{Caps, Entry, Kernel, LoadOptions};
-use monitor::traffic::exposure::class;
+use monitor::traffic::exposure_class::class;
 use monitor_classify::{Exposure, Protocol};
 use monitor_common::key::{Class, Count, CounterKey, ExposureKey, NetworkId};
 use monitor_common::label::{Direction, Encapsulation};

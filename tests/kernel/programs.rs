@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use monitor::base::udp_ports::Services;
+use monitor::base::udp_ports::UdpPorts;
 use monitor::kernel::{Entry, Kernel, LoadOptions};
 use monitor_common::config::HostFlows;
 use monitor_common::key::{Count, CounterKey, EspCount, ReasonKey};
@@ -189,7 +189,7 @@ fn vxlan_on_another_port_is_vxlan_only_where_it_is_told_so() {
     assert_nothing(&frame);
     assert_vni(
         &LoadOptions {
-            services: Services::new(&[(Service::Vxlan, &[4789, 8472])]).unwrap(),
+            udp_ports: UdpPorts::new(&[(Service::Vxlan, &[4789, 8472])]).unwrap(),
             ..counting()
         },
         &frame,

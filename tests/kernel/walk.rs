@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use monitor::base::udp_ports::Services;
+use monitor::base::udp_ports::UdpPorts;
 use monitor::kernel::{Entry, Kernel};
 use monitor_common::load::Captured;
 use monitor_common::walk::{self, Kind, Link};
@@ -98,8 +98,8 @@ fn in_user_space(frame: &[u8]) -> Seen {
         bytes: frame,
         frame_len: frame.len(),
     };
-    let services = Services::default();
-    let outer = walk::outer(&packet, Link::Ethernet, |port| services.of(port));
+    let udp_ports = UdpPorts::default();
+    let outer = walk::outer(&packet, Link::Ethernet, |port| udp_ports.of(port));
     match outer.kind {
         Kind::NotIp | Kind::Host => Seen::Nothing,
         Kind::Overlay => Seen::Vni(outer.vni, frame.len() as u64),

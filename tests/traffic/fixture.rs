@@ -4,10 +4,10 @@ use std::fmt;
 use std::path::Path;
 
 use jiff::Timestamp;
-use monitor::base::udp_ports::Services;
+use monitor::base::udp_ports::UdpPorts;
 use monitor::traffic::decode::Decoder;
-use monitor::traffic::flows::Samples;
-use monitor::traffic::record::Record;
+use monitor::traffic::flows::LiveFlows;
+use monitor::traffic::sample_record::SampleRecord;
 use monitor_classify::{Protocol, recognised};
 use monitor_common::label::Direction;
 use monitor_common::sample::{Cause, Sample};
@@ -88,12 +88,12 @@ pub(crate) struct Flow {
 
 impl Flow {
     /// What the product says live of each packet from number `from` on, of which `snap` bytes were captured.
-    pub(crate) fn records(&self, from: usize, snap: usize) -> Vec<Record> {
+    pub(crate) fn records(&self, from: usize, snap: usize) -> Vec<SampleRecord> {
         let decoder = Decoder {
-            services: Services::default(),
+            udp_ports: UdpPorts::default(),
             show_payload: false,
         };
-        let mut samples = Samples::default();
+        let mut samples = LiveFlows::default();
         let decode = |frame: &Vec<u8>| {
             let sample = Sample {
                 time_ns: 0,

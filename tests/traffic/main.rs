@@ -7,7 +7,8 @@ mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use monitor::traffic::record::{Line, Record};
+use monitor::traffic::record_text::SampleLine;
+use monitor::traffic::sample_record::SampleRecord;
 use monitor_classify::{Confidence, Exposure, Protocol};
 use monitor_lab::record::Readable;
 
@@ -36,8 +37,8 @@ fn is_known(flow: &Flow) -> bool {
 
 /// A verdict about a flow that was joined at some packet: the surest of those of its packets, the earlier
 /// one of two that are equally sure.
-fn flow_verdict(records: &[Record]) -> (Protocol, Exposure) {
-    let mut best: Option<&Record> = None;
+fn flow_verdict(records: &[SampleRecord]) -> (Protocol, Exposure) {
+    let mut best: Option<&SampleRecord> = None;
     for record in records {
         let surer = best.is_none_or(|best| record.verdict.confidence > best.verdict.confidence);
         if surer && record.verdict.confidence > Confidence::None {
@@ -256,8 +257,8 @@ fn credentials_in_the_clear_are_named() {
     );
 }
 
-fn line(record: &Record) -> String {
-    Line {
+fn line(record: &SampleRecord) -> String {
+    SampleLine {
         record,
         colour: false,
     }

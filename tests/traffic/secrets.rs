@@ -1,6 +1,6 @@
 //! Secrets that were planted in the recorded traffic: in no output, whatever it is made of.
 
-use monitor::base::udp_ports::Services;
+use monitor::base::udp_ports::UdpPorts;
 use monitor::traffic::capture::Packet;
 use monitor::traffic::flows::{Names, Tracker};
 use monitor_classify::{Confidence, Protocol};
@@ -126,7 +126,7 @@ pub(crate) fn flow_records(
     fixture: &Fixture,
     snap: usize,
 ) -> Vec<monitor::traffic::flows::FlowRecord> {
-    let mut tracker = Tracker::new(Services::default(), Names::default());
+    let mut tracker = Tracker::new(UdpPorts::default(), Names::default());
     let mut records = Vec::new();
     let mut emit = |record: &monitor::traffic::flows::FlowRecord| {
         records.push(record.clone());
@@ -141,7 +141,7 @@ pub(crate) fn flow_records(
             bytes: &frame[..snap.min(frame.len())],
             wire_len: u32::try_from(frame.len()).unwrap(),
         };
-        let Ok(()) = tracker.take(&packet, &mut emit);
+        let Ok(()) = tracker.add(&packet, &mut emit);
     }
     let Ok(_) = tracker.finish(&mut emit);
     records

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use monitor::host::xfrm::{self, State};
+use monitor::host::ipsec::{self, SecurityAssociation};
 use monitor::policy::cause::spi::{self, Form};
 use monitor_lab::{CLIENT, Host, Lab, MARK, WEB};
 use overlay_tests::agent::{Agent, rows};
@@ -29,8 +29,8 @@ fn agent<'a>(host: &'a Host, arguments: &[&str]) -> Agent<'a> {
     Agent::start(host, &[&["--docker", "off"], arguments].concat())
 }
 
-fn states(host: &Host) -> Vec<State> {
-    host.enter(xfrm::states).unwrap().unwrap()
+fn states(host: &Host) -> Vec<SecurityAssociation> {
+    host.enter(ipsec::associations).unwrap().unwrap()
 }
 
 /// Sends a datagram each 2 ms from one container to the other, and back, while `work` is done.

@@ -21,9 +21,9 @@ use monitor_common::reason::Reason;
 
 use crate::base::failure::Failure;
 use crate::kernel::Kernel;
-use crate::traffic::activity::Association;
 use crate::traffic::address::ip_of_key;
 use crate::traffic::counted::{Traffic, Unparsed, Vni};
+use crate::traffic::counted_association::CountedAssociation;
 
 /// Names of interfaces that are gone of which the counts are kept apart.
 const NAMES: usize = 256;
@@ -362,7 +362,7 @@ impl Ledger {
 
     /// Everything ever counted, by name, sorted.
     #[must_use]
-    pub fn rows(&self, now: &Rows) -> (Vec<Traffic>, Vec<Association>, Vec<Unparsed>) {
+    pub fn rows(&self, now: &Rows) -> (Vec<Traffic>, Vec<CountedAssociation>, Vec<Unparsed>) {
         let mut totals = self.settled.clone();
         self.add(now, &mut totals, false);
         let traffic = totals.traffic.into_iter().map(|(row, count)| Traffic {
@@ -372,14 +372,17 @@ impl Ledger {
             vni: row.3,
             count,
         });
-        let esp = totals.esp.into_iter().map(|(row, count)| Association {
-            interface: row.0.to_string(),
-            direction: row.1,
-            encapsulation: row.2,
-            addresses: row.3,
-            spi: row.4,
-            count,
-        });
+        let esp = totals
+            .esp
+            .into_iter()
+            .map(|(row, count)| CountedAssociation {
+                interface: row.0.to_string(),
+                direction: row.1,
+                encapsulation: row.2,
+                addresses: row.3,
+                spi: row.4,
+                count,
+            });
         let unparsed = totals.reasons.into_iter().map(|(row, packets)| Unparsed {
             interface: row.0.to_string(),
             direction: row.1,

@@ -21,18 +21,18 @@ use monitor_common::key::EspKey;
 use monitor_common::label::Direction;
 use tokio::sync::watch;
 
-use crate::base::failure::{Failure, Kind};
+use crate::base::failure::{Failure, FailureKind};
 use crate::base::interface::Interface;
-use crate::base::udp_ports::Services;
+use crate::base::udp_ports::UdpPorts;
 use crate::host::decryption::Decryption;
 use crate::host::docker;
-use crate::host::interface::{self, Changes, Link, Selected, Selection};
-use crate::host::xfrm;
+use crate::host::interface::{self, ChangeSubscription, Link, Selected, Selection};
+use crate::host::ipsec;
 use crate::kernel::Attribution;
 use crate::kernel::Kernel;
 use crate::kernel::attach::{self, Attachment, HookChoice, clsact};
 use crate::policy;
-use crate::traffic::activity::Trend;
+use crate::traffic::association_activity::Trend;
 use crate::traffic::decode::Decoder;
 use exposure::{Account, Judge};
 use plan::WatchPlan;
@@ -67,15 +67,15 @@ pub struct Agent {
     hook: HookChoice,
     /// What was said of the selection last, so that it is said once.
     said: BTreeSet<String>,
-    changes: Option<Changes>,
+    changes: Option<ChangeSubscription>,
     owner: clsact::Owner,
     /// What Docker says, where somebody follows it.
-    docker: Option<watch::Receiver<docker::State>>,
+    docker: Option<watch::Receiver<docker::DockerStatus>>,
     /// How often a program of ours was found detached by somebody else.
     lost: u64,
     /// What associations of ESP did until now.
     trend: Mutex<Trend>,
-    services: Services,
+    udp_ports: UdpPorts,
 }
 
 /// An interface that is watched, or shall be.
@@ -113,7 +113,7 @@ impl Agent {
     pub fn start(watch: &WatchPlan) -> Result<Agent, Failure> {
         let routes = watch.selection.wants_routes();
         // Before the first look: what changes after it is seen.
-        let changes = Changes::new(routes).map_err(|error| {
+        let changes = ChangeSubscription::new(routes).map_err(|error| {
             Failure::runtime(anyhow!(error).context("cannot watch for changes of interfaces"))
         })?;
         let kernel = Kernel::new(&watch.load)?;
@@ -140,11 +140,11 @@ impl Agent {
             docker: None,
             lost: 0,
             trend: Mutex::default(),
-            services: watch.load.services.clone(),
+            udp_ports: watch.load.udp_ports.clone(),
         };
         agent
             .kernel
-            .set_ipsec(matches!(Decryption::now(), Decryption::InUse))?;
+            .set_ipsec(matches!(Decryption::detect(), Decryption::InUse))?;
         if watch.load.esp_networks {
             agent.attribute_esp();
         }
@@ -163,7 +163,7 @@ impl Agent {
         for interface in agent.selected.interfaces.clone() {
             match agent.watch(&interface) {
                 // It vanished in this moment; a change will tell.
-                Err(failure) if failure.kind == Kind::Usage => agent.forget(interface.index),
+                Err(failure) if failure.kind == FailureKind::Usage => agent.forget(interface.index),
                 other => other?,
             }
         }
@@ -236,7 +236,9 @@ impl Agent {
                     Ok(()) => {
                         tracing::info!("{}: {}", interface.name, self.hooks_of(interface.index))
                     }
-                    Err(failure) if failure.kind == Kind::Usage => self.forget(interface.index),
+                    Err(failure) if failure.kind == FailureKind::Usage => {
+                        self.forget(interface.index)
+                    }
                     Err(failure) => {
                         tracing::error!("{}: cannot be watched: {failure}", interface.name)
                     }
@@ -380,7 +382,7 @@ impl Agent {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .observe(&snapshot.counted.esp, Instant::now());
-        snapshot.counted.xfrm_errors = xfrm::errors();
+        snapshot.counted.xfrm_errors = ipsec::errors();
         snapshot.counted.docker_up = self.docker.as_ref().and_then(|state| state.borrow().up);
         snapshot.counted.lost = self.lost;
         self.judge_networks(&mut snapshot);
@@ -388,14 +390,14 @@ impl Agent {
     }
 
     /// Tells where to look up what Docker says.
-    pub fn set_docker(&mut self, state: watch::Receiver<docker::State>) {
+    pub fn set_docker(&mut self, state: watch::Receiver<docker::DockerStatus>) {
         self.docker = Some(state);
     }
 
     /// What each UDP port stands for.
     #[must_use]
-    pub fn services(&self) -> Services {
-        self.services.clone()
+    pub fn udp_ports(&self) -> UdpPorts {
+        self.udp_ports.clone()
     }
 
     /// Names of the interfaces that are watched now.
@@ -444,7 +446,7 @@ impl Agent {
 #[must_use]
 pub fn decoder(watch: &WatchPlan, show_payload: bool) -> Decoder {
     Decoder {
-        services: watch.load.services.clone(),
+        udp_ports: watch.load.udp_ports.clone(),
         show_payload,
     }
 }

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::host::docker::Place;
+use crate::host::described_network::Network;
+use crate::host::docker::DockerSocket;
 use crate::host::interface::Selection;
-use crate::host::network::Network;
 use crate::kernel::LoadOptions;
 use crate::kernel::attach::HookChoice;
 
@@ -27,7 +27,7 @@ pub struct WatchPlan {
     /// A violation ends after such a time without another packet.
     pub window: Duration,
     /// Where Docker is, if the file says so.
-    pub docker: Option<Place>,
+    pub docker: Option<DockerSocket>,
     /// What the state of a network is judged over.
     pub judged_over: Duration,
 }

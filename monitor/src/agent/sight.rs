@@ -5,7 +5,7 @@ use monitor_common::label::Direction;
 use super::{Agent, Watched};
 use crate::base::interface::Interface;
 use crate::host::interface::Link;
-use crate::kernel::attach::Sight;
+use crate::kernel::attach::HookPosition;
 use crate::traffic::counted::HookState;
 
 impl Agent {
@@ -20,9 +20,9 @@ impl Agent {
                     continue;
                 };
                 let direction = direction.label();
-                match attachment.sight(xdp) {
-                    Ok(Sight::First) => place.behind = None,
-                    Ok(Sight::Behind(others)) => {
+                match attachment.position(xdp) {
+                    Ok(HookPosition::First) => place.behind = None,
+                    Ok(HookPosition::Behind(others)) => {
                         if place.behind.as_ref() != Some(&others) {
                             tracing::warn!(
                                 "{name}: {others} come before ours ({direction}): what they drop or redirect is not counted"
@@ -30,7 +30,7 @@ impl Agent {
                         }
                         place.behind = Some(others);
                     }
-                    Ok(Sight::Lost) => {
+                    Ok(HookPosition::Lost) => {
                         tracing::warn!(
                             "{name}: our program ({direction}, {}) was detached, and not by us",
                             attachment.hook

@@ -1,83 +1,83 @@
-//! Errors by what they mean for the exit code.
+//! Errors by exit code.
 
 use std::fmt;
 use std::process::ExitCode;
 
-/// What went wrong, as scripts see it.
+/// What went wrong, as a script sees it. See `docs/` for what each exit code promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FailureKind {
     /// A check failed, or a policy is violated.
     Violation,
-    /// Usage or configuration, or no such interface.
+    /// Wrong usage or configuration, or an interface that does not exist.
     Usage,
-    /// The kernel cannot do it, or privileges are missing.
+    /// The kernel lacks a feature, or the process lacks privileges.
     Kernel,
-    /// Run time: a port in use, input or output, a corrupt file.
+    /// Failed at run time: a port in use, input or output, a corrupt file.
     Runtime,
-    /// An audit that could not tell.
+    /// An audit that reached no verdict.
     Undecided,
 }
 
-impl Kind {
-    /// The exit code, as the documentation promises it.
+impl FailureKind {
+    /// The exit code.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
         match self {
-            Kind::Violation => 1,
-            Kind::Usage => 2,
-            Kind::Kernel => 3,
-            Kind::Runtime => 4,
-            Kind::Undecided => 5,
+            FailureKind::Violation => 1,
+            FailureKind::Usage => 2,
+            FailureKind::Kernel => 3,
+            FailureKind::Runtime => 4,
+            FailureKind::Undecided => 5,
         }
     }
 }
 
-/// An error with its kind. The message says what to do.
+/// An error with its kind. The message reads `what happened: why; what to do`.
 #[derive(Debug)]
 pub struct Failure {
-    /// What it means for the exit code.
-    pub kind: Kind,
+    /// What decides the exit code.
+    pub kind: FailureKind,
     /// The message and its causes.
     pub error: anyhow::Error,
 }
 
 impl Failure {
-    /// Wrong usage or configuration, or no such interface.
+    /// Wrong usage or configuration, or an interface that does not exist.
     pub fn usage(error: impl Into<anyhow::Error>) -> Failure {
         Failure {
-            kind: Kind::Usage,
+            kind: FailureKind::Usage,
             error: error.into(),
         }
     }
 
-    /// The kernel or the privileges.
+    /// A kernel feature or a privilege that is missing.
     pub fn kernel(error: impl Into<anyhow::Error>) -> Failure {
         Failure {
-            kind: Kind::Kernel,
+            kind: FailureKind::Kernel,
             error: error.into(),
         }
     }
 
-    /// At run time.
+    /// A failure at run time.
     pub fn runtime(error: impl Into<anyhow::Error>) -> Failure {
         Failure {
-            kind: Kind::Runtime,
+            kind: FailureKind::Runtime,
             error: error.into(),
         }
     }
 
-    /// A policy that is violated.
+    /// A failed check, or a violated policy.
     pub fn violation(error: impl Into<anyhow::Error>) -> Failure {
         Failure {
-            kind: Kind::Violation,
+            kind: FailureKind::Violation,
             error: error.into(),
         }
     }
 
-    /// An audit that could not tell.
+    /// An audit that reached no verdict.
     pub fn undecided(error: impl Into<anyhow::Error>) -> Failure {
         Failure {
-            kind: Kind::Undecided,
+            kind: FailureKind::Undecided,
             error: error.into(),
         }
     }
@@ -91,7 +91,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // `:#` joins the causes: what failed, and why.
+        // `:#` joins the causes: what failed, then why.
         write!(f, "{:#}", self.error)
     }
 }

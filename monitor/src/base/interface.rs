@@ -1,4 +1,4 @@
-//! An interface that can be watched, as the layers above `kernel` and `host` share it.
+//! An interface that can be watched: `host` finds it, `kernel` attaches to it.
 
 /// What a frame on an interface begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ const ETHERNET: [u16; 2] = [1, 772];
 const RAW_IP: [u16; 8] = [512, 519, 768, 769, 776, 778, 823, 65534];
 
 impl LinkLayer {
-    /// By the hardware type of an interface (`ARPHRD_…`); `None` if it is one that cannot be watched.
+    /// The link layer of a hardware type (`ARPHRD_…`); `None` if interfaces of this type cannot be watched.
     #[must_use]
     pub fn of(hardware: u16) -> Option<LinkLayer> {
         if ETHERNET.contains(&hardware) {
@@ -32,15 +32,15 @@ impl LinkLayer {
 /// A network interface that can be watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
-    /// Its name when it was looked up.
+    /// Its name at the time of the look-up.
     pub name: String,
-    /// Its index, which a rename does not change.
+    /// Its index. A rename does not change it.
     pub index: u32,
     link_layer: LinkLayer,
 }
 
 impl Interface {
-    /// An interface with a link layer that can be watched; `None` for another.
+    /// An interface of this hardware type (`ARPHRD_…`); `None` if this type cannot be watched.
     #[must_use]
     pub fn new(name: &str, index: u32, hardware: u16) -> Option<Interface> {
         Some(Interface {

@@ -1,5 +1,7 @@
-//! What every layer may use: errors by exit code, the clocks, requests over netlink, and the types that `kernel` and
-//! `host` share without knowing each other. It imports no other layer.
+//! What every layer may use: errors by exit code, clocks, netlink requests, and the types that `kernel` and `host`
+//! share without knowing each other.
+//!
+//! It imports no other layer of this crate, only `monitor-common`. Every layer calls it.
 
 pub mod clock;
 pub mod failure;

@@ -1,4 +1,5 @@
-//! Requests to the kernel's routing netlink (`rtnetlink(7)`), one at a time, and its notifications.
+//! Netlink (`netlink(7)`): messages and attributes, requests over routing netlink (`rtnetlink(7)`), one at a time, and
+//! its notifications.
 
 use std::io;
 
@@ -10,29 +11,29 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 
-/// Datagrams of an answer are at most this long: what the kernel sizes its dumps for.
-const BUFFER: usize = 64 * 1024;
+/// Longest datagram of an answer in bytes; the kernel sizes its dumps by it.
+pub(crate) const BUFFER: usize = 64 * 1024;
 /// Length of `struct nlmsghdr` (`include/uapi/linux/netlink.h`).
 pub(crate) const HEADER: usize = 16;
-/// How often a dump is asked for again that a change came in the way of.
+/// How often a dump is repeated because a change interrupted it.
 const DUMP_TRIES: usize = 8;
 
 /// `NLMSG_ERROR` and `NLMSG_DONE`.
-pub(crate) const ERROR: u16 = 2;
-pub(crate) const DONE: u16 = 3;
+const ERROR: u16 = 2;
+const DONE: u16 = 3;
 
 /// Sends a request that changes something. `flags` beside `NLM_F_REQUEST | NLM_F_ACK`.
 ///
 /// # Errors
-/// What the kernel answered, as an operating system error.
+/// The error that the kernel answered, as an operating system error.
 pub(crate) fn change(message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
     request(message, NLM_F_ACK | flags, |_| Ok(())).map(drop)
 }
 
-/// Sends a request for everything of a kind, and collects the answers.
+/// Dumps all objects of a kind, and collects the answers.
 ///
 /// # Errors
-/// What the kernel answered, as an operating system error.
+/// The error that the kernel answered, as an operating system error.
 pub(crate) fn dump(message: RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
     let mut answers = Vec::new();
     request(message, NLM_F_DUMP, |answer| {
@@ -46,12 +47,12 @@ pub(crate) fn dump(message: RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkM
     Ok(answers)
 }
 
-/// Sends a request for everything of a kind, and shows each answer unopened: an attribute that a library does
-/// not know, or knows otherwise, is then no reason to see nothing. `each` starts anew, with `None`, where a
-/// change came in the way.
+/// Dumps all objects of a kind, and passes each answer on undecoded: an attribute that the library does not know, or
+/// decodes differently, must not hide the object. `each` gets `None` at the start, and again whenever a change
+/// interrupts the dump and it begins anew.
 ///
 /// # Errors
-/// What the kernel answered, as an operating system error.
+/// The error that the kernel answered, as an operating system error.
 pub(crate) fn dump_raw(
     message: &RouteNetlinkMessage,
     mut each: impl FnMut(Option<Raw<'_>>),
@@ -66,22 +67,40 @@ pub(crate) fn dump_raw(
             break;
         }
     }
-    // What changes all the time is never seen in one piece; the notification of the change comes anyway.
+    // A table that changes all the time is never dumped in one piece; its notifications arrive anyway.
     Ok(())
 }
 
-/// A message, unopened.
+/// A message, undecoded.
 #[derive(Clone, Copy)]
 pub(crate) struct Raw<'a> {
     /// `nlmsg_type`.
-    pub(crate) kind: u16,
+    pub(crate) message_type: u16,
     /// What follows the header.
     pub(crate) payload: &'a [u8],
     flags: u16,
     whole: &'a [u8],
 }
 
-/// The messages of a datagram. Ends at the first that contradicts its own length.
+impl Raw<'_> {
+    /// The result of the request, if this message ends the answer: `NLMSG_DONE`, or `NLMSG_ERROR`, whose code 0
+    /// acknowledges.
+    pub(crate) fn end(&self) -> Option<io::Result<()>> {
+        match self.message_type {
+            DONE => Some(Ok(())),
+            ERROR => {
+                let code = self.payload.first_chunk();
+                Some(match code.map_or(0, |code| i32::from_ne_bytes(*code)) {
+                    0 => Ok(()),
+                    code => Err(io::Error::from_raw_os_error(code.saturating_neg())),
+                })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The messages of a datagram, up to the first whose length field is wrong.
 pub(crate) fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Raw<'_>> {
     std::iter::from_fn(move || {
         let length = u32::from_ne_bytes(*datagram.first_chunk()?) as usize;
@@ -92,7 +111,7 @@ pub(crate) fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Raw<'_>> {
             ))
         };
         let message = Raw {
-            kind: half(4)?,
+            message_type: half(4)?,
             flags: half(6)?,
             payload: whole.get(HEADER..)?,
             whole,
@@ -105,10 +124,23 @@ pub(crate) fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Raw<'_>> {
     })
 }
 
-/// A socket that is told of changes in these groups (`RTNLGRP_…`), without blocking.
+/// Attributes (`struct nlattr`) as type, without its flags, and value, up to the first whose length field is wrong.
+pub(crate) fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let length = usize::from(u16::from_ne_bytes(*rest.first_chunk()?));
+        let attribute_type = u16::from_ne_bytes(*rest.get(2..)?.first_chunk()?);
+        let value = rest.get(4..length)?;
+        // Attributes are aligned to four bytes (`NLA_ALIGN`).
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        // The two highest bits are flags (`NLA_TYPE_MASK`).
+        Some((attribute_type & 0x3fff, value))
+    })
+}
+
+/// A non-blocking socket that receives the notifications of these groups (`RTNLGRP_…`).
 ///
 /// # Errors
-/// What the kernel answered.
+/// The error that the kernel answered.
 pub(crate) fn subscribe(groups: &[u32]) -> io::Result<Socket> {
     let mut socket = Socket::new(NETLINK_ROUTE)?;
     socket.bind_auto()?;
@@ -119,7 +151,7 @@ pub(crate) fn subscribe(groups: &[u32]) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Whether the answer came in one piece, without a change in between.
+/// Sends a request and passes on its answers. Returns whether no change interrupted the dump.
 fn request(
     message: RouteNetlinkMessage,
     flags: u16,
@@ -142,21 +174,10 @@ fn request(
         let len = socket.recv(&mut &mut buffer[..], 0)?;
         for answer in messages(buffer.get(..len).unwrap_or_default()) {
             whole &= answer.flags & NLM_F_DUMP_INTR == 0;
-            match answer.kind {
-                DONE => return Ok(whole),
-                // Code 0 is the acknowledgement.
-                ERROR => {
-                    let code = answer
-                        .payload
-                        .first_chunk()
-                        .map_or(0, |c| i32::from_ne_bytes(*c));
-                    return match code {
-                        0 => Ok(whole),
-                        code => Err(io::Error::from_raw_os_error(code.saturating_neg())),
-                    };
-                }
-                _ => each(answer)?,
+            if let Some(end) = answer.end() {
+                return end.map(|()| whole);
             }
+            each(answer)?;
         }
     }
 }
@@ -165,27 +186,27 @@ fn request(
 mod tests {
     use super::*;
 
-    fn message(length: u32, kind: u16, payload: &[u8]) -> Vec<u8> {
+    fn message(length: u32, message_type: u16, payload: &[u8]) -> Vec<u8> {
         let mut bytes = length.to_ne_bytes().to_vec();
-        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(message_type.to_ne_bytes());
         bytes.extend([0; 10]);
         bytes.extend(payload);
         bytes
     }
 
     #[test]
-    fn messages_are_taken_apart_and_lies_about_their_length_end_it() {
+    fn messages_are_split_up_to_the_first_wrong_length() {
         let two = [
             message(17, 16, &[7, 0, 0, 0]),
             message(20, 17, &[1, 2, 3, 4]),
         ]
         .concat();
         let found: Vec<_> = messages(&two)
-            .map(|m| (m.kind, m.payload.to_vec()))
+            .map(|m| (m.message_type, m.payload.to_vec()))
             .collect();
         assert_eq!(found, [(16, vec![7]), (17, vec![1, 2, 3, 4])]);
-        for lie in [0, 3, 15, 21, u32::MAX] {
-            assert_eq!(messages(&message(lie, 16, &[0; 4])).count(), 0, "{lie}");
+        for wrong in [0, 3, 15, 21, u32::MAX] {
+            assert_eq!(messages(&message(wrong, 16, &[0; 4])).count(), 0, "{wrong}");
         }
         assert_eq!(messages(&[]).count(), 0);
     }

@@ -1,8 +1,8 @@
-//! Small files of the proc file system.
+//! Small files below `/proc`.
 
 use std::fs;
 
-/// A small file below `/proc` or `/boot`, trimmed; empty where it cannot be read.
+/// The trimmed content of a small file; empty if it cannot be read.
 pub(crate) fn read(path: &str) -> String {
     fs::read_to_string(path)
         .unwrap_or_default()
@@ -10,7 +10,7 @@ pub(crate) fn read(path: &str) -> String {
         .to_owned()
 }
 
-/// Whether a module is loaded. (One that is built in is not.)
+/// Whether a module is loaded, by `/proc/modules`. A module that is built into the kernel is not listed there.
 pub(crate) fn has_module(name: &str) -> bool {
     let modules = read("/proc/modules");
     modules

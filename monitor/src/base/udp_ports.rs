@@ -1,4 +1,4 @@
-//! Which UDP ports stand for what: the table that the kernel programs and the decoder share.
+//! The service of each UDP port: the table that the kernel programs and the decoder share.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,28 +6,28 @@ use std::sync::Arc;
 use anyhow::{anyhow, bail};
 use monitor_common::service::{PORTS, Service};
 
-/// What each UDP port stands for.
+/// The service of each UDP port.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Services(Arc<[u8; PORTS]>);
+pub struct UdpPorts(Arc<[u8; PORTS]>);
 
-impl Services {
-    /// The table with these ports; services without ports of their own have their usual ones, where
-    /// those are free.
+impl UdpPorts {
+    /// A table with these ports. A service without given ports gets its default ports, as far as no other service was
+    /// given them.
     ///
     /// # Errors
-    /// If a port is 0 or is given to two services.
-    pub fn new(given: &[(Service, &[u16])]) -> anyhow::Result<Services> {
+    /// A port is 0, or is given to two services.
+    pub fn new(given: &[(Service, &[u16])]) -> anyhow::Result<UdpPorts> {
         let mut table = [Service::None as u8; PORTS];
         for (service, ports) in given {
             for port in *ports {
                 if *port == 0 {
-                    bail!("{}: port 0 is none; give 1 to 65535", name(*service));
+                    bail!("{}: port 0 does not exist; give 1 to 65535", name(*service));
                 }
                 let place = &mut table[usize::from(*port)];
                 let before = Service::from_index(*place);
                 if before != Service::None && before != *service {
                     return Err(anyhow!(
-                        "UDP port {port} is given to both {} and {}: one port is one thing",
+                        "UDP port {port} is given to both {} and {}; give it to one of them",
                         name(before),
                         name(*service)
                     ));
@@ -49,30 +49,30 @@ impl Services {
                 }
             }
         }
-        Ok(Services(Arc::new(table)))
+        Ok(UdpPorts(Arc::new(table)))
     }
 
-    /// What a port stands for.
+    /// The service of a port.
     #[must_use]
     pub fn of(&self, port: u16) -> Service {
         Service::from_index(self.0[usize::from(port)])
     }
 
-    /// The `PORTS` global of the kernel programs.
+    /// The value of the kernel programs' `PORTS` global: a [`Service`] for each port.
     #[must_use]
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0[..]
     }
 }
 
-impl Default for Services {
-    /// The usual ports.
-    fn default() -> Services {
-        Services::new(&[]).unwrap_or_else(|_| Services(Arc::new([0; PORTS])))
+impl Default for UdpPorts {
+    /// The default ports of all services.
+    fn default() -> UdpPorts {
+        UdpPorts::new(&[]).unwrap_or_else(|_| UdpPorts(Arc::new([0; PORTS])))
     }
 }
 
-impl fmt::Debug for Services {
+impl fmt::Debug for UdpPorts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let known = (0..=u16::MAX).filter(|port| self.of(*port) != Service::None);
         f.debug_map()
@@ -97,30 +97,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ports_are_what_was_given_and_the_usual_ones_for_the_rest() {
-        let services = Services::new(&[(Service::Vxlan, &[8472, 4790])]).unwrap();
-        assert_eq!(services.of(8472), Service::Vxlan);
-        assert_eq!(services.of(4789), Service::None);
-        assert_eq!(services.of(4790), Service::Vxlan, "given before usual");
-        assert_eq!(services.of(6081), Service::Geneve);
-        assert_eq!(services.of(51871), Service::Wireguard);
-        assert_eq!(services.of(0), Service::None);
+    fn given_ports_take_precedence_over_default_ports() {
+        let udp_ports = UdpPorts::new(&[(Service::Vxlan, &[8472, 4790])]).unwrap();
+        assert_eq!(udp_ports.of(8472), Service::Vxlan);
+        assert_eq!(udp_ports.of(4789), Service::None);
+        assert_eq!(udp_ports.of(4790), Service::Vxlan, "given before default");
+        assert_eq!(udp_ports.of(6081), Service::Geneve);
+        assert_eq!(udp_ports.of(51871), Service::Wireguard);
+        assert_eq!(udp_ports.of(0), Service::None);
     }
 
     #[test]
-    fn every_port_can_be_one_of_vxlan() {
+    fn every_port_can_be_given_to_vxlan() {
         let all: Vec<u16> = (1..=u16::MAX).collect();
-        let services = Services::new(&[(Service::Vxlan, &all)]).unwrap();
-        assert!(all.iter().all(|port| services.of(*port) == Service::Vxlan));
+        let udp_ports = UdpPorts::new(&[(Service::Vxlan, &all)]).unwrap();
+        assert!(all.iter().all(|port| udp_ports.of(*port) == Service::Vxlan));
     }
 
     #[test]
-    fn a_port_is_one_thing_and_not_zero() {
-        let error = Services::new(&[(Service::Vxlan, &[1]), (Service::Geneve, &[1])]).unwrap_err();
+    fn a_port_has_one_service_and_is_not_zero() {
+        let error = UdpPorts::new(&[(Service::Vxlan, &[1]), (Service::Geneve, &[1])]).unwrap_err();
         assert!(
             error.to_string().contains("both VXLAN and Geneve"),
             "{error}"
         );
-        assert!(Services::new(&[(Service::Vxlan, &[0])]).is_err());
+        assert!(UdpPorts::new(&[(Service::Vxlan, &[0])]).is_err());
     }
 }

@@ -12,12 +12,12 @@ use crate::agent::{self, Agent, decoder, loops};
 use crate::base::failure::Failure;
 use crate::command::cli::RunArgs;
 use crate::command::settings::{self, Defaults};
-use crate::host::docker::{self, Place};
+use crate::host::docker::{self, DockerSocket};
 use crate::kernel::ring;
 use crate::policy;
 use crate::surface::findings::Findings;
 use crate::surface::http;
-use crate::traffic::flows::Samples;
+use crate::traffic::flows::LiveFlows;
 
 /// How long work that has begun may hold the agent at the end.
 const LAST: Duration = Duration::from_secs(5);
@@ -31,11 +31,11 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
     )?;
     let place = args.docker.place(watch.docker.as_ref())?;
     // It may tell of networks that must be encrypted at any time.
-    watch.load.policy |= place != Place::Off;
+    watch.load.policy |= place != DockerSocket::Off;
     // The port first: it is the likelier to fail, and leaves the interfaces alone then.
     let listener = http::bind(watch.listen).await?;
     let mut agent = Agent::start(&watch)?;
-    let (docker, networks) = watch::channel(docker::State::default());
+    let (docker, networks) = watch::channel(docker::DockerStatus::default());
     agent.set_docker(networks.clone());
     let ring = agent
         .take_samples()
@@ -49,7 +49,7 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
     let mut findings = Findings::default();
     let mut judge = agent.judge();
     let settling = loops::exposure::keep_books(agent.account());
-    let mut samples = Samples::default();
+    let mut samples = LiveFlows::default();
     let draining = ring::drain(ring, log, |sample, time| {
         let record = decoder.decode(&mut samples, sample, time, &names.of(sample.ifindex));
         if let Some(judge) = &mut judge
@@ -78,7 +78,7 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
         result = draining => result,
         result = following => result,
         result = settling => result,
-        never = loops::docker::keep_listed(place, watch.load.services.clone(), docker) => match never {},
+        never = loops::docker::keep_listed(place, watch.load.udp_ports.clone(), docker) => match never {},
         result = judging => result,
         result = explaining => result,
         () = stop => Ok(()),
@@ -112,7 +112,7 @@ async fn detached(agent: agent::Shared) {
 async fn judge_networks(
     policy: Option<policy::SharedPolicy>,
     agent: agent::Shared,
-    docker: watch::Receiver<docker::State>,
+    docker: watch::Receiver<docker::DockerStatus>,
     window: Duration,
 ) -> Result<(), Failure> {
     match policy {

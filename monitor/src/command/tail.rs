@@ -15,7 +15,7 @@ use crate::command::settings::{self, Defaults};
 use crate::kernel::ring;
 use crate::surface::lines::{Printed, Printer};
 use crate::surface::save::{Save, keep_flushed};
-use crate::traffic::flows::Samples;
+use crate::traffic::flows::LiveFlows;
 
 pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
     let watch = settings::plan(&args.watch, &PolicyArgs::default(), None, Defaults::TAIL)?;
@@ -35,7 +35,7 @@ pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Resu
     let names = agent.names();
     let agent = Arc::new(Mutex::new(agent));
     let decoder = decoder(&watch, args.show_payload);
-    let mut samples = Samples::default();
+    let mut samples = LiveFlows::default();
     let draining = ring::drain(ring, log, |sample, time| {
         let name = names.of(sample.ifindex);
         let record = decoder.decode(&mut samples, sample, time, &name);

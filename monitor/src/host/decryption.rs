@@ -1,27 +1,27 @@
-//! Whether this host may decrypt packets, so that the programs ask of each received one.
+//! Whether this host can decrypt IPsec packets.
 //!
-//! A packet that IPsec has decrypted can pass the interface a second time, in the clear. To ask costs a
-//! call for every packet, so nobody asks where the kernel has nothing to decrypt with.
+//! A packet that IPsec has decrypted can pass the interface a second time, in cleartext. The programs recognise it by a
+//! helper call for each received packet, so they make that call only on a kernel that can decrypt.
 
 use super::kernel_config::{Built, Configuration};
 use crate::base::procfs::has_module;
 
-/// Modules that decrypt, and the option of each.
+/// Modules that decrypt ESP, and the kernel option of each.
 const DECRYPTERS: [(&str, &str); 2] = [("esp4", "CONFIG_INET_ESP"), ("esp6", "CONFIG_INET6_ESP")];
 
-/// What the kernel can decrypt with.
+/// Whether the kernel can decrypt ESP.
 pub(crate) enum Decryption {
-    /// It can, or nobody can tell.
+    /// It can, or its configuration cannot be read.
     InUse,
-    /// Only once a module is loaded.
+    /// It can once a module is loaded.
     Loadable,
-    /// Never: it was built without.
+    /// It was built without.
     Never,
 }
 
 impl Decryption {
-    /// As it is now.
-    pub(crate) fn now() -> Decryption {
+    /// Reads the loaded modules and the kernel's configuration.
+    pub(crate) fn detect() -> Decryption {
         if is_loaded() {
             return Decryption::InUse;
         }
@@ -39,6 +39,7 @@ impl Decryption {
     }
 }
 
+/// Whether a module that decrypts ESP is loaded.
 pub(crate) fn is_loaded() -> bool {
     DECRYPTERS.iter().any(|(module, _)| has_module(module))
 }

@@ -1,26 +1,25 @@
-//! The configuration that the running kernel was built with.
+//! The build configuration of the running kernel.
 
 use std::process::Command;
 
 use crate::base::procfs::read;
 
-/// How an option of the kernel is set.
+/// How a kernel option is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Built {
-    /// In the kernel itself.
+    /// Built into the kernel (`=y`).
     In,
-    /// As a module, which may or may not be loaded.
+    /// Built as a module (`=m`), which may or may not be loaded.
     Module,
-    /// Not at all.
+    /// Not built.
     No,
 }
 
-/// The configuration that the running kernel was built with.
+/// The build configuration of the running kernel, as text.
 pub(crate) struct Configuration(String);
 
 impl Configuration {
-    /// Reads it; `None` if it cannot be found. (`/proc/config.gz` is compressed; what unpacks it is on
-    /// every host that has it.)
+    /// Reads `/boot/config-…`, else `/proc/config.gz` through zcat; `None` if there is neither.
     pub(crate) fn read() -> Option<Configuration> {
         let release = read("/proc/sys/kernel/osrelease");
         let text = read(&format!("/boot/config-{release}"));
@@ -56,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_option_is_told_from_those_that_start_alike() {
+    fn an_option_is_distinguished_from_longer_names() {
         let configuration = Configuration("CONFIG_INET_ESP_OFFLOAD=m\nCONFIG_INET_AH=y".to_owned());
         assert_eq!(configuration.option("CONFIG_INET_ESP"), Built::No);
         assert_eq!(

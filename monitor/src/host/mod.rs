@@ -1,14 +1,15 @@
-//! What this machine reports of itself: interfaces and routes, IPsec, the firewall, and the networks that Docker
-//! describes. Everything here is read and nothing changed; reads are bounded in time and size.
+//! What this machine reports of itself: interfaces and routes, IPsec, the firewall, and the overlay networks that
+//! Docker describes. It only reads, and every read is bounded in time and size.
 //!
-//! Imports `base`. `policy` and `agent` use what it returns as data; only the agent's loops and `check` call the readers.
+//! It imports `base`, `monitor-classify` (escaping) and `monitor-common`; it does not know `kernel`. `policy` and
+//! `agent` use its types as data; only the agent's loops and the commands call its readers.
 
 pub(crate) mod decryption;
+pub mod described_network;
 pub mod docker;
+mod external_program;
+pub mod facts;
 pub mod firewall;
 pub mod interface;
+pub mod ipsec;
 pub(crate) mod kernel_config;
-pub mod network;
-pub mod state;
-mod tool;
-pub mod xfrm;

@@ -1,26 +1,24 @@
-//! Where members of the running kernel's structures are: a reader of its BTF
-//! (`Documentation/bpf/btf.rst` of the kernel).
+//! Reads the offsets of structure members from the running kernel's BTF (`Documentation/bpf/btf.rst` of the kernel).
 //!
-//! It reads what it is asked for and nothing else. Every number of the file is checked: damaged BTF is an
-//! error, never a guess.
+//! Every number of the file is checked: damaged BTF is an error, never a guess.
 
 use std::fs::File;
 use std::io::{self, Read};
 
-/// Where the kernel shows its own.
+/// The file with the kernel's BTF.
 const PATH: &str = "/sys/kernel/btf/vmlinux";
-/// The largest that is read: ten times that of a distribution's kernel.
+/// Most bytes that are read: ten times the size of a distribution's kernel.
 const SIZE_MAX: u64 = 64 << 20;
 
-/// Magic number of the header, in the byte order of the machine.
+/// Magic number of the header, in the machine's byte order.
 const MAGIC: u16 = 0xeb9f;
-/// Bytes of the header that are known; a longer one is skipped.
+/// Length of the known part of the header; the rest of a longer one is skipped.
 const HEADER: usize = 24;
-/// Bytes of a type without what follows it.
+/// Length of a type without the data that follows it.
 const TYPE: usize = 12;
-/// Bytes of a member of a structure.
+/// Length of a member of a structure.
 const MEMBER: usize = 12;
-/// Modifiers and anonymous structures that are followed at most.
+/// Most modifiers, or nested anonymous structures, that are resolved.
 const DEPTH: u32 = 32;
 
 // `BTF_KIND_…`.
@@ -37,24 +35,24 @@ const RESTRICT: u32 = 11;
 const FUNC: u32 = 12;
 const TYPE_TAG: u32 = 18;
 
-/// Why something cannot be told.
+/// Why something cannot be determined, as a message.
 pub(super) type Reason = String;
 
-/// A place inside a structure.
+/// A member of a structure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Member {
     /// Bytes from the start of the structure.
     pub(super) offset: u32,
-    /// Bytes that it takes.
+    /// Its size in bytes.
     pub(super) size: u32,
 }
 
-/// The types of a kernel.
+/// The BTF of a kernel.
 pub(super) struct Btf {
     data: Vec<u8>,
-    /// Where the strings begin.
+    /// Offset of the strings.
     strings: usize,
-    /// Where each type begins; the first is number 1.
+    /// Offset of each type; the first has number 1.
     types: Vec<u32>,
 }
 
@@ -65,16 +63,17 @@ struct Type<'a> {
     kind: u32,
     /// Bit 31 of `info`: members may be bit fields.
     flag: bool,
-    /// Size in bytes, or another type.
+    /// Size in bytes, or the number of another type.
     size: u32,
+    /// The data that follows it.
     rest: &'a [u8],
 }
 
 impl Btf {
-    /// The running kernel's.
+    /// The BTF of the running kernel.
     ///
     /// # Errors
-    /// Why there is none.
+    /// Why it cannot be read.
     pub(super) fn of_kernel() -> Result<Btf, Reason> {
         let mut data = Vec::new();
         let read = File::open(PATH).and_then(|file| file.take(SIZE_MAX).read_to_end(&mut data));
@@ -87,10 +86,10 @@ impl Btf {
         }
     }
 
-    /// Those of a file's bytes.
+    /// Decodes the bytes of a BTF file.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// The file is damaged.
     pub(super) fn new(data: Vec<u8>) -> Result<Btf, Reason> {
         let damaged =
             || "the kernel's BTF cannot be read: it is damaged, or newer than this program";
@@ -130,17 +129,17 @@ impl Btf {
         })
     }
 
-    /// A member of a structure by its path, such as `id.proto`; members of anonymous structures and unions
-    /// belong to whatever holds these.
+    /// A member of a structure by its path, such as `id.proto`. Members of anonymous structures and unions count as
+    /// members of the structure that contains these.
     ///
     /// # Errors
-    /// That there is none, it is a bit field, or two structures of this name have it at different places.
+    /// There is none, it is a bit field, or two structures of this name have it at different offsets.
     pub(super) fn member(&self, structure: &str, path: &str) -> Result<Member, Reason> {
         let mut found = None;
         for kind in self.named(STRUCT, structure) {
-            let Some(member) = self.follow(kind, path) else {
+            let Some(member) = self.path(kind, path) else {
                 return Err(format!(
-                    "the kernel's struct {structure} has no {path} that can be read"
+                    "the kernel's struct {structure} has no readable member {path}"
                 ));
             };
             if *found.get_or_insert(member) != member {
@@ -160,15 +159,15 @@ impl Btf {
     /// Whether a structure has this member.
     pub(super) fn has_member(&self, structure: &str, path: &str) -> bool {
         self.named(STRUCT, structure)
-            .any(|kind| self.follow(kind, path).is_some())
+            .any(|kind| self.path(kind, path).is_some())
     }
 
-    /// Whether the kernel has a function of this name that is not inlined everywhere.
+    /// Whether the kernel has a function of this name that is not inlined at every call.
     pub(super) fn has_function(&self, name: &str) -> bool {
         self.named(FUNC, name).next().is_some()
     }
 
-    /// The value of an enumerator of whatever enumeration; `None` if there is none, or two with different values.
+    /// The value of an enumerator of any enumeration; `None` if there is none, or two with different values.
     pub(super) fn enumerator(&self, name: &str) -> Option<u32> {
         let mut found = None;
         for kind in self.all().filter(|kind| kind.kind == ENUM) {
@@ -182,17 +181,20 @@ impl Btf {
         found
     }
 
+    /// All types.
     fn all(&self) -> impl Iterator<Item = Type<'_>> {
         self.types
             .iter()
             .filter_map(|at| Some(type_at(&self.data, *at as usize)?.0))
     }
 
+    /// All types of a kind and name.
     fn named<'a>(&'a self, kind: u32, name: &'a str) -> impl Iterator<Item = Type<'a>> {
         self.all()
             .filter(move |found| found.kind == kind && self.is_called(found.name, name))
     }
 
+    /// Whether the string at an offset is this name.
     fn is_called(&self, at: u32, name: &str) -> bool {
         let text = (at as usize)
             .checked_add(self.strings)
@@ -201,12 +203,13 @@ impl Btf {
             .is_some_and(|rest| rest.first() == Some(&0))
     }
 
+    /// The type of a number.
     fn number(&self, number: u32) -> Option<Type<'_>> {
         let index = usize::try_from(number).ok()?.checked_sub(1)?;
         Some(type_at(&self.data, *self.types.get(index)? as usize)?.0)
     }
 
-    /// A type without `const`, `typedef` and the like.
+    /// The type of a number, without `const`, `typedef` and other modifiers.
     fn resolved(&self, number: u32) -> Option<Type<'_>> {
         let mut found = self.number(number)?;
         for _ in 0..DEPTH {
@@ -220,7 +223,8 @@ impl Btf {
         None
     }
 
-    fn follow(&self, structure: Type<'_>, path: &str) -> Option<Member> {
+    /// A member of a structure by its path.
+    fn path(&self, structure: Type<'_>, path: &str) -> Option<Member> {
         let mut at = structure;
         let mut member = Member { offset: 0, size: 0 };
         for name in path.split('.') {
@@ -250,7 +254,7 @@ impl Btf {
             if self.is_called(called, name) {
                 return (bits == 0 && offset % 8 == 0).then_some((offset / 8, number));
             }
-            // Anonymous: no name, or the empty one.
+            // An anonymous member has an empty name.
             if self.is_called(called, "")
                 && let Some(deeper) = depth.checked_sub(1)
                 && let Some(inside) = self.resolved(number)
@@ -262,6 +266,7 @@ impl Btf {
         None
     }
 
+    /// The size of a type in bytes.
     fn size(&self, kind: Type<'_>, depth: u32) -> Option<u32> {
         match kind.kind {
             INT | STRUCT | UNION | ENUM => Some(kind.size),
@@ -281,7 +286,7 @@ fn u32_at(data: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(*bytes))
 }
 
-/// The type at an offset, and its length in bytes; `None` past the end, and for a kind that is not known.
+/// The type at an offset, and its length in bytes; `None` past the end, or for an unknown kind.
 fn type_at(data: &[u8], at: usize) -> Option<(Type<'_>, usize)> {
     let info = u32_at(data, at.checked_add(4)?)?;
     let (count, kind) = (info & 0xffff, (info >> 24) & 0x1f);

@@ -1,4 +1,4 @@
-//! What the programs are loaded with.
+//! The options with which the programs are loaded.
 
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
@@ -7,39 +7,39 @@ use anyhow::anyhow;
 use monitor_common::config::{Config, HOST_PORTS, HostFlows, Ports};
 
 use crate::base::failure::Failure;
-use crate::base::udp_ports::Services;
+use crate::base::udp_ports::UdpPorts;
 
-/// What the programs are loaded with; constant while they run.
+/// The options of the programs; constant after loading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadOptions {
-    /// Sample one packet in this many; 1 is every packet, 0 none.
+    /// Sample one packet in this many; 1 is every packet, 0 is none.
     pub sample_every: u32,
-    /// First payload packets to sample of each inner flow and direction; 0 none.
+    /// Number of first payload packets to sample of each inner flow and direction; 0 is none.
     pub flow_samples: u32,
-    /// Bytes to keep of each sampled frame.
+    /// Number of bytes to keep of each sampled frame.
     pub snap: u32,
-    /// Whether traffic outside any overlay is watched too.
+    /// Whether traffic outside any overlay is counted too.
     pub host_flows: HostFlows,
-    /// The ports for [`HostFlows::Ports`]; else ignored.
+    /// The ports for [`HostFlows::Ports`]; otherwise ignored.
     pub host_ports: Vec<u16>,
     /// UDP ports of VXLAN and the other encapsulations.
-    pub services: Services,
+    pub udp_ports: UdpPorts,
     /// Size of the sample ring in bytes: a power of two and a multiple of the page size.
     pub ring_bytes: u32,
-    /// Whether packets are counted by what can be read of their flow.
+    /// Whether packets are counted by the verdict on their flow.
     pub exposure: bool,
-    /// Whether packets in ESP are attributed to their networks, where the kernel can.
+    /// Whether packets in ESP are attributed to their networks, if the kernel supports it.
     pub esp_networks: bool,
-    /// How many samples are taken at most.
+    /// The caps on samples.
     pub caps: Caps,
     /// Whether cleartext of networks that must be encrypted is counted by node.
     pub policy: bool,
 }
 
-/// Samples that each CPU takes at most in a second. [`u32::MAX`]: no cap.
+/// Most samples that each CPU takes per second; [`u32::MAX`] is no cap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caps {
-    /// Of all networks.
+    /// Of all networks together.
     pub cpu: u32,
     /// Of one network.
     pub network: u32,
@@ -51,15 +51,14 @@ impl Caps {
         cpu: u32::MAX,
         network: u32::MAX,
     };
-    /// Enough for 20,000 new flows a second in one network on one CPU, with room for as much in the
-    /// others.
+    /// Enough for 20,000 new flows per second in one network on one CPU, and as many in the others.
     pub const DEFAULT: Caps = Caps {
         cpu: 60_000,
         network: 30_000,
     };
 }
 
-/// A cap for the span of time that the programs count over.
+/// A cap converted to the span of time over which the programs count.
 fn in_span(per_second: u32) -> u32 {
     if per_second == u32::MAX {
         return u32::MAX;
@@ -77,7 +76,7 @@ impl Default for LoadOptions {
             snap: 256,
             host_flows: HostFlows::Off,
             host_ports: Vec::new(),
-            services: Services::default(),
+            udp_ports: UdpPorts::default(),
             ring_bytes: 1 << 20,
             exposure: false,
             esp_networks: false,
@@ -88,11 +87,15 @@ impl Default for LoadOptions {
 }
 
 impl LoadOptions {
+    /// The value of the programs' `CONFIG` global.
+    ///
+    /// # Errors
+    /// A usage failure for invalid host ports.
     pub(super) fn config(&self) -> Result<Config, Failure> {
         let host_ports = if self.host_flows == HostFlows::Ports {
             Ports::new(&self.host_ports).ok_or_else(|| {
                 Failure::usage(anyhow!(
-                    "host ports {:?}: give 1 to {HOST_PORTS} ports, none of them 0",
+                    "host ports {:?} are invalid; give 1 to {HOST_PORTS} ports, none of them 0",
                     self.host_ports,
                 ))
             })?
@@ -106,7 +109,7 @@ impl LoadOptions {
             snap: self.snap,
             host_flows: self.host_flows as u32,
             exposure: u32::from(self.exposure),
-            ipsec: u32::from(knows_ipsec()),
+            ipsec: u32::from(has_ipsec()),
             cap_cpu: in_span(self.caps.cpu),
             cap_network: in_span(self.caps.network),
             policy: u32::from(self.policy),
@@ -116,12 +119,12 @@ impl LoadOptions {
     }
 }
 
-/// Whether this kernel has XFRM (`CONFIG_XFRM`): else it has not the helper that tells of it either.
-fn knows_ipsec() -> bool {
+/// Whether this kernel has IPsec (`CONFIG_XFRM`). Without it `bpf_skb_get_xfrm_state` does not exist.
+fn has_ipsec() -> bool {
     Path::new("/proc/sys/net/core/xfrm_acq_expires").exists()
 }
 
-/// Words that nobody outside can guess. `RandomState` is keyed by the operating system's randomness.
+/// Unpredictable words: `RandomState` is keyed by the operating system's randomness.
 fn random_words() -> [u64; 4] {
     std::array::from_fn(|n| RandomState::new().hash_one(n))
 }
@@ -131,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cap_is_never_rounded_to_nothing() {
+    fn a_cap_is_never_rounded_to_zero() {
         assert_eq!(in_span(1), 1);
         assert_eq!(in_span(u32::MAX), u32::MAX);
         assert_eq!(in_span(15_000), 1006);

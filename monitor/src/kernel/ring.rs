@@ -1,4 +1,4 @@
-//! Draining of the sample ring.
+//! Drains the sample ring.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -14,24 +14,23 @@ use tokio::time::MissedTickBehavior;
 use crate::base::clock::Clock;
 use crate::base::failure::Failure;
 
-/// How often the ring is looked at. The kernel wakes us earlier only when much is waiting: waking
-/// costs it more than a sample does.
+/// How often the ring is drained. The kernel wakes this process earlier only if much is waiting, because waking costs
+/// more than a sample.
 const PERIOD: Duration = Duration::from_millis(20);
-/// How many samples are handled before other tasks get their turn.
+/// Number of samples handled before other tasks run.
 const BATCH: usize = 256;
 
-/// Reads samples until the handler breaks, or for ever; passes on what the programs log.
-///
-/// Malformed records (there should be none) are logged and left out.
+/// Passes samples to the handler until it breaks, and forwards the log of the programs. Malformed samples, which a bug
+/// would cause, are logged and skipped.
 ///
 /// # Errors
-/// A runtime failure if the ring cannot be waited for, or what the handler returns.
+/// A runtime failure if the ring cannot be polled, or the error of the handler.
 pub async fn drain(
     ring: RingBuf<MapData>,
     mut log: Option<EbpfLogger<&'static dyn log::Log>>,
     mut handle: impl FnMut(&Sample<'_>, Timestamp) -> ControlFlow<Result<(), Failure>>,
 ) -> Result<(), Failure> {
-    // SAFETY: the ring owns its descriptor, and gives the same one until it is dropped with the AsyncFd.
+    // SAFETY: the ring owns its descriptor and returns the same one until it is dropped together with the AsyncFd.
     let ring = unsafe { AsyncFd::register(ring) };
     let mut ring = ring
         .context("cannot wait for samples")
@@ -59,26 +58,27 @@ pub async fn drain(
     }
 }
 
+/// How a batch ended.
 enum Batch {
+    /// The ring is empty.
     Emptied,
+    /// [`BATCH`] samples were handled.
     Full,
 }
 
+/// Handles one batch of samples.
 fn batch(
     ring: &mut RingBuf<MapData>,
     clock: Clock,
     handle: &mut impl FnMut(&Sample<'_>, Timestamp) -> ControlFlow<Result<(), Failure>>,
 ) -> ControlFlow<Result<(), Failure>, Batch> {
     for _ in 0..BATCH {
-        let Some(record) = ring.next() else {
+        let Some(bytes) = ring.next() else {
             return ControlFlow::Continue(Batch::Emptied);
         };
-        match Sample::parse(&record) {
+        match Sample::parse(&bytes) {
             Some(sample) => handle(&sample, clock.at(sample.time_ns))?,
-            None => tracing::warn!(
-                "a malformed record in the sample ring: {} bytes",
-                record.len()
-            ),
+            None => tracing::warn!("skipped a malformed sample of {} bytes", bytes.len()),
         }
     }
     ControlFlow::Continue(Batch::Full)

@@ -17,7 +17,7 @@ use super::policy_report::{NetworkStatus, PolicyReport, ViolationTotal};
 use super::violation::{Breach, Event, Path, Tally, Violation, Violations};
 use crate::base::clock::{Clock, monotonic_ns};
 use crate::base::failure::Failure;
-use crate::host::network::{Network, Requirement};
+use crate::host::described_network::{Network, Requirement};
 use crate::kernel::Attribution;
 use crate::kernel::Counts;
 use crate::traffic::address::ip_of_key;

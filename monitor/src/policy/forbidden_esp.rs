@@ -11,7 +11,7 @@ use monitor_common::label::Direction;
 
 use super::known_networks::Networks;
 use super::violation::{Breach, Path, Tally};
-use crate::host::network::Requirement;
+use crate::host::described_network::Requirement;
 use crate::traffic::counted::EspNetwork;
 
 /// Networks, directions and nodes that are kept. The bound is reached only if rows come and go.
@@ -116,7 +116,7 @@ fn add(to: &mut Count, more: Count) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::network::{Kind, Network, Source};
+    use crate::host::described_network::{Network, NetworkKind, Source};
 
     fn row(peer: &str, packets: u64) -> EspNetwork {
         EspNetwork {
@@ -137,7 +137,7 @@ mod tests {
             name: String::new(),
             required: Requirement::Forbidden,
             source: Source::Config,
-            kind: Kind::Overlay,
+            kind: NetworkKind::Overlay,
         }]);
         let mut forbidden = ForbiddenEsp::default();
         let at = |second| Timestamp::from_second(second).unwrap();

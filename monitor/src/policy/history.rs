@@ -243,8 +243,8 @@ mod tests {
 
     use super::*;
     use crate::kernel::attach::Hook;
-    use crate::traffic::activity::Association;
     use crate::traffic::counted::{EspNetwork, HookState, Traffic};
+    use crate::traffic::counted_association::CountedAssociation;
 
     fn traffic(vni: Vni, direction: Direction, packets: u64) -> Traffic {
         Traffic {
@@ -259,8 +259,8 @@ mod tests {
         }
     }
 
-    fn esp(packets: u64) -> Association {
-        Association {
+    fn esp(packets: u64) -> CountedAssociation {
+        CountedAssociation {
             interface: "eth0".to_owned(),
             direction: Direction::Rx,
             encapsulation: Encapsulation::Esp,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::host::network::{NAME_MAX, Network, Requirement, VNI_MAX};
+use crate::host::described_network::{NAME_MAX, Network, Requirement, VNI_MAX};
 use crate::kernel::NETWORKS;
 
 /// The known networks, one for each VNI.
@@ -117,7 +117,7 @@ impl Networks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::network::{Kind, Source};
+    use crate::host::described_network::{NetworkKind, Source};
 
     fn network(vni: u32, name: &str, required: Requirement, source: Source) -> Network {
         Network {
@@ -125,7 +125,7 @@ mod tests {
             name: name.to_owned(),
             required,
             source,
-            kind: Kind::Overlay,
+            kind: NetworkKind::Overlay,
         }
     }
 
@@ -136,7 +136,7 @@ mod tests {
             network(4098, "mine", Requirement::Optional, Source::Config),
         ]);
         let ingress = Network {
-            kind: Kind::Ingress,
+            kind: NetworkKind::Ingress,
             ..network(4096, "ingress", Requirement::Optional, Source::Docker)
         };
         let changed = networks.set_docker(vec![

@@ -18,7 +18,7 @@ pub mod policy_report;
 pub mod violation;
 pub mod violation_text;
 
-pub use crate::host::network::{Kind, Network, Requirement, Source};
+pub use crate::host::described_network::{Network, NetworkKind, Requirement, Source};
 pub use evaluation::{Policy, SharedPolicy};
 pub use history::{History, Seen};
 pub use known_networks::Networks;

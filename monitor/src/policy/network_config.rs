@@ -6,7 +6,9 @@ use std::fmt;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 
-use crate::host::network::{Kind, NAME_MAX, Network, Requirement, Source, VNI_MAX};
+use crate::host::described_network::{
+    NAME_MAX, Network, NetworkKind, Requirement, Source, VNI_MAX,
+};
 use crate::kernel::NETWORKS;
 
 /// One `[[network]]`.
@@ -81,7 +83,7 @@ pub fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Networ
                     name: entry.name,
                     required: entry.encrypted,
                     source: Source::Config,
-                    kind: Kind::Overlay,
+                    kind: NetworkKind::Overlay,
                 });
             }
             Ok(all)

@@ -6,7 +6,7 @@ use monitor_common::label::Direction;
 use super::history::Seen;
 use super::network_state::{Doubt, State};
 use super::violation::Violation;
-use crate::host::network::Network;
+use crate::host::described_network::Network;
 
 /// A network's requirement and its state.
 #[derive(Clone, Debug, PartialEq, Eq)]

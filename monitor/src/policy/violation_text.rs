@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use monitor_common::label::Direction;
 
 use super::violation::{Breach, Event, Peer, Violation};
-use crate::host::network::title;
+use crate::host::described_network::title;
 
 /// Nodes that a line lists.
 const NAMED: usize = 4;
@@ -170,7 +170,7 @@ mod tests {
     use super::super::known_networks::Networks;
     use super::super::violation::{Path, Tally, Violations};
     use super::*;
-    use crate::host::network::{Kind, Network, Requirement, Source};
+    use crate::host::described_network::{Network, NetworkKind, Requirement, Source};
 
     #[test]
     fn a_line_has_requirement_nodes_amount_and_causes() {
@@ -179,7 +179,7 @@ mod tests {
             name: "app1\x1b[2J\n".to_owned(),
             required: Requirement::Required,
             source: Source::Config,
-            kind: Kind::Overlay,
+            kind: NetworkKind::Overlay,
         }]);
         let mut violations = Violations::default();
         let path = |node: u8| Path {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::traffic::record::Record;
+use crate::traffic::sample_record::SampleRecord;
 use monitor_classify::{Exposure, Protocol};
 
 /// Kinds of finding that are remembered; further ones are not reported.
@@ -16,7 +16,7 @@ pub struct Findings {
 
 impl Findings {
     /// A sentence, if this record shows a protocol readable in a network where it was not before.
-    pub fn note(&mut self, record: &Record) -> Option<String> {
+    pub fn note(&mut self, record: &SampleRecord) -> Option<String> {
         if record.verdict.exposure != Exposure::Plaintext || self.seen.len() >= MAX {
             return None;
         }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::base::failure::Failure;
 use crate::surface::format::Format;
 use crate::traffic::flows::{EspRecord, FlowRecord, Summary};
-use crate::traffic::record::Paint;
+use crate::traffic::record_text::Paint;
 
 /// Prints records of flows. Nothing is flushed until it is asked for.
 pub struct FlowPrinter<W> {

@@ -7,7 +7,8 @@ use bytes::{BufMut, BytesMut};
 
 use crate::base::failure::Failure;
 use crate::surface::format::Format;
-use crate::traffic::record::{Line, Record};
+use crate::traffic::record_text::SampleLine;
+use crate::traffic::sample_record::SampleRecord;
 
 /// Whether to go on printing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,11 +77,11 @@ impl<W: Write> Printer<W> {
     ///
     /// # Errors
     /// A runtime failure, unless the output was closed, which ends it cleanly.
-    pub fn print(&mut self, record: &Record) -> Result<Printed, Failure> {
+    pub fn print(&mut self, record: &SampleRecord) -> Result<Printed, Failure> {
         if self.left == Some(0) {
             return Ok(Printed::Enough);
         }
-        if !self.all && !record.is_telling() {
+        if !self.all && !record.has_content() {
             return Ok(Printed::More);
         }
         self.line.clear();
@@ -89,7 +90,7 @@ impl<W: Write> Printer<W> {
             Format::Text => writeln!(
                 line,
                 "{}",
-                Line {
+                SampleLine {
                     record,
                     colour: self.colour
                 }

@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use monitor_common::key::Count;
 use serde::Serialize;
 
-use crate::host::network::shown;
+use crate::host::described_network::shown;
 use crate::policy::history::BothWays;
 use crate::policy::violation::{Peer, Violation};
 use crate::policy::violation_text::node;
 use crate::policy::{NetworkStatus, PolicyReport};
-use crate::traffic::record::SCHEMA;
+use crate::traffic::json_object::SCHEMA;
 
 /// The object of type `network`.
 #[derive(Clone, Debug, Serialize)]
@@ -190,7 +190,7 @@ mod tests {
 
     use super::*;
     use crate::policy::violation::{Breach, Tally};
-    use crate::policy::{Doubt, Kind, Network, Requirement, Seen, Source, State};
+    use crate::policy::{Doubt, Network, NetworkKind, Requirement, Seen, Source, State};
 
     #[test]
     fn objects_are_as_the_readme_has_them() {
@@ -212,7 +212,7 @@ mod tests {
                         name: "app1\u{1b}".to_owned(),
                         required: Requirement::Required,
                         source: Source::Docker,
-                        kind: Kind::Ingress,
+                        kind: NetworkKind::Ingress,
                     }),
                     state: State::Mixed,
                     seen: Seen {

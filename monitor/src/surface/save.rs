@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use monitor_common::sample::Sample;
 
 use crate::base::failure::Failure;
-use crate::traffic::capture::write::{Saved, Writer};
-use crate::traffic::record::Record;
+use crate::traffic::capture::pcapng_writer::{Saved, Writer};
+use crate::traffic::sample_record::SampleRecord;
 use monitor_classify::text::escape;
 
 /// A capture file that samples are saved to.
@@ -41,7 +41,7 @@ impl Save {
     pub fn save(
         &mut self,
         sample: &Sample<'_>,
-        record: &Record,
+        record: &SampleRecord,
         time: Timestamp,
         interface: &str,
     ) -> Result<(), Failure> {

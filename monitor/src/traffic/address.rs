@@ -1,10 +1,11 @@
-//! Addresses as the maps and the walk have them: two big-endian halves, IPv4 mapped (RFC 4291, section 2.5.5.2).
+//! Conversion of addresses from the form of the maps and the walk: two big-endian halves, IPv4 mapped into IPv6 (RFC
+//! 4291, section 2.5.5.2).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use monitor_common::walk::Version;
 
-/// An address as the maps and the walk have it: two big-endian halves, IPv4 mapped.
+/// The address of this version in two big-endian halves; IPv4 is in the lowest 32 bits.
 #[must_use]
 pub fn ip(version: Version, halves: [u64; 2]) -> IpAddr {
     match version {
@@ -15,7 +16,7 @@ pub fn ip(version: Version, halves: [u64; 2]) -> IpAddr {
     }
 }
 
-/// As [`ip`], where the version is only told by the mapping (keys of the `ESP` map).
+/// The address in two big-endian halves whose version only the mapping shows, as in keys of the `ESP` map.
 #[must_use]
 pub fn ip_of_key(halves: [u64; 2]) -> IpAddr {
     ip(Version::V6, halves).to_canonical()

@@ -1,26 +1,26 @@
-//! What was counted, at one moment: plain data, which the agent reads from the maps.
+//! The counts of one moment: plain data, which the agent reads from the maps.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use monitor_common::key::{Count, CpuState};
+use monitor_common::key::{Count, CpuState, ExposureKey, NetworkId};
 use monitor_common::label::{Direction, Encapsulation};
 use monitor_common::reason::Reason;
 
-use super::activity::{Activity, Association};
-use super::exposure::{Exposed, Pending};
-use crate::host::xfrm::XfrmError;
+use super::association_activity::Activity;
+use super::counted_association::CountedAssociation;
+use crate::host::ipsec::XfrmError;
 use crate::kernel::attach::Hook;
 use crate::kernel::{Attribution, MapUse};
 
-/// A VNI, as a label.
+/// The VNI of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Vni {
-    /// The encapsulation has none.
+    /// The encapsulation has no VNI.
     None,
     /// A VXLAN Network Identifier.
     Id(u32),
-    /// All those that found no room in the map.
+    /// The sum of those that found no room in the map.
     Other,
 }
 
@@ -29,103 +29,123 @@ pub enum Vni {
 pub struct Traffic {
     /// Interface name.
     pub interface: String,
-    /// Which way.
+    /// Received or sent.
     pub direction: Direction,
-    /// What it was wrapped in.
+    /// The encapsulation.
     pub encapsulation: Encapsulation,
-    /// Which network.
+    /// The network.
     pub vni: Vni,
     /// Packets and bytes.
     pub count: Count,
 }
 
-/// Packets of one interface that were not understood for one reason.
+/// Packets of one interface that could not be parsed, for one reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unparsed {
     /// Interface name.
     pub interface: String,
-    /// Which way.
+    /// Received or sent.
     pub direction: Direction,
-    /// Why.
+    /// Why they could not be parsed.
     pub reason: Reason,
-    /// How many.
+    /// Number of packets.
     pub packets: u64,
 }
 
-/// Packets of one network that went through ESP, to or from one node.
+/// Packets of one network that ESP carried to or from one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EspNetwork {
-    /// Which way.
+    /// Received or sent.
     pub direction: Direction,
     /// VXLAN Network Identifier.
     pub vni: u32,
-    /// The other node; `::` for all those together that found no room, or were put away.
+    /// The address of the other node; `::` for the sum of those that found no room or were removed after idling.
     pub peer: IpAddr,
-    /// Packets of the wire, and bytes of what ESP carries: UDP header, VXLAN header, inner frame.
+    /// Packets on the wire, and bytes that ESP carries: UDP header, VXLAN header, inner frame.
     pub count: Count,
 }
 
-/// Packets in ESP of networks that found no room, all together.
+/// The sum of packets in ESP of networks that found no room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EspOther {
-    /// Which way.
+    /// Received or sent.
     pub direction: Direction,
-    /// As in [`EspNetwork`].
+    /// Packets and bytes as in [`EspNetwork`].
     pub count: Count,
 }
 
-/// One direction of an interface that is wanted.
+/// Packets of a network with one verdict, in one direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exposed {
+    /// Direction, network, protocol and exposure.
+    pub key: ExposureKey,
+    /// Packets and bytes.
+    pub count: Count,
+}
+
+/// Packets of a network whose flows have no verdict yet, in both directions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// The network.
+    pub network: NetworkId,
+    /// Number of packets.
+    pub packets: u64,
+    /// Bytes of their frames.
+    pub bytes: u64,
+}
+
+/// One direction of an interface that should be watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HookState {
-    /// Interface name, or `default` where there is no default route.
+    /// Interface name, or `default` while there is no default route.
     pub interface: String,
-    /// Which way.
+    /// Received or sent.
     pub direction: Direction,
-    /// How it is watched; `None` if it is not.
+    /// The hook by which it is watched; `None` if it is not.
     pub hook: Option<Hook>,
-    /// Whether no other program comes before ours.
+    /// Whether no other program runs before ours.
     pub first: bool,
 }
 
-/// Everything counted, exact at the moment it was read.
+/// All counts, exact at the moment of reading.
 #[derive(Clone, Debug, Default)]
 pub struct Counted {
-    /// VXLAN and, where it is watched, the host's own traffic.
+    /// Overlay traffic and, if watched, the host's own.
     pub traffic: Vec<Traffic>,
-    /// ESP.
-    pub esp: Vec<Association>,
-    /// ESP by network; empty where it is not attributed.
+    /// ESP by association.
+    pub esp: Vec<CountedAssociation>,
+    /// ESP by network; empty if it is not attributed to networks.
     pub esp_networks: Vec<EspNetwork>,
     /// ESP of networks that found no room.
     pub esp_others: Vec<EspOther>,
-    /// Whether it is.
+    /// Whether ESP is attributed to networks.
     pub attribution: Attribution,
-    /// What was not understood. Reasons that never occurred are there with 0.
+    /// Packets that could not be parsed. Reasons that never occurred are present with 0.
     pub unparsed: Vec<Unparsed>,
-    /// Packets and bytes by what can be read of their flow; empty where that is not watched.
+    /// Packets and bytes by the verdict on their flow; empty if exposure is not watched.
     pub exposure: Vec<Exposed>,
     /// Packets whose flow has no verdict yet.
     pub pending: Vec<Pending>,
-    /// Packets whose flow was forgotten before a verdict came: they are in `exposure`, as unknown.
+    /// Packets whose flow was evicted before it had a verdict; `exposure` counts them as unknown.
     pub evicted: u64,
-    /// Samples and overflows.
+    /// Counts of samples and overflows.
     pub state: CpuState,
     /// How full the maps are.
     pub maps: Vec<MapUse>,
-    /// The hooks.
+    /// The interfaces and directions that should be watched, and their hooks.
     pub hooks: Vec<HookState>,
-    /// What the associations of ESP in use are doing.
+    /// The associations of ESP in use.
     pub esp_active: Vec<Activity>,
-    /// Packets that the kernel's IPsec dropped, by its reasons; empty where it does not tell.
+    /// Packets that the kernel's IPsec dropped, by its reasons; empty if it has no such counters.
     pub xfrm_errors: BTreeMap<XfrmError, u64>,
-    /// Whether Docker answers; `None` where nobody expects it to.
+    /// Whether Docker answers; `None` if it is not expected to.
     pub docker_up: Option<bool>,
-    /// How often a program of ours was found detached by somebody else.
+    /// How often another process detached one of our programs.
     pub lost: u64,
 }
 
 impl Counted {
-    /// Whether flows may have gone unjudged, or have no row of their own.
+    /// Whether exposure is a lower bound: some flows may have no verdict or no row of their own.
     #[must_use]
     pub fn is_lower_bound(&self) -> bool {
         let state = &self.state;
@@ -137,7 +157,7 @@ impl Counted {
             != 0
     }
 
-    /// Packets and bytes of a VNI in a direction, all interfaces together.
+    /// Packets and bytes of a VNI in one direction, on all interfaces.
     #[must_use]
     pub fn vni(&self, vni: u32, direction: Direction) -> Count {
         let mut total = Count::default();

@@ -1,97 +1,98 @@
-//! From the bytes of a sample, or of a packet in a capture file, to a [`Record`]: the same walk as in the kernel, then the classifiers.
+//! Decodes the bytes of a sample, or of a packet in a capture file, into a [`SampleRecord`]: the same walk as in the
+//! kernel, then the classifiers.
 
 use jiff::Timestamp;
-use monitor_common::label::{Direction, Encapsulation};
 use monitor_common::load::{Captured, Load};
 use monitor_common::reason::Reason;
 use monitor_common::sample::Sample;
 use monitor_common::walk::{self, Addresses, Inner, InnerKind, Kind, Link};
 use monitor_common::wire::tcp;
 
-use crate::base::udp_ports::Services;
+use crate::base::udp_ports::UdpPorts;
 use crate::traffic::address::ip;
-use crate::traffic::capture::{Linked, Packet, linked};
-use crate::traffic::flows::Samples;
-use crate::traffic::record::{Endpoints, Record, timestamp};
+use crate::traffic::capture::{Packet, WalkStart, walk_start};
+use crate::traffic::flows::LiveFlows;
+use crate::traffic::json_object::timestamp;
+use crate::traffic::sample_record::{Endpoints, SampleRecord};
 use monitor_classify::text;
-use monitor_classify::{Payload, Transport, Verdict, classify};
+use monitor_classify::{Payload, Transport, classify};
 
 /// Longest preview of a payload, in characters.
 const PREVIEW_MAX: usize = 4096;
 
-/// How samples are decoded.
+/// Decodes frames into records.
 #[derive(Clone, Debug)]
 pub struct Decoder {
-    /// What each UDP port stands for.
-    pub services: Services,
-    /// Whether payload bytes may be shown.
+    /// The service of each UDP port.
+    pub udp_ports: UdpPorts,
+    /// Whether records contain the payload.
     pub show_payload: bool,
 }
 
 impl Decoder {
-    /// Decodes a sample, and judges it with what is known of its flow. Never fails: what cannot be told is absent, or
-    /// says why.
+    /// Decodes a sample, and classifies it with the earlier samples of its flow. Never fails: fields that cannot be
+    /// decoded are absent, and `reason` has the kernel's reason.
     #[must_use]
     pub fn decode(
         &self,
-        samples: &mut Samples,
+        flows: &mut LiveFlows,
         sample: &Sample<'_>,
         time: Timestamp,
         interface: &str,
-    ) -> Record {
+    ) -> SampleRecord {
         let packet = Captured {
             bytes: sample.frame,
             frame_len: sample.frame_len as usize,
         };
-        let mut record = Record::new(time, interface, Some(sample.direction));
+        let mut record = SampleRecord::new(time, interface, Some(sample.direction));
         record.length = sample.frame_len;
         record.captured = u32::try_from(sample.frame.len()).unwrap_or(u32::MAX);
-        // The kernel saw the whole frame; a walk over its first bytes must not add a reason.
+        // The kernel parsed the whole frame; the walk over its first bytes must not add a reason.
         record.reason = sample.reason;
-        self.walk(&mut record, &packet, sample.link, Some(samples));
+        self.walk(&mut record, &packet, sample.link, Some(flows));
         record
     }
 
-    /// Decodes a packet of a capture file. Never fails either.
+    /// Decodes a packet of a capture file. Never fails.
     #[must_use]
-    pub fn decode_packet(&self, packet: &Packet<'_>) -> Record {
+    pub fn decode_packet(&self, packet: &Packet<'_>) -> SampleRecord {
         let interface = packet.interface.unwrap_or_default();
-        let mut record = Record::new(timestamp(packet.time_ns), interface, packet.direction);
+        let mut record = SampleRecord::new(timestamp(packet.time_ns), interface, packet.direction);
         record.length = packet.wire_len;
         record.captured = u32::try_from(packet.bytes.len()).unwrap_or(u32::MAX);
-        match linked(packet.link_type, packet.bytes) {
-            Linked::At(at, link, direction) => {
+        match walk_start(packet.link_type, packet.bytes) {
+            WalkStart::At(at, link, direction) => {
                 record.direction = record.direction.or(direction);
                 let captured = Captured {
                     bytes: packet.bytes.get(at..).unwrap_or_default(),
                     frame_len: (packet.wire_len as usize).saturating_sub(at),
                 };
                 let reason = self.walk(&mut record, &captured, link, None);
-                // That a packet ends where the capture of it does proves nothing.
+                // A packet that was cut by the snap length is not malformed.
                 if record.captured == record.length {
                     record.reason = reason;
                 }
             }
-            Linked::Truncated => record.reason = Some(Reason::EthernetTruncated),
-            Linked::NotIp | Linked::Unsupported => {}
+            WalkStart::Truncated => record.reason = Some(Reason::EthernetTruncated),
+            WalkStart::NotIp | WalkStart::Unsupported => {}
         }
         record
     }
 
-    /// Fills a record in; the reason for which the packet was not understood, if the bytes at hand are all of it.
+    /// Fills in a record. Returns why the packet could not be parsed, provided that its bytes are complete.
     fn walk(
         &self,
-        record: &mut Record,
+        record: &mut SampleRecord,
         packet: &Captured<'_>,
         link: Link,
-        samples: Option<&mut Samples>,
+        flows: Option<&mut LiveFlows>,
     ) -> Option<Reason> {
-        let outer = walk::outer(packet, link, |port| self.services.of(port));
+        let outer = walk::outer(packet, link, |port| self.udp_ports.of(port));
         match outer.kind {
             Kind::NotIp => {}
             Kind::Host => {
                 let inner = walk::segment(packet, outer.network);
-                return self.inside(record, packet, &inner, samples);
+                return self.inside(record, packet, &inner, flows);
             }
             Kind::Overlay => {
                 record.encapsulation = outer.encapsulation;
@@ -99,7 +100,7 @@ impl Decoder {
                 record.outer =
                     walk::addresses(packet, &outer.network).map(|addresses| endpoints(&addresses));
                 let inner = walk::inner(packet, outer.inner, outer.link);
-                return self.inside(record, packet, &inner, samples);
+                return self.inside(record, packet, &inner, flows);
             }
             Kind::Association => {
                 record.encapsulation = outer.encapsulation;
@@ -115,7 +116,7 @@ impl Decoder {
                     walk::addresses(packet, &outer.network).map(|addresses| endpoints(&addresses));
                 record.transport = Some(Transport::from(outer.network.protocol));
             }
-            // Which tunnel it belongs to was told by the first one, and known to the kernel alone.
+            // Only the first fragment shows which tunnel it belongs to.
             Kind::LaterFragment => {
                 record.outer =
                     walk::addresses(packet, &outer.network).map(|addresses| endpoints(&addresses));
@@ -131,12 +132,13 @@ impl Decoder {
         None
     }
 
+    /// Fills in the inner packet. Returns why it could not be parsed.
     fn inside(
         &self,
-        record: &mut Record,
+        record: &mut SampleRecord,
         packet: &Captured<'_>,
         inner: &Inner,
-        samples: Option<&mut Samples>,
+        flows: Option<&mut LiveFlows>,
     ) -> Option<Reason> {
         match inner.kind {
             InnerKind::NotIp => {}
@@ -152,7 +154,7 @@ impl Decoder {
                 if inner.network.later_fragment {
                     return None;
                 }
-                // The packet's own length ends the payload: what follows is an Ethernet trailer.
+                // The payload ends where the packet's own length says; after it may be an Ethernet trailer.
                 let end = packet.bytes.len().min(inner.network.end);
                 let bytes = packet.bytes.get(inner.payload..end).unwrap_or_default();
                 if record.payload_len == 0 || bytes.is_empty() {
@@ -168,12 +170,12 @@ impl Decoder {
                     src_port: inner.source_port,
                     dst_port: inner.destination_port,
                 };
-                record.verdict = match samples {
-                    Some(samples) => {
+                record.verdict = match flows {
+                    Some(flows) => {
                         let sequence = (transport == Transport::Tcp)
                             .then(|| packet.load(inner.network.l4 + tcp::SEQUENCE_AT))
                             .flatten();
-                        samples.judge(record, &payload, sequence.map(u32::from_be_bytes))
+                        flows.classify(record, &payload, sequence.map(u32::from_be_bytes))
                     }
                     None => classify(&payload),
                 };
@@ -190,30 +192,7 @@ fn endpoints(addresses: &Addresses) -> Endpoints {
     }
 }
 
-impl Record {
-    fn new(time: Timestamp, interface: &str, direction: Option<Direction>) -> Record {
-        Record {
-            time,
-            interface: text::escape(interface, 64),
-            direction,
-            outer: None,
-            encapsulation: Encapsulation::None,
-            vni: None,
-            spi: None,
-            sequence: None,
-            transport: None,
-            inner: None,
-            source_port: 0,
-            destination_port: 0,
-            verdict: Verdict::unknown(),
-            reason: None,
-            length: 0,
-            captured: 0,
-            payload_len: 0,
-            payload: None,
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests;
+mod frame_tests;
+#[cfg(test)]
+mod live_tests;

@@ -1,13 +1,19 @@
-//! Frames become samples, flows and records; capture files are read and written. What was counted is data here.
+//! Frames become samples, flows and records; capture files are read and written. Counts of one moment are data here.
 //!
-//! Imports `base`, `kernel` and `host` for their data types, and `monitor-classify`. `policy`, `agent` and the surfaces
-//! use it; `command/read` drives it without any agent.
+//! It imports `base`, the data types of `kernel` and `host`, and `monitor-classify`. `policy`, `agent` and the surfaces
+//! use it; `command/read` drives it without an agent.
 
-pub mod activity;
 pub mod address;
+pub mod association_activity;
 pub mod capture;
 pub mod counted;
+pub mod counted_association;
 pub mod decode;
-pub mod exposure;
+pub mod exposure_class;
+pub mod flow_verdict;
 pub mod flows;
-pub mod record;
+pub mod json_object;
+pub mod record_text;
+pub mod sample_record;
+#[cfg(test)]
+mod test_frames;

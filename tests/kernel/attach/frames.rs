@@ -80,7 +80,7 @@ fn xdp_counts_jumbo_frames() {
         // Without frags the driver refuses a frame larger than its buffers.
         assert_eq!(agent.hooks(), [tc(), tc()], "{said}");
         assert!(
-            said.contains("its driver refuses XDP as it is set up"),
+            said.contains("its driver refuses XDP with its current MTU"),
             "{said}"
         );
     }

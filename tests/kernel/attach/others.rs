@@ -165,7 +165,7 @@ fn a_foreign_xdp_program_stays_and_tc_counts_instead() {
         assert_eq!(agent.hooks(), [tc(), tc()]);
         let said = agent.monitor.err();
         let warning =
-            format!("eth0: no {hook}: another XDP program is there, and is left in place");
+            format!("eth0: no {hook}: another XDP program is attached, and stays in place");
         assert!(said.contains(&warning) && said.contains("WARN"), "{said}");
         exchange(&lab, 10);
         assert_counted(&agent, 10);

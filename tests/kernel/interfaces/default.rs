@@ -30,7 +30,7 @@ fn the_default_route_is_followed_down_to_the_wire() {
     assert_eq!((up(&agent, "b0"), up(&agent, "default")), (None, None));
     let said = agent.monitor.err();
     assert!(
-        said.contains("the default route is over b0 (bridge): watching p0 below it"),
+        said.contains("the default route uses b0 (bridge); watching p0 below it"),
         "{said}"
     );
     exchange(&sockets, 10);
@@ -39,7 +39,7 @@ fn the_default_route_is_followed_down_to_the_wire() {
         (10, 10)
     );
 
-    // Without a route it is watched on; with another one it is not.
+    // Without a default route it stays watched; with another one it does not.
     ip(host, "route del default");
     exchange(&sockets, 10);
     ip(host, "route add default via 192.168.77.2 dev eth0");

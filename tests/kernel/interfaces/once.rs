@@ -73,8 +73,8 @@ fn a_bridge_and_its_port_and_a_macvlan_and_what_is_below_it() {
     let mut agent = Agent::watch(host, PORT, &arguments);
     let said = agent.monitor.err();
     for note in [
-        "b0 (bridge) is not watched itself: its packets are counted on p0 below it",
-        "m0 (macvlan or ipvlan) is not watched itself: its packets are counted on eth0 below it",
+        "b0 (bridge) is not watched itself; its packets are counted on p0 below it",
+        "m0 (macvlan or ipvlan) is not watched itself; its packets are counted on eth0 below it",
     ] {
         assert!(said.contains(note), "{said}");
     }

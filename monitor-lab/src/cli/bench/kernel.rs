@@ -5,7 +5,7 @@ use std::thread;
 use anyhow::anyhow;
 use aya::maps::{MapData, RingBuf};
 use monitor::kernel::{Kernel, LoadOptions};
-use monitor::traffic::exposure::class;
+use monitor::traffic::exposure_class::class;
 use monitor_classify::{Exposure, Protocol};
 
 use super::cases::{self, Case};

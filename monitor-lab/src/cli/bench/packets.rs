@@ -140,14 +140,14 @@ fn length(bytes: usize) -> [u8; 2] {
 
 #[cfg(test)]
 mod tests {
-    use monitor::base::udp_ports::Services;
+    use monitor::base::udp_ports::UdpPorts;
     use monitor_common::walk::{self, InnerKind, Kind, Link, Outer};
 
     use super::*;
 
     fn outer(bytes: &[u8]) -> Outer {
-        let services = Services::default();
-        walk::outer(bytes, Link::Ethernet, |port| services.of(port))
+        let udp_ports = UdpPorts::default();
+        walk::outer(bytes, Link::Ethernet, |port| udp_ports.of(port))
     }
 
     #[test]

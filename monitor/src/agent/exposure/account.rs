@@ -11,7 +11,7 @@ use super::judge::Judge;
 use crate::base::clock::monotonic_ns;
 use crate::base::failure::Failure;
 use crate::kernel::Counts;
-use crate::traffic::exposure::{Exposed, Pending};
+use crate::traffic::counted::{Exposed, Pending};
 
 /// A flow is credited when its last packet without a verdict is so long ago that no program can be
 /// about to add one; in units of [`FlowState::last`].

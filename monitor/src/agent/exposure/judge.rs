@@ -10,7 +10,7 @@ use super::account::Judged;
 use crate::base::clock::monotonic_ns;
 use crate::base::failure::Failure;
 use crate::kernel::Counts;
-use crate::traffic::exposure::Note;
+use crate::traffic::flow_verdict::FlowVerdict;
 use monitor_classify::Verdict;
 
 /// Flows of one generation; two are kept.
@@ -19,8 +19,8 @@ const GENERATION: usize = 32_768;
 pub struct Judge {
     counts: Arc<Counts>,
     judged: SyncSender<Judged>,
-    young: HashMap<u64, Note>,
-    old: HashMap<u64, Note>,
+    young: HashMap<u64, FlowVerdict>,
+    old: HashMap<u64, FlowVerdict>,
 }
 
 impl Judge {
@@ -48,9 +48,9 @@ impl Judge {
         if sample.flow == 0 || payload_len == 0 {
             return Ok(());
         }
-        let mut note = self.remember(sample)?;
-        let class = note.take(verdict);
-        self.young.insert(sample.flow, note);
+        let mut flow_verdict = self.remember(sample)?;
+        let class = flow_verdict.update(verdict);
+        self.young.insert(sample.flow, flow_verdict);
         if self.young.len() >= GENERATION {
             self.old = std::mem::take(&mut self.young);
         }
@@ -68,26 +68,26 @@ impl Judge {
     }
 
     /// What is known of the flow of a sample.
-    fn remember(&mut self, sample: &Sample<'_>) -> Result<Note, Failure> {
+    fn remember(&mut self, sample: &Sample<'_>) -> Result<FlowVerdict, Failure> {
         let young = self.young.get(&sample.flow).copied();
-        let note = young.or_else(|| self.old.remove(&sample.flow));
-        match (note, sample.cause) {
+        let known = young.or_else(|| self.old.remove(&sample.flow));
+        match (known, sample.cause) {
             // The kernel takes first samples where it has no verdict: it is a new connection between the
             // same ports, or the verdict was forgotten. Unless this sample was on its way when it came.
-            (Some(note), Cause::FlowStart) if note.has_verdict() => {
+            (Some(known), Cause::FlowStart) if known.has_verdict() => {
                 match self.counts.verdict(sample.flow)? {
-                    Some(_) => Ok(note),
-                    None => Ok(Note::default()),
+                    Some(_) => Ok(known),
+                    None => Ok(FlowVerdict::default()),
                 }
             }
-            (Some(note), _) => Ok(note),
+            (Some(known), _) => Ok(known),
             // Forgotten here, and not by the kernel.
             (None, Cause::Periodic) => Ok(self
                 .counts
                 .verdict(sample.flow)?
-                .map(Note::of)
+                .map(FlowVerdict::of)
                 .unwrap_or_default()),
-            (None, Cause::FlowStart) => Ok(Note::default()),
+            (None, Cause::FlowStart) => Ok(FlowVerdict::default()),
         }
     }
 }

@@ -16,7 +16,7 @@ const PERIOD: Duration = Duration::from_millis(250);
 /// # Errors
 /// A runtime failure, if the programs cannot be told.
 pub(crate) async fn enable_once_loaded(counts: Arc<Counts>) -> Result<(), Failure> {
-    match Decryption::now() {
+    match Decryption::detect() {
         Decryption::InUse => {}
         Decryption::Never => return std::future::pending().await,
         Decryption::Loadable => {

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use crate::base::udp_ports::Services;
+use crate::base::udp_ports::UdpPorts;
+use crate::host::described_network::{Network, NetworkKind, Requirement};
 use crate::host::docker::api::{self, Answer, Trouble};
-use crate::host::docker::state::{EVENTS, Found, list};
-use crate::host::docker::{NETWORKS_MAX, Place, State, unwatched_port};
-use crate::host::network::{Kind, Network, Requirement};
+use crate::host::docker::docker_status::{EVENTS, Found, list};
+use crate::host::docker::{DockerSocket, DockerStatus, NETWORKS_MAX, unwatched_port};
 use monitor_classify::text::escape;
 
 /// How often the networks are listed though no event came: events can be lost. More often at first: a daemon that
@@ -37,21 +37,21 @@ const NAME_SHOWN: usize = 64;
 
 /// Keeps `state` as Docker is, for ever. Says in the log what changes.
 pub async fn keep_listed(
-    place: Place,
-    services: Services,
-    state: watch::Sender<State>,
+    socket: DockerSocket,
+    udp_ports: UdpPorts,
+    state: watch::Sender<DockerStatus>,
 ) -> Infallible {
-    let Some(socket) = place.socket() else {
+    let Some(path) = socket.path() else {
         return std::future::pending().await;
     };
     let mut wait = RETRY_MIN;
     loop {
-        let trouble = session(socket, &services, &state, &mut wait).await;
-        let expected = place != Place::Auto || state.borrow().up.is_some();
+        let trouble = session(path, &udp_ports, &state, &mut wait).await;
+        let expected = socket != DockerSocket::Auto || state.borrow().up.is_some();
         if expected || !matches!(trouble, Trouble::Absent) {
-            lose(socket, &state, &trouble);
+            lose(path, &state, &trouble);
         } else {
-            tracing::debug!("Docker: {}: {trouble}", socket.display());
+            tracing::debug!("Docker: {}: {trouble}", path.display());
         }
         sleep(wait).await;
         wait = (wait * 2).min(RETRY_MAX);
@@ -61,8 +61,8 @@ pub async fn keep_listed(
 /// One connection, until it is lost.
 async fn session(
     socket: &Path,
-    services: &Services,
-    state: &watch::Sender<State>,
+    udp_ports: &UdpPorts,
+    state: &watch::Sender<DockerStatus>,
     wait: &mut Duration,
 ) -> Trouble {
     // Before the first list: what changes after it is told.
@@ -81,7 +81,7 @@ async fn session(
                 if began.elapsed() < STARTING {
                     keep(networks, &state.borrow().networks, &seen);
                 }
-                update(&found, services, state);
+                update(&found, udp_ports, state);
             }
             Err(trouble) => return trouble,
         }
@@ -126,10 +126,10 @@ async fn drain(events: &mut Answer) -> Result<(), Trouble> {
 }
 
 /// Takes an answer over, and says what is new in it.
-fn update(found: &Found, services: &Services, state: &watch::Sender<State>) {
+fn update(found: &Found, udp_ports: &UdpPorts, state: &watch::Sender<DockerStatus>) {
     let before = state.borrow().clone();
     let mut now = before.clone();
-    found.tell(&mut now);
+    found.apply_to(&mut now);
     if now == before {
         return;
     }
@@ -148,7 +148,7 @@ fn update(found: &Found, services: &Services, state: &watch::Sender<State>) {
     {
         tracing::warn!("Docker: {trouble}");
     }
-    if let Some(warning) = unwatched_port(&now, services)
+    if let Some(warning) = unwatched_port(&now, udp_ports)
         && now.data_path_port != before.data_path_port
     {
         tracing::warn!("Docker: {warning}");
@@ -157,7 +157,7 @@ fn update(found: &Found, services: &Services, state: &watch::Sender<State>) {
 }
 
 /// Keeps what is known, and says once that it is getting old.
-fn lose(socket: &Path, state: &watch::Sender<State>, trouble: &Trouble) {
+fn lose(socket: &Path, state: &watch::Sender<DockerStatus>, trouble: &Trouble) {
     let said = trouble.to_string();
     state.send_if_modified(|state| {
         // A daemon that stops is first closed, then refused, then gone: that is said once.
@@ -225,8 +225,8 @@ fn describe(network: &Network) -> String {
         Requirement::Optional | Requirement::Forbidden => "not encrypted",
     };
     let kind = match network.kind {
-        Kind::Overlay => "network",
-        Kind::Ingress => "ingress network",
+        NetworkKind::Overlay => "network",
+        NetworkKind::Ingress => "ingress network",
     };
     format!(
         "{kind} {} (VNI {}, {encrypted})",
@@ -246,7 +246,7 @@ mod tests {
             name: name.to_owned(),
             required: Requirement::Required,
             source: Source::Docker,
-            kind: Kind::Overlay,
+            kind: NetworkKind::Overlay,
         }
     }
 

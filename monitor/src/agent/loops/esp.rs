@@ -8,7 +8,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::agent::Shared;
 use crate::base::failure::Failure;
-use crate::host::state::HostState;
+use crate::host::facts::HostFacts;
 use crate::policy::cause::{Cause, Likely, Symptom, explain};
 
 /// How often the associations are looked at.
@@ -50,11 +50,11 @@ fn look(agent: &Shared) -> Result<Vec<Likely>, Failure> {
         .lock()
         .map_err(|_| Failure::runtime(anyhow!("the agent failed")))?;
     let active = agent.snapshot()?.counted.esp_active;
-    let (services, interfaces) = (agent.services(), agent.watched());
+    let (udp_ports, interfaces) = (agent.udp_ports(), agent.watched());
     drop(agent);
     if active.is_empty() {
         return Ok(Vec::new());
     }
-    let host = HostState::ipsec(&services, &interfaces);
+    let host = HostFacts::read_without_firewall(&udp_ports, &interfaces);
     Ok(explain(&Symptom::Esp, &host, &active))
 }

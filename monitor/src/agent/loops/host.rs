@@ -10,7 +10,7 @@ use tokio::time::MissedTickBehavior;
 use super::decryption;
 use crate::agent::Shared;
 use crate::base::failure::Failure;
-use crate::host::interface::{Changes, Events};
+use crate::host::interface::{ChangeEvents, ChangeSubscription};
 
 /// After a change: others often come with it, and one look is enough for all.
 const SETTLE: Duration = Duration::from_millis(50);
@@ -33,13 +33,15 @@ pub async fn keep_attached(agent: Shared) -> Result<(), Failure> {
 
 async fn interfaces(agent: Shared) -> Result<(), Failure> {
     let changes = agent.lock().map_err(|_| failed())?.changes.take();
-    let mut changes = changes.map(Changes::watch).and_then(|watch| {
-        watch
-            .inspect_err(|error| {
-                tracing::warn!("not told of changes of interfaces ({error}): looking for them")
-            })
-            .ok()
-    });
+    let mut changes = changes
+        .map(ChangeSubscription::into_events)
+        .and_then(|watch| {
+            watch
+                .inspect_err(|error| {
+                    tracing::warn!("not told of changes of interfaces ({error}): looking for them")
+                })
+                .ok()
+        });
     let mut tick = tokio::time::interval(PERIOD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tick.tick().await;
@@ -74,7 +76,7 @@ async fn interfaces(agent: Shared) -> Result<(), Failure> {
     }
 }
 
-async fn told(changes: &mut Option<Events>) -> io::Result<()> {
+async fn told(changes: &mut Option<ChangeEvents>) -> io::Result<()> {
     match changes {
         Some(watch) => watch.changed().await,
         None => {

@@ -12,8 +12,8 @@ use tokio::time::MissedTickBehavior;
 
 use crate::agent;
 use crate::base::failure::Failure;
-use crate::host::state::HostState;
-use crate::host::{docker, xfrm};
+use crate::host::facts::HostFacts;
+use crate::host::{docker, ipsec};
 use crate::policy::cause::{self, Symptom};
 use crate::policy::violation::{Breach, Event};
 use crate::policy::{Policy, SharedPolicy, Violation, violation_text};
@@ -34,7 +34,7 @@ const LOOKS: u32 = 12;
 pub async fn keep_current(
     agent: agent::Shared,
     policy: SharedPolicy,
-    mut docker: watch::Receiver<docker::State>,
+    mut docker: watch::Receiver<docker::DockerStatus>,
     window: Duration,
 ) -> Result<(), Failure> {
     let mut tick = tokio::time::interval(POLL);
@@ -126,12 +126,12 @@ pub fn explain(agent: &agent::Shared, policy: &SharedPolicy, opened: Vec<Violati
     if opened.is_empty() {
         return;
     }
-    let services = agent
+    let udp_ports = agent
         .lock()
-        .map(|agent| agent.services())
+        .map(|agent| agent.udp_ports())
         .unwrap_or_default();
     // Of all together: what it reads is the same for each.
-    let host = HostState::collect(&services, &[]);
+    let host = HostFacts::read(&udp_ports, &[]);
     for mut violation in opened {
         violation.causes = causes(&violation, &host);
         if !violation.causes.is_empty() {
@@ -142,7 +142,7 @@ pub fn explain(agent: &agent::Shared, policy: &SharedPolicy, opened: Vec<Violati
 }
 
 /// The likeliest causes of a violation, by the state of this host.
-fn causes(violation: &Violation, host: &HostState) -> Vec<String> {
+fn causes(violation: &Violation, host: &HostFacts) -> Vec<String> {
     let vni = violation.vni;
     let peer = violation.peers.first().and_then(|peer| peer.node);
     let symptom = match (violation.breach, violation.direction) {
@@ -158,8 +158,9 @@ fn causes(violation: &Violation, host: &HostState) -> Vec<String> {
 /// Nodes for which a network card encrypts whole packets, as the kernel's own associations say. None where it does not tell:
 /// without IPsec, or without the privilege to ask.
 fn offloaded() -> BTreeSet<IpAddr> {
-    let states = xfrm::states().unwrap_or_default();
-    let by_card = |state: &xfrm::State| state.offload.is_some_and(|offload| offload.packet);
+    let states = ipsec::associations().unwrap_or_default();
+    let by_card =
+        |state: &ipsec::SecurityAssociation| state.offload.is_some_and(|offload| offload.packet);
     states
         .iter()
         .filter(|state| by_card(state))

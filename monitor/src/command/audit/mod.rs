@@ -17,7 +17,7 @@ use crate::agent::{Agent, Shared, decoder, loops};
 use crate::base::failure::Failure;
 use crate::command::cli::AuditArgs;
 use crate::command::settings::{self, Defaults};
-use crate::host::docker::{self, Place};
+use crate::host::docker::{self, DockerSocket};
 use crate::kernel::ring;
 use crate::policy;
 use crate::surface::networks_json::this_node;
@@ -25,7 +25,7 @@ use crate::surface::report::chapter::chapters;
 use crate::surface::report::output::Output;
 use crate::surface::report::{Audit, Exposure, Form};
 use crate::surface::save::{Save, keep_flushed};
-use crate::traffic::flows::Samples;
+use crate::traffic::flows::LiveFlows;
 
 use sight::Sight;
 
@@ -48,11 +48,11 @@ pub(super) async fn run(args: &AuditArgs, stop: impl Future<Output = ()>) -> Res
     let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
     let file = args.write.as_deref().map(Save::create).transpose()?;
     let file = RefCell::new(file);
-    watch.load.policy |= place != Place::Off;
+    watch.load.policy |= place != DockerSocket::Off;
     // All of it, and nothing that is over is forgotten.
     watch.judged_over = args.duration * 2;
     let mut agent = Agent::start(&watch)?;
-    let (docker, networks) = watch::channel(docker::State::default());
+    let (docker, networks) = watch::channel(docker::DockerStatus::default());
     agent.set_docker(networks.clone());
     let policy = agent
         .policy()
@@ -72,7 +72,7 @@ pub(super) async fn run(args: &AuditArgs, stop: impl Future<Output = ()>) -> Res
     let mut judge_flows = agent.judge();
     let settling = loops::exposure::keep_books(agent.account());
     let sight = Sight::new(args.duration);
-    let mut samples = Samples::default();
+    let mut samples = LiveFlows::default();
     let draining = ring::drain(ring, log, |sample, time| {
         let name = names.of(sample.ifindex);
         let record = decoder.decode(&mut samples, sample, time, &name);
@@ -115,7 +115,7 @@ pub(super) async fn run(args: &AuditArgs, stop: impl Future<Output = ()>) -> Res
         result = settling => return result,
         result = keep_flushed(&file) => return result,
         result = sight.follow(&agent, &policy, began) => return result,
-        never = loops::docker::keep_listed(place, watch.load.services.clone(), docker) => match never {},
+        never = loops::docker::keep_listed(place, watch.load.udp_ports.clone(), docker) => match never {},
         took = end => took,
     };
     if let Some(file) = file.borrow_mut().as_mut() {

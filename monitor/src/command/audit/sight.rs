@@ -14,7 +14,7 @@ use crate::policy;
 use crate::surface::report::numbers::{bytes, percent, some};
 use crate::surface::report::{Conversations, Shares, Timeline};
 use crate::surface::status::Status;
-use crate::traffic::record::Record;
+use crate::traffic::sample_record::SampleRecord;
 
 /// How often the line is shown.
 const SHOW: Duration = Duration::from_secs(1);
@@ -48,7 +48,7 @@ impl Sight {
     }
 
     /// Takes a sample into account.
-    pub(super) fn note(&self, record: &Record) {
+    pub(super) fn note(&self, record: &SampleRecord) {
         *self.samples.borrow_mut() += 1;
         self.conversations.borrow_mut().note(record);
     }

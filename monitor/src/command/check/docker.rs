@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::finding::{Finding, limited, works};
-use crate::base::udp_ports::Services;
-use crate::host::docker::{self, Place, SOCKET};
+use crate::base::udp_ports::UdpPorts;
+use crate::host::docker::{self, DEFAULT_SOCKET, DockerSocket};
 use crate::policy::{Network, Requirement};
 use monitor_classify::text::escape;
 
@@ -12,14 +12,17 @@ use monitor_classify::text::escape;
 const NAMED: usize = 5;
 
 /// Asks it once: what there is to say, and its networks.
-pub(super) async fn docker(place: &Place, services: &Services) -> (Vec<Finding>, Vec<Network>) {
-    let Some(socket) = place.socket() else {
+pub(super) async fn docker(
+    socket: &DockerSocket,
+    udp_ports: &UdpPorts,
+) -> (Vec<Finding>, Vec<Network>) {
+    let Some(path) = socket.path() else {
         return (vec![works("Docker", "not asked (off)")], Vec::new());
     };
-    let Some(state) = docker::look(place).await else {
+    let Some(state) = docker::query(socket).await else {
         let finding = works(
             "no Docker",
-            format!("no {SOCKET}: which networks must be encrypted is not known from it"),
+            format!("no {DEFAULT_SOCKET}: which networks must be encrypted is not known from it"),
         );
         return (vec![finding], Vec::new());
     };
@@ -28,13 +31,13 @@ pub(super) async fn docker(place: &Place, services: &Services) -> (Vec<Finding>,
             "Docker",
             format!(
                 "{}: {trouble}; which networks must be encrypted is not {}known from it",
-                shown(socket),
+                shown(path),
                 if state.up == Some(true) { "all " } else { "" }
             ),
         ),
         None => works("Docker", summary(&state.networks)),
     }];
-    if let Some(warning) = docker::unwatched_port(&state, services) {
+    if let Some(warning) = docker::unwatched_port(&state, udp_ports) {
         findings.push(limited("  port of the Swarm", warning));
     }
     (findings, state.networks)

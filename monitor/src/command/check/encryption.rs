@@ -1,9 +1,9 @@
 //! What this host has set up to encrypt overlay networks, and what is wrong with it.
 
 use super::finding::{Finding, limited, works};
+use crate::host::described_network::title;
+use crate::host::facts::HostFacts;
 use crate::host::firewall::MARK;
-use crate::host::network::title;
-use crate::host::state::HostState;
 use crate::policy::cause::{Symptom, explain};
 use crate::policy::{Network, Requirement};
 
@@ -11,7 +11,7 @@ use crate::policy::{Network, Requirement};
 const SHOWN: usize = 20;
 
 /// IPsec, the firewall, and each network that must be encrypted.
-pub(super) fn encryption(host: &HostState, networks: &[Network]) -> Vec<Finding> {
+pub(super) fn encryption(host: &HostFacts, networks: &[Network]) -> Vec<Finding> {
     let mut findings = vec![ipsec(host), firewall(host)];
     let required: Vec<&Network> = networks
         .iter()
@@ -36,8 +36,8 @@ pub(super) fn encryption(host: &HostState, networks: &[Network]) -> Vec<Finding>
     findings
 }
 
-fn ipsec(host: &HostState) -> Finding {
-    let (states, policies) = match (&host.states, &host.policies) {
+fn ipsec(host: &HostFacts) -> Finding {
+    let (states, policies) = match (&host.associations, &host.policies) {
         (Ok(states), Ok(policies)) => (states, policies),
         (Err(trouble), _) | (_, Err(trouble)) => {
             return limited(
@@ -66,32 +66,32 @@ fn ipsec(host: &HostState) -> Finding {
     works("IPsec of this host", means)
 }
 
-fn firewall(host: &HostState) -> Finding {
+fn firewall(host: &HostFacts) -> Finding {
     let firewall = &host.firewall;
-    if firewall.is_whole() {
+    if firewall.is_complete() {
         works(
             "rules for encryption",
-            format!("read from {}", firewall.told.join(", ")),
+            format!("read from {}", firewall.read_from.join(", ")),
         )
     } else {
         limited(
             "rules for encryption",
             format!(
                 "a missing rule cannot be told for certain: {}",
-                firewall.untold.join("; ")
+                firewall.unread.join("; ")
             ),
         )
     }
 }
 
-fn rules(host: &HostState, network: &Network) -> Finding {
+fn rules(host: &HostFacts, network: &Network) -> Finding {
     let what = format!("  {}", title(network.vni, &network.name));
     let rules = &host.firewall.rules;
     let (marked, refused) = (
         rules.marked.has(network.vni),
         rules.refused.has(network.vni),
     );
-    let is_told = host.firewall.is_whole() || (marked && refused);
+    let is_told = host.firewall.is_complete() || (marked && refused);
     if !is_told {
         let said = |found: bool, yes, no| if found { yes } else { no };
         return limited(

@@ -7,8 +7,8 @@ use super::finding::{Finding, limited, works};
 use crate::agent::INTERFACES;
 use crate::base::failure::Failure;
 use crate::base::interface::{Interface, LinkLayer};
-use crate::host::interface::{self, Kind, Link, Selection};
-use crate::kernel::attach::{self, Others};
+use crate::host::interface::{self, Link, LinkKind, Selection};
+use crate::kernel::attach::{self, OtherPrograms};
 
 /// Adds what there is to say of every interface that is selected, and gives their names.
 ///
@@ -58,7 +58,8 @@ fn kind(interface: &Interface, link: &Link) -> Finding {
 /// What `--hook auto` would do.
 fn tc(interface: &Interface, link: &Link, has_tcx: bool) -> Finding {
     let what = format!("  --hook auto on {}", interface.name);
-    let asked = Direction::ALL.map(|direction| attach::others(interface, direction, has_tcx));
+    let asked =
+        Direction::ALL.map(|direction| attach::other_programs(interface, direction, has_tcx));
     let [rx, tx] = match asked {
         [Ok(rx), Ok(tx)] => [rx, tx],
         [Err(error), _] | [_, Err(error)] => {
@@ -95,7 +96,7 @@ fn tc(interface: &Interface, link: &Link, has_tcx: bool) -> Finding {
     }
 }
 
-fn describe(others: &Others) -> Option<String> {
+fn describe(others: &OtherPrograms) -> Option<String> {
     let mut said = Vec::new();
     if !others.tcx.is_empty() {
         said.push(format!(
@@ -127,29 +128,29 @@ fn xdp(interface: &Interface, link: &Link) -> Finding {
         return limited(what, "falls back to TC: its frames have no Ethernet header");
     }
     match link.kind {
-        Kind::Device if !link.is_loopback() => works(
+        LinkKind::Device if !link.is_loopback() => works(
             what,
             "native XDP for what is received, if its driver has it (else TC). Attaching it resets the rings of many \
              NICs (a second without link) and drops LRO; --hook auto costs nothing of that",
         ),
-        Kind::Veth => works(
+        LinkKind::Veth => works(
             what,
             "native XDP for what is received. Attaching it turns off TSO and USO of its peer: in a trial one TCP \
              stream over VXLAN fell to 0.36 of its rate (0.98 with --hook auto)",
         ),
-        Kind::Bond => works(
+        LinkKind::Bond => works(
             what,
             "native XDP for what is received, if all its members have it (else TC). Attaching it resets the rings of \
              many NICs and drops LRO on each of them",
         ),
-        Kind::Tun => works(what, "native XDP for what is received (else TC)"),
-        Kind::Device
-        | Kind::Vlan
-        | Kind::Macvlan
-        | Kind::Bridge
-        | Kind::Vrf
-        | Kind::Overlay
-        | Kind::Other => limited(
+        LinkKind::Tun => works(what, "native XDP for what is received (else TC)"),
+        LinkKind::Device
+        | LinkKind::Vlan
+        | LinkKind::Macvlan
+        | LinkKind::Bridge
+        | LinkKind::Vrf
+        | LinkKind::Overlay
+        | LinkKind::Other => limited(
             what,
             format!("falls back to TC: a {} has no native XDP", name_of(link)),
         ),

@@ -11,10 +11,10 @@ use std::io::{self, Write};
 
 use anyhow::anyhow;
 
-use crate::base::failure::{Failure, Kind};
+use crate::base::failure::{Failure, FailureKind};
 use crate::command::cli::CheckArgs;
 use crate::command::settings::{self, Surroundings};
-use crate::host::state::HostState;
+use crate::host::facts::HostFacts;
 use crate::policy::{Network, Networks};
 use finding::Outcome;
 
@@ -36,12 +36,12 @@ pub async fn run(args: &CheckArgs) -> Result<(), Failure> {
         let has_tcx = loaded.as_ref().is_ok_and(|has| *has);
         interfaces::interfaces(selection, has_tcx, &mut findings)?
     };
-    let (said, told) = docker::docker(&place, &surroundings.services).await;
+    let (said, told) = docker::docker(&place, &surroundings.udp_ports).await;
     findings.extend(said);
     let mut networks = Networks::new(surroundings.networks);
     networks.set_docker(told);
     let networks: Vec<Network> = networks.iter().cloned().collect();
-    let host = HostState::collect(&surroundings.services, &watched);
+    let host = HostFacts::read(&surroundings.udp_ports, &watched);
     findings.extend(encryption::encryption(&host, &networks));
     let mut out = io::stdout().lock();
     for finding in &findings {
@@ -62,7 +62,7 @@ pub async fn run(args: &CheckArgs) -> Result<(), Failure> {
         .any(|finding| finding.outcome == Outcome::Missing)
     {
         return Err(Failure {
-            kind: Kind::Violation,
+            kind: FailureKind::Violation,
             error: anyhow!("something that is needed is missing, see above"),
         });
     }

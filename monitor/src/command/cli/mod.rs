@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::kernel::attach::HookChoice;
 
 use crate::base::failure::Failure;
-use crate::host::docker::Place;
+use crate::host::docker::DockerSocket;
 use crate::surface::format::Format;
 use crate::surface::report::Form;
 pub use read::ReadArgs;
@@ -259,9 +259,10 @@ impl DockerArgs {
     ///
     /// # Errors
     /// A usage failure that says what the flag takes.
-    pub fn place(&self, file: Option<&Place>) -> Result<Place, Failure> {
+    pub fn place(&self, file: Option<&DockerSocket>) -> Result<DockerSocket, Failure> {
         let environment = std::env::var("DOCKER_HOST").ok();
-        Place::choose(self.docker.as_deref(), file, environment.as_deref()).map_err(Failure::usage)
+        DockerSocket::choose(self.docker.as_deref(), file, environment.as_deref())
+            .map_err(Failure::usage)
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use crate::base::failure::Failure;
 use crate::command::cli::ReadArgs;
 use crate::command::settings::Reading;
-use crate::host::network::shown;
+use crate::host::described_network::shown;
 use crate::surface::flow_lines::FlowPrinter;
 use crate::surface::lines::{Printed, Printer};
 use crate::traffic::capture::{Error, Filled, Packet, Reader, Step, Stop};
@@ -40,7 +40,7 @@ pub(super) async fn run(args: ReadArgs, stop: impl Future<Output = ()>) -> Resul
     let result = tokio::select! {
         result = &mut done => result,
         () = stop => {
-            asked.now();
+            asked.request();
             done.await
         }
     };
@@ -62,7 +62,7 @@ fn read(args: &ReadArgs, reading: Reading, stop: &Stop) -> Result<(), Failure> {
                 .collect(),
         };
         let mut flows = Flows {
-            tracker: Tracker::new(reading.services, names),
+            tracker: Tracker::new(reading.udp_ports, names),
             printer: FlowPrinter::new(out, args.format, colour),
         };
         let outcome = all_files(args, stop, &mut flows);
@@ -72,7 +72,7 @@ fn read(args: &ReadArgs, reading: Reading, stop: &Stop) -> Result<(), Failure> {
     } else {
         let mut packets = Packets {
             decoder: Decoder {
-                services: reading.services,
+                udp_ports: reading.udp_ports,
                 show_payload: args.show_payload,
             },
             printer: Printer::buffered(out, args.format, colour, args.lines, args.all),
@@ -92,7 +92,7 @@ trait Sink {
     /// Hands over what was printed: nothing more comes for the moment.
     fn flush(&mut self) -> Result<(), Failure>;
     /// A file was not read to a whole end.
-    fn break_off(&mut self);
+    fn mark_truncated(&mut self);
 }
 
 struct Flows {
@@ -120,7 +120,7 @@ impl Sink for Flows {
     #[inline]
     fn take(&mut self, packet: &Packet<'_>) -> Result<Printed, Failure> {
         let printer = &mut self.printer;
-        self.tracker.take(packet, |flow| printer.flow(flow))?;
+        self.tracker.add(packet, |flow| printer.flow(flow))?;
         Ok(if self.printer.is_closed() {
             Printed::Enough
         } else {
@@ -132,8 +132,8 @@ impl Sink for Flows {
         self.printer.flush()
     }
 
-    fn break_off(&mut self) {
-        self.tracker.break_off();
+    fn mark_truncated(&mut self) {
+        self.tracker.mark_truncated();
     }
 }
 
@@ -153,22 +153,22 @@ impl Sink for Packets {
         self.printer.flush()
     }
 
-    fn break_off(&mut self) {}
+    fn mark_truncated(&mut self) {}
 }
 
 /// Reads one file after the other. One that cannot be read, or not to its end, keeps no other from being read.
 fn all_files(args: &ReadArgs, stop: &Stop, sink: &mut impl Sink) -> Result<(), Failure> {
     let mut result = Ok(());
     for path in &args.files {
-        if stop.is_asked() {
-            sink.break_off();
+        if stop.is_requested() {
+            sink.mark_truncated();
             break;
         }
         match one_file(path, args, stop, sink) {
             Ok(Printed::More) => {}
             Ok(Printed::Enough) => break,
             Err(failure) => {
-                sink.break_off();
+                sink.mark_truncated();
                 // The last one is told at the end, by whoever tells failures.
                 if let Err(before) = std::mem::replace(&mut result, Err(failure)) {
                     eprintln!("overlay-monitor: {before}");
@@ -204,15 +204,15 @@ fn one_file(
                 progress.clear();
                 sink.flush()?;
                 progress.at(reader.offset());
-                if stop.is_asked() && length.is_some() {
-                    sink.break_off();
+                if stop.is_requested() && length.is_some() {
+                    sink.mark_truncated();
                     return Ok(Printed::Enough);
                 }
                 match reader.fill().map_err(failed)? {
                     Filled::More => {}
                     Filled::End => break,
                     Filled::Truncated => {
-                        sink.break_off();
+                        sink.mark_truncated();
                         progress.end();
                         eprintln!(
                             "{name} ends in the middle of a packet, at byte {}: what came before it was read",

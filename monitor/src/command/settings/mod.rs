@@ -11,13 +11,13 @@ use monitor_common::service::Service;
 
 use crate::agent::plan::WatchPlan;
 use crate::base::failure::Failure;
-use crate::base::udp_ports::Services;
+use crate::base::udp_ports::UdpPorts;
 use crate::command::cli::{PolicyArgs, WatchArgs};
-use crate::host::docker::Place;
+use crate::host::described_network::VNI_MAX;
+use crate::host::docker::DockerSocket;
 use crate::host::interface::{self, Pattern, Selection};
-use crate::host::network::VNI_MAX;
 use crate::kernel::{Caps, LoadOptions, NETWORKS};
-use crate::policy::{Kind, Network, Requirement, Source};
+use crate::policy::{Network, NetworkKind, Requirement, Source};
 
 pub use file::CONFIG_FILE;
 use file::File;
@@ -98,7 +98,7 @@ pub fn plan(
         Some(text) => parse_host_flows(text).map_err(Failure::usage)?,
     };
     let vxlan_ports = first_given(&[&args.vxlan_port, &file.vxlan_ports], &[]);
-    let services = services(&file, &vxlan_ports)?;
+    let udp_ports = udp_ports(&file, &vxlan_ports)?;
     let caps = Caps {
         cpu: file.samples_per_second.unwrap_or(defaults.caps.cpu),
         network: file
@@ -162,7 +162,7 @@ pub fn plan(
             snap,
             host_flows,
             host_ports,
-            services,
+            udp_ports,
             exposure,
             esp_networks: defaults.esp_networks,
             caps,
@@ -197,7 +197,7 @@ fn networks(require: &[u32], file: Vec<Network>) -> anyhow::Result<Vec<Network>>
             name: String::new(),
             required: Requirement::Required,
             source: Source::Config,
-            kind: Kind::Overlay,
+            kind: NetworkKind::Overlay,
         });
     }
     Ok(all)
@@ -207,9 +207,9 @@ fn networks(require: &[u32], file: Vec<Network>) -> anyhow::Result<Vec<Network>>
 #[derive(Clone, Debug)]
 pub struct Surroundings {
     /// Where Docker is, if the file says so.
-    pub docker: Option<Place>,
+    pub docker: Option<DockerSocket>,
     /// What each UDP port stands for.
-    pub services: Services,
+    pub udp_ports: UdpPorts,
     /// Networks as the file describes them.
     pub networks: Vec<Network>,
 }
@@ -223,7 +223,7 @@ impl Surroundings {
         let file = File::read(config)?;
         Ok(Surroundings {
             docker: docker(file.docker.as_deref())?,
-            services: services(&file, &file.vxlan_ports)?,
+            udp_ports: udp_ports(&file, &file.vxlan_ports)?,
             networks: file.networks,
         })
     }
@@ -233,7 +233,7 @@ impl Surroundings {
 #[derive(Clone, Debug)]
 pub struct Reading {
     /// What each UDP port stands for.
-    pub services: Services,
+    pub udp_ports: UdpPorts,
     /// Networks as the configuration file describes them.
     pub networks: Vec<Network>,
 }
@@ -247,14 +247,14 @@ impl Reading {
         let file = File::read(config)?;
         let vxlan_ports = first_given(&[vxlan_port, &file.vxlan_ports], &[]);
         Ok(Reading {
-            services: services(&file, &vxlan_ports)?,
+            udp_ports: udp_ports(&file, &vxlan_ports)?,
             networks: file.networks,
         })
     }
 }
 
-fn services(file: &File, vxlan_ports: &[u16]) -> Result<Services, Failure> {
-    Services::new(&[
+fn udp_ports(file: &File, vxlan_ports: &[u16]) -> Result<UdpPorts, Failure> {
+    UdpPorts::new(&[
         (Service::Vxlan, vxlan_ports),
         (Service::VxlanGpe, &file.vxlan_gpe_ports),
         (Service::Geneve, &file.geneve_ports),
@@ -264,8 +264,10 @@ fn services(file: &File, vxlan_ports: &[u16]) -> Result<Services, Failure> {
     .map_err(Failure::usage)
 }
 
-fn docker(text: Option<&str>) -> Result<Option<Place>, Failure> {
-    text.map(Place::parse).transpose().map_err(Failure::usage)
+fn docker(text: Option<&str>) -> Result<Option<DockerSocket>, Failure> {
+    text.map(DockerSocket::parse)
+        .transpose()
+        .map_err(Failure::usage)
 }
 
 /// What is behind all `-i`, checked.
@@ -346,7 +348,7 @@ mod tests {
             name: "app1".to_owned(),
             required: Requirement::Forbidden,
             source: Source::Config,
-            kind: Kind::Overlay,
+            kind: NetworkKind::Overlay,
         };
         let all = networks(&[4096, 4097, 4097], vec![file]).unwrap();
         assert_eq!(all.len(), 2);

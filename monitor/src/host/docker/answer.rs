@@ -1,17 +1,19 @@
-//! What Docker's daemon answers, and the networks in it. The daemon may be another version than any that we know, or
-//! another program: an answer is taken only where it makes sense, and everything in it is bounded.
+//! Decodes the answers of Docker's daemon. The daemon may be an unknown version, or another program: each field is
+//! validated, and everything is bounded in size.
 
 use std::collections::BTreeMap;
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
-use crate::host::network::{Kind, NAME_MAX, Network, Requirement, Source, VNI_MAX};
+use crate::host::described_network::{
+    NAME_MAX, Network, NetworkKind, Requirement, Source, VNI_MAX,
+};
 
-/// Networks that are taken of an answer at most: as many VNIs as the kernel's counters have room for.
+/// Most networks taken from an answer; the kernel's counters have room for as many VNIs.
 pub const NETWORKS_MAX: usize = 16_384;
 
-/// An element of `GET /networks`, without what nobody here reads.
+/// An element of `GET /networks`, with the fields that are used.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Entry {
@@ -30,7 +32,7 @@ struct Options {
     /// Network identifiers, one for each subnet: `4097` or `4097,4098`.
     #[serde(rename = "com.docker.network.driver.overlay.vxlanid_list", default)]
     vnis: Option<String>,
-    /// Its presence counts, so that `encrypted=false` encrypts too.
+    /// Docker encrypts if the option is present, whatever its value: `encrypted=false` encrypts too.
     #[serde(default, deserialize_with = "is_present")]
     encrypted: bool,
 }
@@ -40,21 +42,21 @@ fn is_present<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
     Ok(true)
 }
 
-/// The overlay networks of a daemon, as far as this node knows their VNIs.
+/// The overlay networks of a daemon whose VNIs this node knows.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Listed {
-    /// By VNI, each once.
+    /// Sorted by VNI, each VNI once.
     pub(crate) networks: Vec<Network>,
-    /// Networks whose VNIs are none, or that found no room.
+    /// Number of VNIs that are invalid, or beyond [`NETWORKS_MAX`].
     pub(crate) refused: usize,
 }
 
-/// Reads the body of `GET /networks`.
+/// Decodes the body of `GET /networks`.
 ///
 /// # Errors
-/// What is wrong with it, without its content.
+/// What is wrong with the body, without its content.
 pub(super) fn networks(body: &[u8]) -> Result<Listed, String> {
-    let entries: Vec<Entry> = serde_json::from_slice(body).map_err(|error| blame(&error))?;
+    let entries: Vec<Entry> = serde_json::from_slice(body).map_err(|error| describe(&error))?;
     let mut networks = BTreeMap::<u32, Network>::new();
     let mut refused = 0;
     for entry in entries {
@@ -62,7 +64,7 @@ pub(super) fn networks(body: &[u8]) -> Result<Listed, String> {
             continue;
         }
         let options = entry.options.unwrap_or_default();
-        // A network of the Swarm that no container of this node is in has none here.
+        // A Swarm network without a container on this node has no VNI here.
         let Some(vnis) = options.vnis.filter(|vnis| !vnis.is_empty()) else {
             continue;
         };
@@ -72,9 +74,9 @@ pub(super) fn networks(body: &[u8]) -> Result<Listed, String> {
             Requirement::Optional
         };
         let kind = if entry.ingress {
-            Kind::Ingress
+            NetworkKind::Ingress
         } else {
-            Kind::Overlay
+            NetworkKind::Overlay
         };
         for vni in vnis.split(',') {
             let vni = vni.trim().parse::<u32>().ok().filter(|vni| *vni <= VNI_MAX);
@@ -91,7 +93,7 @@ pub(super) fn networks(body: &[u8]) -> Result<Listed, String> {
                 source: Source::Docker,
                 kind,
             };
-            // Docker gives each VNI once. If it does not, the stricter one counts.
+            // Docker uses each VNI once. If two networks share one, the stricter requirement counts.
             let known = networks.entry(vni).or_insert_with(|| network.clone());
             if required == Requirement::Required && known.required != required {
                 *known = network;
@@ -104,7 +106,7 @@ pub(super) fn networks(body: &[u8]) -> Result<Listed, String> {
     })
 }
 
-/// What we read of `GET /info`.
+/// The fields of `GET /info` that are used.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Info {
@@ -114,7 +116,7 @@ struct Info {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Swarm {
-    /// Only a manager knows it.
+    /// Only managers know it.
     cluster: Option<Cluster>,
 }
 
@@ -125,14 +127,14 @@ struct Cluster {
     data_path_port: u16,
 }
 
-/// The UDP port of the Swarm's VXLAN, of the body of `GET /info`; `None` where the node does not know it.
+/// The UDP port of the Swarm's VXLAN, from the body of `GET /info`; `None` if the node does not know it.
 ///
 /// # Errors
 /// What is wrong with the body, without its content.
 pub(super) fn data_path_port(body: &[u8]) -> Result<Option<u16>, String> {
-    /// What `docker swarm init` takes, which answers 0 then.
+    /// The default of `docker swarm init`; the daemon then answers 0.
     const DEFAULT: u16 = 4789;
-    let info: Info = serde_json::from_slice(body).map_err(|error| blame(&error))?;
+    let info: Info = serde_json::from_slice(body).map_err(|error| describe(&error))?;
     let cluster = info.swarm.and_then(|swarm| swarm.cluster);
     Ok(cluster.map(|cluster| match cluster.data_path_port {
         0 => DEFAULT,
@@ -140,17 +142,18 @@ pub(super) fn data_path_port(body: &[u8]) -> Result<Option<u16>, String> {
     }))
 }
 
-/// Where an answer stops to make sense. The library's own words can quote what a stranger wrote.
-fn blame(error: &serde_json::Error) -> String {
+/// What is wrong, and where. The library's own message is not used: it can quote untrusted content.
+fn describe(error: &serde_json::Error) -> String {
     let what = match error.classify() {
-        serde_json::error::Category::Eof => "it ends too early",
-        serde_json::error::Category::Syntax => "it is no JSON",
-        serde_json::error::Category::Data => "it is JSON of another form",
+        serde_json::error::Category::Eof => "it is cut off",
+        serde_json::error::Category::Syntax => "it is not JSON",
+        serde_json::error::Category::Data => "it is JSON of an unexpected form",
         serde_json::error::Category::Io => "it cannot be read",
     };
     format!("{what} (line {}, column {})", error.line(), error.column())
 }
 
+/// A name cut to [`NAME_MAX`] bytes.
 fn cut(name: &str) -> String {
     name[..name.floor_char_boundary(NAME_MAX)].to_owned()
 }
@@ -161,7 +164,7 @@ mod tests {
 
     use super::*;
 
-    /// Of Docker 20.10.24, shortened.
+    /// The answer of Docker 20.10.24, shortened.
     const LIST: &str = r#"[
         {"Name":"app2","Id":"jygx","Scope":"swarm","Driver":"overlay","IPAM":{"Config":[{"Subnet":"10.0.2.0/24"}]},"Ingress":false,
          "Containers":null,"Options":{"com.docker.network.driver.overlay.vxlanid_list":"4098,4099"},"Labels":null},
@@ -172,7 +175,7 @@ mod tests {
         {"Name":"elsewhere","Scope":"swarm","Driver":"overlay","Ingress":false,"Options":null},
         {"Name":"host","Scope":"local","Driver":"host","Ingress":false,"Options":{}}]"#;
 
-    fn row(vni: u32, name: &str, required: Requirement, kind: Kind) -> Network {
+    fn row(vni: u32, name: &str, required: Requirement, kind: NetworkKind) -> Network {
         Network {
             vni,
             name: name.to_owned(),
@@ -188,10 +191,15 @@ mod tests {
         assert_eq!(
             listed.networks,
             [
-                row(4096, "ingress", Requirement::Optional, Kind::Ingress),
-                row(4097, "app1-network", Requirement::Required, Kind::Overlay),
-                row(4098, "app2", Requirement::Optional, Kind::Overlay),
-                row(4099, "app2", Requirement::Optional, Kind::Overlay),
+                row(4096, "ingress", Requirement::Optional, NetworkKind::Ingress),
+                row(
+                    4097,
+                    "app1-network",
+                    Requirement::Required,
+                    NetworkKind::Overlay
+                ),
+                row(4098, "app2", Requirement::Optional, NetworkKind::Overlay),
+                row(4099, "app2", Requirement::Optional, NetworkKind::Overlay),
             ]
         );
         assert_eq!(listed.refused, 0);
@@ -214,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_vni_is_refused_and_counted() {
+    fn invalid_vnis_are_refused_and_counted() {
         let options =
             r#"{"com.docker.network.driver.overlay.vxlanid_list":"16777215,16777216,-1,x,, 5"}"#;
         let found = listed(options);
@@ -223,19 +231,22 @@ mod tests {
     }
 
     #[test]
-    fn of_two_networks_with_one_vni_the_encrypted_one_counts() {
+    fn the_encrypted_one_of_two_networks_with_one_vni_counts() {
         let option = r#""com.docker.network.driver.overlay.vxlanid_list":"7""#;
         let plain = format!(r#"{{"Name":"a","Driver":"overlay","Options":{{{option}}}}}"#);
         let secret =
             format!(r#"{{"Name":"b","Driver":"overlay","Options":{{{option},"encrypted":""}}}}"#);
         for body in [format!("[{plain},{secret}]"), format!("[{secret},{plain}]")] {
             let found = networks(body.as_bytes()).unwrap().networks;
-            assert_eq!(found, [row(7, "b", Requirement::Required, Kind::Overlay)]);
+            assert_eq!(
+                found,
+                [row(7, "b", Requirement::Required, NetworkKind::Overlay)]
+            );
         }
     }
 
     #[test]
-    fn there_is_an_end_to_names_and_networks() {
+    fn names_and_networks_are_bounded() {
         let vnis: Vec<String> = (0..NETWORKS_MAX + 3).map(|vni| vni.to_string()).collect();
         let body = format!(
             r#"[{{"Name":"{}","Driver":"overlay","Options":{{"com.docker.network.driver.overlay.vxlanid_list":"{}"}}}}]"#,
@@ -248,14 +259,14 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_blamed_without_being_quoted() {
+    fn errors_describe_the_answer_without_quoting_it() {
         for (body, says) in [
-            ("", "ends too early"),
-            ("[{", "ends too early"),
-            ("\u{1b}[2J", "no JSON"),
-            (r#"{"message":"\u001b[2J"}"#, "another form"),
-            (r#"[{"Name":7}]"#, "another form"),
-            ("[null]", "another form"),
+            ("", "cut off"),
+            ("[{", "cut off"),
+            ("\u{1b}[2J", "not JSON"),
+            (r#"{"message":"\u001b[2J"}"#, "unexpected form"),
+            (r#"[{"Name":7}]"#, "unexpected form"),
+            ("[null]", "unexpected form"),
         ] {
             let error = networks(body.as_bytes()).unwrap_err();
             assert!(error.contains(says), "{body:?}: {error}");
@@ -275,7 +286,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_stumble(body: Vec<u8>, at in 0..LIST.len(), byte: u8) {
+        fn no_bytes_make_it_panic(body: Vec<u8>, at in 0..LIST.len(), byte: u8) {
             let _ = networks(&body);
             let _ = data_path_port(&body);
             let mut damaged = LIST.as_bytes().to_vec();

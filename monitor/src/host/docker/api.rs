@@ -1,7 +1,7 @@
 //! Requests to Docker's daemon: HTTP/1.1 over its Unix socket, only GET, everything bounded in size and time.
 //!
-//! Paths are without a version: the daemon then answers as its newest one, of which we read what has been the same
-//! since 2016.
+//! Paths carry no API version, so the daemon answers in its newest. The fields that are read have not changed since
+//! 2016.
 
 use std::fmt;
 use std::io;
@@ -21,32 +21,32 @@ use monitor_classify::text::escape;
 
 /// Longest answer that is read, in bytes: 16,384 networks of a Swarm take 8 to 12 MB.
 const BODY_MAX: usize = 32 << 20;
-/// Longest header of an answer, in bytes, and most fields of it.
+/// Longest header of an answer in bytes, and its most fields.
 const HEADER_MAX: usize = 16 * 1024;
 const FIELDS_MAX: usize = 64;
-/// For a whole answer, and for the head of one that goes on for ever.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Characters that are shown of what the daemon says is wrong.
+/// Time limit of a whole answer, and of the head of one without an end.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Most characters shown of the daemon's error message.
 const MESSAGE_MAX: usize = 120;
 
-/// Why there is no answer that can be used.
+/// Why a request got no usable answer.
 #[derive(Debug)]
 pub(crate) enum Trouble {
-    /// There is no socket.
+    /// The socket does not exist.
     Absent,
-    /// A socket without anybody behind it.
+    /// No process listens on the socket.
     Refused,
-    /// We may not speak to it.
+    /// This process lacks permission to use the socket.
     Denied,
     /// It did not answer in time.
-    Slow,
-    /// An answer without an end, as far as we read.
-    Endless,
-    /// What it answered makes no sense; without its content.
-    Nonsense(String),
-    /// It answered that it cannot: status and message, escaped.
+    Timeout,
+    /// The answer is longer than the limit.
+    TooLong,
+    /// The answer is invalid: what is wrong with it, without its content.
+    Invalid(String),
+    /// It answered with an error: status, and its message, escaped.
     Status(StatusCode, String),
-    /// The connection failed.
+    /// The connection failed, and why.
     Lost(String),
 }
 
@@ -54,13 +54,13 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Trouble::Absent => f.write_str("no such socket; is Docker installed?"),
-            Trouble::Refused => f.write_str("nobody listens; does dockerd run?"),
+            Trouble::Refused => f.write_str("no process listens there; is dockerd running?"),
             Trouble::Denied => f.write_str(
-                "permission denied; run as root or in the group of the socket, or say --docker off",
+                "permission denied; run as root or in the socket's group, or give --docker off",
             ),
-            Trouble::Slow => write!(f, "no answer in {} s", PATIENCE.as_secs()),
-            Trouble::Endless => write!(f, "an answer of more than {} MiB", BODY_MAX >> 20),
-            Trouble::Nonsense(what) => write!(f, "an answer that makes no sense: {what}"),
+            Trouble::Timeout => write!(f, "no answer in {} s", TIMEOUT.as_secs()),
+            Trouble::TooLong => write!(f, "its answer is longer than {} MiB", BODY_MAX >> 20),
+            Trouble::Invalid(what) => write!(f, "its answer is invalid: {what}"),
             Trouble::Status(status, message) => {
                 write!(f, "it answered {}: {message}", status.as_u16())
             }
@@ -83,9 +83,9 @@ impl From<io::Error> for Trouble {
 impl From<hyper::Error> for Trouble {
     fn from(error: hyper::Error) -> Trouble {
         if error.is_parse() {
-            Trouble::Nonsense("it is no HTTP".to_owned())
+            Trouble::Invalid("it is not HTTP".to_owned())
         } else if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
-            Trouble::Lost("it was closed before the answer was there".to_owned())
+            Trouble::Lost("it was closed before the answer was complete".to_owned())
         } else {
             Trouble::Lost(error.to_string())
         }
@@ -95,15 +95,15 @@ impl From<hyper::Error> for Trouble {
 /// An answer whose body is still to be read. Dropping it closes the connection.
 pub(crate) struct Answer {
     body: Incoming,
-    /// What moves bytes; ended by dropping it.
+    /// The task that moves the bytes; dropping it ends the task.
     _connection: JoinSet<()>,
 }
 
 impl Answer {
-    /// The next piece of the body, as long as it takes; `None` at its end.
+    /// The next piece of the body, without a time limit; `None` at its end.
     ///
     /// # Errors
-    /// When the connection failed.
+    /// The connection failed.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Trouble> {
         loop {
             match self.body.frame().await {
@@ -122,7 +122,7 @@ impl Answer {
         let mut whole = Vec::new();
         while let Some(part) = self.next().await? {
             if whole.len() + part.len() > BODY_MAX {
-                return Err(Trouble::Endless);
+                return Err(Trouble::TooLong);
             }
             whole.extend_from_slice(&part);
         }
@@ -133,21 +133,21 @@ impl Answer {
 /// The body of the answer to `GET path`.
 ///
 /// # Errors
-/// Why there is none.
+/// Why there is no usable answer.
 pub(crate) async fn get(socket: &Path, path: &str) -> Result<Vec<u8>, Trouble> {
-    timeout(PATIENCE, async { open(socket, path).await?.whole().await })
+    timeout(TIMEOUT, async { open(socket, path).await?.whole().await })
         .await
-        .unwrap_or(Err(Trouble::Slow))
+        .unwrap_or(Err(Trouble::Timeout))
 }
 
-/// The answer to `GET path` that goes on for ever, once its head is there.
+/// The answer to `GET path`, whose body may have no end. Returns once its head has arrived.
 ///
 /// # Errors
-/// Why there is none.
+/// Why there is no usable answer.
 pub(crate) async fn stream(socket: &Path, path: &str) -> Result<Answer, Trouble> {
-    timeout(PATIENCE, open(socket, path))
+    timeout(TIMEOUT, open(socket, path))
         .await
-        .unwrap_or(Err(Trouble::Slow))
+        .unwrap_or(Err(Trouble::Timeout))
 }
 
 async fn open(socket: &Path, path: &str) -> Result<Answer, Trouble> {
@@ -159,7 +159,7 @@ async fn open(socket: &Path, path: &str) -> Result<Answer, Trouble> {
         .await?;
     let mut tasks = JoinSet::new();
     tasks.spawn(async {
-        // What went wrong the body tells too.
+        // The body reports the same error.
         drop(connection.await);
     });
     let request = Request::get(path)
@@ -182,15 +182,15 @@ async fn open(socket: &Path, path: &str) -> Result<Answer, Trouble> {
     Ok(answer)
 }
 
-/// What the daemon says is wrong, for people: the first bytes, escaped.
+/// The daemon's error message: the first bytes of it, escaped.
 async fn message(mut answer: Answer) -> String {
     #[derive(serde::Deserialize)]
-    struct Said {
+    struct ErrorBody {
         message: String,
     }
     let first = answer.next().await.ok().flatten().unwrap_or_default();
-    match serde_json::from_slice::<Said>(&first) {
-        Ok(said) => escape(said.message, MESSAGE_MAX),
+    match serde_json::from_slice::<ErrorBody>(&first) {
+        Ok(body) => escape(body.message, MESSAGE_MAX),
         Err(_) => escape(first.trim_ascii(), MESSAGE_MAX),
     }
 }

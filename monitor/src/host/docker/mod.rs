@@ -1,13 +1,14 @@
-//! The overlay networks as Docker's daemon describes them: requests, what is taken of an answer, what is known.
+//! The overlay networks as Docker's daemon describes them: which socket to ask, the requests, the decoding of answers,
+//! and what is known as a result.
 //!
-//! The daemon may be missing, restart, hang or send nonsense; every answer is bounded in time and size. The loop that
-//! keeps the state current is the agent's (`agent/loops/docker.rs`).
+//! The daemon may be missing, restart, hang or send invalid answers; every answer is bounded in time and size. The loop
+//! that keeps the status current is the agent's (`agent/loops/docker.rs`); `check` queries once.
 
 mod answer;
 pub(crate) mod api;
-mod place;
-pub(crate) mod state;
+pub(crate) mod docker_status;
+mod socket;
 
 pub use answer::NETWORKS_MAX;
-pub use place::{Place, SOCKET};
-pub use state::{State, look, unwatched_port};
+pub use docker_status::{DockerStatus, query, unwatched_port};
+pub use socket::{DEFAULT_SOCKET, DockerSocket};

@@ -1,37 +1,37 @@
-//! How the user says which interfaces: a name, a glob, or `default`.
+//! The argument of `-i`: a name, a glob, or `default`.
 
 use std::ffi::CString;
 use std::fmt;
 
 use anyhow::{anyhow, bail};
 
-use super::link::{Kind, Link};
+use super::link_list::{Link, LinkKind};
 
-/// Longest pattern: far longer than any name.
+/// Longest pattern in bytes, far longer than any name.
 const LENGTH: usize = 256;
 
-/// One `-i`.
+/// One `-i` argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pattern {
     /// `default`: the interfaces of the default route.
     Default,
-    /// A name, or an alternative name.
+    /// A name or alternative name.
     Name(String),
-    /// With `*`, `?` or `[…]` as a shell takes them: all that match, but for the loopback interface and for
+    /// A shell pattern with `*`, `?` or `[…]`: selects all interfaces that match, except the loopback interface and
     /// VXLAN and Geneve devices, which carry no outer headers.
     Glob(Glob),
 }
 
-/// A checked glob.
+/// A validated shell pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glob(CString);
 
 impl Glob {
-    /// Whether it selects this interface.
+    /// Whether the pattern selects this interface.
     #[must_use]
     pub fn selects(&self, link: &Link) -> bool {
         !link.is_loopback()
-            && link.kind != Kind::Overlay
+            && link.kind != LinkKind::Overlay
             && (self.matches(&link.name) || link.other_names.iter().any(|name| self.matches(name)))
     }
 
@@ -39,20 +39,20 @@ impl Glob {
         let Ok(name) = CString::new(name) else {
             return false;
         };
-        // SAFETY: two valid C strings, only read.
+        // SAFETY: both are valid C strings, and fnmatch only reads them.
         unsafe { libc::fnmatch(self.0.as_ptr(), name.as_ptr(), 0) == 0 }
     }
 }
 
 impl Pattern {
-    /// Reads what stands behind `-i`.
+    /// Parses the argument of `-i`.
     ///
     /// # Errors
-    /// If it is too long or has a NUL in it.
+    /// The text is longer than 256 bytes, or a glob with a NUL.
     pub fn parse(text: &str) -> anyhow::Result<Pattern> {
         if text.len() > LENGTH {
             bail!(
-                "interface pattern of {} bytes: at most {LENGTH}",
+                "an interface pattern of {} bytes is too long; at most {LENGTH} are allowed",
                 text.len()
             );
         }
@@ -60,8 +60,8 @@ impl Pattern {
         if text == "default" {
             Ok(Pattern::Default)
         } else if bracket || text.contains(['*', '?']) {
-            let glob =
-                CString::new(text).map_err(|_| anyhow!("interface {text:?}: no such name"))?;
+            let glob = CString::new(text)
+                .map_err(|_| anyhow!("interface {text:?}: a name contains no NUL"))?;
             Ok(Pattern::Glob(Glob(glob)))
         } else {
             Ok(Pattern::Name(text.to_owned()))
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_globs_and_default_are_told_apart() {
+    fn names_globs_and_default_are_distinguished() {
         assert_eq!(Pattern::parse("default").unwrap(), Pattern::Default);
         for name in ["eth0", "eth0.5", "br-1234", "defaults", "", "\u{1b}[2J"] {
             assert_eq!(

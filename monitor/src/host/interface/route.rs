@@ -1,14 +1,14 @@
-//! The default route's interfaces.
+//! The interfaces of the default route.
 
 use std::io;
 
 use netlink_packet_route::route::RouteMessage;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::link::{attributes, number};
-use crate::base::netlink;
+use super::link_list::number;
+use crate::base::netlink::{self, attributes};
 
-/// Attributes of a route (`include/uapi/linux/rtnetlink.h`).
+/// The attributes of a route (`include/uapi/linux/rtnetlink.h`).
 const RTA_OIF: u16 = 4;
 const RTA_PRIORITY: u16 = 6;
 const RTA_MULTIPATH: u16 = 9;
@@ -19,11 +19,11 @@ const UNICAST: u8 = 1;
 /// Length of `struct rtmsg`.
 const HEADER: usize = 12;
 
-/// Indices of the interfaces that the default route leads out of: IPv4's in the main table, and where there
-/// is none IPv6's. Of several routes the preferred one, with all its paths. Empty if there is none.
+/// Indices of the interfaces of the default route in the main table: IPv4's, or without one IPv6's. With several
+/// default routes, that of the lowest metric, with all its paths. Empty without a default route.
 ///
 /// # Errors
-/// What netlink answered.
+/// The error that netlink answered.
 pub fn default_routes() -> io::Result<Vec<u32>> {
     const NEW_ROUTE: u16 = 24;
     for family in [AddressFamily::Inet, AddressFamily::Inet6] {
@@ -34,7 +34,9 @@ pub fn default_routes() -> io::Result<Vec<u32>> {
             &RouteNetlinkMessage::GetRoute(message),
             |answer| match answer {
                 None => found.clear(),
-                Some(answer) if answer.kind == NEW_ROUTE => found.extend(parse(answer.payload)),
+                Some(answer) if answer.message_type == NEW_ROUTE => {
+                    found.extend(parse(answer.payload))
+                }
                 Some(_) => {}
             },
         )?;
@@ -53,25 +55,26 @@ pub fn default_routes() -> io::Result<Vec<u32>> {
     Ok(Vec::new())
 }
 
-struct Default {
+/// A default route.
+struct DefaultRoute {
     metric: u32,
     interfaces: Vec<u32>,
 }
 
-/// A default route of the main table; `None` for any other.
-fn parse(payload: &[u8]) -> Option<Default> {
+/// Decodes `struct rtmsg` and its attributes; `None` if they are not a default route of the main table.
+fn parse(payload: &[u8]) -> Option<DefaultRoute> {
     let header: &[u8; HEADER] = payload.first_chunk()?;
-    // Families, prefix lengths, TOS, table, protocol, scope, type.
+    // Family, two prefix lengths, TOS, table, protocol, scope, type.
     if header[1] != 0 || header[7] != UNICAST {
         return None;
     }
     let mut table = u32::from(header[4]);
-    let mut route = Default {
+    let mut route = DefaultRoute {
         metric: 0,
         interfaces: Vec::new(),
     };
-    for (kind, value) in attributes(payload.get(HEADER..)?) {
-        match kind {
+    for (attribute_type, value) in attributes(payload.get(HEADER..)?) {
+        match attribute_type {
             RTA_TABLE => table = number(value)?,
             RTA_PRIORITY => route.metric = number(value)?,
             RTA_OIF => route.interfaces.extend(number(value)),
@@ -82,7 +85,8 @@ fn parse(payload: &[u8]) -> Option<Default> {
     (table == MAIN && !route.interfaces.is_empty()).then_some(route)
 }
 
-/// The interfaces of several paths: each a `struct rtnexthop` (length, flags, hops, interface) and attributes.
+/// The interfaces of a multipath route: each path is a `struct rtnexthop` (length, flags, hops, interface) and
+/// attributes.
 fn paths(mut value: &[u8]) -> Vec<u32> {
     let mut interfaces = Vec::new();
     while let Some(length) = value.first_chunk().map(|bytes| u16::from_ne_bytes(*bytes)) {
@@ -101,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_paths_of_a_route_are_taken_apart_and_lies_end_it() {
+    fn the_paths_of_a_route_are_split_up_to_the_first_wrong_length() {
         let path = |index: u8| [8, 0, 0, 0, index, 0, 0, 0];
         assert_eq!(paths(&[path(3), path(4)].concat()), [3, 4]);
         assert_eq!(paths(&[0, 0, 0, 0, 3, 0, 0, 0]), [0; 0]);

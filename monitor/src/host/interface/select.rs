@@ -1,36 +1,37 @@
-//! Which of the interfaces there are the user means, and which of those to watch so that no packet counts twice.
+//! Which of the existing interfaces the user selected, and which of those to watch so that no packet counts twice.
 
 use std::collections::BTreeSet;
 
-use super::link::{Kind, Link};
+use super::link_list::{Link, LinkKind};
+use super::lookup::{unknown, unwatchable};
 use super::pattern::Pattern;
-use super::{Interface, unknown, unwatchable};
 use crate::base::failure::Failure;
+use crate::base::interface::Interface;
 
-/// What the user wants watched: every `-i`, with what it stood for when it was looked at last.
+/// The interfaces that the user selected: every `-i` argument, with what it resolved to last.
 #[derive(Clone, Debug)]
 pub struct Selection(Vec<Wanted>);
 
 #[derive(Clone, Debug)]
 struct Wanted {
     pattern: Pattern,
-    /// Indices of the interfaces that it stood for.
+    /// Indices of the interfaces that it resolved to.
     last: Vec<u32>,
 }
 
-/// What is to be watched now.
+/// The interfaces to be watched now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selected {
-    /// The interfaces, each once, in the order of their indices.
+    /// The interfaces, each once, ordered by index.
     pub interfaces: Vec<Interface>,
-    /// What was asked for and is not there: names, or `default`.
+    /// What was selected and does not exist: names, or `default`.
     pub missing: Vec<String>,
-    /// What a user may wonder about, a sentence each.
+    /// Log lines for the user, where the selection resolves to something unexpected.
     pub notes: Vec<String>,
 }
 
 impl Selection {
-    /// What these patterns select.
+    /// A selection by these patterns.
     #[must_use]
     pub fn new(patterns: Vec<Pattern>) -> Selection {
         let wanted = patterns.into_iter().map(|pattern| Wanted {
@@ -48,10 +49,10 @@ impl Selection {
             .any(|wanted| wanted.pattern == Pattern::Default)
     }
 
-    /// Insists that everything that is named is there and can be watched. Globs and `default` may find nothing yet.
+    /// Checks that every named interface exists and can be watched. Globs and `default` may match nothing yet.
     ///
     /// # Errors
-    /// A usage failure that says what there is.
+    /// A usage failure, whose message lists the interfaces that exist.
     pub fn check(&self, links: &[Link]) -> Result<(), Failure> {
         for wanted in &self.0 {
             let Pattern::Name(name) = &wanted.pattern else {
@@ -66,7 +67,7 @@ impl Selection {
         Ok(())
     }
 
-    /// What it selects of these interfaces. `routes` are the interfaces of the default route.
+    /// Resolves the selection against these interfaces. `routes` are the indices of the default route's interfaces.
     pub fn resolve(&mut self, links: &[Link], routes: &[u32]) -> Selected {
         let devices = Devices(links);
         let mut selected = Selected::default();
@@ -96,17 +97,17 @@ impl Wanted {
             Pattern::Glob(glob) => devices.0.iter().filter(|link| glob.selects(link)).collect(),
             Pattern::Default => devices.of_route(routes, &mut selected.notes),
         };
-        // A glob says which names; a name or the default route say which interface, which is not lost sight of
-        // when it is renamed or while there is no route.
+        // A glob selects names. A name or the default route selects an interface, which stays selected when it is
+        // renamed, or while there is no default route.
         if found.is_empty() && !matches!(pattern, Pattern::Glob(_)) {
             found = self.last.iter().filter_map(|at| devices.get(*at)).collect();
             if !found.is_empty() {
                 let names = names(&found);
                 selected.notes.push(match pattern {
-                    Pattern::Default => format!("no default route any more: {names} is watched on"),
-                    _ => format!(
-                        "{pattern} is now called {names}, and is watched on under that name"
-                    ),
+                    Pattern::Default => {
+                        format!("the default route is gone; still watching {names}")
+                    }
+                    _ => format!("{pattern} is now called {names}; still watching it"),
                 });
             }
         }
@@ -119,13 +120,13 @@ impl Wanted {
         if found.is_empty() {
             match pattern {
                 Pattern::Glob(_) => selected.notes.push(format!(
-                    "no interface matches {pattern} now: waiting for one"
+                    "no interface matches {pattern} now; waiting for one"
                 )),
                 Pattern::Default => {
                     selected.missing.push("default".to_owned());
                     selected
                         .notes
-                        .push("there is no default route now: waiting for one".to_owned());
+                        .push("there is no default route now; waiting for one".to_owned());
                 }
                 Pattern::Name(name) => selected.missing.push(name.clone()),
             }
@@ -134,6 +135,7 @@ impl Wanted {
     }
 }
 
+/// All interfaces, to follow how they are stacked.
 struct Devices<'a>(&'a [Link]);
 
 impl<'a> Devices<'a> {
@@ -146,23 +148,23 @@ impl<'a> Devices<'a> {
         self.0.iter().filter(member).collect()
     }
 
-    /// Those that carry a device's packets from and to the wire. Empty for one that is a wire itself.
+    /// The devices that carry a device's packets from and to the wire. Empty for a device at the wire itself.
     fn lower(&self, of: &Link) -> Vec<&'a Link> {
         match of.kind {
-            Kind::Vlan | Kind::Macvlan => {
+            LinkKind::Vlan | LinkKind::Macvlan => {
                 of.lower.and_then(|at| self.get(at)).into_iter().collect()
             }
-            Kind::Bond | Kind::Vrf => self.members(of),
-            Kind::Bridge => {
+            LinkKind::Bond | LinkKind::Vrf => self.members(of),
+            LinkKind::Bridge => {
                 let all = self.members(of);
-                // The other ports lead to containers and virtual machines.
+                // The other ports connect containers and virtual machines.
                 let uplinks: Vec<_> = all
                     .iter()
                     .copied()
                     .filter(|link| {
                         matches!(
                             link.kind,
-                            Kind::Device | Kind::Vlan | Kind::Macvlan | Kind::Bond
+                            LinkKind::Device | LinkKind::Vlan | LinkKind::Macvlan | LinkKind::Bond
                         )
                     })
                     .collect();
@@ -171,17 +173,21 @@ impl<'a> Devices<'a> {
                     _ => uplinks,
                 }
             }
-            Kind::Device | Kind::Veth | Kind::Overlay | Kind::Tun | Kind::Other => Vec::new(),
+            LinkKind::Device
+            | LinkKind::Veth
+            | LinkKind::Overlay
+            | LinkKind::Tun
+            | LinkKind::Other => Vec::new(),
         }
     }
 
-    /// All devices that a device's packets may also be seen on, however deep below it.
+    /// All devices below a device, at any depth: its packets may cross them too.
     fn beneath(&self, of: &Link) -> BTreeSet<u32> {
         let mut found = BTreeSet::new();
         let mut next = vec![of];
         while let Some(link) = next.pop() {
             let mut below = self.lower(link);
-            if link.kind == Kind::Bridge {
+            if link.kind == LinkKind::Bridge {
                 below.extend(self.members(link));
             }
             next.extend(below.into_iter().filter(|link| found.insert(link.index)));
@@ -189,7 +195,7 @@ impl<'a> Devices<'a> {
         found
     }
 
-    /// The wires at the bottom of a device: itself, if nothing is below it.
+    /// The devices at the wire below a device; the device itself, if nothing is below it.
     fn wires(&self, of: &'a Link) -> Vec<&'a Link> {
         let mut wires = Vec::new();
         let mut seen = BTreeSet::from([of.index]);
@@ -206,13 +212,14 @@ impl<'a> Devices<'a> {
         wires
     }
 
+    /// The devices at the wire of the default route.
     fn of_route(&self, routes: &[u32], notes: &mut Vec<String>) -> Vec<&'a Link> {
         let mut found = Vec::new();
         for link in routes.iter().filter_map(|at| self.get(*at)) {
             let wires = self.wires(link);
             if wires != [link] {
                 notes.push(format!(
-                    "the default route is over {} ({}): watching {} below it",
+                    "the default route uses {} ({}); watching {} below it",
                     link.name,
                     link.kind,
                     names(&wires)
@@ -223,7 +230,8 @@ impl<'a> Devices<'a> {
         found
     }
 
-    /// Leaves out what would count the packets of another chosen device again, and adds what carries the rest of them.
+    /// Removes devices whose packets would be counted again on another chosen device below, and adds the devices that
+    /// carry the rest of their packets.
     fn count_once(&self, chosen: &mut BTreeSet<u32>, notes: &mut Vec<String>) {
         for index in chosen.clone() {
             let Some(link) = self.get(index) else {
@@ -256,7 +264,7 @@ impl<'a> Devices<'a> {
                 .filter_map(|at| self.get(*at))
                 .collect();
             notes.push(format!(
-                "{} ({}) is not watched itself: its packets are counted on {} below it",
+                "{} ({}) is not watched itself; its packets are counted on {} below it",
                 link.name,
                 link.kind,
                 names(&instead)

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// BTF in the making.
+/// Builds BTF.
 #[derive(Default)]
 struct Maker {
     types: Vec<u8>,
@@ -95,7 +95,7 @@ fn example() -> Maker {
 }
 
 #[test]
-fn members_are_found_through_what_has_no_name() {
+fn members_are_found_in_anonymous_structures() {
     let btf = Btf::new(example().bytes()).unwrap();
     let at = |offset, size| Ok(Member { offset, size });
     assert_eq!(btf.member("outer", "a"), at(0, 4));
@@ -109,12 +109,12 @@ fn members_are_found_through_what_has_no_name() {
 }
 
 #[test]
-fn what_is_not_there_or_not_whole_bytes_is_said() {
+fn missing_members_and_bit_fields_are_errors() {
     let mut made = example();
     for (structure, path, said) in [
-        ("outer", "e", "no e"),
-        ("outer", "x", "no x"),
-        ("outer", "a.b", "no a.b"),
+        ("outer", "e", "no readable member e"),
+        ("outer", "x", "no readable member x"),
+        ("outer", "a.b", "no readable member a.b"),
         ("oute", "a", "no struct oute"),
     ] {
         let reason = Btf::new(made.bytes()).unwrap().member(structure, path);
@@ -129,7 +129,7 @@ fn what_is_not_there_or_not_whole_bytes_is_said() {
 }
 
 #[test]
-fn this_kernels_own_is_read() {
+fn the_running_kernels_btf_is_read() {
     let btf = Btf::of_kernel().unwrap();
     assert_eq!(btf.member("sk_buff", "data").unwrap().size, 8);
     assert_eq!(btf.member("sk_buff", "cb").unwrap().size, 48);
@@ -145,7 +145,7 @@ fn this_kernels_own_is_read() {
 }
 
 #[test]
-fn a_circle_ends() {
+fn a_circle_of_types_is_an_error() {
     let mut made = Maker::new();
     made.kind("round", TYPEDEF << 24, 2, &[]);
     made.kind("", CONST << 24, 1, &[]);
@@ -157,7 +157,7 @@ fn a_circle_ends() {
 
 proptest! {
     #[test]
-    fn damaged_files_are_no_trouble(at in 0usize..2000, byte: u8, cut in 0usize..2000) {
+    fn damaged_files_do_not_panic(at in 0usize..2000, byte: u8, cut in 0usize..2000) {
         let mut bytes = example().bytes();
         let len = bytes.len();
         bytes[at % len] = byte;
@@ -171,7 +171,7 @@ proptest! {
     }
 
     #[test]
-    fn nor_is_noise(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn random_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = Btf::new(bytes);
     }
 }

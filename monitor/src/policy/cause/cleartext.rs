@@ -4,18 +4,19 @@ use std::net::IpAddr;
 
 use super::catalogue::{Cause, Likely};
 use super::esp_faults::null_cipher;
+use crate::host::facts::HostFacts;
 use crate::host::firewall::Firewall;
-use crate::host::state::HostState;
-use crate::host::xfrm::State;
+use crate::host::ipsec::SecurityAssociation;
 
-pub(super) fn sent(vni: u32, peer: Option<IpAddr>, host: &HostState) -> Vec<Likely> {
+pub(super) fn sent(vni: u32, peer: Option<IpAddr>, host: &HostFacts) -> Vec<Likely> {
     let mut causes = Vec::new();
-    let to: Vec<&State> = match peer {
-        Some(peer) => host.to(peer).collect(),
-        None => host.esp().collect(),
+    let to: Vec<&SecurityAssociation> = match peer {
+        Some(peer) => host.esp_to(peer).collect(),
+        None => host.esp_associations().collect(),
     };
     causes.extend(null_cipher(to.iter().copied()));
-    let by_card = |state: &&State| state.offload.is_some_and(|offload| offload.packet);
+    let by_card =
+        |state: &&SecurityAssociation| state.offload.is_some_and(|offload| offload.packet);
     if to.iter().any(by_card) {
         causes.push(Likely::new(Cause::CardEncrypts, ""));
     }
@@ -29,7 +30,7 @@ pub(super) fn sent(vni: u32, peer: Option<IpAddr>, host: &HostState) -> Vec<Like
         } else if causes.is_empty() {
             causes.push(Likely::new(Cause::AllInPlace, ""));
         }
-    } else if !firewall.is_whole() {
+    } else if !firewall.is_complete() {
         causes.push(unread(firewall));
     } else if marked.is_empty() && no_policy && !host.has_policy_to(None) {
         causes.push(Likely::new(Cause::NothingSetUp, ""));
@@ -44,7 +45,7 @@ pub(super) fn sent(vni: u32, peer: Option<IpAddr>, host: &HostState) -> Vec<Like
     causes
 }
 
-pub(super) fn received(vni: u32, peer: Option<IpAddr>, host: &HostState) -> Vec<Likely> {
+pub(super) fn received(vni: u32, peer: Option<IpAddr>, host: &HostFacts) -> Vec<Likely> {
     let mut causes = Vec::new();
     let firewall = &host.firewall;
     if is_bare(host) {
@@ -52,12 +53,14 @@ pub(super) fn received(vni: u32, peer: Option<IpAddr>, host: &HostState) -> Vec<
     }
     let refused = firewall.rules.refused.has(vni);
     if let Some(peer) = peer {
-        causes.extend(null_cipher(host.from(peer)));
+        causes.extend(null_cipher(host.esp_from(peer)));
         let dropped = if refused { "; dropped here" } else { "" };
-        match &host.states {
+        match &host.associations {
             // All of its ESP is cleartext: that explains the symptom without a missing rule.
-            Ok(_) if !causes.is_empty() && host.from(peer).all(State::is_readable) => {}
-            Ok(_) if host.from(peer).next().is_some() => {
+            Ok(_)
+                if !causes.is_empty()
+                    && host.esp_from(peer).all(SecurityAssociation::is_readable) => {}
+            Ok(_) if host.esp_from(peer).next().is_some() => {
                 causes.push(Likely::new(
                     Cause::PeerSendsCleartext,
                     format!("{peer}{dropped}"),
@@ -73,7 +76,7 @@ pub(super) fn received(vni: u32, peer: Option<IpAddr>, host: &HostState) -> Vec<
         }
     }
     if !refused {
-        causes.push(if firewall.is_whole() {
+        causes.push(if firewall.is_complete() {
             Likely::new(Cause::NoRefusingRule, "")
         } else {
             unread(firewall)
@@ -84,18 +87,18 @@ pub(super) fn received(vni: u32, peer: Option<IpAddr>, host: &HostState) -> Vec<
 
 /// Whether this host certainly has nothing that encrypts: no rule, no policy, no association. Then a sender of
 /// cleartext is not called a stranger.
-fn is_bare(host: &HostState) -> bool {
+fn is_bare(host: &HostFacts) -> bool {
     let Firewall { rules, .. } = &host.firewall;
-    host.firewall.is_whole()
+    host.firewall.is_complete()
         && rules.marked.is_empty()
         && rules.refused.is_empty()
         && host.policies.is_ok()
         && !host.has_policy_to(None)
-        && host.states.is_ok()
-        && host.esp().next().is_none()
+        && host.associations.is_ok()
+        && host.esp_associations().next().is_none()
 }
 
 /// A rule that was not found in an incompletely read firewall is not called missing.
 fn unread(firewall: &Firewall) -> Likely {
-    Likely::new(Cause::FirewallUnread, firewall.untold.join("; "))
+    Likely::new(Cause::FirewallUnread, firewall.unread.join("; "))
 }

@@ -8,10 +8,10 @@ use monitor_common::label::Direction;
 
 use super::catalogue::{Cause, LISTED, Likely};
 use super::spi::{self, Form};
+use crate::host::facts::HostFacts;
 use crate::host::firewall::MARK;
-use crate::host::state::HostState;
-use crate::host::xfrm::{State, XfrmError};
-use crate::traffic::activity::Activity;
+use crate::host::ipsec::{SecurityAssociation, XfrmError};
+use crate::traffic::association_activity::Activity;
 
 /// Unknown SPIs that are examined: each takes a few milliseconds.
 const UNKNOWN_SPIS: usize = 16;
@@ -27,9 +27,9 @@ const LOSS_OF: u64 = 100;
 const OVERLAY_MTU: u32 = 1500;
 
 /// The faults of ESP itself, the likeliest first.
-pub(super) fn find(host: &HostState, active: &[Activity]) -> Vec<Likely> {
+pub(super) fn find(host: &HostFacts, active: &[Activity]) -> Vec<Likely> {
     let mut causes = Vec::new();
-    causes.extend(null_cipher(host.esp()));
+    causes.extend(null_cipher(host.esp_associations()));
     causes.extend(unknown(host, active));
     causes.extend(blocked(host, active));
     causes.extend(sequence_numbers(host, active));
@@ -40,10 +40,10 @@ pub(super) fn find(host: &HostState, active: &[Activity]) -> Vec<Likely> {
 }
 
 /// ESP to this host without an association.
-fn unknown(host: &HostState, active: &[Activity]) -> Vec<Likely> {
+fn unknown(host: &HostFacts, active: &[Activity]) -> Vec<Likely> {
     // An association may have been removed since its last packet, as at each change of keys. Only if the kernel dropped
     // packets for lack of one it is missing.
-    if host.states.is_err() || !host.errors.contains_key(&XfrmError::InNoStates) {
+    if host.associations.is_err() || !host.errors.contains_key(&XfrmError::InNoStates) {
         return Vec::new();
     }
     let unknown: Vec<&Activity> = active
@@ -51,14 +51,14 @@ fn unknown(host: &HostState, active: &[Activity]) -> Vec<Likely> {
         .filter(|row| {
             row.direction == Direction::Rx
                 && host.addresses.contains(&row.destination)
-                && host.state(row.spi, row.destination).is_none()
+                && host.esp_association(row.spi, row.destination).is_none()
         })
         .take(UNKNOWN_SPIS)
         .collect();
     let (mut mixed, mut missing) = (Vec::new(), Vec::new());
     for row in unknown {
         let ours: BTreeSet<Form> = host
-            .from(row.source)
+            .esp_from(row.source)
             .take(LISTED)
             .filter_map(|state| spi::form(state.source, state.destination, state.spi))
             .collect();
@@ -83,7 +83,7 @@ fn unknown(host: &HostState, active: &[Activity]) -> Vec<Likely> {
 }
 
 /// ESP without an answer. Where the kernel decrypts before the hook (`esp4_offload`), received ESP is not seen.
-fn blocked(host: &HostState, active: &[Activity]) -> Option<Likely> {
+fn blocked(host: &HostFacts, active: &[Activity]) -> Option<Likely> {
     if host.decrypted_unseen {
         return None;
     }
@@ -99,24 +99,24 @@ fn blocked(host: &HostState, active: &[Activity]) -> Option<Likely> {
                 && row.age >= UNANSWERED
                 && !heard.contains(&row.peer())
                 // Readable ESP is counted as cleartext, not as ESP.
-                && !host.from(row.peer()).any(State::is_readable)
+                && !host.esp_from(row.peer()).any(SecurityAssociation::is_readable)
         })
         .map(|row| format!("to {}, {} packets sent", row.peer(), row.packets))
         .collect();
     Likely::listing(Cause::Blocked, &deaf)
 }
 
-fn sequence_numbers(host: &HostState, active: &[Activity]) -> Option<Likely> {
+fn sequence_numbers(host: &HostFacts, active: &[Activity]) -> Option<Likely> {
     let mut found = Vec::new();
     if let Some(dropped) = host.errors.get(&XfrmError::OutStateSeqError) {
         found.push(format!("{dropped} packets were dropped for it"));
     }
     for row in active {
-        let state = host.state(row.spi, row.destination);
+        let state = host.esp_association(row.spi, row.destination);
         // Anyone can send a high sequence number: without an association of ours it proves nothing.
         let counts = match state {
             Some(state) => !state.extended_sequence,
-            None => row.direction == Direction::Tx && host.states.is_err(),
+            None => row.direction == Direction::Tx && host.associations.is_err(),
         };
         let soon = row.left().is_some_and(|left| left < LEFT);
         if counts && (row.used() >= USED_UP || soon) {
@@ -137,10 +137,10 @@ fn sequence_numbers(host: &HostState, active: &[Activity]) -> Option<Likely> {
         }
     }
     if active.is_empty() {
-        let full = |state: &&State| {
+        let full = |state: &&SecurityAssociation| {
             !state.extended_sequence && state.sequence_sent as f64 / f64::from(u32::MAX) >= USED_UP
         };
-        found.extend(host.esp().filter(full).map(|state| {
+        found.extend(host.esp_associations().filter(full).map(|state| {
             format!(
                 "SPI {:#010x} to {}: {:.0} % used",
                 state.spi,
@@ -161,12 +161,12 @@ fn time(left: Duration) -> String {
     }
 }
 
-fn loss(host: &HostState, active: &[Activity]) -> Option<Likely> {
+fn loss(host: &HostFacts, active: &[Activity]) -> Option<Likely> {
     let lossy: Vec<String> = active
         .iter()
         .filter(|row| row.direction == Direction::Rx && row.packets >= LOSS_OF)
         .filter(|row| {
-            host.state(row.spi, row.destination)
+            host.esp_association(row.spi, row.destination)
                 .is_some_and(|state| !state.extended_sequence)
         })
         .filter_map(|row| {
@@ -179,9 +179,9 @@ fn loss(host: &HostState, active: &[Activity]) -> Option<Likely> {
     Likely::listing(Cause::Loss, &lossy)
 }
 
-fn integrity(host: &HostState) -> Option<Likely> {
+fn integrity(host: &HostFacts) -> Option<Likely> {
     let failed: Vec<String> = host
-        .esp()
+        .esp_associations()
         .filter(|state| state.integrity_failed != 0)
         .map(|state| {
             format!(
@@ -194,13 +194,14 @@ fn integrity(host: &HostState) -> Option<Likely> {
 }
 
 /// ESP that was seen in fragments, and interfaces that cause them.
-fn fragments(host: &HostState, active: &[Activity]) -> Option<Likely> {
+fn fragments(host: &HostFacts, active: &[Activity]) -> Option<Likely> {
     // Anyone can send fragments with an SPI of their own.
     let seen = active
         .iter()
         .filter(|row| row.later_fragments != 0)
         .filter(|row| {
-            row.direction == Direction::Tx || host.state(row.spi, row.destination).is_some()
+            row.direction == Direction::Tx
+                || host.esp_association(row.spi, row.destination).is_some()
         });
     let mut found: Vec<String> = seen
         .map(|row| {
@@ -216,7 +217,7 @@ fn fragments(host: &HostState, active: &[Activity]) -> Option<Likely> {
             )
         })
         .collect();
-    if host.esp().any(|state| state.reqid == MARK) {
+    if host.esp_associations().any(|state| state.reqid == MARK) {
         let small = host
             .mtus
             .iter()
@@ -229,7 +230,9 @@ fn fragments(host: &HostState, active: &[Activity]) -> Option<Likely> {
 }
 
 /// Associations that hide nothing.
-pub(super) fn null_cipher<'a>(states: impl Iterator<Item = &'a State>) -> Option<Likely> {
+pub(super) fn null_cipher<'a>(
+    states: impl Iterator<Item = &'a SecurityAssociation>,
+) -> Option<Likely> {
     let readable: Vec<String> = states
         .filter(|state| state.is_readable())
         .map(|state| {

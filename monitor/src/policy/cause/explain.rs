@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use super::catalogue::Likely;
 use super::{cleartext, esp_faults};
-use crate::host::state::HostState;
-use crate::traffic::activity::Activity;
+use crate::host::facts::HostFacts;
+use crate::traffic::association_activity::Activity;
 
 /// A symptom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub enum Symptom {
 /// The causes that this host's state supports, the likeliest first. `active` is what associations carry, if that is
 /// watched.
 #[must_use]
-pub fn explain(symptom: &Symptom, host: &HostState, active: &[Activity]) -> Vec<Likely> {
+pub fn explain(symptom: &Symptom, host: &HostFacts, active: &[Activity]) -> Vec<Likely> {
     match *symptom {
         Symptom::Sent { vni, peer } => cleartext::sent(vni, peer, host),
         Symptom::Received { vni, peer } => cleartext::received(vni, peer, host),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::host::network::{Kind, Network, Requirement, Source};
+use crate::host::described_network::{Network, NetworkKind, Requirement, Source};
 
 const WINDOW: Duration = Duration::from_secs(60);
 
@@ -9,7 +9,7 @@ fn networks() -> Networks {
         name: "app1".to_owned(),
         required: Requirement::Required,
         source: Source::Config,
-        kind: Kind::Overlay,
+        kind: NetworkKind::Overlay,
     }])
 }
 

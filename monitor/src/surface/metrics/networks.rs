@@ -6,7 +6,7 @@ use monitor_common::key::Count;
 
 use super::Rows;
 use crate::agent::snapshot::Snapshot;
-use crate::host::network::shown;
+use crate::host::described_network::shown;
 use crate::policy::State;
 
 /// The rows of `network_info`.

@@ -10,7 +10,7 @@ use super::{Definition, Rows, Type, networks};
 use crate::agent::snapshot::Snapshot;
 use crate::kernel::Attribution;
 use crate::traffic::counted::Vni;
-use crate::traffic::exposure::of_class;
+use crate::traffic::exposure_class::of_class;
 
 /// All metrics.
 pub const TABLE: &[Definition] = &[

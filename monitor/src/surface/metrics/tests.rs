@@ -6,9 +6,10 @@ use monitor_common::reason::Reason;
 
 use super::*;
 use crate::kernel::Attribution;
-use crate::traffic::activity::Association;
 use crate::traffic::counted::{Counted, EspNetwork, EspOther, Traffic, Unparsed, Vni};
-use crate::traffic::exposure::{Exposed, Pending, class};
+use crate::traffic::counted::{Exposed, Pending};
+use crate::traffic::counted_association::CountedAssociation;
+use crate::traffic::exposure_class::class;
 use monitor_classify::{Exposure, Protocol};
 
 fn snapshot() -> Snapshot {
@@ -24,7 +25,7 @@ fn snapshot() -> Snapshot {
         packets: 3,
         bytes: 330,
     };
-    let association = |spi| Association {
+    let association = |spi| CountedAssociation {
         interface: interface.clone(),
         direction: Direction::Rx,
         encapsulation: Encapsulation::Esp,

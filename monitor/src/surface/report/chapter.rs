@@ -8,9 +8,9 @@ use monitor_common::key::Count;
 
 use super::conversation::{Conversation, Conversations, Place, Speech};
 use crate::agent::snapshot::Snapshot;
-use crate::host::network::{shown, title};
-use crate::policy::{Kind, Network, PolicyReport};
-use crate::traffic::exposure::of_class;
+use crate::host::described_network::{shown, title};
+use crate::policy::{Network, NetworkKind, PolicyReport};
+use crate::traffic::exposure_class::of_class;
 use monitor_classify::{CredentialKind, Exposure, Protocol};
 
 /// Networks that are told of one by one.
@@ -143,7 +143,7 @@ impl Chapter {
     #[must_use]
     pub fn is_ingress(&self) -> bool {
         let network = self.network.as_ref();
-        network.is_some_and(|network| network.kind == Kind::Ingress)
+        network.is_some_and(|network| network.kind == NetworkKind::Ingress)
     }
 
     /// Credentials in the clear, of all protocols.

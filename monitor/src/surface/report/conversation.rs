@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use monitor_common::key::NetworkId;
 use monitor_common::label::{Direction, Encapsulation};
 
-use crate::traffic::record::Record;
+use crate::traffic::sample_record::SampleRecord;
 use monitor_classify::{Confidence, CredentialKind, Exposure, Protocol, Transport, is_usual_port};
 
 /// Conversations that are kept: of all networks, of all those that nobody described, and of one.
@@ -91,7 +91,7 @@ struct Key {
 
 impl Key {
     /// The key of a packet, and whether its ports tell the server.
-    fn new(place: Place, transport: Transport, record: &Record) -> Option<(Key, bool)> {
+    fn new(place: Place, transport: Transport, record: &SampleRecord) -> Option<(Key, bool)> {
         let inner = record.inner?;
         let protocol = record.verdict.protocol;
         let looks = |port: u16| match port {
@@ -149,7 +149,7 @@ impl Conversations {
     }
 
     /// Takes a sample into account.
-    pub fn note(&mut self, record: &Record) {
+    pub fn note(&mut self, record: &SampleRecord) {
         let (Some(transport), true) = (record.transport, record.payload_len != 0) else {
             return;
         };
@@ -243,7 +243,7 @@ impl Conversations {
 }
 
 impl Conversation {
-    fn note(&mut self, record: &Record) {
+    fn note(&mut self, record: &SampleRecord) {
         self.seen = (self.seen.0.min(record.time), self.seen.1.max(record.time));
         let verdict = &record.verdict;
         let same =

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{Audit, Chapter, Conversation, Place, Row, Speech, advice};
 use crate::kernel::Attribution;
 use crate::surface::networks_json;
-use crate::traffic::record::SCHEMA;
+use crate::traffic::json_object::SCHEMA;
 use monitor_classify::{Confidence, CredentialKind, Exposure, Protocol, Transport};
 
 /// The object of type `exposure`: what was counted of one protocol in one network. Names are those of the flow record.

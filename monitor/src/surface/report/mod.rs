@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use monitor_common::config::HostFlows;
 
 use crate::base::failure::Failure;
-use crate::host::network::title;
+use crate::host::described_network::title;
 use crate::kernel::Attribution;
 use crate::policy::{Doubt, NetworkStatus, PolicyReport, Requirement, State, violation_text};
 use monitor_classify::CredentialKind;

@@ -95,7 +95,7 @@ fn failed(path: &Path, error: &io::Error) -> Failure {
 mod tests {
     use super::super::tests::audit;
     use super::*;
-    use crate::base::failure::Kind;
+    use crate::base::failure::FailureKind;
     use crate::policy::{Requirement, State};
 
     #[test]
@@ -121,8 +121,8 @@ mod tests {
         drop(Output::open(&fresh).unwrap());
         assert!(!fresh.exists());
         for (path, kind) in [
-            (folder.join("report.doc"), Kind::Usage),
-            (folder.join("nowhere/report.html"), Kind::Runtime),
+            (folder.join("report.doc"), FailureKind::Usage),
+            (folder.join("nowhere/report.html"), FailureKind::Runtime),
         ] {
             let failure = Output::open(&path).err().unwrap();
             assert_eq!(failure.kind, kind, "{failure}");

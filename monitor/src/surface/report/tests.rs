@@ -4,12 +4,13 @@ use monitor_common::key::{Count, ExposureKey, NetworkId};
 use monitor_common::label::{Direction, Encapsulation};
 
 use crate::agent::snapshot::Snapshot;
-use crate::base::failure::Kind;
+use crate::base::failure::FailureKind;
 use crate::policy::violation::{Breach, Tally};
 use crate::policy::{self, Network, Seen, Source, Violation};
+use crate::traffic::counted::Exposed;
 use crate::traffic::counted::{Counted, EspNetwork};
-use crate::traffic::exposure::{Exposed, class};
-use crate::traffic::record::{Endpoints, Record};
+use crate::traffic::exposure_class::class;
+use crate::traffic::sample_record::{Endpoints, SampleRecord};
 use monitor_classify::{Confidence, Exposure as Readable, Protocol, Transport, Verdict};
 
 use super::*;
@@ -30,7 +31,7 @@ pub(super) fn audit(required: Requirement, state: State) -> Audit {
                     name: "app1\u{1b}[2J".to_owned(),
                     required,
                     source: Source::Config,
-                    kind: policy::Kind::Overlay,
+                    kind: policy::NetworkKind::Overlay,
                 }),
                 state,
                 seen: Seen::default(),
@@ -68,12 +69,16 @@ pub(super) const HOSTILE: &str =
     "<script>alert(1)</script><img src=x onerror=alert(1)>\"'>&lt;b&gt;";
 
 /// A sample of Redis in the clear, from one endpoint to another.
-pub(super) fn record(vni: Option<u32>, source: (&str, u16), destination: (&str, u16)) -> Record {
+pub(super) fn record(
+    vni: Option<u32>,
+    source: (&str, u16),
+    destination: (&str, u16),
+) -> SampleRecord {
     let endpoints = |source: &str, destination: &str| Endpoints {
         source: source.parse().unwrap(),
         destination: destination.parse().unwrap(),
     };
-    Record {
+    SampleRecord {
         time: Timestamp::UNIX_EPOCH,
         interface: "eth0".to_owned(),
         direction: Some(Direction::Rx),
@@ -174,7 +179,7 @@ pub(super) fn hostile() -> Audit {
     audit
 }
 
-fn kind(audit: &Audit) -> Option<Kind> {
+fn kind(audit: &Audit) -> Option<FailureKind> {
     audit.outcome().err().map(|failure| failure.kind)
 }
 
@@ -182,8 +187,16 @@ fn kind(audit: &Audit) -> Option<Kind> {
 fn a_violation_goes_before_what_nobody_can_tell() {
     for (required, state, expected) in [
         (Requirement::Required, State::Encrypted, None),
-        (Requirement::Required, State::Idle, Some(Kind::Undecided)),
-        (Requirement::Required, State::Unknown, Some(Kind::Undecided)),
+        (
+            Requirement::Required,
+            State::Idle,
+            Some(FailureKind::Undecided),
+        ),
+        (
+            Requirement::Required,
+            State::Unknown,
+            Some(FailureKind::Undecided),
+        ),
         (Requirement::Optional, State::Cleartext, None),
         (Requirement::Optional, State::Idle, None),
         (Requirement::Forbidden, State::Cleartext, None),
@@ -191,8 +204,8 @@ fn a_violation_goes_before_what_nobody_can_tell() {
         let mut audit = audit(required, state);
         assert_eq!(kind(&audit), expected, "{required:?} {state:?}");
         audit.blind = vec!["no interface eth0".to_owned()];
-        assert_eq!(kind(&audit), Some(Kind::Undecided));
+        assert_eq!(kind(&audit), Some(FailureKind::Undecided));
         audit.report.violations = vec![violation()];
-        assert_eq!(kind(&audit), Some(Kind::Violation));
+        assert_eq!(kind(&audit), Some(FailureKind::Violation));
     }
 }

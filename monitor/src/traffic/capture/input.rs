@@ -1,4 +1,4 @@
-//! Bytes of a file or a pipe, in large pieces, without waiting for more than there is.
+//! Buffered bytes of a file or pipe, read as they become available.
 
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, RawFd};
@@ -6,56 +6,58 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Bytes of one read, and of the buffer: larger than any packet.
+/// Size of the buffer in bytes, larger than any packet.
 const BUFFER: usize = 1 << 20;
-/// How often a reader that waits looks whether it shall stop.
-const LOOK: Duration = Duration::from_millis(200);
-/// How long a pipe is still read after that: whoever writes to it may have been interrupted too, and
-/// hands over what it has left.
-const REST: Duration = Duration::from_secs(1);
+/// How often a waiting reader checks whether it was asked to stop.
+const CHECK_INTERVAL: Duration = Duration::from_millis(200);
+/// How long a pipe is still read after that: the process that writes to it may have been interrupted too, and writes
+/// the rest of its data.
+const GRACE: Duration = Duration::from_secs(1);
 
-/// Tells a reader to come to an end.
+/// A flag that asks a reader to stop.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// From now on.
-    pub fn now(&self) {
+    /// Asks the reader to stop.
+    pub fn request(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it was said.
+    /// Whether the reader was asked to stop.
     #[must_use]
-    pub fn is_asked(&self) -> bool {
+    pub fn is_requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// A source of bytes, with those that were read and not used yet.
+/// A source of bytes, and the bytes that were read but not consumed.
 pub struct Input {
     source: Box<dyn Read + Send>,
-    /// What to wait on, where there can be nothing to read for a while.
+    /// The descriptor to wait on, if reading can block.
     wait_on: Option<RawFd>,
     stop: Stop,
+    /// When the reader first noticed that it was asked to stop.
     stopped: Option<Instant>,
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
     /// Offset in the file of `buffer[start]`.
     offset: u64,
-    /// Bytes to leave out before the next that are used.
+    /// Bytes still to be skipped.
     skip: u64,
+    /// Whether the source has ended.
     ended: bool,
 }
 
 impl Input {
-    /// Reads from a pipe, a terminal or a file with this descriptor.
+    /// Reads from a pipe, a terminal or a file, until it ends or `stop` is requested.
     pub fn open(source: impl Read + AsRawFd + Send + 'static, stop: Stop) -> Input {
         let fd = source.as_raw_fd();
         Input::new(Box::new(source), Some(fd), stop)
     }
 
-    /// Reads from anything that does not keep one waiting.
+    /// Reads from a source that never blocks.
     pub fn of(source: impl Read + Send + 'static) -> Input {
         Input::new(Box::new(source), None, Stop::default())
     }
@@ -81,7 +83,7 @@ impl Input {
         self.offset
     }
 
-    /// What was read and not used yet; nothing while bytes are still to be left out.
+    /// The bytes that were read but not consumed; empty while bytes are being skipped.
     pub(super) fn bytes(&self) -> &[u8] {
         if self.skip != 0 {
             return &[];
@@ -89,18 +91,19 @@ impl Input {
         &self.buffer[self.start..self.end]
     }
 
-    /// Whether the end of the file lies in the middle of what is left out.
+    /// Whether bytes are still to be skipped. At the end of the file this means that it is truncated.
     pub(super) fn is_skipping(&self) -> bool {
         self.skip != 0
     }
 
-    /// Uses up bytes, also such that are not read yet.
+    /// Consumes bytes, including some that are not read yet.
     pub(super) fn consume(&mut self, bytes: u64) {
         self.skip += bytes;
-        self.leave_out();
+        self.skip_read();
     }
 
-    fn leave_out(&mut self) {
+    /// Skips as many of the read bytes as are to be skipped.
+    fn skip_read(&mut self) {
         let here = (self.end - self.start) as u64;
         let now = self.skip.min(here);
         // At most the length of the buffer.
@@ -109,10 +112,10 @@ impl Input {
         self.skip -= now;
     }
 
-    /// Reads once, as much as there is and fits. False at the end of the file, or once it was told to stop.
+    /// Reads once, as much as is available and fits. False at the end of the file, or when asked to stop.
     ///
     /// # Errors
-    /// What reading says.
+    /// The error of the read.
     pub(super) fn fill(&mut self) -> io::Result<bool> {
         if self.ended {
             return Ok(false);
@@ -132,7 +135,7 @@ impl Input {
                 }
                 Ok(count) => {
                     self.end += count;
-                    self.leave_out();
+                    self.skip_read();
                     return Ok(true);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -141,16 +144,15 @@ impl Input {
         }
     }
 
-    /// Waits until there is something to read, or the end of it. False once it was told to stop, and
-    /// nothing more came.
+    /// Waits until bytes or the end can be read. False when asked to stop and no more bytes arrive.
     fn wait(&mut self) -> io::Result<bool> {
         let Some(fd) = self.wait_on else {
             return Ok(true);
         };
         loop {
-            if self.stop.is_asked() {
+            if self.stop.is_requested() {
                 let since = *self.stopped.get_or_insert_with(Instant::now);
-                if since.elapsed() >= REST {
+                if since.elapsed() >= GRACE {
                     return Ok(false);
                 }
             }
@@ -159,13 +161,12 @@ impl Input {
                 events: libc::POLLIN,
                 revents: 0,
             };
-            let wait = i32::try_from(LOOK.as_millis()).unwrap_or(i32::MAX);
-            // SAFETY: one structure, which lives until the call returns; the descriptor is that of the
-            // source, which lives as long as this.
+            let wait = i32::try_from(CHECK_INTERVAL.as_millis()).unwrap_or(i32::MAX);
+            // SAFETY: one structure, which outlives the call; the descriptor belongs to the source, which this owns.
             let ready = unsafe { libc::poll(&raw mut poll, 1, wait) };
             match ready {
                 0 => {
-                    if self.stop.is_asked() {
+                    if self.stop.is_requested() {
                         return Ok(false);
                     }
                 }

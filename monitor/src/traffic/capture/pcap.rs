@@ -1,35 +1,36 @@
-//! The older format: one header, then packets (draft-ietf-opsawg-pcap).
+//! The pcap format: one file header, then packets (draft-ietf-opsawg-pcap).
 
-use super::options::Order;
-use super::{Error, PACKET_MAX, Packet};
+use super::byte_order::Order;
+use super::captured_packet::{PACKET_MAX, Packet};
+use super::read_error::Error;
 
-/// Bytes of the file header.
+/// Length of the file header.
 pub(super) const HEADER: usize = 24;
-/// Bytes before each packet.
-const RECORD: usize = 16;
+/// Length of the header of each packet.
+const PACKET_HEADER: usize = 16;
 
-/// First four bytes, microseconds (section 4).
+/// Magic number of files with microseconds (section 4).
 const MICROSECONDS: u32 = 0xa1b2_c3d4;
-/// First four bytes, nanoseconds.
+/// Magic number of files with nanoseconds.
 const NANOSECONDS: u32 = 0xa1b2_3c4d;
-/// First four bytes of a variant with longer packet headers (Kuznetzov's).
+/// Magic number of Kuznetzov's variant, which has longer packet headers.
 const MODIFIED: u32 = 0xa1b2_cd34;
-/// In the field of the link type: the length of the FCS is given, in the four highest bits, in units of
+/// Flag in the link type field: its four highest bits contain the length of the frame check sequence (FCS), in units of
 /// 16 bits.
 const HAS_FCS: u32 = 0x0400_0000;
 
-/// What the file header says.
+/// A pcap file, by its header.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pcap {
     order: Order,
-    /// Nanoseconds of one unit of the second time field.
+    /// Nanoseconds per unit of the second time field.
     unit: i64,
     link_type: u16,
-    /// Bytes at the end of each frame that are its check sequence.
+    /// Length of the FCS at the end of each frame.
     fcs: u32,
 }
 
-/// Whether a file that starts with these bytes is one of this format, and in which byte order.
+/// The byte order of a pcap file that starts with these bytes; `None` if they are not a pcap file's.
 pub(super) fn order(magic: [u8; 4]) -> Option<Order> {
     let is_magic = |value| matches!(value, MICROSECONDS | NANOSECONDS | MODIFIED);
     if is_magic(u32::from_le_bytes(magic)) {
@@ -42,12 +43,12 @@ pub(super) fn order(magic: [u8; 4]) -> Option<Order> {
 }
 
 impl Pcap {
-    /// Reads the file header, which is there whole.
+    /// Decodes the file header.
     pub(super) fn new(order: Order, header: &[u8; HEADER]) -> Result<Pcap, Error> {
         let word = |at| order.u32(header, at).unwrap_or_default();
         let unit = match word(0) {
             NANOSECONDS => 1,
-            MODIFIED => return Err(Error::Unsupported("a pcap file of the modified kind")),
+            MODIFIED => return Err(Error::Unsupported("a modified pcap file (Kuznetzov's)")),
             _ => 1000,
         };
         let network = word(20);
@@ -63,14 +64,14 @@ impl Pcap {
         })
     }
 
-    /// The packet at the start of these bytes and how many bytes it takes; `None` if it is not there whole.
+    /// The packet at the start of these bytes and its length in the file; `None` if it is incomplete.
     #[inline]
     pub(super) fn packet<'a>(
         &self,
         bytes: &'a [u8],
         offset: u64,
     ) -> Result<Option<(Packet<'a>, usize)>, Error> {
-        let Some(header) = bytes.first_chunk::<RECORD>() else {
+        let Some(header) = bytes.first_chunk::<PACKET_HEADER>() else {
             return Ok(None);
         };
         let word = |at| self.order.u32(header, at).unwrap_or_default();
@@ -78,10 +79,12 @@ impl Pcap {
         if captured > PACKET_MAX {
             return Err(Error::Corrupt {
                 offset,
-                what: format!("a packet of {captured} bytes; more than {PACKET_MAX} are in none"),
+                what: format!(
+                    "a packet of {captured} bytes, which is over the limit of {PACKET_MAX}"
+                ),
             });
         }
-        let Some(frame) = bytes.get(RECORD..RECORD + captured) else {
+        let Some(frame) = bytes.get(PACKET_HEADER..PACKET_HEADER + captured) else {
             return Ok(None);
         };
         let seconds = i64::from(word(0));
@@ -95,14 +98,14 @@ impl Pcap {
             bytes,
             wire_len,
         };
-        Ok(Some((packet, RECORD + captured)))
+        Ok(Some((packet, PACKET_HEADER + captured)))
     }
 }
 
-/// A frame and its length on the wire, without the check sequence that both may include.
+/// A frame and its length on the wire, without the FCS that both may include.
 #[inline]
 pub(super) fn without_fcs(frame: &[u8], wire_len: u32, fcs: u32) -> (&[u8], u32) {
-    // Some writers give a length on the wire that is shorter than what they captured.
+    // Some writers give a length on the wire below the captured length.
     let wire_len = wire_len.max(u32::try_from(frame.len()).unwrap_or(u32::MAX));
     let wire_len = wire_len.saturating_sub(fcs);
     (&frame[..frame.len().min(wire_len as usize)], wire_len)

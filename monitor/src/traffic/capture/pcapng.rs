@@ -1,44 +1,48 @@
-//! The newer format: blocks, in sections of one byte order each (draft-ietf-opsawg-pcapng).
+//! The pcapng format: blocks, in sections with one byte order each (draft-ietf-opsawg-pcapng).
 
 use monitor_common::label::Direction;
 
-use super::options::{Options, Order};
+use super::byte_order::Order;
+use super::captured_packet::{PACKET_MAX, Packet};
 use super::pcap::without_fcs;
-use super::{Error, PACKET_MAX, Packet};
+use super::pcapng_options::Options;
+use super::read_error::Error;
 
-/// Type of a section header, the same in both byte orders.
+/// Type of a section header block, the same in both byte orders.
 pub(super) const SECTION: u32 = 0x0a0d_0d0a;
-/// Bytes of a section header up to its byte order, which come first of all.
+/// Length of a section header up to and including its byte-order magic.
 pub(super) const SECTION_START: usize = 12;
-/// In a section header: tells the byte order.
+/// Byte-order magic of a section header.
 pub(super) const ORDER: u32 = 0x1a2b_3c4d;
 
+/// Types of interface description and packet blocks.
 pub(super) const INTERFACE: u32 = 1;
 const PACKET: u32 = 2;
 const SIMPLE: u32 = 3;
 pub(super) const ENHANCED: u32 = 6;
 
-/// Type and length in front of a block, and the length again behind it.
+/// Length of a block's type and length fields at its start, and of the length field at its end.
 const AROUND: usize = 12;
-/// Most bytes of a block that are looked at: a packet with its header and some options. Options behind a
-/// packet of the largest size may be left out.
+/// Most bytes of a block that are buffered: a packet with its header and some options. Options after a packet of the
+/// largest size may be ignored.
 pub(super) const HELD_MAX: usize = PACKET_MAX + 4096;
-/// Interfaces of a section.
+/// Most interfaces of a section.
 const INTERFACES: usize = 4096;
-/// Characters of an interface's name.
+/// Most bytes of an interface's name.
 const NAME: usize = 64;
 
+/// Codes of options.
 pub(super) const IF_NAME: u16 = 2;
 pub(super) const IF_TSRESOL: u16 = 9;
 const IF_FCSLEN: u16 = 13;
 const IF_TSOFFSET: u16 = 14;
 pub(super) const EPB_FLAGS: u16 = 2;
 
-/// What an interface description says.
+/// An interface description (4.2).
 #[derive(Clone, Debug)]
 struct Interface {
     link_type: u16,
-    /// Most bytes of a packet; 0 is no limit.
+    /// Most bytes captured of a packet; 0 is no limit.
     snap: u32,
     name: Option<String>,
     resolution: Resolution,
@@ -47,17 +51,17 @@ struct Interface {
     fcs: u32,
 }
 
-/// How long a unit of time is.
+/// The unit of times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Resolution {
-    /// So many nanoseconds.
+    /// Nanoseconds per unit.
     Nanoseconds(u64),
-    /// So many in a second.
+    /// Units per second.
     PerSecond(u128),
 }
 
 impl Resolution {
-    /// Of the option if_tsresol: a power of 10, or with the highest bit of 2.
+    /// The unit of option if_tsresol: a negative power of 10, or of 2 if the highest bit is set.
     fn of(option: u8) -> Resolution {
         let exponent = u32::from(option & 0x7f);
         match option {
@@ -67,6 +71,7 @@ impl Resolution {
         }
     }
 
+    /// A time in nanoseconds.
     fn nanoseconds(self, units: u64) -> u64 {
         match self {
             Resolution::Nanoseconds(each) => units.saturating_mul(each),
@@ -78,25 +83,25 @@ impl Resolution {
     }
 }
 
-/// A section, with what was described in it so far.
+/// A section, with its interfaces so far.
 #[derive(Debug)]
 pub(super) struct Section {
     order: Order,
     interfaces: Vec<Interface>,
 }
 
-/// What stands at the start of some bytes.
+/// A block at the start of some bytes.
 pub(super) enum Block<'a> {
     /// A packet.
     Packet(Packet<'a>),
-    /// Something else, which was noted or is nothing for us.
+    /// An interface description, which is stored now, or a block without packets.
     Other,
-    /// Not all of it is there yet.
+    /// The block is not complete yet.
     Incomplete,
 }
 
 impl Section {
-    /// Reads how a section starts: [`SECTION_START`] bytes.
+    /// Decodes the first [`SECTION_START`] bytes of a section.
     pub(super) fn new(start: &[u8; SECTION_START], offset: u64) -> Result<Section, Error> {
         let order = match (
             Order::Little.u32(start, 8) == Some(ORDER),
@@ -107,7 +112,7 @@ impl Section {
             _ => {
                 return Err(Error::Corrupt {
                     offset,
-                    what: "a section without byte order".to_owned(),
+                    what: "a section without a byte-order magic".to_owned(),
                 });
             }
         };
@@ -117,8 +122,7 @@ impl Section {
         })
     }
 
-    /// The block at the start of these bytes, and how many bytes it takes in the file, which may be more
-    /// than are there.
+    /// The block at the start of these bytes, and its length in the file, which may exceed these bytes.
     #[inline]
     pub(super) fn block<'a>(
         &'a mut self,
@@ -127,18 +131,18 @@ impl Section {
     ) -> Result<(Block<'a>, u64), Error> {
         let corrupt = |what: String| Error::Corrupt { offset, what };
         let incomplete = Ok((Block::Incomplete, 0));
-        let (Some(kind), Some(length)) = (self.order.u32(bytes, 0), self.order.u32(bytes, 4))
+        let (Some(block_type), Some(length)) = (self.order.u32(bytes, 0), self.order.u32(bytes, 4))
         else {
             return incomplete;
         };
-        if kind == SECTION {
-            // Before the length is looked at: it is in the byte order that follows.
+        if block_type == SECTION {
+            // The length is read afterwards: its byte order is that of the new section.
             let Some(start) = bytes.first_chunk() else {
                 return incomplete;
             };
             *self = Section::new(start, offset)?;
             let whole = self.order.u32(bytes, 4).unwrap_or_default();
-            // Behind the byte order: versions 1.0 to 1.2 are the same.
+            // The major version follows the byte-order magic.
             match self.order.u16(bytes, 12) {
                 None => return incomplete,
                 Some(1) => {}
@@ -153,7 +157,7 @@ impl Section {
         if whole < AROUND || !whole.is_multiple_of(4) {
             return Err(corrupt(format!("a block of {length} bytes")));
         }
-        if !matches!(kind, INTERFACE | PACKET | SIMPLE | ENHANCED) {
+        if !matches!(block_type, INTERFACE | PACKET | SIMPLE | ENHANCED) {
             return Ok((Block::Other, u64::from(length)));
         }
         if bytes.len() < whole.min(HELD_MAX) {
@@ -170,13 +174,13 @@ impl Section {
             }
             None => &bytes[8..HELD_MAX],
         };
-        let block = match kind {
+        let block = match block_type {
             INTERFACE => {
                 self.describe(body).map_err(corrupt)?;
                 Block::Other
             }
             SIMPLE => Block::Packet(self.simple(body).map_err(corrupt)?),
-            // Where the interface has 16 bits, the other 16 count what was dropped.
+            // The interface has 16 bits here; the next 16 count dropped packets.
             PACKET => {
                 let id = self.order.u16(body, 0).map(u32::from);
                 Block::Packet(self.packet(id, body).map_err(corrupt)?)
@@ -189,7 +193,7 @@ impl Section {
         Ok((block, u64::from(length)))
     }
 
-    /// An interface description (4.2).
+    /// Stores an interface description (4.2).
     fn describe(&mut self, body: &[u8]) -> Result<(), String> {
         let (Some(link_type), Some(snap)) = (self.order.u16(body, 0), self.order.u32(body, 4))
         else {
@@ -224,14 +228,15 @@ impl Section {
         Ok(())
     }
 
+    /// The interface of a packet.
     fn interface(&self, id: Option<u32>) -> Result<&Interface, String> {
         let id = id.ok_or("a packet block that is too short")?;
         self.interfaces
             .get(id as usize)
-            .ok_or_else(|| format!("a packet of interface {id}, which was not described"))
+            .ok_or_else(|| format!("a packet of interface {id}, which has no description"))
     }
 
-    /// An enhanced packet (4.3), or one of the older kind, whose fields stand at the same places.
+    /// Decodes an enhanced packet (4.3), or an obsolete packet block, whose fields have the same offsets.
     #[inline]
     fn packet<'a>(&'a self, id: Option<u32>, body: &'a [u8]) -> Result<Packet<'a>, String> {
         const DATA: usize = 20;
@@ -243,7 +248,7 @@ impl Section {
         };
         if captured > PACKET_MAX {
             return Err(format!(
-                "a packet of {captured} bytes; more than {PACKET_MAX} are in none"
+                "a packet of {captured} bytes, which is over the limit of {PACKET_MAX}"
             ));
         }
         let units = (u64::from(word(4)) << 32) | u64::from(word(8));
@@ -261,7 +266,7 @@ impl Section {
         })
     }
 
-    /// A simple packet (4.4): of the first interface, without a time.
+    /// Decodes a simple packet (4.4): of the first interface, without a time.
     fn simple<'a>(&'a self, body: &'a [u8]) -> Result<Packet<'a>, String> {
         let interface = self.interface(Some(0))?;
         let wire_len = self.order.u32(body, 0).unwrap_or_default();
@@ -285,7 +290,7 @@ impl Section {
         })
     }
 
-    /// Bits 0 and 1 of the packet's flags (4.3.1): 1 is inbound, 2 outbound.
+    /// The direction in a packet's options: bits 0 and 1 of epb_flags (4.3.1), 1 is inbound, 2 outbound.
     #[inline]
     fn direction(&self, options: &[u8]) -> Option<Direction> {
         let (_, flags) = Options::new(self.order, options).find(|(code, _)| *code == EPB_FLAGS)?;
@@ -302,7 +307,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_have_any_resolution() {
+    fn times_of_any_resolution_are_converted() {
         for (option, units, nanoseconds) in [
             (6, 1, 1000),
             (9, 7, 7),

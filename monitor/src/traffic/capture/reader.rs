@@ -1,14 +1,16 @@
-//! Packets of a capture file, one after the other, from a buffer that is refilled.
+//! Reads the packets of a capture file one by one, from a buffer that the caller refills.
 
+use super::captured_packet::Packet;
+use super::input::Input;
+use super::pcap::{self, Pcap};
 use super::pcapng::{self, Block, Section};
-use super::{Error, Input, Packet, pcap};
-use pcap::Pcap;
+use super::read_error::Error;
 
 /// A capture file that is being read.
 pub struct Reader {
     input: Input,
     format: Format,
-    /// Bytes of what was handed out last.
+    /// Length of the block returned last, which is consumed by the next step.
     used: u64,
 }
 
@@ -17,33 +19,33 @@ enum Format {
     Pcapng(Section),
 }
 
-/// What comes next of a capture file.
+/// The next part of a capture file.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step<'a> {
     /// A packet.
     Packet(Packet<'a>),
-    /// A block that is no packet.
+    /// A block without a packet.
     Other,
-    /// Nothing that was read already: [`Reader::fill`] reads on. A good moment to flush what was printed.
+    /// The buffer has no complete block: call [`Reader::fill`]. The caller flushes its output here.
     Drained,
 }
 
-/// What reading on has brought.
+/// The result of refilling the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filled {
-    /// Something.
+    /// More bytes.
     More,
-    /// The end, behind a whole packet.
+    /// The end of the file, after a complete packet.
     End,
-    /// The end, in the middle of a packet.
+    /// The end of the file, in the middle of a packet.
     Truncated,
 }
 
 impl Reader {
-    /// Opens a capture file, reading on until its kind is known.
+    /// Opens a capture file, and reads until its format is known.
     ///
     /// # Errors
-    /// If it cannot be read, or is none.
+    /// The file cannot be read, or is not a supported capture file.
     pub fn open(mut input: Input) -> Result<Reader, Error> {
         let mut magic = None;
         while magic.is_none() {
@@ -85,10 +87,10 @@ impl Reader {
         })
     }
 
-    /// The next of what was read already.
+    /// The next block in the buffer.
     ///
     /// # Errors
-    /// If the file is corrupt there: nothing of it can be read from here on.
+    /// The file is corrupt there, and cannot be read any further.
     #[inline]
     pub fn step(&mut self) -> Result<Step<'_>, Error> {
         self.input.consume(std::mem::take(&mut self.used));
@@ -113,10 +115,10 @@ impl Reader {
         }
     }
 
-    /// Reads on, as much as there is at once.
+    /// Refills the buffer with the bytes that are available.
     ///
     /// # Errors
-    /// What reading says.
+    /// The error of the read.
     pub fn fill(&mut self) -> Result<Filled, Error> {
         if self.input.fill()? {
             return Ok(Filled::More);
@@ -130,14 +132,14 @@ impl Reader {
         )
     }
 
-    /// Bytes of the file that were used up.
+    /// Offset in the file of the next block, in bytes.
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.input.offset()
     }
 }
 
-/// The first bytes of a file, not used up.
+/// The first bytes of a file, without consuming them.
 fn start<const N: usize>(input: &mut Input) -> Result<[u8; N], Error> {
     loop {
         if let Some(start) = input.bytes().first_chunk::<N>() {

@@ -1,64 +1,68 @@
-//! What is known of one flow.
+//! One flow: its counts, and the verdict from its packets.
 
 use monitor_common::key::Count;
 use monitor_common::label::Encapsulation;
 use monitor_common::wire::tcp;
 
-use super::packet::FlowPacket;
-use super::stream::{Follows, Stream};
-use super::table::End;
-use crate::traffic::exposure::Note;
+use super::flow_table::End;
+use super::packet_walk::FlowPacket;
+use super::stream::{Continuity, Stream};
+use super::verdict_merge::{add_credentials, better, evidence_after, is_conclusive};
+use crate::traffic::flow_verdict::FlowVerdict;
 use monitor_classify::{
-    Confidence, EVIDENCE_MAX, Exposure, Payload, Protocol, Transport, Verdict, ah, classify,
-    classify_as, classify_on, esp,
+    Confidence, Exposure, Payload, Protocol, Transport, Verdict, ah, classify, classify_as,
+    classify_on, esp,
 };
 
-/// Packets with a payload of each direction that are looked at, by what is known of the flow; of those
-/// behind, one in [`RARELY`].
-const LOOKS_UNKNOWN: u32 = 16;
-/// The same where it is known what it speaks: handshakes can be long.
-const LOOKS_NAMED: u32 = 64;
-/// Credentials come behind greetings and requests.
-const LOOKS_PLAINTEXT: u32 = 32;
-const LOOKS_ENCRYPTED: u32 = 4;
-/// All classifiers are asked while a flow is so young, also of those that have a plaintext verdict: another
-/// may say it more exactly.
-const LOOKS_ALL: u32 = 3;
-/// A packet of the known protocol that does not fit it is looked at anew while the flow is as young.
-const LOOKS_ANEW: u32 = 8;
+/// Payload packets of each direction that are inspected while nothing is known of the flow; of later ones, one in
+/// [`RARELY`].
+const INSPECTED_UNKNOWN: u32 = 16;
+/// The same once the protocol is known but not the exposure: handshakes can be long.
+const INSPECTED_NAMED: u32 = 64;
+/// The same for plaintext: credentials follow greetings and earlier requests.
+const INSPECTED_PLAINTEXT: u32 = 32;
+/// The same for certainly encrypted flows.
+const INSPECTED_ENCRYPTED: u32 = 4;
+/// The first packets are passed to all classifiers, even after a plaintext verdict: another classifier may be more
+/// exact.
+const INSPECTED_ALL: u32 = 3;
+/// Among the first packets, one that does not fit the known protocol is passed to all classifiers.
+const INSPECTED_ANEW: u32 = 8;
+/// Of later payload packets one in so many is inspected.
 const RARELY: u32 = 64;
-/// Packets of a plaintext flow that begin like a TLS record and are looked at for that, in all.
-const TLS_LOOKS: u8 = 64;
+/// Packets of a plaintext flow that are inspected because they begin like a TLS record, at most.
+const TLS_INSPECTED: u8 = 64;
 
 const FIN: u8 = 0x01;
 const RST: u8 = 0x04;
 const SYN_ACK: u8 = 0x12;
 
-/// One flow.
+/// One flow, both directions.
 #[derive(Clone, Debug)]
 pub(super) struct Flow {
-    /// In the order of the packets that opened them.
+    /// Rank among all flows, in the order of their first packets.
     pub(super) number: u64,
-    /// The end that opened it, or that was seen first.
+    /// The end that opened it, or else whose packet came first.
     pub(super) opener: End,
-    /// What each end sent.
+    /// Packets and bytes that each end sent.
     counts: [Count; 2],
     pub(super) first_ns: i64,
     pub(super) last_ns: i64,
-    /// Sequence number with which it was opened, if that was seen.
+    /// Sequence number of the opening SYN, if it was captured.
     opened: Option<u32>,
-    /// Which ends have said that they are done, as bits.
+    /// Which ends have closed their direction, as bits.
     done: u8,
     streams: [Stream; 2],
-    note: Note,
-    tls_looks: u8,
-    /// The verdict, with the evidence of the end that opened the flow if it gave any.
+    flow_verdict: FlowVerdict,
+    tls_inspected: u8,
+    /// The verdict, with evidence from the end that opened the flow if there is any.
     pub(super) verdict: Verdict,
+    /// Whether the evidence is from the end that opened the flow.
     from_opener: bool,
 }
 
 impl Flow {
-    /// A flow that begins with this packet.
+    /// A flow whose first packet is this one.
     pub(super) fn new(number: u64, from: End, packet: &FlowPacket<'_>, time_ns: i64) -> Flow {
         let is_tcp = packet.protocol == tcp::PROTOCOL;
         let opens = is_tcp && tcp::opens(packet.tcp_flags);
@@ -78,27 +82,27 @@ impl Flow {
             },
             done: 0,
             streams: [Stream::default(), Stream::default()],
-            note: Note::default(),
-            tls_looks: 0,
+            flow_verdict: FlowVerdict::default(),
+            tls_inspected: 0,
             verdict: Verdict::unknown(),
             from_opener: false,
         }
     }
 
-    /// Whether this packet belongs to another connection between the same ends.
+    /// Whether this packet opens another connection between the same ends.
     #[inline]
-    pub(super) fn is_over(&self, packet: &FlowPacket<'_>) -> bool {
+    pub(super) fn is_followed_by(&self, packet: &FlowPacket<'_>) -> bool {
         packet.protocol == tcp::PROTOCOL
             && tcp::opens(packet.tcp_flags)
             && self.opened != Some(packet.sequence)
     }
 
-    /// Whether both ends are done, or one gave it up.
+    /// Whether both ends have closed the connection, or one has reset it.
     pub(super) fn is_closed(&self) -> bool {
         self.done & 3 == 3
     }
 
-    /// Counts a packet.
+    /// Counts packets and the length of their frames in bytes.
     #[inline]
     pub(super) fn count(&mut self, from: End, packets: u64, length: u32, time_ns: i64) {
         let count = &mut self.counts[from as usize];
@@ -108,14 +112,15 @@ impl Flow {
         self.last_ns = self.last_ns.max(time_ns);
     }
 
-    /// What an end sent.
+    /// Packets and bytes that an end sent.
     pub(super) fn sent(&self, from: End) -> Count {
         self.counts[from as usize]
     }
 
-    /// Takes a packet into account. `budget` is what may still be kept of all flows, in bytes.
+    /// Updates connection state and verdict with a packet. `budget` is the number of bytes that all flows together may
+    /// still keep.
     #[inline]
-    pub(super) fn take(&mut self, from: End, packet: &FlowPacket<'_>, budget: &mut usize) {
+    pub(super) fn add(&mut self, from: End, packet: &FlowPacket<'_>, budget: &mut usize) {
         let is_tcp = packet.protocol == tcp::PROTOCOL;
         if is_tcp {
             if packet.tcp_flags & FIN != 0 {
@@ -125,56 +130,61 @@ impl Flow {
                 self.done = 3;
             }
             if tcp::opens(packet.tcp_flags) || packet.tcp_flags & SYN_ACK == SYN_ACK {
-                self.streams[from as usize].opens(packet.sequence);
+                self.streams[from as usize].open(packet.sequence);
             }
         }
         if packet.payload_len == 0 {
             return;
         }
         let sequence = is_tcp.then_some(packet.sequence);
-        let (number, follows) = self.streams[from as usize].note(sequence, packet.payload_len);
+        let (number, continuity) =
+            self.streams[from as usize].advance(sequence, packet.payload_len);
         if packet.payload.is_empty() || !self.is_due(number, packet.payload) {
-            self.streams[from as usize].forget(budget);
+            self.streams[from as usize].clear(budget);
             return;
         }
-        self.look(from, packet, number, follows, budget);
-        if self.note.exposure() == (Exposure::Encrypted, Confidence::Certain) {
-            self.forget(budget);
+        self.inspect(from, packet, number, continuity, budget);
+        if self.flow_verdict.exposure() == (Exposure::Encrypted, Confidence::Certain) {
+            self.clear(budget);
         }
     }
 
-    /// Gives back what was kept of its bytes.
-    pub(super) fn forget(&mut self, budget: &mut usize) {
+    /// Releases the bytes that it keeps.
+    pub(super) fn clear(&mut self, budget: &mut usize) {
         for stream in &mut self.streams {
-            stream.forget(budget);
+            stream.clear(budget);
         }
     }
 
-    /// Whether the payload packet of this number of its direction is looked at.
+    /// Whether to inspect the payload packet of this number in its direction.
     #[inline]
     fn is_due(&mut self, number: u32, bytes: &[u8]) -> bool {
-        let looks = match self.note.exposure() {
+        let limit = match self.flow_verdict.exposure() {
             (Exposure::Plaintext, _) => {
-                if number >= LOOKS_PLAINTEXT && self.tls_looks < TLS_LOOKS && is_like_tls(bytes) {
-                    self.tls_looks += 1;
+                if number >= INSPECTED_PLAINTEXT
+                    && self.tls_inspected < TLS_INSPECTED
+                    && is_like_tls(bytes)
+                {
+                    self.tls_inspected += 1;
                     return true;
                 }
-                LOOKS_PLAINTEXT
+                INSPECTED_PLAINTEXT
             }
-            (Exposure::Encrypted, Confidence::Certain) => LOOKS_ENCRYPTED,
-            (Exposure::Unknown, _) if self.verdict.protocol != Protocol::Unknown => LOOKS_NAMED,
+            (Exposure::Encrypted, Confidence::Certain) => INSPECTED_ENCRYPTED,
+            (Exposure::Unknown, _) if self.verdict.protocol != Protocol::Unknown => INSPECTED_NAMED,
             (Exposure::Encrypted, Confidence::None | Confidence::Likely)
-            | (Exposure::Unknown, _) => LOOKS_UNKNOWN,
+            | (Exposure::Unknown, _) => INSPECTED_UNKNOWN,
         };
-        number < looks || number.is_multiple_of(RARELY)
+        number < limit || number.is_multiple_of(RARELY)
     }
 
-    fn look(
+    /// Classifies a packet, alone and joined with earlier ones, and updates the verdict.
+    fn inspect(
         &mut self,
         from: End,
         packet: &FlowPacket<'_>,
         number: u32,
-        follows: Follows,
+        continuity: Continuity,
         budget: &mut usize,
     ) {
         let payload = Payload {
@@ -184,17 +194,22 @@ impl Flow {
             src_port: packet.source_port,
             dst_port: packet.destination_port,
         };
-        let alone = self.judge(packet, &payload, number);
+        let alone = self.classify_packet(packet, &payload, number);
         let stream = &mut self.streams[from as usize];
         let joined = stream
-            .join(&payload, follows, is_told(&alone), budget)
-            .map(|payload| judge_stream(&self.verdict, &payload, number));
+            .join(&payload, continuity, is_conclusive(&alone), budget)
+            .map(|payload| classify_in_flow(&self.verdict, &payload, number));
         stream.settle(&payload, budget);
-        self.feed(from, better(joined, alone));
+        self.update(from, better(joined, alone));
     }
 
-    /// What this packet alone says.
-    fn judge(&self, packet: &FlowPacket<'_>, payload: &Payload<'_>, number: u32) -> Verdict {
+    /// The verdict on this packet alone.
+    fn classify_packet(
+        &self,
+        packet: &FlowPacket<'_>,
+        payload: &Payload<'_>,
+        number: u32,
+    ) -> Verdict {
         match packet.encapsulation {
             Encapsulation::Esp | Encapsulation::EspUdp => esp(payload.bytes, payload.wire_len),
             Encapsulation::Ah => ah(),
@@ -214,47 +229,47 @@ impl Flow {
                     verdict
                 }
             }
-            _ => judge_stream(&self.verdict, payload, number),
+            _ => classify_in_flow(&self.verdict, payload, number),
         }
     }
 
-    /// Takes a verdict on some of its packets into account.
-    fn feed(&mut self, from: End, mut found: Verdict) {
-        let before = self.note.exposure().0;
-        let changes = self.note.take(&found).is_some();
+    /// Updates the flow's verdict with that on some of its packets.
+    fn update(&mut self, from: End, mut found: Verdict) {
+        let before = self.flow_verdict.exposure().0;
+        let changes = self.flow_verdict.update(&found).is_some();
         let same =
             (found.protocol, found.exposure) == (self.verdict.protocol, self.verdict.exposure);
-        // The first that says what it speaks, if nothing says yet whether that can be read.
+        // The first verdict that names the protocol replaces none, even if its exposure is unknown.
         let first = self.verdict.confidence == Confidence::None
             && self.verdict.exposure == Exposure::Unknown;
         let is_opener = from == self.opener;
         if changes || (first && found.confidence != Confidence::None) {
-            credentials(&mut found, &self.verdict);
+            add_credentials(&mut found, &self.verdict);
             if before == Exposure::Plaintext && found.exposure == Exposure::Encrypted {
-                found.evidence = Some(after(&self.verdict, found.evidence.as_deref()));
+                found.evidence = Some(evidence_after(&self.verdict, found.evidence.as_deref()));
             }
             self.verdict = found;
             self.from_opener = is_opener;
         } else if same && found.confidence != Confidence::None {
-            credentials(&mut self.verdict, &found);
+            add_credentials(&mut self.verdict, &found);
             self.verdict.confidence = self.verdict.confidence.max(found.confidence);
             if is_opener && !self.from_opener && found.evidence.is_some() {
                 self.verdict.evidence = found.evidence;
                 self.from_opener = true;
             }
         } else {
-            // What was readable was readable, whatever the flow is called.
-            credentials(&mut self.verdict, &found);
+            // Credentials that were readable once stay reported, whatever the verdict on the flow.
+            add_credentials(&mut self.verdict, &found);
         }
     }
 }
 
-/// What a payload says, where the flow was judged as this before.
-fn judge_stream(before: &Verdict, payload: &Payload<'_>, number: u32) -> Verdict {
+/// The verdict on a payload of a flow whose verdict so far is `before`.
+fn classify_in_flow(before: &Verdict, payload: &Payload<'_>, number: u32) -> Verdict {
     let is_settled = before.confidence == Confidence::Certain
         && before.exposure == Exposure::Plaintext
         && before.protocol != Protocol::Unknown;
-    let is_young = number < LOOKS_ALL;
+    let is_young = number < INSPECTED_ALL;
     if !is_settled || is_young || is_like_tls(payload.bytes) || number.is_multiple_of(RARELY) {
         let verdict = classify(payload);
         let is_open = before.protocol != Protocol::Unknown && before.exposure == Exposure::Unknown;
@@ -265,74 +280,24 @@ fn judge_stream(before: &Verdict, payload: &Payload<'_>, number: u32) -> Verdict
         return verdict;
     }
     let verdict = classify_as(before.protocol, payload);
-    if verdict.confidence == Confidence::None && number < LOOKS_ANEW {
+    if verdict.confidence == Confidence::None && number < INSPECTED_ANEW {
         classify(payload)
     } else {
         verdict
     }
 }
 
-/// Content types 20 to 24 and a major version of 3 (RFC 8446, 5.1).
+/// Whether bytes begin like a TLS record: content type 20 to 24, major version 3 (RFC 8446, 5.1).
 #[inline]
 fn is_like_tls(bytes: &[u8]) -> bool {
     matches!(bytes, [20..=24, 3, 0..=4, ..])
 }
 
-/// Whether a packet speaks for itself: what came before it adds nothing.
-pub(super) fn is_told(alone: &Verdict) -> bool {
-    alone.confidence == Confidence::Certain && alone.protocol != Protocol::Unknown
-}
-
-/// What a packet says, alone or with what came before it.
-pub(super) fn better(joined: Option<Verdict>, alone: Verdict) -> Verdict {
-    match joined {
-        Some(mut joined) if is_better(&joined, &alone) => {
-            credentials(&mut joined, &alone);
-            joined
-        }
-        Some(_) | None => alone,
-    }
-}
-
-fn is_better(joined: &Verdict, alone: &Verdict) -> bool {
-    let rank = |verdict: &Verdict| {
-        (
-            verdict.exposure != Exposure::Unknown,
-            verdict.confidence,
-            verdict.protocol != Protocol::Unknown,
-        )
-    };
-    rank(joined) >= rank(alone)
-}
-
-/// Adds the kinds of credentials that were found elsewhere in the flow.
-fn credentials(verdict: &mut Verdict, also: &Verdict) {
-    if also.credentials.is_empty() {
-        return;
-    }
-    verdict.credentials.extend(&also.credentials);
-    verdict.credentials.sort_unstable();
-    verdict.credentials.dedup();
-}
-
-/// Evidence of a flow that was plaintext until it was encrypted.
-fn after(before: &Verdict, evidence: Option<&str>) -> String {
-    let text = format!(
-        "after {}: {}",
-        before.protocol,
-        evidence.unwrap_or("encrypted")
-    );
-    match text.char_indices().nth(EVIDENCE_MAX) {
-        Some((end, _)) => text[..end].to_owned(),
-        None => text,
-    }
-}
-
-/// What the port and the shape of a message say, where nothing else does.
+/// The verdict from the port and the shape of the message alone.
 fn tunnel(encapsulation: Encapsulation) -> Verdict {
     let (protocol, exposure) = match encapsulation {
         Encapsulation::Wireguard => (Protocol::Wireguard, Exposure::Encrypted),
-        // Some of it is in the clear.
+        // Parts of IKE are cleartext.
         _ => (Protocol::Ike, Exposure::Unknown),
     };
     Verdict {

@@ -1,19 +1,19 @@
-//! Which flow the later fragments of a packet belong to, as its first one told.
+//! Assigns later fragments of a packet to the flow of its first one.
 
 use std::collections::{HashMap, VecDeque};
 
 use foldhash::fast::RandomState;
 
-use super::packet::Fragment;
-use super::table::{End, Key};
+use super::flow_table::{End, Key};
+use super::packet_walk::Fragment;
 
-/// Packets whose fragments are awaited.
+/// Most packets whose later fragments are expected.
 const LIMIT: usize = 8192;
 
 /// Network, protocol, addresses and identification.
 type Id = (u32, u8, [u64; 4], u32);
 
-/// What the first fragment of a packet was.
+/// The flow of a packet's first fragment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct First {
     pub(super) key: Key,
@@ -22,13 +22,14 @@ pub(super) struct First {
     pub(super) is_packet: bool,
 }
 
-/// The packets whose first fragment came, the newest of them.
+/// The most recent packets whose first fragment was captured.
 #[derive(Default)]
 pub(super) struct Fragments {
     known: HashMap<Id, First, RandomState>,
     order: VecDeque<Id>,
 }
 
+/// The identity of the fragment's packet.
 fn id(fragment: &Fragment) -> Id {
     let [a, b] = fragment.addresses.source;
     let [c, d] = fragment.addresses.destination;
@@ -41,8 +42,8 @@ fn id(fragment: &Fragment) -> Id {
 }
 
 impl Fragments {
-    /// Notes a first fragment.
-    pub(super) fn note(&mut self, fragment: &Fragment, key: Key, from: End) {
+    /// Stores a first fragment.
+    pub(super) fn insert(&mut self, fragment: &Fragment, key: Key, from: End) {
         let first = First {
             key,
             from,
@@ -60,7 +61,7 @@ impl Fragments {
         }
     }
 
-    /// What the first fragment of this one was.
+    /// The first fragment of the packet of a later one.
     pub(super) fn first(&self, fragment: &Fragment) -> Option<First> {
         self.known.get(&id(fragment)).copied()
     }

@@ -1,24 +1,28 @@
-//! Flows out of packets: who talks to whom in which network, how much, and what can be read.
+//! Assembles packets into flows: endpoints, network, packets and bytes, and the verdict.
 //!
-//! One record for each inner flow, of both directions. What a flow speaks is told from its first
-//! payload packets in both directions, alone and joined; from then on its packets are counted, and
-//! looked at rarely. Everything is bounded: flows, the bytes that are kept of them, associations,
-//! fragments. The outcome depends on the packets alone, not on the seed of a hash or on the machine.
+//! There is one record for each inner flow, of both directions. A flow is classified by its first payload packets in
+//! both directions, alone and joined; later packets are counted, and inspected rarely. Everything is bounded: flows,
+//! the bytes kept of them, associations, fragments. The result depends on the packets alone, not on the seed of a hash
+//! or on the machine.
+//!
+//! It imports `traffic/capture` and the records' text and JSON. `command/read` drives [`Tracker`]; `traffic/decode.rs`
+//! keeps the flows of live samples in [`LiveFlows`].
 
-mod associations;
+mod capture_associations;
 mod flow;
+mod flow_records;
+mod flow_table;
 mod fragments;
-mod packet;
-mod record;
-mod samples;
+mod live_flows;
+mod packet_walk;
 mod stream;
 mod summary;
-mod table;
 #[cfg(test)]
 mod tests;
 mod tracker;
+mod verdict_merge;
 
-pub use record::{EspRecord, FlowRecord};
-pub use samples::Samples;
+pub use flow_records::{EspRecord, FlowRecord};
+pub use live_flows::LiveFlows;
 pub use summary::{Summary, Tally};
 pub use tracker::{Names, Tracker};

@@ -1,83 +1,83 @@
-//! One direction of a flow: when its packets are looked at, and which are looked at joined.
+//! One direction of a flow: numbers its payloads, and joins those that continue each other.
 
 use monitor_classify::{Payload, Transport};
 
-/// Most bytes that are joined: as many as are looked at.
+/// Most bytes that are joined: as many as the classifiers read.
 pub(super) const JOINED_MAX: usize = 2048;
 
-/// What is kept of one direction.
+/// One direction of a flow.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stream {
-    /// Packets with a payload so far.
+    /// Number of payloads so far.
     payloads: u32,
-    /// TCP sequence number behind the last payload, once there was one.
+    /// TCP sequence number after the last payload, once there was one.
     next: Option<u32>,
-    /// The last bytes that the next ones may continue.
+    /// The last bytes, which the next payload may continue.
     joined: Vec<u8>,
 }
 
-/// How a payload follows those before it.
+/// How a payload relates to the previous ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Follows {
-    /// It continues them: all but so many bytes of it are new.
-    On(usize),
-    /// All of it came before.
+pub(super) enum Continuity {
+    /// It continues them; its first bytes, of this number, are repeated.
+    Continues(usize),
+    /// All of it is repeated.
     Repeated,
-    /// Something is missing in between, or nothing came before.
-    Anew,
+    /// Bytes in between are missing, or there was no payload before.
+    Gap,
 }
 
 impl Stream {
-    /// Notes a payload of `length` bytes; which one of its direction it is, from 0 on, and how it follows. A
-    /// datagram (no `sequence`) follows nothing.
+    /// Counts a payload of `length` bytes. Returns its number in this direction, from 0 on, and its continuity. A
+    /// datagram (no `sequence`) continues nothing.
     #[inline]
-    pub(super) fn note(&mut self, sequence: Option<u32>, length: u32) -> (u32, Follows) {
+    pub(super) fn advance(&mut self, sequence: Option<u32>, length: u32) -> (u32, Continuity) {
         let number = self.payloads;
         self.payloads = self.payloads.saturating_add(1);
         let Some(sequence) = sequence else {
-            return (number, Follows::Anew);
+            return (number, Continuity::Gap);
         };
         let end = sequence.wrapping_add(length);
         let Some(next) = self.next else {
             self.next = Some(end);
-            return (number, Follows::Anew);
+            return (number, Continuity::Gap);
         };
-        // Sequence numbers wrap (RFC 9293, 3.4): they are compared by the sign of their difference.
+        // Sequence numbers wrap (RFC 9293, 3.4), so they are compared by the sign of their difference.
         let old = next.wrapping_sub(sequence).cast_signed();
         let new = end.wrapping_sub(next).cast_signed();
-        let follows = if new <= 0 && old >= 0 {
-            Follows::Repeated
+        let continuity = if new <= 0 && old >= 0 {
+            Continuity::Repeated
         } else if old >= 0 {
-            Follows::On(old as usize)
+            Continuity::Continues(old as usize)
         } else {
-            Follows::Anew
+            Continuity::Gap
         };
-        if follows != Follows::Repeated {
+        if continuity != Continuity::Repeated {
             self.next = Some(end);
         }
-        (number, follows)
+        (number, continuity)
     }
 
-    /// A new start: a segment that opens a connection takes one number.
-    pub(super) fn opens(&mut self, sequence: u32) {
+    /// Starts a connection: its opening segment takes one sequence number.
+    pub(super) fn open(&mut self, sequence: u32) {
         self.next = Some(sequence.wrapping_add(1));
     }
 
-    /// Keeps these bytes alone. `budget` is what all streams together may still keep; it is counted down by
-    /// what this one keeps more than before, or up.
+    /// Replaces the kept bytes. `budget` is the number of bytes that all streams together may still keep; it changes by
+    /// the difference.
     fn keep(&mut self, bytes: &[u8], budget: &mut usize) {
         self.joined.clear();
         self.append(bytes, budget);
     }
 
-    /// Keeps these bytes behind the others, as far as there is room; whether all of them were.
+    /// Appends bytes to those kept, as far as there is room. Returns whether all fitted.
     fn append(&mut self, bytes: &[u8], budget: &mut usize) -> bool {
         let room = JOINED_MAX - self.joined.len().min(JOINED_MAX);
         let new = &bytes[..bytes.len().min(room)];
         let before = self.joined.capacity();
         let needed = (self.joined.len() + new.len()).saturating_sub(before);
         if needed > *budget {
-            self.forget(budget);
+            self.clear(budget);
             return false;
         }
         self.joined.reserve_exact(new.len());
@@ -86,22 +86,22 @@ impl Stream {
         new.len() == bytes.len()
     }
 
-    /// Takes a payload that follows in this way; gives it joined with what stands before it, if that is known and the
-    /// payload does not speak for itself (`told`). [`Stream::settle`] is due when that was looked at.
+    /// Keeps a payload, and returns it joined with the previous bytes, if those are kept and the verdict on the payload
+    /// alone is not `conclusive`. The caller calls [`Stream::settle`] after inspecting the result.
     pub(super) fn join<'a>(
         &'a mut self,
         payload: &Payload<'a>,
-        follows: Follows,
-        told: bool,
+        continuity: Continuity,
+        conclusive: bool,
         budget: &mut usize,
     ) -> Option<Payload<'a>> {
-        let new = match follows {
-            Follows::On(old) => payload.bytes.get(old..).unwrap_or_default(),
-            // Its bytes stand before those that are kept.
-            Follows::Repeated => return None,
-            Follows::Anew => &[],
+        let new = match continuity {
+            Continuity::Continues(old) => payload.bytes.get(old..).unwrap_or_default(),
+            // Its bytes are among those kept already, or before them.
+            Continuity::Repeated => return None,
+            Continuity::Gap => &[],
         };
-        if told || new.is_empty() || self.joined.is_empty() || !self.append(new, budget) {
+        if conclusive || new.is_empty() || self.joined.is_empty() || !self.append(new, budget) {
             self.keep(payload.bytes, budget);
             return None;
         }
@@ -112,23 +112,24 @@ impl Stream {
         })
     }
 
-    /// Keeps nothing where nothing can be joined: behind bytes that were not captured, or a datagram, or too many.
+    /// Drops the kept bytes if nothing can be appended: the payload was not captured completely, is a datagram, or the
+    /// limit is reached.
     pub(super) fn settle(&mut self, payload: &Payload<'_>, budget: &mut usize) {
         let is_whole = payload.bytes.len() == payload.wire_len as usize;
         if !is_whole || payload.transport != Transport::Tcp || self.joined.len() >= JOINED_MAX {
-            self.forget(budget);
+            self.clear(budget);
         }
     }
 
-    /// Bytes that it keeps.
+    /// Number of bytes allocated.
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
         self.joined.capacity()
     }
 
-    /// Keeps nothing any more.
+    /// Drops the kept bytes.
     #[inline]
-    pub(super) fn forget(&mut self, budget: &mut usize) {
+    pub(super) fn clear(&mut self, budget: &mut usize) {
         if self.joined.capacity() != 0 {
             *budget += self.joined.capacity();
             self.joined = Vec::new();
@@ -141,23 +142,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn segments_follow_each_other_around_the_end_of_the_numbers() {
+    fn continuity_holds_when_sequence_numbers_wrap() {
         let mut stream = Stream::default();
         let start = u32::MAX - 4;
-        assert_eq!(stream.note(Some(start), 3), (0, Follows::Anew));
-        assert_eq!(stream.note(Some(start + 3), 4), (1, Follows::On(0)));
-        assert_eq!(stream.note(Some(start), 3), (2, Follows::Repeated));
-        assert_eq!(stream.note(Some(start + 3), 4), (3, Follows::Repeated));
-        assert_eq!(stream.note(Some(1), 5), (4, Follows::On(1)));
-        assert_eq!(stream.note(Some(7), 2), (5, Follows::Anew));
-        assert_eq!(stream.note(Some(9), 1), (6, Follows::On(0)));
-        assert_eq!(stream.note(None, 1), (7, Follows::Anew));
-        stream.opens(99);
-        assert_eq!(stream.note(Some(100), 1), (8, Follows::On(0)));
+        assert_eq!(stream.advance(Some(start), 3), (0, Continuity::Gap));
+        assert_eq!(
+            stream.advance(Some(start + 3), 4),
+            (1, Continuity::Continues(0))
+        );
+        assert_eq!(stream.advance(Some(start), 3), (2, Continuity::Repeated));
+        assert_eq!(
+            stream.advance(Some(start + 3), 4),
+            (3, Continuity::Repeated)
+        );
+        assert_eq!(stream.advance(Some(1), 5), (4, Continuity::Continues(1)));
+        assert_eq!(stream.advance(Some(7), 2), (5, Continuity::Gap));
+        assert_eq!(stream.advance(Some(9), 1), (6, Continuity::Continues(0)));
+        assert_eq!(stream.advance(None, 1), (7, Continuity::Gap));
+        stream.open(99);
+        assert_eq!(stream.advance(Some(100), 1), (8, Continuity::Continues(0)));
     }
 
     #[test]
-    fn what_is_kept_is_bounded_and_given_back() {
+    fn kept_bytes_are_bounded_and_returned_to_the_budget() {
         let mut budget = 5000;
         let (mut one, mut two) = (Stream::default(), Stream::default());
         assert!(one.append(&[1; 1500], &mut budget));
@@ -171,8 +178,8 @@ mod tests {
         assert!(three.joined.is_empty());
         two.keep(&[3; 10], &mut budget);
         assert_eq!(two.joined, [3; 10]);
-        one.forget(&mut budget);
-        two.forget(&mut budget);
+        one.clear(&mut budget);
+        two.clear(&mut budget);
         assert_eq!(budget, 5000);
     }
 }

@@ -1,4 +1,4 @@
-//! What all packets of a capture add up to.
+//! The totals of a capture.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,11 +6,11 @@ use std::fmt;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
-use super::record::FlowRecord;
-use crate::traffic::record::{SCHEMA, timestamp};
+use super::flow_records::FlowRecord;
+use crate::traffic::json_object::{SCHEMA, rfc3339, timestamp};
 use monitor_classify::Exposure;
 
-/// Flows and what they have sent, in inner frames.
+/// Flows, and the packets and bytes of their inner frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
     /// Flows.
@@ -21,28 +21,29 @@ pub struct Tally {
     pub bytes: u64,
 }
 
-/// What all packets add up to: each one is of a flow, a later fragment of one, not IP, or not understood.
+/// The totals of a capture. Each packet belongs to a flow, is a later fragment of an outer packet, is not IP, or could
+/// not be parsed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Packets of all files.
     pub packets: u64,
     /// Bytes of these frames on the wire.
     pub bytes: u64,
-    /// Nanoseconds since 1970 of the earliest packet and of the latest.
+    /// Times of the earliest and latest packet, in nanoseconds since 1970.
     pub time_ns: Option<(i64, i64)>,
-    /// Flows that can be read.
+    /// Flows in plaintext.
     pub plaintext: Tally,
-    /// Flows that cannot.
+    /// Encrypted flows.
     pub encrypted: Tally,
-    /// Flows without an honest verdict.
+    /// Flows whose exposure is unknown.
     pub unknown: Tally,
-    /// Flows that were given up for lack of room, or whose rest was not read.
+    /// Flows reported early for lack of room, or whose end was not read.
     pub incomplete: u64,
     /// Later fragments of outer packets.
     pub fragments: u64,
     /// Packets that are neither IPv4 nor IPv6.
     pub not_ip: u64,
-    /// Packets that were not understood, by reason.
+    /// Packets that could not be parsed, by reason.
     pub unparsed: BTreeMap<&'static str, u64>,
     /// Files that were opened.
     pub files: u64,
@@ -51,14 +52,16 @@ pub struct Summary {
 }
 
 impl Summary {
-    pub(super) fn note(&mut self, bytes: u32, time_ns: i64) {
+    /// Counts a packet.
+    pub(super) fn count_packet(&mut self, bytes: u32, time_ns: i64) {
         self.packets += 1;
         self.bytes += u64::from(bytes);
         let (first, last) = self.time_ns.unwrap_or((time_ns, time_ns));
         self.time_ns = Some((first.min(time_ns), last.max(time_ns)));
     }
 
-    pub(super) fn add(&mut self, flow: &FlowRecord) {
+    /// Adds a finished flow.
+    pub(super) fn add_flow(&mut self, flow: &FlowRecord) {
         let tally = match flow.verdict.exposure {
             Exposure::Plaintext => &mut self.plaintext,
             Exposure::Encrypted => &mut self.encrypted,
@@ -71,10 +74,10 @@ impl Summary {
     }
 }
 
-/// The object of type `summary`; see the README.
+/// The object of type `summary`.
 impl Serialize for Summary {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let time = |time_ns: Option<i64>| time_ns.map(|at| format!("{:.6}", timestamp(at)));
+        let time = |time_ns: Option<i64>| time_ns.map(|at| rfc3339(timestamp(at)));
         let mut object = serializer.serialize_struct("summary", 15)?;
         object.serialize_field("type", "summary")?;
         object.serialize_field("schema", &SCHEMA)?;
@@ -95,7 +98,7 @@ impl Serialize for Summary {
     }
 }
 
-/// Some lines of text.
+/// Several lines of text, without a line break at the end.
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} packets, {} bytes", self.packets, self.bytes)?;

@@ -1,4 +1,4 @@
-//! Packets in, records of flows out.
+//! Assembles the packets of a capture into records of flows.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,60 +6,62 @@ use std::sync::Arc;
 use monitor_common::key::NetworkId;
 use monitor_common::walk::Version;
 
-use super::associations::Associations;
+use super::capture_associations::Associations;
 use super::flow::Flow;
+use super::flow_records::{EspRecord, FlowRecord};
+use super::flow_table::{End, Key, Queue, Table};
 use super::fragments::Fragments;
-use super::packet::{FlowPacket, Fragment, Seen, walk};
-use super::record::{EspRecord, FlowRecord};
+use super::packet_walk::{FlowPacket, Fragment, Walked, walk};
 use super::summary::Summary;
-use super::table::{End, Key, Queue, Table};
-use crate::base::udp_ports::Services;
+use crate::base::udp_ports::UdpPorts;
 use crate::traffic::address::ip;
 use crate::traffic::capture::Packet;
 use monitor_classify::Transport;
 
-/// Flows that are followed at a time.
+/// Most flows tracked at a time.
 const FLOWS: usize = 262_144;
-/// Bytes that are kept of all of them together, to join them with those that follow.
+/// Most bytes kept of all flows together, to join them with later packets.
 const KEPT: usize = 16 << 20;
-/// Capture time after which a connection that has ended is told.
+/// Capture time after which a closed connection is reported.
 const CLOSED_NS: i64 = 60 * 1_000_000_000;
 /// Capture time without a packet after which a flow has ended.
 const IDLE_NS: i64 = 3600 * 1_000_000_000;
 
-/// What is known beside the packets.
+/// Names that the packets do not contain.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
-    /// The node that saw the packets.
+    /// The node that captured the packets.
     pub node: Option<Arc<str>>,
-    /// Names of networks, by VNI, fit to be shown.
+    /// Names of networks by VNI, escaped for display.
     pub networks: HashMap<u32, Arc<str>>,
 }
 
-/// Follows the flows of a capture.
+/// Tracks the flows of a capture.
 pub struct Tracker {
-    services: Services,
+    udp_ports: UdpPorts,
     names: Names,
     table: Table<Flow>,
     fragments: Fragments,
     associations: Associations,
     summary: Summary,
+    /// Number of flows so far.
     flows: u64,
+    /// Bytes that all flows together may still keep.
     budget: usize,
 }
 
 impl Tracker {
-    /// Follows flows, with UDP ports that stand for these services.
+    /// A tracker that takes the service of each UDP port from this table.
     #[must_use]
-    pub fn new(services: Services, names: Names) -> Tracker {
-        Tracker::with_limit(services, names, FLOWS)
+    pub fn new(udp_ports: UdpPorts, names: Names) -> Tracker {
+        Tracker::with_limit(udp_ports, names, FLOWS)
     }
 
     /// The same with another limit.
     #[must_use]
-    pub(super) fn with_limit(services: Services, names: Names, limit: usize) -> Tracker {
+    pub(super) fn with_limit(udp_ports: UdpPorts, names: Names, limit: usize) -> Tracker {
         Tracker {
-            services,
+            udp_ports,
             names,
             table: Table::new(limit),
             fragments: Fragments::default(),
@@ -70,25 +72,26 @@ impl Tracker {
         }
     }
 
-    /// Takes a packet into account, and hands over the flows that have ended.
+    /// Adds a packet. `emit` gets each flow that has ended, and its error ends the call.
     #[inline]
-    pub fn take<E>(
+    pub fn add<E>(
         &mut self,
         packet: &Packet<'_>,
         mut emit: impl FnMut(&FlowRecord) -> Result<(), E>,
     ) -> Result<(), E> {
         let now = packet.time_ns;
-        self.summary.note(packet.wire_len, now);
+        self.summary.count_packet(packet.wire_len, now);
         self.expire(now, &mut emit)?;
-        match walk(packet, &self.services) {
-            Seen::Flow(seen) => self.flow(&seen, now, &mut emit)?,
-            Seen::Fragment(fragment) => self.fragment(&fragment, now),
-            Seen::NotIp => self.summary.not_ip += 1,
-            Seen::Unparsed(reason) => *self.summary.unparsed.entry(reason).or_default() += 1,
+        match walk(packet, &self.udp_ports) {
+            Walked::Flow(seen) => self.flow(&seen, now, &mut emit)?,
+            Walked::Fragment(fragment) => self.fragment(&fragment, now),
+            Walked::NotIp => self.summary.not_ip += 1,
+            Walked::Unparsed(reason) => *self.summary.unparsed.entry(reason).or_default() += 1,
         }
         Ok(())
     }
 
+    /// Adds a packet of a flow.
     #[inline]
     fn flow<E>(
         &mut self,
@@ -102,15 +105,15 @@ impl Tracker {
         let ports = (seen.source_port, seen.destination_port);
         let (key, from) = Key::new(seen.network, seen.protocol, &seen.addresses, ports);
         if let Some(fragment) = &seen.fragments {
-            self.fragments.note(fragment, key, from);
+            self.fragments.insert(fragment, key, from);
         }
         let mut is_new = true;
         if let Some(flow) = self.table.touch(&key) {
-            is_new = flow.is_over(seen);
+            is_new = flow.is_followed_by(seen);
             if !is_new {
                 let was_closed = flow.is_closed();
                 flow.count(from, 1, seen.length, now);
-                flow.take(from, seen, &mut self.budget);
+                flow.add(from, seen, &mut self.budget);
                 if flow.is_closed() != was_closed {
                     self.table.set_queue(&key, Queue::Closed);
                 }
@@ -119,20 +122,20 @@ impl Tracker {
         if !is_new {
             return Ok(());
         }
-        self.end(&key, true, emit)?;
+        self.end_flow(&key, true, emit)?;
         if self.table.is_full() {
             let closed = self.table.oldest(Queue::Closed).map(|(key, _)| *key);
             let open = self.table.oldest(Queue::Open).map(|(key, _)| *key);
             match (closed, open) {
-                (Some(key), _) => self.end(&key, true, emit)?,
-                (None, Some(key)) => self.end(&key, false, emit)?,
+                (Some(key), _) => self.end_flow(&key, true, emit)?,
+                (None, Some(key)) => self.end_flow(&key, false, emit)?,
                 (None, None) => {}
             }
         }
         let mut flow = Flow::new(self.flows, from, seen, now);
         self.flows += 1;
         flow.count(from, 1, seen.length, now);
-        flow.take(from, seen, &mut self.budget);
+        flow.add(from, seen, &mut self.budget);
         let is_closed = flow.is_closed();
         self.table.insert(key, flow);
         if is_closed {
@@ -141,6 +144,7 @@ impl Tracker {
         Ok(())
     }
 
+    /// Adds a later fragment.
     fn fragment(&mut self, fragment: &Fragment, now: i64) {
         if let Some(first) = self.fragments.first(fragment)
             && let Some(flow) = self.table.get_mut(&first.key)
@@ -157,26 +161,26 @@ impl Tracker {
         }
     }
 
-    /// Ends the flows that were silent for long.
+    /// Ends the flows that have been idle for long.
     #[inline]
     fn expire<E>(
         &mut self,
         now: i64,
         emit: &mut impl FnMut(&FlowRecord) -> Result<(), E>,
     ) -> Result<(), E> {
-        for (queue, patience) in [(Queue::Closed, CLOSED_NS), (Queue::Open, IDLE_NS)] {
+        for (queue, limit) in [(Queue::Closed, CLOSED_NS), (Queue::Open, IDLE_NS)] {
             while let Some((key, flow)) = self.table.oldest(queue)
-                && now.saturating_sub(flow.last_ns) > patience
+                && now.saturating_sub(flow.last_ns) > limit
             {
                 let key = *key;
-                self.end(&key, true, emit)?;
+                self.end_flow(&key, true, emit)?;
             }
         }
         Ok(())
     }
 
-    /// Hands over a flow, if there is one of this key.
-    fn end<E>(
+    /// Removes and reports a flow, if the key is in the table.
+    fn end_flow<E>(
         &mut self,
         key: &Key,
         complete: bool,
@@ -185,13 +189,14 @@ impl Tracker {
         let Some((key, mut flow)) = self.table.remove(key) else {
             return Ok(());
         };
-        flow.forget(&mut self.budget);
-        let record = self.record(&key, flow, complete);
-        self.summary.add(&record);
+        flow.clear(&mut self.budget);
+        let record = self.record_of(&key, flow, complete);
+        self.summary.add_flow(&record);
         emit(&record)
     }
 
-    fn record(&self, key: &Key, flow: Flow, complete: bool) -> FlowRecord {
+    /// The record of a flow.
+    fn record_of(&self, key: &Key, flow: Flow, complete: bool) -> FlowRecord {
         let version = if key.is_v6 { Version::V6 } else { Version::V4 };
         let end = |end: End| {
             let (address, port) = match end {
@@ -217,32 +222,31 @@ impl Tracker {
         }
     }
 
-    /// Notes that a file was opened.
+    /// Counts a file.
     pub fn begin_file(&mut self) {
         self.summary.files += 1;
     }
 
-    /// Notes that a file was not read to a whole end.
-    pub fn break_off(&mut self) {
+    /// Marks the capture as truncated: a file was not read to the end of a packet.
+    pub fn mark_truncated(&mut self) {
         self.summary.truncated = true;
     }
 
-    /// Hands over all flows that are left, in the order in which they began; then gives the associations and the
-    /// summary.
+    /// Reports the remaining flows in the order of their first packets, and returns the associations and the summary.
     pub fn finish<E>(
         mut self,
         mut emit: impl FnMut(&FlowRecord) -> Result<(), E>,
     ) -> Result<(Vec<EspRecord>, Summary), E> {
         for (key, flow) in self.table.drain_by(|flow| flow.number) {
             let complete = flow.is_closed() || !self.summary.truncated;
-            let record = self.record(&key, flow, complete);
-            self.summary.add(&record);
+            let record = self.record_of(&key, flow, complete);
+            self.summary.add_flow(&record);
             emit(&record)?;
         }
         let associations = self.associations.records().collect();
         if self.associations.overflow != 0 {
             tracing::warn!(
-                "{} packets of further associations are not told apart",
+                "{} packets are not reported by association: the capture has more associations than are counted one by one",
                 self.associations.overflow
             );
         }

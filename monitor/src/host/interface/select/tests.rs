@@ -1,6 +1,6 @@
 use super::*;
 
-fn link(index: u32, name: &str, kind: Kind) -> Link {
+fn link(index: u32, name: &str, kind: LinkKind) -> Link {
     Link {
         name: name.to_owned(),
         other_names: Vec::new(),
@@ -28,34 +28,34 @@ fn member(master: u32, link: Link) -> Link {
     }
 }
 
-/// A host with a bond of two NICs, VLANs on it, a bridge for containers on one of those, and a third NIC.
+/// A host with a bond of two NICs, VLANs on it, a bridge for containers on one of these, and a third NIC.
 fn host() -> Vec<Link> {
     let loopback = Link {
         hardware: 772,
-        ..link(1, "lo", Kind::Device)
+        ..link(1, "lo", LinkKind::Device)
     };
     let tunnel = Link {
         hardware: 65534,
-        ..link(10, "tun0", Kind::Tun)
+        ..link(10, "tun0", LinkKind::Tun)
     };
     let infiniband = Link {
         hardware: 32,
-        ..link(11, "ib0", Kind::Device)
+        ..link(11, "ib0", LinkKind::Device)
     };
     vec![
         loopback,
-        member(4, link(2, "eth0", Kind::Device)),
-        member(4, link(3, "eth1", Kind::Device)),
-        link(4, "bond0", Kind::Bond),
-        member(6, over(4, link(5, "bond0.5", Kind::Vlan))),
-        link(6, "br0", Kind::Bridge),
-        member(6, link(7, "veth1", Kind::Veth)),
-        link(8, "vxlan0", Kind::Overlay),
-        link(9, "eth2", Kind::Device),
+        member(4, link(2, "eth0", LinkKind::Device)),
+        member(4, link(3, "eth1", LinkKind::Device)),
+        link(4, "bond0", LinkKind::Bond),
+        member(6, over(4, link(5, "bond0.5", LinkKind::Vlan))),
+        link(6, "br0", LinkKind::Bridge),
+        member(6, link(7, "veth1", LinkKind::Veth)),
+        link(8, "vxlan0", LinkKind::Overlay),
+        link(9, "eth2", LinkKind::Device),
         tunnel,
         infiniband,
-        over(9, link(12, "eth2.7", Kind::Vlan)),
-        over(12, link(13, "eth2.7.8", Kind::Vlan)),
+        over(9, link(12, "eth2.7", LinkKind::Vlan)),
+        over(12, link(13, "eth2.7.8", LinkKind::Vlan)),
     ]
 }
 
@@ -81,12 +81,12 @@ fn no_packet_is_counted_twice() {
         (&["bond0"], &["bond0"], 0),
         (&["bond0", "bond0.5"], &["bond0"], 1),
         (&["bond0", "eth0", "eth1"], &["eth0", "eth1"], 1),
-        // The other half of the bond is not lost with it.
+        // The bond's other NIC is added.
         (&["bond0", "eth0"], &["eth0", "eth1"], 1),
         (&["bond0.5", "eth0"], &["eth0", "eth1"], 1),
         (&["br0"], &["br0"], 0),
         (&["br0", "bond0"], &["bond0"], 1),
-        // Nor is a bridge's way to the wire.
+        // So is the bridge's path to the wire.
         (&["br0", "veth1"], &["bond0.5", "veth1"], 1),
         (&["eth*"], &["eth0", "eth1", "eth2"], 2),
         (&["*"], &["eth0", "eth1", "veth1", "eth2", "tun0"], 5),
@@ -105,7 +105,7 @@ fn no_packet_is_counted_twice() {
 }
 
 #[test]
-fn the_default_route_leads_to_the_wires() {
+fn the_default_route_resolves_to_the_devices_at_the_wire() {
     for (route, expected) in [
         (&[9][..], &["eth2"][..]),
         (&[12], &["eth2"]),
@@ -121,7 +121,7 @@ fn the_default_route_leads_to_the_wires() {
         assert_eq!(
             names_of(&later),
             expected,
-            "without a route it is watched on"
+            "without a route it stays selected"
         );
         assert_eq!(later.notes.len(), 1, "{:?}", later.notes);
     }
@@ -133,16 +133,16 @@ fn the_default_route_leads_to_the_wires() {
 }
 
 #[test]
-fn a_bridge_without_an_uplink_is_watched_itself_unless_it_has_but_one_port() {
+fn a_bridge_without_an_uplink_is_watched_itself_unless_it_has_one_port() {
     let one = [
-        link(1, "br0", Kind::Bridge),
-        member(1, link(2, "veth1", Kind::Veth)),
+        link(1, "br0", LinkKind::Bridge),
+        member(1, link(2, "veth1", LinkKind::Veth)),
     ];
     assert_eq!(
         names_of(&selection(&["default"]).resolve(&one, &[1])),
         ["veth1"]
     );
-    let two = [&one[..], &[member(1, link(3, "veth2", Kind::Veth))]].concat();
+    let two = [&one[..], &[member(1, link(3, "veth2", LinkKind::Veth))]].concat();
     assert_eq!(
         names_of(&selection(&["default"]).resolve(&two, &[1])),
         ["br0"]
@@ -150,13 +150,13 @@ fn a_bridge_without_an_uplink_is_watched_itself_unless_it_has_but_one_port() {
 }
 
 #[test]
-fn a_name_is_not_lost_sight_of_and_a_glob_goes_by_names() {
+fn a_renamed_interface_stays_selected_by_name_but_not_by_glob() {
     let mut links = host();
     let mut by_name = selection(&["eth2"]);
     let mut by_glob = selection(&["eth2*"]);
     assert_eq!(names_of(&by_name.resolve(&links, &[])), ["eth2"]);
     assert_eq!(names_of(&by_glob.resolve(&links, &[])), ["eth2"]);
-    links.retain(|link| link.kind != Kind::Vlan);
+    links.retain(|link| link.kind != LinkKind::Vlan);
     links.iter_mut().find(|link| link.index == 9).unwrap().name = "wan0".to_owned();
     let renamed = by_name.resolve(&links, &[]);
     assert_eq!(names_of(&renamed), ["wan0"]);
@@ -165,8 +165,8 @@ fn a_name_is_not_lost_sight_of_and_a_glob_goes_by_names() {
     assert_eq!((names_of(&none), none.missing.len()), (vec![], 0));
     assert!(none.notes[0].contains("no interface matches eth2*"));
 
-    // The name goes to another interface: that one is meant now.
-    links.push(link(20, "eth2", Kind::Device));
+    // Another interface gets the name, and is selected now.
+    links.push(link(20, "eth2", LinkKind::Device));
     assert_eq!(by_name.resolve(&links, &[]).interfaces[0].index, 20);
     links.retain(|link| link.index != 20);
     let gone = by_name.resolve(&links, &[]);
@@ -177,7 +177,7 @@ fn a_name_is_not_lost_sight_of_and_a_glob_goes_by_names() {
 }
 
 #[test]
-fn what_is_named_must_be_there_and_understood_at_the_start() {
+fn named_interfaces_must_exist_and_be_watchable_at_the_start() {
     assert!(
         selection(&["eth0", "nothing*", "default"])
             .check(&host())

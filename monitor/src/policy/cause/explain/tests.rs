@@ -5,9 +5,12 @@ use monitor_common::label::Direction;
 use super::super::catalogue::Cause;
 use super::super::spi::{self, Form};
 use super::*;
-use crate::base::udp_ports::Services;
-use crate::host::firewall::{Firewall, MARK, Rules, Vnis};
-use crate::host::xfrm::{ESP, Mark, Mode, Offload, Policy, State, Template, Way, XfrmError};
+use crate::base::udp_ports::UdpPorts;
+use crate::host::firewall::{Firewall, MARK, Rules, VniSet};
+use crate::host::ipsec::{
+    ESP, IpsecPolicy, Mark, Mode, Offload, PolicyDirection, SecurityAssociation, Template,
+    XfrmError,
+};
 
 fn at(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -21,8 +24,8 @@ fn there() -> IpAddr {
     at("192.168.77.2")
 }
 
-fn state(source: IpAddr, destination: IpAddr, tag: u32, form: Form) -> State {
-    State {
+fn state(source: IpAddr, destination: IpAddr, tag: u32, form: Form) -> SecurityAssociation {
+    SecurityAssociation {
         source,
         destination,
         spi: spi::spi(source, tag, destination, form),
@@ -42,19 +45,19 @@ fn state(source: IpAddr, destination: IpAddr, tag: u32, form: Form) -> State {
     }
 }
 
-fn vnis(all: &[u32]) -> Vnis {
+fn vnis(all: &[u32]) -> VniSet {
     crate::host::firewall::vnis_of(all)
 }
 
 /// A node with one peer and VNI 4097 encrypted, everything in place.
-fn host() -> HostState {
+fn host() -> HostFacts {
     let states = vec![
         state(here(), there(), 1, Form::Mapped),
         state(there(), here(), 1, Form::Mapped),
         state(there(), here(), 2, Form::Mapped),
     ];
-    let policy = Policy {
-        way: Way::Out,
+    let policy = IpsecPolicy {
+        direction: PolicyDirection::Out,
         source: (here(), 32),
         destination: (there(), 32),
         protocol: 17,
@@ -73,22 +76,22 @@ fn host() -> HostState {
             mode: Mode::Transport,
         }],
     };
-    HostState {
-        states: Ok(states),
+    HostFacts {
+        associations: Ok(states),
         policies: Ok(vec![policy]),
         firewall: Firewall {
             rules: Rules {
                 marked: vnis(&[4097]),
                 refused: vnis(&[4097]),
             },
-            told: vec!["nft"],
-            untold: Vec::new(),
+            read_from: vec!["nft"],
+            unread: Vec::new(),
         },
         errors: Default::default(),
         addresses: [here()].into(),
         mtus: vec![("eth0".to_owned(), 1500)],
         decrypted_unseen: false,
-        services: Services::default(),
+        udp_ports: UdpPorts::default(),
     }
 }
 
@@ -96,7 +99,7 @@ fn causes(found: &[Likely]) -> Vec<Cause> {
     found.iter().map(|likely| likely.cause).collect()
 }
 
-fn sent(host: &HostState) -> Vec<Likely> {
+fn sent(host: &HostFacts) -> Vec<Likely> {
     let symptom = Symptom::Sent {
         vni: 4097,
         peer: Some(there()),
@@ -104,7 +107,7 @@ fn sent(host: &HostState) -> Vec<Likely> {
     explain(&symptom, host, &[])
 }
 
-fn received(host: &HostState, peer: IpAddr) -> Vec<Likely> {
+fn received(host: &HostFacts, peer: IpAddr) -> Vec<Likely> {
     let symptom = Symptom::Received {
         vni: 4097,
         peer: Some(peer),
@@ -135,7 +138,7 @@ fn cleartext_sent_is_a_missing_marking_rule() {
 #[test]
 fn a_firewall_that_cannot_be_read_has_no_missing_rule() {
     let mut host = host();
-    host.firewall.untold = vec!["nft: took longer than 3 s".to_owned()];
+    host.firewall.unread = vec!["nft: took longer than 3 s".to_owned()];
     assert_eq!(causes(&sent(&host)), [Cause::AllInPlace], "it was seen");
     host.firewall.rules = Rules::default();
     for found in [sent(&host), received(&host, there())] {
@@ -167,13 +170,13 @@ fn cleartext_sent_with_a_mark_is_a_missing_policy() {
 #[test]
 fn a_card_that_encrypts_and_a_cipher_that_does_not_come_first() {
     let mut host = host();
-    host.states.as_mut().unwrap()[0].offload = Some(Offload {
+    host.associations.as_mut().unwrap()[0].offload = Some(Offload {
         ifindex: 2,
         packet: true,
     });
     assert_eq!(causes(&sent(&host)), [Cause::CardEncrypts]);
-    host.states.as_mut().unwrap()[0].offload = None;
-    host.states.as_mut().unwrap()[0].algorithms =
+    host.associations.as_mut().unwrap()[0].offload = None;
+    host.associations.as_mut().unwrap()[0].algorithms =
         vec!["ecb(cipher_null)".to_owned(), "hmac(sha256)".to_owned()];
     let found = sent(&host);
     assert_eq!(causes(&found), [Cause::NullCipher]);
@@ -198,7 +201,7 @@ fn cleartext_received_is_a_broken_peer_or_a_stranger() {
     // On a host without encryption no sender is called a stranger.
     host.firewall.rules.marked = vnis(&[]);
     host.policies = Ok(vec![]);
-    host.states = Ok(vec![]);
+    host.associations = Ok(vec![]);
     assert_eq!(causes(&received(&host, there())), [Cause::NothingSetUp]);
 }
 
@@ -221,8 +224,8 @@ fn activity(direction: Direction, spi: u32) -> Activity {
     }
 }
 
-fn known(host: &HostState, direction: Direction) -> Activity {
-    let states = host.known_states();
+fn known(host: &HostFacts, direction: Direction) -> Activity {
+    let states = host.known_associations();
     let state = match direction {
         Direction::Tx => &states[0],
         Direction::Rx => &states[1],
@@ -275,7 +278,7 @@ fn esp_without_an_answer_is_blocked() {
 #[test]
 fn sequence_numbers_that_run_out_have_the_time_left() {
     let mut host = host();
-    let both = |host: &HostState, sequence: u32, rate: f64| {
+    let both = |host: &HostFacts, sequence: u32, rate: f64| {
         let mut sent = known(host, Direction::Tx);
         sent.sequence = sequence;
         sent.rate = rate;
@@ -295,7 +298,7 @@ fn sequence_numbers_that_run_out_have_the_time_left() {
         found[0].detail.contains("47 % used, 54 min left"),
         "{found:?}"
     );
-    host.states.as_mut().unwrap()[0].extended_sequence = true;
+    host.associations.as_mut().unwrap()[0].extended_sequence = true;
     assert_eq!(both(&host, 3_600_000_000, 1000.0), []);
     host.errors.insert(XfrmError::OutStateSeqError, 5);
     assert!(
@@ -305,7 +308,7 @@ fn sequence_numbers_that_run_out_have_the_time_left() {
     );
     // Without traffic the association's own counter is used.
     host.errors.clear();
-    host.states.as_mut().unwrap()[1].sequence_sent = 4_000_000_000;
+    host.associations.as_mut().unwrap()[1].sequence_sent = 4_000_000_000;
     assert_eq!(
         causes(&explain(&Symptom::Esp, &host, &[])),
         [Cause::SequenceNumbers]
@@ -336,7 +339,7 @@ fn fragments_that_were_seen_are_listed_by_node() {
 #[test]
 fn readable_esp_is_neither_blocked_nor_sent_by_a_broken_peer() {
     let mut host = host();
-    for state in host.states.as_mut().unwrap() {
+    for state in host.associations.as_mut().unwrap() {
         state.algorithms = vec!["ecb(cipher_null)".to_owned(), "hmac(sha256)".to_owned()];
     }
     assert_eq!(causes(&received(&host, there())), [Cause::NullCipher]);
@@ -352,7 +355,7 @@ fn loss_integrity_and_fragments_have_numbers() {
     let found = explain(&Symptom::Esp, &host, &[lossy]);
     assert_eq!(causes(&found), [Cause::Loss]);
     assert!(found[0].detail.contains("4.8 % of 1050"), "{found:?}");
-    host.states.as_mut().unwrap()[1].integrity_failed = 7;
+    host.associations.as_mut().unwrap()[1].integrity_failed = 7;
     host.mtus[0].1 = 1400;
     let found = explain(&Symptom::Esp, &host, &[]);
     assert_eq!(causes(&found), [Cause::Integrity, Cause::Fragments]);

@@ -5,7 +5,7 @@ use monitor_common::key::NetworkId;
 use super::super::tests::{counted, record};
 use super::*;
 use crate::policy::PolicyReport;
-use crate::traffic::exposure::Pending;
+use crate::traffic::counted::Pending;
 
 #[test]
 fn what_can_be_read_most_of_comes_first_and_what_waits_is_unknown() {

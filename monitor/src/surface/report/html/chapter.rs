@@ -6,7 +6,7 @@ use super::markup::Markup;
 use super::{chart, tag};
 use crate::surface::report::numbers::{bytes, grouped, percent, some};
 use crate::surface::report::{Chapter, Conversation, Exposure, Row, Speech, advice};
-use crate::traffic::record::Endpoint;
+use crate::traffic::record_text::Endpoint;
 use monitor_classify::{CredentialKind, Exposure as Verdict};
 
 /// Conversations that are shown of one protocol.

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::numbers::{bytes, percent, some};
 use super::{Audit, Shares};
-use crate::base::failure::Kind;
+use crate::base::failure::FailureKind;
 use crate::kernel::Attribution;
 use markup::Markup;
 
@@ -90,12 +90,15 @@ fn verdict(page: &mut Markup, audit: &Audit) {
             "What can be read all the same is said below".to_owned(),
         ),
         Err(failure) => match failure.kind {
-            Kind::Violation => (
+            FailureKind::Violation => (
                 "<p class=\"verdict bad\"><strong>",
                 "Policy is violated",
                 failure.to_string(),
             ),
-            Kind::Undecided | Kind::Usage | Kind::Kernel | Kind::Runtime => (
+            FailureKind::Undecided
+            | FailureKind::Usage
+            | FailureKind::Kernel
+            | FailureKind::Runtime => (
                 "<p class=\"verdict dim\"><strong>",
                 "It cannot be told whether all is well",
                 undecided,

@@ -1,8 +1,8 @@
 //! Networks as they should be and as they are, violations and doubts.
 
 use super::markup::Markup;
-use crate::host::network::shown;
-use crate::policy::{Kind, NetworkStatus, State, violation_text};
+use crate::host::described_network::shown;
+use crate::policy::{NetworkKind, NetworkStatus, State, violation_text};
 use crate::surface::report::Audit;
 use crate::surface::report::listed::Listed;
 use crate::surface::report::numbers::{grouped, percent};
@@ -44,7 +44,7 @@ pub(super) fn violations(page: &mut Markup, audit: &Audit) {
 pub(super) fn tables(page: &mut Markup, audit: &Audit) {
     let is_ingress = |status: &&NetworkStatus| {
         let network = status.network.as_ref();
-        network.is_some_and(|network| network.kind == Kind::Ingress)
+        network.is_some_and(|network| network.kind == NetworkKind::Ingress)
     };
     let (ingress, networks): (Vec<_>, Vec<_>) = audit.report.networks.iter().partition(is_ingress);
     page.raw("<h2>Networks</h2>\n");

@@ -6,7 +6,7 @@ use monitor_common::config::HostFlows;
 
 use crate::surface::report::numbers::{bytes, grouped, percent, some};
 use crate::surface::report::{Chapter, Exposure, Row, advice};
-use crate::traffic::record::Endpoint;
+use crate::traffic::record_text::Endpoint;
 use monitor_classify::CredentialKind;
 
 /// Conversations that are shown of one protocol.

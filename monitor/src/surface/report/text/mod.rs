@@ -9,9 +9,9 @@ use jiff::tz::TimeZone;
 use super::Audit;
 use super::listed::Listed;
 use super::numbers::percent;
-use crate::host::network::shown;
+use crate::host::described_network::shown;
 use crate::kernel::Attribution;
-use crate::policy::{Kind, NetworkStatus, Requirement, State, violation_text};
+use crate::policy::{NetworkKind, NetworkStatus, Requirement, State, violation_text};
 
 /// The page.
 #[must_use]
@@ -48,7 +48,7 @@ fn write(audit: &Audit, out: &mut String) -> std::fmt::Result {
     }
     let is_ingress = |status: &&NetworkStatus| {
         let network = status.network.as_ref();
-        network.is_some_and(|network| network.kind == Kind::Ingress)
+        network.is_some_and(|network| network.kind == NetworkKind::Ingress)
     };
     let (ingress, networks): (Vec<_>, Vec<_>) = audit.report.networks.iter().partition(is_ingress);
     writeln!(out)?;

@@ -1,4 +1,4 @@
-//! Files that somebody has damaged.
+//! Damaged files.
 
 use proptest::prelude::*;
 
@@ -7,7 +7,7 @@ use super::*;
 
 proptest! {
     #[test]
-    fn any_damage_ends_and_never_panics(at in 0..400_usize, value: u8, cut in 0..500_usize, piece in 1..64_usize) {
+    fn reading_damaged_files_ends_and_never_panics(at in 0..400_usize, value: u8, cut in 0..500_usize, piece in 1..64_usize) {
         let mut file = section(false);
         file.extend(interface(false, 1, 0, &option(false, 2, b"eth0")));
         for n in 0..5 {
@@ -26,7 +26,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_behind_a_header_end(bytes: Vec<u8>) {
+    fn reading_any_bytes_after_a_header_ends(bytes: Vec<u8>) {
         for start in [section(false), pcap(false, 0xa1b2_c3d4, 1, &[])] {
             drop(read_in(&[start, bytes.clone()].concat(), 5));
         }

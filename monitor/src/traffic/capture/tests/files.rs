@@ -1,8 +1,8 @@
-//! Files made byte by byte.
+//! Builds capture files byte by byte.
 
 use super::*;
 
-/// A word in one byte order or the other.
+/// Four bytes in either byte order.
 pub(super) fn word(big: bool, value: u32) -> [u8; 4] {
     if big {
         value.to_be_bytes()
@@ -39,11 +39,11 @@ pub(super) fn pcap(
     file
 }
 
-/// A block with its lengths.
-pub(super) fn block(big: bool, kind: u32, body: &[u8]) -> Vec<u8> {
+/// A block with both length fields.
+pub(super) fn block(big: bool, block_type: u32, body: &[u8]) -> Vec<u8> {
     assert!(body.len().is_multiple_of(4));
     let length = word(big, 12 + body.len() as u32);
-    [&word(big, kind)[..], &length, body, &length].concat()
+    [&word(big, block_type)[..], &length, body, &length].concat()
 }
 
 pub(super) fn section(big: bool) -> Vec<u8> {

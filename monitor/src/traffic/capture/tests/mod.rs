@@ -1,10 +1,10 @@
-//! Capture files, whole, cut and damaged.
+//! Complete, cut and damaged capture files.
 
 mod damage;
 mod files;
 mod pcap_files;
 mod pcapng_files;
-mod written;
+mod written_files;
 
 use std::io::{self, Read};
 
@@ -12,7 +12,7 @@ use monitor_common::label::Direction;
 
 use super::*;
 
-/// A source that gives a few bytes at a time, as a pipe may.
+/// A source that returns a few bytes at a time, as a pipe may.
 struct Drops(Vec<u8>, usize);
 
 impl Read for Drops {
@@ -35,7 +35,7 @@ struct Owned {
     wire_len: u32,
 }
 
-/// All packets of a file, and how it ended.
+/// All packets of a file that is read in pieces of this size, and how it ended.
 fn read_in(file: &[u8], piece: usize) -> (Vec<Owned>, Result<Filled, Error>) {
     let mut packets = Vec::new();
     let mut reader = match Reader::open(Input::of(Drops(file.to_vec(), piece))) {
@@ -63,10 +63,11 @@ fn read_in(file: &[u8], piece: usize) -> (Vec<Owned>, Result<Filled, Error>) {
     (packets, end)
 }
 
+/// All packets of a file, and how it ended, whatever the size of the pieces.
 fn read(file: &[u8]) -> (Vec<Owned>, Result<Filled, Error>) {
     let whole = read_in(file, usize::MAX);
     let drops = read_in(file, 7);
-    assert_eq!(whole.0, drops.0, "however the bytes come");
+    assert_eq!(whole.0, drops.0, "in pieces of any size");
     assert_eq!(format!("{:?}", whole.1), format!("{:?}", drops.1));
     whole
 }

@@ -1,4 +1,4 @@
-//! The older format.
+//! pcap files.
 
 use super::files::*;
 use super::*;
@@ -36,7 +36,7 @@ fn pcap_in_both_byte_orders_and_resolutions() {
 }
 
 #[test]
-fn every_cut_of_a_pcap_is_told() {
+fn every_cut_of_a_pcap_is_detected() {
     let file = pcap(
         false,
         0xa1b2_c3d4,
@@ -61,7 +61,7 @@ fn every_cut_of_a_pcap_is_told() {
 }
 
 #[test]
-fn a_frame_check_sequence_is_left_out() {
+fn a_frame_check_sequence_is_removed() {
     let file = pcap(false, 0xa1b2_c3d4, 0x2400_0001, &[(0, 0, b"abcdFCSX", 8)]);
     assert_eq!(read(&file).0, [packet(0, b"abcd", 4)]);
     let file = pcap(false, 0xa1b2_c3d4, 0x2400_0001, &[(0, 0, b"abcd", 9)]);
@@ -69,10 +69,10 @@ fn a_frame_check_sequence_is_left_out() {
 }
 
 #[test]
-fn what_is_no_capture_file_is_told() {
+fn other_files_are_refused() {
     for (file, says) in [
         (&b""[..], "is empty"),
-        (b"GET / HTTP/1.1", "is no capture file"),
+        (b"GET / HTTP/1.1", "is not a capture file"),
         (b"\x1f\x8b\x08\x00", "zcat FILE | overlay-monitor read -"),
         (b"\x28\xb5\x2f\xfd\x00", "zstdcat"),
         (b"\xfd7zXZ\x00", "xzcat"),

@@ -1,10 +1,10 @@
-//! The newer format.
+//! pcapng files.
 
 use super::files::*;
 use super::*;
 
 #[test]
-fn pcapng_with_several_sections_interfaces_and_kinds_of_packets() {
+fn pcapng_with_several_sections_interfaces_and_packet_blocks() {
     let mut file = Vec::new();
     for big in [false, true] {
         file.extend(section(big));
@@ -25,14 +25,14 @@ fn pcapng_with_several_sections_interfaces_and_kinds_of_packets() {
         .concat();
         file.extend(interface(big, 1, 0, &options));
         file.extend(interface(big, 101, 3, &[]));
-        // A name resolution block, which is nothing for us.
+        // A name resolution block, which is ignored.
         file.extend(block(big, 4, &[0; 64]));
         let flags = [option(big, 1, b"hello"), option(big, 2, &word(big, 2))].concat();
         file.extend(enhanced(big, 0, 5, b"abcde", 60, &flags));
         file.extend(enhanced(big, 1, 1 << 32, b"", 0, &option(big, 0, &[])));
-        // A simple packet: of interface 0.
+        // A simple packet, of interface 0.
         file.extend(block(big, 3, &[&word(big, 2)[..], b"xy\0\0"].concat()));
-        // A packet of the older kind, with 7 drops, of interface 1.
+        // An obsolete packet block of interface 1, with 7 dropped packets.
         let mut old = [half(big, 1), half(big, 7)].concat();
         for value in [0, 9, 4, 4] {
             old.extend(word(big, value));
@@ -69,12 +69,12 @@ fn pcapng_with_several_sections_interfaces_and_kinds_of_packets() {
 }
 
 #[test]
-fn a_large_block_is_skipped_without_being_held() {
+fn a_large_block_is_skipped_without_being_buffered() {
     let mut file = section(false);
     file.extend(interface(false, 1, 0, &[]));
     file.extend(block(false, 0x0bad_beef, &vec![0xaa; 5 << 20]));
     file.extend(enhanced(false, 0, 0, b"abc", 3, &[]));
-    // The largest packet that there is, with more options than are looked at.
+    // A packet of the largest size, with more options than are buffered.
     let large = vec![0x5a; PACKET_MAX];
     let comment = option(false, 1, &[b'x'; 60_000]);
     file.extend(enhanced(false, 0, 0, &large, PACKET_MAX as u32, &comment));
@@ -88,7 +88,7 @@ fn a_large_block_is_skipped_without_being_held() {
 }
 
 #[test]
-fn contradictions_of_pcapng_are_errors_with_their_place() {
+fn contradictions_are_errors_with_their_offset() {
     let start = [section(false), interface(false, 1, 0, &[])].concat();
     let good = enhanced(false, 0, 0, b"abcd", 4, &[]);
     let with = |at: usize, value: u32| {
@@ -100,7 +100,7 @@ fn contradictions_of_pcapng_are_errors_with_their_place() {
         (4, 8, "a block of 8 bytes"),
         (4, 33, "a block of 33 bytes"),
         (4, 32, "ends with another length"),
-        (8, 1, "interface 1, which was not described"),
+        (8, 1, "interface 1, which has no description"),
         (20, 5, "a packet of 5 bytes in a shorter block"),
         (20, u32::MAX, "a packet of 4294967295 bytes"),
     ] {

@@ -1,55 +1,55 @@
-//! What is bounded, what is cut, and what is damaged.
+//! Limits, and cut or damaged packets.
 
 use proptest::prelude::*;
 
-use super::frames::*;
 use super::*;
+use crate::traffic::test_frames::*;
 
 #[test]
-fn the_table_gives_up_ended_flows_first_and_says_what_is_not_complete() {
-    let mut follow = Follow::new();
-    follow.tracker = Tracker::with_limit(Services::default(), Names::default(), 2);
-    follow.take(&segment(true, 1, 99, SYN, b""));
-    follow.take(&segment(true, 2, 99, SYN, b""));
-    follow.take(&segment(false, 2, 99, RST, b""));
-    follow.take(&segment(true, 3, 99, SYN, b""));
-    follow.take(&segment(true, 4, 99, SYN, b""));
-    let (flows, _, summary) = follow.finish();
-    let told: Vec<(u16, bool)> = flows
+fn a_full_table_drops_closed_flows_first_and_marks_incomplete_ones() {
+    let mut tracked = Tracked::new();
+    tracked.tracker = Tracker::with_limit(UdpPorts::default(), Names::default(), 2);
+    tracked.add(&segment(true, 1, 99, SYN, b""));
+    tracked.add(&segment(true, 2, 99, SYN, b""));
+    tracked.add(&segment(false, 2, 99, RST, b""));
+    tracked.add(&segment(true, 3, 99, SYN, b""));
+    tracked.add(&segment(true, 4, 99, SYN, b""));
+    let (flows, _, summary) = tracked.finish();
+    let reported: Vec<(u16, bool)> = flows
         .iter()
         .map(|flow| (flow.destination.1, flow.complete))
         .collect();
-    assert_eq!(told, [(2, true), (1, false), (3, true), (4, true)]);
+    assert_eq!(reported, [(2, true), (1, false), (3, true), (4, true)]);
     assert_eq!((summary.incomplete, summary.packets), (1, 5));
 }
 
 #[test]
-fn silent_flows_end_with_time() {
-    let mut follow = Follow::new();
-    follow.take(&segment(true, 1, 99, SYN, b""));
-    follow.take(&segment(true, 2, 99, RST, b""));
-    follow.now += 61 * 1_000_000_000;
-    follow.take(&segment(true, 3, 99, SYN, b""));
-    assert_eq!(follow.out.len(), 1);
-    follow.now += 3601 * 1_000_000_000;
-    follow.take(&segment(true, 4, 99, SYN, b""));
-    assert_eq!(follow.out.len(), 3);
-    assert!(follow.finish().0.iter().all(|flow| flow.complete));
+fn idle_flows_end_with_time() {
+    let mut tracked = Tracked::new();
+    tracked.add(&segment(true, 1, 99, SYN, b""));
+    tracked.add(&segment(true, 2, 99, RST, b""));
+    tracked.now += 61 * 1_000_000_000;
+    tracked.add(&segment(true, 3, 99, SYN, b""));
+    assert_eq!(tracked.out.len(), 1);
+    tracked.now += 3601 * 1_000_000_000;
+    tracked.add(&segment(true, 4, 99, SYN, b""));
+    assert_eq!(tracked.out.len(), 3);
+    assert!(tracked.finish().0.iter().all(|flow| flow.complete));
 }
 
 #[test]
-fn what_was_cut_by_the_snap_length_is_not_called_malformed() {
-    let mut follow = Follow::new();
-    follow.snap = 40;
-    follow.take(&segment(true, 80, 100, PSH, REQUEST));
-    let summary = follow.finish().2;
+fn packets_cut_by_the_snap_length_are_not_malformed() {
+    let mut tracked = Tracked::new();
+    tracked.snap = 40;
+    tracked.add(&segment(true, 80, 100, PSH, REQUEST));
+    let summary = tracked.finish().2;
     assert_eq!(summary.unparsed.get("snap_length"), Some(&1));
 }
 
 proptest! {
-    /// Each packet is counted once, whatever it is, and nothing panics.
+    /// Each packet is counted once, and nothing panics.
     #[test]
-    fn any_damage_is_counted(at in 0..120_usize, value: u8, cut in 0..200_usize, link_type in 0..300_u16) {
+    fn damaged_packets_are_counted_once(at in 0..120_usize, value: u8, cut in 0..200_usize, link_type in 0..300_u16) {
         let mut frames = vec![
             segment(true, 80, 99, SYN, b""),
             segment(true, 80, 100, PSH, REQUEST),
@@ -60,10 +60,10 @@ proptest! {
                 *byte = value;
             }
         }
-        let mut follow = Follow::new();
-        follow.snap = cut;
+        let mut tracked = Tracked::new();
+        tracked.snap = cut;
         for frame in &frames {
-            follow.take(frame);
+            tracked.add(frame);
             let packet = Packet {
                 time_ns: i64::from(value) << 55,
                 link_type,
@@ -72,13 +72,13 @@ proptest! {
                 bytes: frame,
                 wire_len: u32::MAX,
             };
-            let out = &mut follow.out;
-            follow.tracker.take(&packet, |flow| {
+            let out = &mut tracked.out;
+            tracked.tracker.add(&packet, |flow| {
                 out.push(flow.clone());
                 Ok::<(), Infallible>(())
             }).unwrap();
         }
-        let (flows, _, summary) = follow.finish();
+        let (flows, _, summary) = tracked.finish();
         let of_flows: u64 = flows.iter().map(|flow| flow.sent.0 + flow.received.0).sum();
         let others: u64 = summary.not_ip + summary.fragments + summary.unparsed.values().sum::<u64>();
         prop_assert_eq!(summary.packets, 6);

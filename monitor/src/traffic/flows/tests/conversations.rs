@@ -1,13 +1,13 @@
-//! Which packets are one conversation, and who opened it.
+//! Which packets form one conversation, and which end opened it.
 
 use std::net::IpAddr;
 
-use super::frames::*;
 use super::*;
+use crate::traffic::test_frames::*;
 use monitor_classify::{Exposure, Protocol, Transport};
 
 #[test]
-fn one_conversation_is_one_record_of_both_directions() {
+fn both_directions_of_a_conversation_are_one_record() {
     let frames = [
         segment(true, 80, 99, SYN, b""),
         segment(false, 80, 499, SYN | ACK, b""),
@@ -41,7 +41,7 @@ fn one_conversation_is_one_record_of_both_directions() {
 }
 
 #[test]
-fn the_opener_is_known_from_the_answer_and_joining_in_the_middle_takes_the_first() {
+fn the_opener_is_known_from_the_answer_else_the_first_sender_counts() {
     let answer = [
         segment(false, 80, 499, SYN | ACK, b""),
         segment(true, 80, 100, ACK, b""),
@@ -67,6 +67,6 @@ fn a_new_connection_between_the_same_ports_is_another_record() {
     ];
     let flows = all(&frames).0;
     let packets: Vec<u64> = flows.iter().map(|flow| flow.sent.0).collect();
-    assert_eq!(packets, [3, 2], "a repeated SYN is none");
+    assert_eq!(packets, [3, 2], "a repeated SYN opens no connection");
     assert_eq!(flows[1].verdict.exposure, Exposure::Unknown);
 }

@@ -1,37 +1,35 @@
-//! Conversations, packet by packet.
+//! Conversations, built packet by packet.
 
 mod bounds;
 mod conversations;
-mod frames;
-mod samples;
 mod verdicts;
 mod wrapped;
 
 use std::convert::Infallible;
 
 use super::*;
-use crate::base::udp_ports::Services;
+use crate::base::udp_ports::UdpPorts;
 use crate::traffic::capture::Packet;
 
-/// Follows packets, each cut to `snap` bytes and a millisecond after the other.
-struct Follow {
+/// Tracks packets, each cut to `snap` bytes and a millisecond after the previous one.
+struct Tracked {
     tracker: Tracker,
     out: Vec<FlowRecord>,
     now: i64,
     snap: usize,
 }
 
-impl Follow {
-    fn new() -> Follow {
-        Follow {
-            tracker: Tracker::new(Services::default(), Names::default()),
+impl Tracked {
+    fn new() -> Tracked {
+        Tracked {
+            tracker: Tracker::new(UdpPorts::default(), Names::default()),
             out: Vec::new(),
             now: 0,
             snap: usize::MAX,
         }
     }
 
-    fn take(&mut self, frame: &[u8]) {
+    fn add(&mut self, frame: &[u8]) {
         self.now += 1_000_000;
         let packet = Packet {
             time_ns: self.now,
@@ -43,7 +41,7 @@ impl Follow {
         };
         let out = &mut self.out;
         self.tracker
-            .take(&packet, |flow| {
+            .add(&packet, |flow| {
                 out.push(flow.clone());
                 Ok::<(), Infallible>(())
             })
@@ -64,9 +62,9 @@ impl Follow {
 }
 
 fn all(frames: &[Vec<u8>]) -> (Vec<FlowRecord>, Vec<EspRecord>, Summary) {
-    let mut follow = Follow::new();
-    frames.iter().for_each(|frame| follow.take(frame));
-    follow.finish()
+    let mut tracked = Tracked::new();
+    frames.iter().for_each(|frame| tracked.add(frame));
+    tracked.finish()
 }
 
 const REQUEST: &[u8] = b"GET /index.html HTTP/1.1\r\nHost: app1\r\n\r\n";

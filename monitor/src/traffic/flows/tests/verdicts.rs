@@ -1,11 +1,11 @@
-//! What is told of a flow out of several of its packets.
+//! Verdicts from several packets of a flow.
 
-use super::frames::*;
 use super::*;
+use crate::traffic::test_frames::*;
 use monitor_classify::{CredentialKind, Exposure, Protocol};
 
 #[test]
-fn a_header_over_two_packets_gives_its_credentials_away() {
+fn credentials_of_a_header_over_two_packets_are_found() {
     let head: &[u8] = b"GET /secret HTTP/1.1\r\nHost: app1\r\nAuthoriz";
     let rest: &[u8] = b"ation: Basic dXNlcjpodW50ZXIy\r\n\r\n";
     let frames = [
@@ -19,7 +19,7 @@ fn a_header_over_two_packets_gives_its_credentials_away() {
         !shown.contains("dXNl") && !shown.contains("hunter2"),
         "{shown}"
     );
-    // Repeated, or with a part of it repeated, it is the same.
+    // Repeated or overlapping packets change nothing.
     let again = [frames[0].clone(), frames[0].clone(), frames[1].clone()];
     assert_eq!(
         all(&again).0[0].verdict.credentials,
@@ -35,20 +35,20 @@ fn a_header_over_two_packets_gives_its_credentials_away() {
         all(&overlapping).0[0].verdict.credentials,
         [CredentialKind::HttpBasic]
     );
-    // What is not captured whole is not joined.
-    let mut follow = Follow::new();
-    follow.snap = frames[0].len() - 1;
-    frames.iter().for_each(|frame| follow.take(frame));
-    assert_eq!(follow.finish().0[0].verdict.credentials, []);
+    // Packets that were not captured completely are not joined.
+    let mut tracked = Tracked::new();
+    tracked.snap = frames[0].len() - 1;
+    frames.iter().for_each(|frame| tracked.add(frame));
+    assert_eq!(tracked.finish().0[0].verdict.credentials, []);
 }
 
 #[test]
-fn a_request_in_pieces_is_told() {
-    let mut follow = Follow::new();
+fn a_request_in_pieces_is_classified() {
+    let mut tracked = Tracked::new();
     for (n, piece) in REQUEST.chunks(3).enumerate() {
-        follow.take(&segment(true, 8099, 100 + 3 * n as u32, PSH, piece));
+        tracked.add(&segment(true, 8099, 100 + 3 * n as u32, PSH, piece));
     }
-    let flows = follow.finish().0;
+    let flows = tracked.finish().0;
     assert_eq!(flows[0].verdict.protocol, Protocol::Http, "{flows:?}");
 }
 
@@ -68,18 +68,18 @@ fn credentials_of_later_requests_are_found() {
 
 #[test]
 fn plaintext_that_becomes_tls_is_encrypted_even_late() {
-    let mut follow = Follow::new();
+    let mut tracked = Tracked::new();
     let mut sequence = 100;
     for _ in 0..100 {
-        follow.take(&segment(true, 80, sequence, PSH, REQUEST));
+        tracked.add(&segment(true, 80, sequence, PSH, REQUEST));
         sequence += REQUEST.len() as u32;
     }
     for seed in 0..3 {
         let record = tls_record(seed);
-        follow.take(&segment(true, 80, sequence, PSH, &record));
+        tracked.add(&segment(true, 80, sequence, PSH, &record));
         sequence += record.len() as u32;
     }
-    let flows = follow.finish().0;
+    let flows = tracked.finish().0;
     assert_eq!(flows[0].verdict.protocol, Protocol::Tls);
     assert_eq!(flows[0].verdict.exposure, Exposure::Encrypted);
     let evidence = flows[0].verdict.evidence.as_deref().unwrap();

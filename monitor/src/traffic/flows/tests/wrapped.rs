@@ -1,12 +1,12 @@
-//! Fragments, and what is inside ESP.
+//! Fragments and ESP.
 
-use super::frames::*;
 use super::*;
+use crate::traffic::test_frames::*;
 use monitor_classify::{Exposure, Protocol, Transport};
 
 #[test]
 fn fragments_belong_to_the_flow_of_the_first_one() {
-    // The packet inside is in two fragments: two packets of the flow.
+    // The inner packet is fragmented: each fragment is a packet of the flow.
     let ends = (CLIENT, SERVER);
     let datagram = udp((40_000, 5353), &[b'x'; 1000]);
     let inner = [
@@ -19,7 +19,7 @@ fn fragments_belong_to_the_flow_of_the_first_one() {
     assert_eq!(flows[0].sent, (2, 34 + 800 + 34 + 208));
     assert_eq!(summary.unparsed.get("fragment"), Some(&1));
 
-    // The packet around is: one packet, with the bytes of both.
+    // The outer packet is fragmented: one packet, with the bytes of both fragments.
     let whole = overlay(7, &ethernet(&ipv4(17, ends, 9, 0, &datagram)));
     let outer = &whole[34..];
     let frames = [
@@ -50,19 +50,19 @@ fn esp_is_counted_by_association_and_is_one_flow() {
     assert_eq!(flows[0].verdict.protocol, Protocol::Ipsec);
     assert_eq!(flows[0].verdict.exposure, Exposure::Encrypted);
     assert_eq!((flows[0].sent.0, flows[0].received.0), (2, 1));
-    let told: Vec<(u32, u64, (u32, u32))> = associations
+    let counted: Vec<(u32, u64, (u32, u32))> = associations
         .iter()
         .map(|one| (one.spi, one.packets, one.sequence))
         .collect();
-    assert_eq!(told, [(0x100, 2, (5, 9)), (0x200, 1, (1, 1))]);
+    assert_eq!(counted, [(0x100, 2, (5, 9)), (0x200, 1, (1, 1))]);
     assert_eq!(summary.encrypted.packets, 3);
 }
 
 #[test]
-fn esp_of_the_null_cipher_is_the_flow_inside_and_nothing_more() {
+fn esp_with_the_null_cipher_is_counted_as_the_inner_flow_alone() {
     const REQUEST: &[u8] = b"GET /index.html HTTP/1.1\r\nHost: app1\r\n\r\n";
     let frame = segment(true, 80, 100, 0x18, REQUEST);
-    // Behind Ethernet and IPv4; what is inside VXLAN is 54 bytes of headers, and the request.
+    // After Ethernet and IPv4. Inside VXLAN are 54 bytes of headers and the request.
     let datagram = &frame[34..];
     let padding = (4 - (datagram.len() + 2) % 4) % 4;
     let mut esp = vec![0, 0, 1, 0, 0, 0, 0, 7];

@@ -1,0 +1,184 @@
+//! Attaches programs to the hooks of an interface.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use anyhow::anyhow;
+use monitor_common::label::Direction;
+
+use super::attachment::{Attachment, Guard};
+use super::bpf_link;
+use super::clsact;
+use super::hook::{Hook, HookChoice};
+use crate::base::failure::Failure;
+use crate::base::interface::{Interface, LinkLayer};
+use crate::kernel::programs::{Entry, Kernel};
+
+/// Prepares an interface: inserts its rows into the maps and loads the programs, so that both directions are attached
+/// at nearly the same time.
+///
+/// # Errors
+/// A kernel failure: a map is full, or a program cannot be loaded.
+pub fn prepare(kernel: &mut Kernel, interface: &Interface) -> Result<(), Failure> {
+    kernel.prepare_interface(interface.index)?;
+    for direction in Direction::ALL {
+        kernel.load(tc_entry(interface, direction))?;
+    }
+    Ok(())
+}
+
+/// Attaches to one direction of a prepared interface.
+///
+/// # Errors
+/// A kernel failure that names the hook and the reason.
+pub fn attach(
+    kernel: &mut Kernel,
+    interface: &Interface,
+    direction: Direction,
+    choice: HookChoice,
+    owner: &clsact::Owner,
+) -> Result<Attachment, Failure> {
+    match (direction, choice) {
+        (Direction::Tx, _) | (Direction::Rx, HookChoice::Auto | HookChoice::Tc) => {
+            tc(kernel, interface, direction, owner)
+        }
+        (Direction::Rx, HookChoice::Xdp) => xdp_or_tc(kernel, interface, Hook::Xdp, owner),
+        (Direction::Rx, HookChoice::XdpGeneric) => {
+            xdp_or_tc(kernel, interface, Hook::XdpGeneric, owner)
+        }
+    }
+}
+
+/// The TC program for an interface.
+fn tc_entry(interface: &Interface, direction: Direction) -> Entry {
+    match interface.link_layer() {
+        LinkLayer::Ethernet => Entry::Tc(direction),
+        LinkLayer::Ip => Entry::TcIp(direction),
+    }
+}
+
+/// Attaches XDP, or TC where XDP is not possible.
+fn xdp_or_tc(
+    kernel: &mut Kernel,
+    interface: &Interface,
+    hook: Hook,
+    owner: &clsact::Owner,
+) -> Result<Attachment, Failure> {
+    if interface.link_layer() == LinkLayer::Ip {
+        tracing::warn!(
+            "{}: no {hook}: its frames have no Ethernet header; using TC for received packets",
+            interface.name
+        );
+        return tc(kernel, interface, Direction::Rx, owner);
+    }
+    let error = match xdp(kernel, interface, hook) {
+        Ok(guard) => {
+            let guard = Guard::Xdp(guard);
+            return Ok(Attachment {
+                interface: interface.clone(),
+                direction: Direction::Rx,
+                hook,
+                guard,
+            });
+        }
+        Err(XdpError::Load(failure)) => return Err(failure),
+        Err(XdpError::Attach(error)) => error,
+    };
+    let why = match error.raw_os_error() {
+        Some(libc::EBUSY | libc::EEXIST) => "another XDP program is attached, and stays in place",
+        Some(libc::EOPNOTSUPP) => "its driver has no native XDP",
+        Some(libc::ERANGE | libc::EINVAL) => {
+            "its driver refuses XDP with its current MTU, queues or offloads"
+        }
+        Some(libc::ENODEV) => return Err(vanished(interface)),
+        _ => {
+            return Err(Failure::kernel(
+                anyhow!(error).context(format!("cannot attach {hook} to {}", interface.name)),
+            ));
+        }
+    };
+    tracing::warn!(
+        "{}: no {hook}: {why} ({error}); using TC for received packets",
+        interface.name
+    );
+    tc(kernel, interface, Direction::Rx, owner)
+}
+
+/// Why XDP is not attached.
+enum XdpError {
+    /// The program cannot be loaded.
+    Load(Failure),
+    /// The kernel or the driver refuses the attachment.
+    Attach(io::Error),
+}
+
+/// Attaches XDP, with `frags` if kernel and driver support it: frames of a jumbo MTU need it.
+fn xdp(kernel: &mut Kernel, interface: &Interface, hook: Hook) -> Result<OwnedFd, XdpError> {
+    let attach = |kernel: &mut Kernel, entry| {
+        let program = kernel.fd(entry).map_err(XdpError::Load)?;
+        bpf_link::xdp(program, interface.index, hook).map_err(XdpError::Attach)
+    };
+    match attach(kernel, Entry::XdpFrags) {
+        Ok(link) => Ok(link),
+        Err(XdpError::Attach(error))
+            if matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EEXIST)) =>
+        {
+            Err(XdpError::Attach(error))
+        }
+        Err(XdpError::Attach(_)) => attach(kernel, Entry::Xdp),
+        // Kernels before 5.18 do not have the flag.
+        Err(XdpError::Load(failure)) => {
+            tracing::debug!("no XDP with frags: {failure}");
+            attach(kernel, Entry::Xdp)
+        }
+    }
+}
+
+/// Attaches TCX, or a clsact filter on older kernels.
+fn tc(
+    kernel: &mut Kernel,
+    interface: &Interface,
+    direction: Direction,
+    owner: &clsact::Owner,
+) -> Result<Attachment, Failure> {
+    let program = kernel.fd(tc_entry(interface, direction))?;
+    // Before all other programs, so that packets that a later one drops or redirects are counted.
+    let (hook, guard) = match bpf_link::tcx(program, interface.index, direction) {
+        Ok(link) => (Hook::Tcx, Guard::Tcx(link)),
+        Err(error) => match error.raw_os_error() {
+            // The kernel does not have the attach type.
+            Some(libc::EINVAL) => (
+                Hook::Clsact,
+                Guard::Clsact(clsact::Filter::add(interface, direction, program, owner)?),
+            ),
+            Some(libc::ENODEV) => return Err(vanished(interface)),
+            _ => {
+                return Err(Failure::kernel(
+                    anyhow!(error).context(format!("cannot attach to TC of {}", interface.name)),
+                ));
+            }
+        },
+    };
+    Ok(Attachment {
+        interface: interface.clone(),
+        direction,
+        hook,
+        guard,
+    })
+}
+
+/// The failure if the interface was removed meanwhile.
+fn vanished(interface: &Interface) -> Failure {
+    Failure::usage(anyhow!(
+        "interface {} was removed while programs were being attached to it",
+        interface.name
+    ))
+}
+
+/// Whether this kernel has TCX links; tried without touching an interface.
+#[must_use]
+pub fn has_tcx(kernel: &mut Kernel) -> bool {
+    kernel
+        .fd(Entry::Tc(Direction::Rx))
+        .is_ok_and(bpf_link::has_tcx)
+}

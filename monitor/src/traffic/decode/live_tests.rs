@@ -1,0 +1,117 @@
+//! Live samples, each classified with the earlier ones of its flow.
+
+use jiff::SignedDuration;
+use monitor_common::label::Direction;
+use monitor_common::sample::Cause;
+
+use super::*;
+use crate::traffic::test_frames::*;
+use monitor_classify::{CredentialKind, Exposure, Protocol, Verdict};
+
+/// Decodes samples in turn, each cut to `snap` bytes.
+struct Live {
+    decoder: Decoder,
+    flows: LiveFlows,
+    now: Timestamp,
+    snap: usize,
+}
+
+impl Live {
+    fn new() -> Live {
+        Live {
+            decoder: Decoder {
+                udp_ports: UdpPorts::default(),
+                show_payload: false,
+            },
+            flows: LiveFlows::default(),
+            now: Timestamp::UNIX_EPOCH,
+            snap: 256,
+        }
+    }
+
+    fn take(&mut self, frame: &[u8]) -> Verdict {
+        let sample = Sample {
+            time_ns: 0,
+            flow: 0,
+            ifindex: 1,
+            frame_len: u32::try_from(frame.len()).unwrap(),
+            direction: Direction::Rx,
+            cause: Cause::FlowStart,
+            reason: None,
+            link: Link::Ethernet,
+            frame: &frame[..frame.len().min(self.snap)],
+        };
+        let flows = &mut self.flows;
+        let record = self.decoder.decode(flows, &sample, self.now, "eth0");
+        record.verdict
+    }
+}
+
+/// Whether the verdict contains the request, which no packet contains completely.
+fn is_request(verdict: &Verdict) -> bool {
+    let evidence = verdict.evidence.as_deref().unwrap_or_default();
+    (verdict.protocol, verdict.exposure) == (Protocol::Http, Exposure::Plaintext)
+        && evidence.contains("GET /a")
+}
+
+const FIRST: &[u8] = b"GE";
+const SECOND: &[u8] = b"T /a HTTP/1.1\r\nAuthorization: Basic c2VjcmV0\r\n\r\n";
+
+#[test]
+fn a_header_split_over_two_samples_is_one() {
+    for from_client in [true, false] {
+        split(from_client);
+    }
+}
+
+fn split(one: bool) {
+    let mut live = Live::new();
+    assert!(!is_request(&live.take(&segment(one, 80, 100, PSH, FIRST))));
+    // Meanwhile the other end sends something, and the first piece is repeated.
+    live.take(&segment(!one, 80, 900, PSH, &[0x80, 0, 1]));
+    live.take(&segment(one, 80, 100, PSH, FIRST));
+    let verdict = live.take(&segment(one, 80, 102, PSH, SECOND));
+    assert!(is_request(&verdict), "{verdict:?}");
+    assert_eq!(verdict.credentials, [CredentialKind::HttpBasic]);
+    assert!(!format!("{verdict:?}").contains("c2Vj"), "{verdict:?}");
+    assert_eq!(live.flows.kept(), (0, 0), "the verdict is conclusive");
+}
+
+#[test]
+fn nothing_is_joined_across_a_gap_a_cut_or_an_idle_time() {
+    let mut gap = Live::new();
+    gap.take(&segment(true, 80, 100, PSH, FIRST));
+    assert!(!is_request(&gap.take(&segment(true, 80, 103, PSH, SECOND))));
+
+    let mut cut = Live::new();
+    cut.snap = segment(true, 80, 100, PSH, FIRST).len() - 1;
+    cut.take(&segment(true, 80, 100, PSH, FIRST));
+    cut.snap = 256;
+    assert!(!is_request(&cut.take(&segment(true, 80, 102, PSH, SECOND))));
+
+    let mut idle = Live::new();
+    idle.take(&segment(true, 80, 100, PSH, FIRST));
+    idle.now += SignedDuration::from_secs(61);
+    assert!(!is_request(
+        &idle.take(&segment(true, 80, 102, PSH, SECOND))
+    ));
+}
+
+#[test]
+fn the_bytes_kept_of_samples_are_bounded() {
+    let mut live = Live::new();
+    live.snap = 2000;
+    for n in 0..40_000_u32 {
+        let port = u16::try_from(n % 20_000).unwrap() + 1;
+        let bytes = vec![n as u8 | 0x80; 1 + (n as usize * 7) % 1400];
+        live.take(&segment(n % 3 == 0, port, 100 + n, PSH, &bytes));
+        let (flows, bytes) = live.flows.kept();
+        assert!(flows <= 8192 && bytes <= 4 << 20, "{flows} {bytes}");
+    }
+    let (_, bytes) = live.flows.kept();
+    assert_eq!(
+        bytes,
+        live.flows.held(),
+        "the budget matches the allocation"
+    );
+}

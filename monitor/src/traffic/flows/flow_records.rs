@@ -1,0 +1,158 @@
+//! The records of a flow and of a security association in a capture.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use monitor_common::label::Encapsulation;
+use serde::Serialize;
+use serde::ser::{SerializeStruct, Serializer};
+
+use crate::traffic::json_object::{SCHEMA, rfc3339, timestamp};
+use crate::traffic::record_text::{Endpoint, Paint};
+use monitor_classify::{Transport, Verdict};
+
+/// One inner flow. Everything from packets is redacted and escaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowRecord {
+    /// The node that captured it, as the user named it.
+    pub node: Option<Arc<str>>,
+    /// VXLAN Network Identifier; `None` outside any overlay.
+    pub vni: Option<u32>,
+    /// Name of the network, if the configuration has one.
+    pub network: Option<Arc<str>>,
+    /// Transport of the inner packets.
+    pub transport: Transport,
+    /// Address and port of the end that opened it, if known, else of the sender of its first packet.
+    pub source: (IpAddr, u16),
+    /// Address and port of the other end.
+    pub destination: (IpAddr, u16),
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Packets and bytes of inner frames from the source.
+    pub sent: (u64, u64),
+    /// The same from the destination.
+    pub received: (u64, u64),
+    /// Times of the first and last packet, in nanoseconds since 1970.
+    pub time_ns: (i64, i64),
+    /// Whether all its packets are in this record: none in another record, none after the end of what was read.
+    pub complete: bool,
+}
+
+/// The object of type `flow`.
+impl Serialize for FlowRecord {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("flow", 23)?;
+        object.serialize_field("type", "flow")?;
+        object.serialize_field("schema", &SCHEMA)?;
+        object.serialize_field("node", &self.node.as_deref())?;
+        object.serialize_field("vni", &self.vni)?;
+        object.serialize_field("network", &self.network.as_deref())?;
+        object.serialize_field("transport", &self.transport)?;
+        object.serialize_field("src", &self.source.0)?;
+        object.serialize_field("src_port", &self.source.1)?;
+        object.serialize_field("dst", &self.destination.0)?;
+        object.serialize_field("dst_port", &self.destination.1)?;
+        object.serialize_field("protocol", &self.verdict.protocol)?;
+        object.serialize_field("exposure", &self.verdict.exposure)?;
+        object.serialize_field("confidence", &self.verdict.confidence)?;
+        object.serialize_field("packets", &self.sent.0)?;
+        object.serialize_field("bytes", &self.sent.1)?;
+        object.serialize_field("reverse_packets", &self.received.0)?;
+        object.serialize_field("reverse_bytes", &self.received.1)?;
+        object.serialize_field("first_seen", &rfc3339(timestamp(self.time_ns.0)))?;
+        object.serialize_field("last_seen", &rfc3339(timestamp(self.time_ns.1)))?;
+        object.serialize_field("complete", &self.complete)?;
+        object.serialize_field("credentials", &self.verdict.credentials)?;
+        object.serialize_field("evidence", &self.verdict.evidence)?;
+        object.end()
+    }
+}
+
+impl FlowRecord {
+    /// Writes it as one line of text, without the line break.
+    pub(crate) fn line(&self, paint: Paint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = Endpoint(self.source.0, self.source.1);
+        let destination = Endpoint(self.destination.0, self.destination.1);
+        if let Some(vni) = self.vni {
+            write!(f, "vni {vni}")?;
+            if let Some(network) = &self.network {
+                write!(f, " ({network})")?;
+            }
+            write!(f, "  ")?;
+        }
+        write!(f, "{source} > {destination} {}", self.transport)?;
+        paint.verdict(f, &self.verdict)?;
+        write!(
+            f,
+            "  {} packets {} bytes, back {} packets {} bytes",
+            self.sent.0, self.sent.1, self.received.0, self.received.1
+        )?;
+        if !self.complete {
+            write!(f, "  (not complete)")?;
+        }
+        Ok(())
+    }
+}
+
+/// One security association, in one direction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EspRecord {
+    /// ESP, ESP in UDP, or AH.
+    pub encapsulation: Encapsulation,
+    /// Address of the sending node.
+    pub source: IpAddr,
+    /// Address of the receiving node.
+    pub destination: IpAddr,
+    /// Security Parameters Index.
+    pub spi: u32,
+    /// Packets.
+    pub packets: u64,
+    /// Bytes of the frames.
+    pub bytes: u64,
+    /// Lowest and highest sequence number.
+    pub sequence: (u32, u32),
+    /// Times of the first and last packet, in nanoseconds since 1970.
+    pub time_ns: (i64, i64),
+}
+
+/// The object of type `esp`.
+impl Serialize for EspRecord {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("esp", 12)?;
+        object.serialize_field("type", "esp")?;
+        object.serialize_field("schema", &SCHEMA)?;
+        object.serialize_field("encapsulation", self.encapsulation.label())?;
+        object.serialize_field("src", &self.source)?;
+        object.serialize_field("dst", &self.destination)?;
+        object.serialize_field("spi", &format!("{:#010x}", self.spi))?;
+        object.serialize_field("packets", &self.packets)?;
+        object.serialize_field("bytes", &self.bytes)?;
+        object.serialize_field("sequence_min", &self.sequence.0)?;
+        object.serialize_field("sequence_max", &self.sequence.1)?;
+        object.serialize_field("first_seen", &rfc3339(timestamp(self.time_ns.0)))?;
+        object.serialize_field("last_seen", &rfc3339(timestamp(self.time_ns.1)))?;
+        object.end()
+    }
+}
+
+impl fmt::Display for EspRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.encapsulation {
+            Encapsulation::Ah => "AH",
+            Encapsulation::EspUdp => "ESP in UDP",
+            _ => "ESP",
+        };
+        write!(
+            f,
+            "{} > {}  {name} spi {:#010x} seq {} to {}  {} packets {} bytes",
+            self.source,
+            self.destination,
+            self.spi,
+            self.sequence.0,
+            self.sequence.1,
+            self.packets,
+            self.bytes
+        )
+    }
+}

@@ -1,0 +1,173 @@
+//! Classifies live samples with the earlier samples of their flows.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::stream::Stream;
+use super::verdict_merge::{better, is_conclusive};
+use crate::traffic::sample_record::SampleRecord;
+use monitor_classify::{Exposure, Payload, Protocol, Transport, Verdict, classify, classify_on};
+
+/// Flows of one generation; two generations are kept.
+const GENERATION: usize = 4096;
+/// Most bytes kept of all flows together.
+const BYTES: usize = 4 << 20;
+/// After so long without a sample, packets between the same ports are another conversation.
+const SILENCE: SignedDuration = SignedDuration::from_secs(60);
+
+/// A flow: its network, transport and two ends, the lower end first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct LiveKey {
+    vni: Option<u32>,
+    transport: Transport,
+    ends: [(IpAddr, u16); 2],
+}
+
+/// A flow without a conclusive sample so far.
+#[derive(Clone, Debug)]
+struct Open {
+    streams: [Stream; 2],
+    /// Its protocol, if that is known but not the exposure.
+    named: Option<Protocol>,
+    last: Timestamp,
+}
+
+/// The flows of live samples, each kept until one of its samples is conclusive: the bytes that the next packet may
+/// continue, in both directions. Bounded in flows and bytes.
+#[derive(Debug)]
+pub struct LiveFlows {
+    young: HashMap<LiveKey, Open>,
+    old: HashMap<LiveKey, Open>,
+    budget: usize,
+}
+
+impl Default for LiveFlows {
+    fn default() -> LiveFlows {
+        LiveFlows {
+            young: HashMap::new(),
+            old: HashMap::new(),
+            budget: BYTES,
+        }
+    }
+}
+
+impl LiveFlows {
+    /// The verdict on a payload, alone or joined with earlier ones of its flow. `record` has the packet's endpoints and
+    /// time; `sequence` is the TCP sequence number.
+    pub(crate) fn classify(
+        &mut self,
+        record: &SampleRecord,
+        payload: &Payload<'_>,
+        sequence: Option<u32>,
+    ) -> Verdict {
+        let alone = classify(payload);
+        let Some((key, end)) = key(record, payload) else {
+            return alone;
+        };
+        if is_conclusive(&alone) {
+            self.remove(&key);
+            return alone;
+        }
+        let mut open = self.take(&key, record.time);
+        let is_nothing = (alone.protocol, alone.exposure) == (Protocol::Unknown, Exposure::Unknown);
+        let alone = match open.named {
+            Some(named) if is_nothing => classify_on(named, payload),
+            Some(_) | None => alone,
+        };
+        let stream = &mut open.streams[end];
+        let (_, continuity) = stream.advance(sequence, payload.wire_len);
+        let joined = stream
+            .join(payload, continuity, is_conclusive(&alone), &mut self.budget)
+            .map(|payload| classify(&payload));
+        stream.settle(payload, &mut self.budget);
+        let verdict = better(joined, alone);
+        if is_conclusive(&verdict) {
+            release(&mut open, &mut self.budget);
+            return verdict;
+        }
+        let is_open =
+            verdict.protocol != Protocol::Unknown && verdict.exposure == Exposure::Unknown;
+        if is_open {
+            open.named = Some(verdict.protocol);
+        }
+        self.keep(key, open);
+        verdict
+    }
+
+    /// Removes a flow and returns it; a new one if it is unknown or was idle for too long.
+    fn take(&mut self, key: &LiveKey, now: Timestamp) -> Open {
+        let known = self.young.remove(key).or_else(|| self.old.remove(key));
+        let new = || Open {
+            streams: Default::default(),
+            named: None,
+            last: now,
+        };
+        match known {
+            Some(mut open) if now.duration_since(open.last) > SILENCE => {
+                release(&mut open, &mut self.budget);
+                new()
+            }
+            Some(open) => Open { last: now, ..open },
+            None => new(),
+        }
+    }
+
+    /// Stores a flow, and drops the older generation when the younger is full.
+    fn keep(&mut self, key: LiveKey, open: Open) {
+        self.young.insert(key, open);
+        if self.young.len() >= GENERATION {
+            let old = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
+            for (_, mut open) in old {
+                release(&mut open, &mut self.budget);
+            }
+        }
+    }
+
+    /// Drops a flow.
+    fn remove(&mut self, key: &LiveKey) {
+        if let Some(mut open) = self.young.remove(key).or_else(|| self.old.remove(key)) {
+            release(&mut open, &mut self.budget);
+        }
+    }
+}
+
+#[cfg(test)]
+impl LiveFlows {
+    /// Number of flows kept, and of bytes by the budget.
+    pub(in crate::traffic) fn kept(&self) -> (usize, usize) {
+        (self.young.len() + self.old.len(), BYTES - self.budget)
+    }
+
+    /// Number of bytes allocated.
+    pub(in crate::traffic) fn held(&self) -> usize {
+        let all = self.young.values().chain(self.old.values());
+        all.flat_map(|open| &open.streams).map(Stream::held).sum()
+    }
+}
+
+/// Returns a flow's bytes to the budget.
+fn release(open: &mut Open, budget: &mut usize) {
+    for stream in &mut open.streams {
+        stream.clear(budget);
+    }
+}
+
+/// The flow of a payload, and which of its ends sent it (0 is the lower one).
+fn key(record: &SampleRecord, payload: &Payload<'_>) -> Option<(LiveKey, usize)> {
+    let inner = record.inner?;
+    let source = (inner.source, payload.src_port);
+    let destination = (inner.destination, payload.dst_port);
+    let is_first = source <= destination;
+    let key = LiveKey {
+        vni: record.vni,
+        transport: payload.transport,
+        ends: if is_first {
+            [source, destination]
+        } else {
+            [destination, source]
+        },
+    };
+    Some((key, usize::from(!is_first)))
+}
