@@ -157,7 +157,7 @@ mod tests {
             "Partial",
             "    4096  app1\\x1b[2J  ",
             "required        cleartext ",
-            "VIOLATION  app1 (VNI 4096) must be encrypted, and cleartext is received",
+            "VIOLATION  app1 (VNI 4096) must be encrypted, but cleartext was received",
             "Likely cause: an accident",
         ] {
             assert!(page.contains(part), "no {part:?} in\n{page}");
