@@ -10,8 +10,8 @@ use super::programs::Kernel;
 use crate::base::procfs::read;
 
 /// The reason if the kernel refuses these programs but loads others.
-const REFUSED: &str = "this kernel or its lockdown forbids tracing programs (fentry, fexit), or CAP_PERFMON is missing; \
-                       grant it, or run as root";
+const REFUSED: &str = "the kernel refuses tracing programs (fentry, fexit): CAP_PERFMON is missing, lockdown forbids them, or \
+                       the kernel has none; grant CAP_PERFMON, or run as root on a kernel that permits them";
 
 impl Kernel {
     /// Starts to attribute ESP to networks, in the network namespace in which `self` was created, until `self` is

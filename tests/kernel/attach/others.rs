@@ -183,7 +183,9 @@ fn of_two_agents_with_xdp_the_second_takes_tc() {
     assert_eq!(one.hooks(), ["xdp", tc()]);
     assert_eq!(two.hooks(), [tc(), tc()]);
     assert!(
-        two.monitor.err().contains("another XDP program is there"),
+        two.monitor
+            .err()
+            .contains("another XDP program is attached"),
         "{}",
         two.monitor.err()
     );
