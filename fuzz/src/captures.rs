@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use monitor::base::udp_ports::UdpPorts;
 use monitor::surface::flow_lines::FlowPrinter;
 use monitor::surface::format::Format;
-use monitor::surface::lines::Printer;
+use monitor::surface::sample_lines::Printer;
 use monitor::traffic::capture::{Filled, Input, PACKET_MAX, Packet, Reader, Step};
 use monitor::traffic::decode::Decoder;
 use monitor::traffic::flows::{Names, Tracker};

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use monitor::surface::format::Format;
-use monitor::surface::lines::Printer;
+use monitor::surface::sample_lines::Printer;
 use monitor::traffic::decode::Decoder;
 use monitor::traffic::flows::LiveFlows;
 use monitor_common::sample::Sample;

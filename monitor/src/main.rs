@@ -8,7 +8,7 @@ use clap::Parser;
 use monitor::base::failure::Failure;
 use monitor::command;
 use monitor::command::cli::Cli;
-use monitor::surface::status::Log;
+use monitor::surface::status_line::Log;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 

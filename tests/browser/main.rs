@@ -211,7 +211,7 @@ fn a_browser_shows_and_prints_the_page_and_nothing_a_stranger_wrote_is_more_than
     let text = text.as_str().unwrap();
     for part in [
         "Policy is violated",
-        "Credentials in the clear",
+        "Credentials in cleartext",
         "more networks, with less to read",
         "Bytes over time",
         "app1-network (VNI 4096)",

@@ -25,7 +25,7 @@ fn a_port_in_use() {
         assert_eq!(ended.code, Some(4), "{ended:?}");
         for part in [
             "cannot listen on 127.0.0.1:9469",
-            "something else listens there",
+            "another process listens there",
             "--listen",
         ] {
             assert!(ended.err.contains(part), "{ended:?}");
@@ -165,8 +165,7 @@ fn check_of_this_machine() {
         .find(|line| line.contains("ESP by network"));
     let line = line.unwrap_or_else(|| panic!("nothing of ESP: {}", ended.out));
     assert!(
-        line.starts_with("ok ")
-            || line.starts_with("limited ") && line.contains("cannot be told. "),
+        line.starts_with("ok ") || line.starts_with("limited ") && line.contains("is unknown: "),
         "{line}"
     );
     assert_eq!(attached(lab.node1()), [""; 0]);
@@ -180,7 +179,10 @@ fn check_tells_of_another_xdp_program() {
     let ended = run(lab.node1(), &["check", "-i", "eth0"]);
     for (about, says) in [
         ("--hook xdp on eth0", "falls back to TC"),
-        ("--hook auto on eth0", "what that one drops is not counted"),
+        (
+            "--hook auto on eth0",
+            "packets that it drops are not counted",
+        ),
     ] {
         let line = ended.out.lines().find(|line| line.contains(about)).unwrap();
         let program = format!("XDP program {id}");

@@ -46,13 +46,13 @@ fn networks_are_followed_over_restarts() {
     daemon.swarm("");
     says(
         &mut agent,
-        "Docker: ingress network ingress (VNI 4096, not encrypted) is new",
+        "Docker: ingress network ingress (VNI 4096, not encrypted) was added",
     );
     let start = Instant::now();
     daemon.network("app1-network", r#""encrypted":"""#);
     says(
         &mut agent,
-        "Docker: network app1-network (VNI 4097, encrypted) is new",
+        "Docker: network app1-network (VNI 4097, encrypted) was added",
     );
     let took = start.elapsed();
     // It takes a third of a second where nobody else works; a busy machine has its time.
@@ -61,22 +61,22 @@ fn networks_are_followed_over_restarts() {
     daemon.network("app2", r#""encrypted":"false""#);
     says(
         &mut agent,
-        "Docker: network app2 (VNI 4098, encrypted) is new",
+        "Docker: network app2 (VNI 4098, encrypted) was added",
     );
     daemon.network("app3", "");
     says(
         &mut agent,
-        "Docker: network app3 (VNI 4099, not encrypted) is new",
+        "Docker: network app3 (VNI 4099, not encrypted) was added",
     );
     daemon.remove("app2");
     says(
         &mut agent,
-        "Docker: network app2 (VNI 4098, encrypted) is gone",
+        "Docker: network app2 (VNI 4098, encrypted) was removed",
     );
     assert_eq!(
         check(host, &socket).lines().next(),
         Some(
-            "ok Docker must be encrypted: app1-network (VNI 4097); need not be: ingress (VNI 4096), app3 (VNI 4099)"
+            "ok Docker must be encrypted: app1-network (VNI 4097); may be cleartext: ingress (VNI 4096), app3 (VNI 4099)"
         )
     );
 
@@ -84,7 +84,7 @@ fn networks_are_followed_over_restarts() {
     drop(daemon);
     says(
         &mut agent,
-        "counting goes on, 3 networks stay as they were said last",
+        "keeping the 3 last known networks",
     );
     assert_eq!(up(&agent), Some(0));
     let daemon = Dockerd::start(host, &folder);
@@ -97,7 +97,7 @@ fn networks_are_followed_over_restarts() {
     daemon.remove("app1-network");
     says(
         &mut agent,
-        "Docker: network app1-network (VNI 4097, encrypted) is gone",
+        "Docker: network app1-network (VNI 4097, encrypted) was removed",
     );
     agent.monitor.stop();
 }

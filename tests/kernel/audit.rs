@@ -241,7 +241,7 @@ fn what_was_not_looked_at_is_not_called_safe() {
         lab.http_get(1).unwrap();
     });
     assert!(
-        off.out().contains("What can be read was not looked at"),
+        off.out().contains("Exposure was not watched"),
         "{}",
         off.out()
     );
@@ -249,10 +249,7 @@ fn what_was_not_looked_at_is_not_called_safe() {
         lab.http_get_published(1).unwrap();
     });
     let out = no_host.out();
-    assert!(
-        out.contains("was not looked at (--host-flows off)"),
-        "{out}"
-    );
+    assert!(out.contains("was not watched (--host-flows off)"), "{out}");
     assert!(!out.contains("192.168.77.1:80"), "{out}");
 }
 

@@ -406,7 +406,7 @@ fn an_audit_ends_with_what_it_found_as_its_exit_code() {
     let (code, out, err) = audit(&config, &["--format", "json"], &|| ());
     assert_eq!(code, 5, "{err}");
     assert!(
-        err.contains("cannot tell: app1") && err.contains("was idle"),
+        err.contains("undecided: app1") && err.contains("was idle"),
         "{err}"
     );
     let last: serde_json::Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! The book of ESP by network: rows of nodes that are silent make room, and no count goes down.
+//! ESP by network: idle nodes make room in the map, and no count decreases.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -7,27 +7,27 @@ use std::time::Instant;
 use monitor_common::key::{Count, EspNetworkKey};
 use monitor_common::label::Direction;
 
-use super::quiet::Quiet;
+use super::idle_rows::IdleRows;
 use crate::base::failure::Failure;
 use crate::kernel::Attribution;
 use crate::kernel::Kernel;
 use crate::traffic::address::ip_of_key;
 use crate::traffic::counted::{EspNetwork, EspOther};
 
-/// Networks of which counts are kept that were put away; those of more are added up as "other".
+/// Networks whose removed rows are kept apart; those of further networks are summed as "other".
 const NETWORKS: usize = 32_768;
 
-/// What ESP hides, as it is told.
+/// Counts of ESP by network, of the map and of rows removed from it.
 #[derive(Debug, Default)]
 pub struct EspBook {
     attribution: Attribution,
-    quiet: Quiet<EspNetworkKey>,
-    /// Counts of rows that were put away, under the key of their network or "other".
+    idle: IdleRows<EspNetworkKey>,
+    /// Counts of removed rows, under the key of their network or "other".
     settled: BTreeMap<EspNetworkKey, Count>,
 }
 
 impl EspBook {
-    /// An empty book, of a kernel that attributes like this.
+    /// An empty book for a kernel with this attribution.
     pub(super) fn new(attribution: Attribution) -> EspBook {
         EspBook {
             attribution,
@@ -35,14 +35,14 @@ impl EspBook {
         }
     }
 
-    /// Whether packets are attributed.
+    /// Whether ESP packets are attributed to networks.
     #[must_use]
     pub fn attribution(&self) -> &Attribution {
         &self.attribution
     }
 
-    /// The rows of now, with what was put away: by network and node, and all others by direction. A node that
-    /// found no room, or was put away, is `::`.
+    /// The rows of the map with the removed ones: by network and node, and all others by direction. A node without a row,
+    /// or whose row was removed, is `::`.
     #[must_use]
     pub fn rows(&self, now: &HashMap<EspNetworkKey, Count>) -> (Vec<EspNetwork>, Vec<EspOther>) {
         let mut all = self.settled.clone();
@@ -51,7 +51,7 @@ impl EspBook {
         }
         let (mut networks, mut others) = (Vec::new(), Vec::new());
         for (key, count) in all {
-            // Made beforehand; worth a row only once it holds something.
+            // Rows made beforehand are shown once they count something.
             if count.packets == 0 {
                 continue;
             }
@@ -72,7 +72,7 @@ impl EspBook {
         (networks, others)
     }
 
-    /// Puts the rows of nodes away that were silent for an hour, where the map is half full.
+    /// Removes the rows of nodes that were idle for an hour, if the map is half full.
     ///
     /// # Errors
     /// A runtime failure, if the map cannot be read or changed.
@@ -80,12 +80,12 @@ impl EspBook {
         let rows = kernel.esp_networks()?;
         let packets = rows
             .iter()
-            // What was made beforehand stays.
+            // Rows made beforehand stay.
             .filter(|(key, _)| key.peer != [0; 2])
             .map(|(key, count)| (*key, count.packets));
         let capacity = kernel.sizes().esp_networks;
         for key in self
-            .quiet
+            .idle
             .find(packets, rows.len(), capacity, Instant::now())
         {
             if let Some(count) = kernel.take_esp_network(&key)? {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_put_away_still_counts() {
+    fn removed_rows_still_count() {
         let mut book = EspBook::default();
         let peer = [0, 0xffff_c0a8_4d02];
         let key = EspNetworkKey::new(Direction::Tx, 4096, peer);
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_bounded_and_nothing_is_lost() {
+    fn rows_are_bounded_and_no_count_is_lost() {
         let mut book = EspBook::default();
         for vni in 0..40_000 {
             let key = EspNetworkKey::new(Direction::Rx, vni, [0, 1]);

@@ -1,4 +1,4 @@
-//! `overlay-monitor detach`.
+//! `overlay-monitor detach`: removes TC filters that a killed process left.
 
 use anyhow::anyhow;
 
@@ -24,24 +24,23 @@ pub(super) fn run(args: &DetachArgs) -> Result<(), Failure> {
     for interface in &interfaces {
         let found = clsact::detach(interface).map_err(|error| match error.raw_os_error() {
             Some(libc::EPERM) => Failure::kernel(anyhow!(
-                "removing TC filters takes root, or the capability CAP_NET_ADMIN ({}: {error})",
+                "removing TC filters needs root, or the capability CAP_NET_ADMIN ({}: {error})",
                 interface.name
             )),
-            _ => Failure::runtime(anyhow!(error).context(format!(
-                "cannot look at the TC filters of {}",
-                interface.name
-            ))),
+            _ => Failure::runtime(
+                anyhow!(error).context(format!("cannot list the TC filters of {}", interface.name)),
+            ),
         })?;
         if found.removed != 0 {
             println!(
-                "{}: removed {} left by an overlay-monitor that was killed",
+                "{}: removed {} left by a killed overlay-monitor",
                 interface.name,
                 count(found.removed)
             );
         }
         if found.in_use != 0 {
             println!(
-                "{}: left {} of a running overlay-monitor alone",
+                "{}: kept {} of a running overlay-monitor",
                 interface.name,
                 count(found.in_use)
             );
@@ -50,7 +49,10 @@ pub(super) fn run(args: &DetachArgs) -> Result<(), Failure> {
         in_use += found.in_use;
     }
     if removed == 0 && in_use == 0 {
-        println!("nothing of ours is left on {} interfaces", interfaces.len());
+        println!(
+            "nothing of ours is attached to {} interfaces",
+            interfaces.len()
+        );
     }
     Ok(())
 }

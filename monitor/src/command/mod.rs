@@ -1,4 +1,4 @@
-//! The subcommands, one file each: arguments become settings, settings an agent, its snapshots surfaces.
+//! The subcommands, one file each: arguments become settings, settings a session, its snapshots surfaces.
 //!
 //! The top layer: it imports every other, and only `main.rs` calls it.
 

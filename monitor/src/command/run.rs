@@ -2,101 +2,73 @@
 
 use std::future::Future;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow};
-use tokio::sync::{oneshot, watch};
+use anyhow::Context;
+use tokio::sync::oneshot;
 
-use crate::agent::{self, Agent, decoder, loops};
+use crate::agent::SharedAgent;
+use crate::agent::session::{DecodedSample, Session, SessionOptions};
 use crate::base::failure::Failure;
 use crate::command::cli::RunArgs;
 use crate::command::settings::{self, Defaults};
-use crate::host::docker::{self, DockerSocket};
-use crate::kernel::ring;
-use crate::policy;
-use crate::surface::findings::Findings;
+use crate::host::docker::DockerSocket;
 use crate::surface::http;
-use crate::traffic::flows::LiveFlows;
+use crate::surface::plaintext_log::PlaintextLog;
 
-/// How long work that has begun may hold the agent at the end.
-const LAST: Duration = Duration::from_secs(5);
+/// At the end, tasks that are under way may hold the agent for this long.
+const GRACE: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
-    let mut watch = settings::plan(
+    let mut plan = settings::plan(
         &args.watch,
         &args.policy,
         args.listen.as_deref(),
         Defaults::RUN,
     )?;
-    let place = args.docker.place(watch.docker.as_ref())?;
-    // It may tell of networks that must be encrypted at any time.
-    watch.load.policy |= place != DockerSocket::Off;
-    // The port first: it is the likelier to fail, and leaves the interfaces alone then.
-    let listener = http::bind(watch.listen).await?;
-    let mut agent = Agent::start(&watch)?;
-    let (docker, networks) = watch::channel(docker::DockerStatus::default());
-    agent.set_docker(networks.clone());
-    let ring = agent
-        .take_samples()
-        .ok_or_else(|| Failure::runtime(anyhow!("no sample ring")))?;
-    let log = agent.take_log();
-    tracing::info!("watching {}", agent.describe());
-    tracing::info!("serving http://{}/metrics", watch.listen);
+    let docker = args.docker.place(plan.docker.as_ref())?;
+    // Docker may report networks that must be encrypted at any time.
+    plan.load.policy |= docker != DockerSocket::Off;
+    // The port is opened first: if that fails, no interface was touched.
+    let listener = http::bind(plan.listen).await?;
+    let options = SessionOptions {
+        docker,
+        show_payload: false,
+        update_over: plan.state_window,
+    };
+    let session = Session::start(&plan, options)?;
+    tracing::info!("watching {}", session.describe());
+    tracing::info!("serving http://{}/metrics", plan.listen);
 
-    let decoder = decoder(&watch, false);
-    let names = agent.names();
-    let mut findings = Findings::default();
-    let mut judge = agent.judge();
-    let settling = loops::exposure::keep_books(agent.account());
-    let mut samples = LiveFlows::default();
-    let draining = ring::drain(ring, log, |sample, time| {
-        let record = decoder.decode(&mut samples, sample, time, &names.of(sample.ifindex));
-        if let Some(judge) = &mut judge
-            && let Err(failure) = judge.note(sample, record.payload_len, &record.verdict)
-        {
-            // The flow is sampled again.
-            tracing::debug!("no verdict: {failure}");
-        }
-        if let Some(finding) = findings.note(&record) {
-            tracing::warn!("{finding}");
-        }
-        ControlFlow::Continue(())
-    });
+    let agent = session.agent();
     let (stop_http, stopped) = oneshot::channel::<()>();
-    let policy = agent.policy();
-    let agent = Arc::new(Mutex::new(agent));
-    let attached = Arc::clone(&agent);
-    let following = loops::host::keep_attached(Arc::clone(&agent));
-    let judging = judge_networks(policy, Arc::clone(&agent), networks, watch.judged_over);
-    let explaining = loops::esp::log_causes(Arc::clone(&agent));
-    let serving = tokio::spawn(http::serve(listener, agent, async {
+    let serving = tokio::spawn(http::serve(listener, session.agent(), async {
         // Sent, or dropped with the sender: both mean stop.
         drop(stopped.await);
     }));
-    let result = tokio::select! {
-        result = draining => result,
-        result = following => result,
-        result = settling => result,
-        never = loops::docker::keep_listed(place, watch.load.udp_ports.clone(), docker) => match never {},
-        result = judging => result,
-        result = explaining => result,
-        () = stop => Ok(()),
+    let mut plaintext = PlaintextLog::default();
+    let log_plaintext = |seen: &DecodedSample<'_>| {
+        if let Some(line) = plaintext.first(seen.record) {
+            tracing::warn!("{line}");
+        }
+        ControlFlow::Continue(())
     };
+    let result = session.run(log_plaintext, stop).await;
     drop(stop_http);
     serving
         .await
         .context("the HTTP endpoint failed")
         .map_err(Failure::runtime)?;
-    detached(attached).await;
-    result
+    detach(agent).await;
+    result.map(drop)
 }
 
-/// Waits until nobody uses the agent any more, and detaches.
-async fn detached(agent: agent::Shared) {
+/// Waits until no task uses the agent any more, and detaches.
+async fn detach(agent: SharedAgent) {
     let begun = Instant::now();
-    // Work that has begun goes on in threads of its own, and holds the agent.
-    while Arc::strong_count(&agent) > 1 && begun.elapsed() < LAST {
+    // Tasks in threads of their own cannot be stopped, and hold the agent until they end.
+    while Arc::strong_count(&agent) > 1 && begun.elapsed() < GRACE {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     match Arc::try_unwrap(agent) {
@@ -104,19 +76,6 @@ async fn detached(agent: agent::Shared) {
             drop(agent);
             tracing::info!("stopped; nothing stays attached");
         }
-        Err(_) => tracing::info!("stopping; what is attached goes with the process"),
-    }
-}
-
-/// Judges the networks and says what is wrong, for ever.
-async fn judge_networks(
-    policy: Option<policy::SharedPolicy>,
-    agent: agent::Shared,
-    docker: watch::Receiver<docker::DockerStatus>,
-    window: Duration,
-) -> Result<(), Failure> {
-    match policy {
-        Some(policy) => loops::policy::keep_current(agent, policy, docker, window).await,
-        None => std::future::pending().await,
+        Err(_) => tracing::info!("stopping; the programs are detached when the process ends"),
     }
 }

@@ -1,4 +1,4 @@
-//! Records of flows on an output that may be a terminal, a file or a pipe.
+//! Flow records as lines on a terminal, a file or a pipe.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ use crate::surface::format::Format;
 use crate::traffic::flows::{EspRecord, FlowRecord, Summary};
 use crate::traffic::record_text::Paint;
 
-/// Prints records of flows. Nothing is flushed until it is asked for.
+/// Prints flow records. It flushes only on request.
 pub struct FlowPrinter<W> {
     out: W,
     format: Format,
@@ -28,7 +28,7 @@ impl fmt::Display for Line<'_> {
 }
 
 impl<W: Write> FlowPrinter<W> {
-    /// Prints in this format.
+    /// A printer in this format.
     pub fn new(out: W, format: Format, colour: bool) -> FlowPrinter<W> {
         FlowPrinter {
             out,
@@ -38,7 +38,7 @@ impl<W: Write> FlowPrinter<W> {
         }
     }
 
-    /// Whether nobody reads any more.
+    /// Whether the reader has closed the output.
     pub fn is_closed(&self) -> bool {
         self.closed
     }
@@ -46,7 +46,7 @@ impl<W: Write> FlowPrinter<W> {
     /// Prints a flow.
     ///
     /// # Errors
-    /// A runtime failure, unless the output was closed, which ends it cleanly.
+    /// A runtime failure. A closed output is none.
     pub fn flow(&mut self, flow: &FlowRecord) -> Result<(), Failure> {
         let line = Line(flow, self.paint);
         self.print(flow, &line)
@@ -60,7 +60,7 @@ impl<W: Write> FlowPrinter<W> {
         self.print(association, association)
     }
 
-    /// Prints what all adds up to.
+    /// Prints the summary.
     ///
     /// # Errors
     /// As [`FlowPrinter::flow`].
@@ -68,7 +68,7 @@ impl<W: Write> FlowPrinter<W> {
         self.print(summary, summary)
     }
 
-    /// Hands over what was printed.
+    /// Flushes what was printed.
     ///
     /// # Errors
     /// As [`FlowPrinter::flow`].

@@ -1,11 +1,11 @@
-//! The forms in which a command prints lines.
+//! The formats in which a command prints lines.
 
 use clap::ValueEnum;
 
-/// Output formats.
+/// Line formats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// Text for people.
     #[default]
     Text,
     /// JSON Lines, one object a line.

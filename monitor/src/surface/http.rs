@@ -19,41 +19,41 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
-use crate::agent::Shared;
+use crate::agent::SharedAgent;
 use crate::agent::snapshot::Snapshot;
 use crate::base::failure::Failure;
 use crate::surface::metrics;
 use crate::surface::networks_json;
 
-/// Connections at a time; further ones wait. Far more than there are scrapers, so that some who connect
-/// and say nothing keep nobody out.
+/// Connections at a time; further ones wait. Far more than there are scrapers, so that a few silent clients keep no
+/// scraper out.
 const CONNECTIONS: usize = 256;
-/// For a request's header to arrive.
+/// Time for the header of a request to arrive.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(2);
-/// For a whole connection: no scrape takes that long.
+/// Time for a whole connection: no scrape takes longer.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Opens the port.
 ///
 /// # Errors
-/// A runtime failure that says who may have the port.
+/// A runtime failure that names the reason, and what to do.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         let port = address.port();
         let hint = match error.kind() {
             io::ErrorKind::AddrInUse => {
-                format!("something else listens there (`ss -ltnp sport = :{port}` shows what); give another --listen")
+                format!("another process listens there (`ss -ltnp sport = :{port}` shows it); give another --listen")
             }
             io::ErrorKind::AddrNotAvailable => "this host has no such address; give another --listen".to_owned(),
-            io::ErrorKind::PermissionDenied => format!("port {port} takes privileges; give another --listen"),
+            io::ErrorKind::PermissionDenied => format!("port {port} needs privileges; give another --listen"),
             _ => "give another --listen".to_owned(),
         };
         Failure::runtime(anyhow!(error).context(format!("cannot listen on {address}: {hint}")))
     })
 }
 
-/// Serves until `stop` is done; then ends open connections.
-pub async fn serve(listener: TcpListener, agent: Shared, stop: impl Future<Output = ()>) {
+/// Serves until `stop` is done, then closes open connections.
+pub async fn serve(listener: TcpListener, agent: SharedAgent, stop: impl Future<Output = ()>) {
     let routes = Router::new()
         .route("/metrics", get(scrape))
         .route("/networks", get(networks))
@@ -69,7 +69,7 @@ pub async fn serve(listener: TcpListener, agent: Shared, stop: impl Future<Outpu
         };
         let (place, stream) = match accepted {
             Ok(accepted) => accepted,
-            // The client left again, or descriptors are short for the moment.
+            // The client left, or file descriptors are short for the moment.
             Err(error) => {
                 tracing::debug!("accept: {error}");
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -94,7 +94,7 @@ pub async fn serve(listener: TcpListener, agent: Shared, stop: impl Future<Outpu
     connections.shutdown().await;
 }
 
-/// A connection, once there is a place for one.
+/// Accepts a connection once there is a place for it.
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
@@ -107,7 +107,7 @@ async fn accept(
     Ok((place, stream))
 }
 
-async fn scrape(State(agent): State<Shared>) -> Response {
+async fn scrape(State(agent): State<SharedAgent>) -> Response {
     page(agent, metrics::CONTENT_TYPE, |snapshot| {
         Ok(metrics::encode(snapshot)?)
     })
@@ -115,7 +115,7 @@ async fn scrape(State(agent): State<Shared>) -> Response {
 }
 
 /// Networks and violations as JSON Lines.
-async fn networks(State(agent): State<Shared>) -> Response {
+async fn networks(State(agent): State<SharedAgent>) -> Response {
     page(agent, "application/jsonl; charset=utf-8", |snapshot| {
         let node = networks_json::this_node();
         Ok(networks_json::lines(
@@ -127,9 +127,9 @@ async fn networks(State(agent): State<Shared>) -> Response {
     .await
 }
 
-/// A page made of a snapshot of this moment.
+/// A page made from a snapshot of this moment.
 async fn page(
-    agent: Shared,
+    agent: SharedAgent,
     content_type: &'static str,
     make: impl FnOnce(Snapshot) -> anyhow::Result<String> + Send + 'static,
 ) -> Response {
@@ -151,13 +151,13 @@ async fn page(
     }
 }
 
-async fn health(State(agent): State<Shared>) -> Response {
-    // Not on this thread: whoever attaches programs has the agent for a while.
-    let told = tokio::task::spawn_blocking(move || {
+async fn health(State(agent): State<SharedAgent>) -> Response {
+    // In a thread of its own: a refresh of the agent holds the lock for a while.
+    let answer = tokio::task::spawn_blocking(move || {
         let agent = agent.lock().map_err(|_| ())?;
         Ok::<_, ()>((agent.blind(), agent.describe()))
     });
-    let Ok(Ok((blind, description))) = told.await else {
+    let Ok(Ok((blind, description))) = answer.await else {
         return (StatusCode::INTERNAL_SERVER_ERROR, "the agent failed\n").into_response();
     };
     let (status, text) = if blind.is_empty() {

@@ -3,13 +3,13 @@
 //!
 //! Imports every layer below; `command` chooses which surfaces a command has.
 
-pub mod findings;
+pub mod capture_file;
 pub mod flow_lines;
 pub mod format;
 pub mod http;
-pub mod lines;
 pub mod metrics;
 pub mod networks_json;
+pub mod plaintext_log;
 pub mod report;
-pub mod save;
-pub mod status;
+pub mod sample_lines;
+pub mod status_line;

@@ -1,4 +1,4 @@
-//! The JSON objects of type `network` and `violation`; see the README.
+//! The JSON objects of type `network` and `violation`; docs/json.md describes their fields.
 
 use jiff::Timestamp;
 use monitor_common::key::Count;
@@ -50,7 +50,7 @@ pub struct ViolationRecord {
     causes: Vec<String>,
 }
 
-/// Packets and bytes each way.
+/// Packets and bytes of both directions.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Ways {
     rx_packets: u64,
@@ -59,7 +59,7 @@ struct Ways {
     tx_bytes: u64,
 }
 
-/// What one node sent or was sent.
+/// What one node sent or received.
 #[derive(Clone, Debug, Serialize)]
 struct PeerRecord {
     address: String,
@@ -80,16 +80,16 @@ impl Ways {
     }
 }
 
-/// Name of this host, as it is in all objects.
+/// Name of this host, as in all objects.
 #[must_use]
 pub fn this_node() -> String {
     shown(&crate::base::procfs::read("/proc/sys/kernel/hostname"))
 }
 
-/// One object for each network, then one for each violation, as lines of JSON.
+/// One object for each network, then one for each violation, as JSON Lines.
 ///
 /// # Errors
-/// None that is known: there is nothing in them that JSON cannot hold.
+/// None is known: the objects hold nothing that JSON cannot.
 pub fn lines(report: &PolicyReport, node: &str, time: Timestamp) -> serde_json::Result<String> {
     let mut text = String::new();
     for status in &report.networks {
@@ -104,7 +104,7 @@ pub fn lines(report: &PolicyReport, node: &str, time: Timestamp) -> serde_json::
 }
 
 impl NetworkRecord {
-    /// The object of a network, as it was judged on `node` at `time`.
+    /// The object of a network, as evaluated on `node` at `time`.
     #[must_use]
     pub fn new(status: &NetworkStatus, node: &str, time: Timestamp) -> NetworkRecord {
         let seen = &status.seen;
@@ -193,7 +193,7 @@ mod tests {
     use crate::policy::{Doubt, Network, NetworkKind, Requirement, Seen, Source, State};
 
     #[test]
-    fn objects_are_as_the_readme_has_them() {
+    fn objects_have_the_documented_fields() {
         let count = |packets| Count {
             packets,
             bytes: packets * 100,

@@ -62,7 +62,7 @@ fn a_program_of_ours_that_somebody_detaches_comes_back() {
     detach_ours(lab.node1());
     wait_until("it is said and undone", || {
         let said = agent.monitor.err();
-        said.contains("our program (rx, ") && said.contains("eth0: attached again: eth0 rx")
+        said.contains("our program (rx, ") && said.contains("eth0: attached again: rx")
     });
     assert_eq!(agent.metric(UP), 1);
     exchange(&lab, 10);

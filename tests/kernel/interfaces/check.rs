@@ -45,7 +45,7 @@ fn kind_hooks_and_costs_are_said() {
     for (start, parts) in [
         ("interface eth0", &["veth, Ethernet"][..]),
         ("--hook auto on eth0", &[hook, "in both directions, first"]),
-        ("--hook xdp on eth0", &["turns off TSO and USO of its peer"]),
+        ("--hook xdp on eth0", &["disables TSO and USO of its peer"]),
         ("interface t0", &["raw IP (no Ethernet header)"]),
         ("--hook xdp on t0", &["limited", "falls back to TC"]),
         ("interface b0", &["bridge, Ethernet"]),

@@ -12,7 +12,8 @@ fn a_glob_waits_for_interfaces_and_lets_them_go_and_the_maps_do_not_fill() {
     let mut agent = Agent::watch(host, PORT, &["-i", "v[0-9]*"]);
     let said = agent.monitor.err();
     assert!(
-        said.contains("no interface matches v[0-9]* now") && said.contains("watching nothing yet"),
+        said.contains("no interface matches v[0-9]* now")
+            && said.contains("watching no interface yet"),
         "{said}"
     );
     assert_eq!(

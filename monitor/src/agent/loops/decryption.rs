@@ -1,4 +1,4 @@
-//! Tells the programs when the kernel can decrypt packets.
+//! Enables the handling of decrypted packets once the kernel can decrypt.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,14 +7,14 @@ use crate::base::failure::Failure;
 use crate::host::decryption::{Decryption, is_loaded};
 use crate::kernel::Counts;
 
-/// How often it is looked whether one was loaded: it comes with the first association. What is decrypted
-/// before the next look counts as what it looks like.
+/// How often to check whether the kernel has loaded ESP: it loads with the first association. Packets decrypted before
+/// the check are counted as if they came from the wire.
 const PERIOD: Duration = Duration::from_millis(250);
 
-/// Tells the programs, now and when it changes; for ever. Once in use is in use.
+/// Enables it now or when ESP is loaded, and never disables it; runs for ever.
 ///
 /// # Errors
-/// A runtime failure, if the programs cannot be told.
+/// A runtime failure, if the programs' map cannot be written.
 pub(crate) async fn enable_once_loaded(counts: Arc<Counts>) -> Result<(), Failure> {
     match Decryption::detect() {
         Decryption::InUse => {}
@@ -24,7 +24,7 @@ pub(crate) async fn enable_once_loaded(counts: Arc<Counts>) -> Result<(), Failur
                 tokio::time::sleep(PERIOD).await;
             }
             tracing::info!(
-                "the kernel has loaded ESP: packets that it has decrypted are told from those of the wire"
+                "the kernel has loaded ESP: decrypted packets are now distinguished from those of the wire"
             );
         }
     }

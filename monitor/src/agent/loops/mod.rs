@@ -1,9 +1,10 @@
-//! The loops that drive the agent while it runs: they follow the host, Docker, the books, and the policy. Each is a
-//! future that ends only with a failure, or when it is dropped.
+//! The loops that drive the agent while it runs. Each is a future that ends only with a failure, or when it is dropped.
+//!
+//! They import the whole of `agent`, `host` and `policy`; [`Session`](super::session::Session) runs them.
 
 mod decryption;
-pub mod docker;
-pub mod esp;
-pub mod exposure;
-pub mod host;
-pub mod policy;
+pub mod docker_networks;
+pub mod esp_faults;
+pub mod exposure_account;
+pub mod interfaces;
+pub mod violations;

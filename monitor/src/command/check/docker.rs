@@ -1,4 +1,4 @@
-//! Whether Docker says which networks there are.
+//! Whether Docker answers, and which networks it reports.
 
 use std::path::Path;
 
@@ -8,10 +8,10 @@ use crate::host::docker::{self, DEFAULT_SOCKET, DockerSocket};
 use crate::policy::{Network, Requirement};
 use monitor_classify::text::escape;
 
-/// Networks that are named, of each sort.
+/// Networks that are listed of each requirement.
 const NAMED: usize = 5;
 
-/// Asks it once: what there is to say, and its networks.
+/// Asks Docker once: the findings, and its networks.
 pub(super) async fn docker(
     socket: &DockerSocket,
     udp_ports: &UdpPorts,
@@ -22,7 +22,9 @@ pub(super) async fn docker(
     let Some(state) = docker::query(socket).await else {
         let finding = works(
             "no Docker",
-            format!("no {DEFAULT_SOCKET}: which networks must be encrypted is not known from it"),
+            format!(
+                "no {DEFAULT_SOCKET}, so networks that must be encrypted are not known from it"
+            ),
         );
         return (vec![finding], Vec::new());
     };
@@ -30,7 +32,7 @@ pub(super) async fn docker(
         Some(trouble) => limited(
             "Docker",
             format!(
-                "{}: {trouble}; which networks must be encrypted is not {}known from it",
+                "{}: {trouble}; networks that must be encrypted are not {}known from it",
                 shown(path),
                 if state.up == Some(true) { "all " } else { "" }
             ),
@@ -45,7 +47,7 @@ pub(super) async fn docker(
 
 fn summary(networks: &[Network]) -> String {
     if networks.is_empty() {
-        return "it has no overlay network on this node".to_owned();
+        return "no overlay network on this node".to_owned();
     }
     let of = |required: Requirement| {
         let mut names = networks
@@ -64,7 +66,7 @@ fn summary(networks: &[Network]) -> String {
         }
     };
     format!(
-        "must be encrypted: {}; need not be: {}",
+        "must be encrypted: {}; may be cleartext: {}",
         of(Requirement::Required),
         of(Requirement::Optional)
     )

@@ -1,4 +1,4 @@
-//! What this host has set up to encrypt overlay networks, and what is wrong with it.
+//! How this host encrypts overlay networks, and faults of it.
 
 use super::finding::{Finding, limited, works};
 use crate::host::described_network::title;
@@ -7,10 +7,10 @@ use crate::host::firewall::MARK;
 use crate::policy::cause::{Symptom, explain};
 use crate::policy::{Network, Requirement};
 
-/// Networks that are looked at one by one.
+/// Networks that are listed one by one.
 const SHOWN: usize = 20;
 
-/// IPsec, the firewall, and each network that must be encrypted.
+/// IPsec, the firewall, and the rules of each network that must be encrypted.
 pub(super) fn encryption(host: &HostFacts, networks: &[Network]) -> Vec<Finding> {
     let mut findings = vec![ipsec(host), firewall(host)];
     let required: Vec<&Network> = networks
@@ -42,7 +42,7 @@ fn ipsec(host: &HostFacts) -> Finding {
         (Err(trouble), _) | (_, Err(trouble)) => {
             return limited(
                 "IPsec of this host",
-                format!("cannot be read, so causes are not found: {trouble}"),
+                format!("cannot be read, so causes cannot be found: {trouble}"),
             );
         }
     };
@@ -77,7 +77,7 @@ fn firewall(host: &HostFacts) -> Finding {
         limited(
             "rules for encryption",
             format!(
-                "a missing rule cannot be told for certain: {}",
+                "a missing rule cannot be detected with certainty: {}",
                 firewall.unread.join("; ")
             ),
         )
@@ -100,13 +100,13 @@ fn rules(host: &HostFacts, network: &Network) -> Finding {
                 "{}; {}",
                 said(
                     marked,
-                    "marked for IPsec when it is sent",
-                    "whether it is marked for IPsec cannot be told"
+                    "marked for IPsec when sent",
+                    "whether it is marked for IPsec is unknown"
                 ),
                 said(
                     refused,
-                    "refused when it comes in cleartext",
-                    "whether its cleartext is refused cannot be told"
+                    "dropped when received in cleartext",
+                    "whether its cleartext is dropped is unknown"
                 ),
             ),
         );
@@ -114,19 +114,19 @@ fn rules(host: &HostFacts, network: &Network) -> Finding {
     match (marked, refused) {
         (true, true) => works(
             what,
-            "marked for IPsec when it is sent, and refused when it comes in cleartext",
+            "marked for IPsec when sent, dropped when received in cleartext",
         ),
         (true, false) => limited(
             what,
-            "marked for IPsec when it is sent, but NOT refused when it comes in cleartext (CVE-2023-28840)",
+            "marked for IPsec when sent, but NOT dropped when received in cleartext (CVE-2023-28840); restart Docker",
         ),
         (false, true) => limited(
             what,
-            "NOT marked for IPsec: what this host sends is cleartext (CVE-2023-28841)",
+            "NOT marked for IPsec: this host sends cleartext (CVE-2023-28841); restart Docker",
         ),
         (false, false) => limited(
             what,
-            "no rule on this host: right only as long as none of its containers is here, else all is cleartext",
+            "no rule on this host: correct only while no container of this network runs here, cleartext otherwise",
         ),
     }
 }

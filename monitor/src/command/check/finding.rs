@@ -1,15 +1,15 @@
-//! One line of `check`.
+//! A line of `check`.
 
 use std::fmt;
 
-/// How a check came out.
+/// The outcome of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// It works.
     Works,
-    /// It does not, and something is worse for it.
+    /// It does not work, and something is less good for it.
     Limited,
-    /// It does not, and nothing works without it.
+    /// It does not work, and nothing works without it.
     Missing,
 }
 
@@ -23,13 +23,19 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// A line.
+/// A line of the output.
 pub(super) struct Finding {
     pub(super) outcome: Outcome,
-    /// What was looked at.
+    /// What was checked.
     pub(super) what: String,
-    /// What that means for the user.
+    /// What the outcome means for the user.
     pub(super) means: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<8} {:<28} {}", self.outcome, self.what, self.means)
+    }
 }
 
 pub(super) fn works(what: impl Into<String>, means: impl Into<String>) -> Finding {

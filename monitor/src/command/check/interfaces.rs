@@ -1,4 +1,4 @@
-//! What would be attached where, what is there already, and what it would cost the device.
+//! Which hooks would be used on each interface, what is attached already, and what XDP would cost.
 
 use anyhow::anyhow;
 use monitor_common::label::Direction;
@@ -10,10 +10,10 @@ use crate::base::interface::{Interface, LinkLayer};
 use crate::host::interface::{self, Link, LinkKind, Selection};
 use crate::kernel::attach::{self, OtherPrograms};
 
-/// Adds what there is to say of every interface that is selected, and gives their names.
+/// Adds the findings on every selected interface, and returns their names.
 ///
 /// # Errors
-/// A runtime failure, if the kernel does not list them.
+/// A runtime failure, if the kernel does not list the interfaces.
 pub(super) fn interfaces(
     mut selection: Selection,
     has_tcx: bool,
@@ -63,7 +63,7 @@ fn tc(interface: &Interface, link: &Link, has_tcx: bool) -> Finding {
     let [rx, tx] = match asked {
         [Ok(rx), Ok(tx)] => [rx, tx],
         [Err(error), _] | [_, Err(error)] => {
-            return limited(what, format!("cannot tell what is attached to TC: {error}"));
+            return limited(what, format!("cannot list what is attached to TC: {error}"));
         }
     };
     let hook = if has_tcx { "TCX" } else { "clsact" };
@@ -76,16 +76,16 @@ fn tc(interface: &Interface, link: &Link, has_tcx: bool) -> Finding {
     let mut means = format!("{hook} in both directions");
     let first = has_tcx || !(rx.lowest_taken || tx.lowest_taken);
     means.push_str(match (first, there.is_empty()) {
-        (true, true) => ", first; nothing else is there",
-        (true, false) => ", first, before what is there",
-        (false, _) => ", NOT first: what filters before ours drop or redirect is not counted",
+        (true, true) => ", first; nothing else is attached",
+        (true, false) => ", first, before what is attached",
+        (false, _) => ", NOT first: packets that earlier filters drop or redirect are not counted",
     });
     if !there.is_empty() {
         means.push_str(&format!(" ({})", there.join("; ")));
     }
     if let Some(id) = link.xdp {
         means.push_str(&format!(
-            "; XDP program {} comes before it: what that one drops is not counted",
+            "; XDP program {} comes before it: packets that it drops are not counted",
             attach::program_named(id)
         ));
     }
@@ -112,38 +112,38 @@ fn describe(others: &OtherPrograms) -> Option<String> {
     (!said.is_empty()).then(|| said.join(", "))
 }
 
-/// What `--hook xdp` would do, and at what price. Nothing is tried: attaching is what costs.
+/// What `--hook xdp` would do, and what it would cost. Nothing is tried, since attaching has the cost.
 fn xdp(interface: &Interface, link: &Link) -> Finding {
     let what = format!("  --hook xdp on {}", interface.name);
     if let Some(id) = link.xdp {
         return limited(
             what,
             format!(
-                "falls back to TC: XDP program {} is on it, and is left in place",
+                "falls back to TC: XDP program {} is attached, and stays",
                 attach::program_named(id)
             ),
         );
     }
     if interface.link_layer() == LinkLayer::Ip {
-        return limited(what, "falls back to TC: its frames have no Ethernet header");
+        return limited(what, "falls back to TC: frames have no Ethernet header");
     }
     match link.kind {
         LinkKind::Device if !link.is_loopback() => works(
             what,
-            "native XDP for what is received, if its driver has it (else TC). Attaching it resets the rings of many \
-             NICs (a second without link) and drops LRO; --hook auto costs nothing of that",
+            "native XDP for received packets, if the driver supports it (else TC). Attaching resets the rings of many \
+             NICs (a second without link) and disables LRO; --hook auto does neither",
         ),
         LinkKind::Veth => works(
             what,
-            "native XDP for what is received. Attaching it turns off TSO and USO of its peer: in a trial one TCP \
+            "native XDP for received packets. Attaching disables TSO and USO of its peer: in a trial one TCP \
              stream over VXLAN fell to 0.36 of its rate (0.98 with --hook auto)",
         ),
         LinkKind::Bond => works(
             what,
-            "native XDP for what is received, if all its members have it (else TC). Attaching it resets the rings of \
-             many NICs and drops LRO on each of them",
+            "native XDP for received packets, if all its members support it (else TC). Attaching resets the rings of \
+             many NICs and disables LRO on each of them",
         ),
-        LinkKind::Tun => works(what, "native XDP for what is received (else TC)"),
+        LinkKind::Tun => works(what, "native XDP for received packets (else TC)"),
         LinkKind::Device
         | LinkKind::Vlan
         | LinkKind::Macvlan
@@ -152,7 +152,10 @@ fn xdp(interface: &Interface, link: &Link) -> Finding {
         | LinkKind::Overlay
         | LinkKind::Other => limited(
             what,
-            format!("falls back to TC: a {} has no native XDP", name_of(link)),
+            format!(
+                "falls back to TC: native XDP does not exist for a {}",
+                name_of(link)
+            ),
         ),
     }
 }

@@ -1,10 +1,10 @@
-//! `overlay-monitor check`: what this machine can and cannot do, and what that breaks.
+//! `overlay-monitor check`: what this machine supports, what is missing, and what that breaks.
 
 mod docker;
 mod encryption;
 mod finding;
-mod host;
 mod interfaces;
+mod kernel_features;
 mod programs;
 
 use std::io::{self, Write};
@@ -21,15 +21,15 @@ use finding::Outcome;
 /// Prints the findings.
 ///
 /// # Errors
-/// A failure with exit code 3 if programs cannot be loaded, 1 if an interface cannot be watched.
+/// A failure with exit code 3 if programs cannot be loaded, 1 if a requirement is missing.
 pub async fn run(args: &CheckArgs) -> Result<(), Failure> {
     let selection = settings::select(&args.interfaces)?;
     let surroundings = Surroundings::new(args.config.as_deref())?;
     let place = args.docker.place(surroundings.docker.as_ref())?;
-    let mut findings = vec![host::kernel_version()];
+    let mut findings = vec![kernel_features::kernel_version()];
     let loaded = programs::programs(&mut findings);
-    findings.push(host::jit());
-    findings.push(host::esp());
+    findings.push(kernel_features::jit());
+    findings.push(kernel_features::esp());
     let watched = if args.interfaces.is_empty() {
         Vec::new()
     } else {
@@ -45,12 +45,7 @@ pub async fn run(args: &CheckArgs) -> Result<(), Failure> {
     findings.extend(encryption::encryption(&host, &networks));
     let mut out = io::stdout().lock();
     for finding in &findings {
-        let line = writeln!(
-            out,
-            "{:<8} {:<28} {}",
-            finding.outcome, finding.what, finding.means
-        );
-        match line {
+        match writeln!(out, "{finding}") {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
             Err(error) => return Err(Failure::runtime(error)),
@@ -63,7 +58,7 @@ pub async fn run(args: &CheckArgs) -> Result<(), Failure> {
     {
         return Err(Failure {
             kind: FailureKind::Violation,
-            error: anyhow!("something that is needed is missing, see above"),
+            error: anyhow!("a requirement is missing: see the lines above marked MISSING"),
         });
     }
     Ok(())

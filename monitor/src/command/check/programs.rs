@@ -1,4 +1,4 @@
-//! Whether the kernel takes our programs.
+//! Whether the kernel accepts the programs.
 
 use anyhow::anyhow;
 use monitor_common::label::Direction;
@@ -9,8 +9,7 @@ use crate::kernel::Attribution;
 use crate::kernel::attach;
 use crate::kernel::{Entry, Kernel, LoadOptions};
 
-/// Loads every program, which is the only honest test; nothing is attached. Whether there are TCX
-/// links.
+/// Loads every program, which is the only reliable test, and attaches none. Returns whether TCX links exist.
 pub(super) fn programs(findings: &mut Vec<Finding>) -> Result<bool, Failure> {
     let mut kernel = match Kernel::new(&LoadOptions {
         exposure: true,
@@ -20,7 +19,7 @@ pub(super) fn programs(findings: &mut Vec<Finding>) -> Result<bool, Failure> {
         Err(failure) => {
             findings.push(missing("eBPF maps", failure.to_string()));
             return Err(Failure::kernel(anyhow!(
-                "eBPF programs cannot be loaded, see above"
+                "eBPF programs cannot be loaded: see the lines above"
             )));
         }
     };
@@ -28,7 +27,7 @@ pub(super) fn programs(findings: &mut Vec<Finding>) -> Result<bool, Failure> {
         if let Err(failure) = kernel.load(Entry::Tc(direction)) {
             findings.push(missing("eBPF programs for TC", failure.to_string()));
             return Err(Failure::kernel(anyhow!(
-                "eBPF programs cannot be loaded, see above"
+                "eBPF programs cannot be loaded: see the lines above"
             )));
         }
     }
@@ -38,11 +37,11 @@ pub(super) fn programs(findings: &mut Vec<Finding>) -> Result<bool, Failure> {
     ));
     let has_tcx = attach::has_tcx(&mut kernel);
     findings.push(if has_tcx {
-        works("TCX links", "our programs are first, and go when the process goes")
+        works("TCX links", "our programs are first, and are detached when the process ends")
     } else {
         limited(
             "no TCX links (Linux 6.6)",
-            "TC filters are used: after kill -9 they stay until the next start or `overlay-monitor detach`",
+            "TC filters are used: after kill -9 they stay until the next start, or until `overlay-monitor detach`",
         )
     });
     findings.push(
@@ -63,7 +62,7 @@ pub(super) fn programs(findings: &mut Vec<Finding>) -> Result<bool, Failure> {
             }
         },
     );
-    // Attached for this moment: that it can be loaded says little.
+    // Attached for a moment: loading alone proves little.
     findings.push(attribution(&kernel.attribute_esp()));
     Ok(has_tcx)
 }
@@ -74,11 +73,11 @@ fn attribution(attribution: &Attribution) -> Finding {
             "ESP by network",
             "the network inside each ESP packet is known",
         ),
-        Attribution::None => limited("ESP by network", "not tried"),
+        Attribution::None => limited("ESP by network", "not tested"),
         Attribution::Impossible(reason) => limited(
             "no ESP by network",
             format!(
-                "ESP is counted by peer only: whether a network is encrypted cannot be told. {reason}"
+                "ESP is counted by peer only, so whether a network is encrypted is unknown: {reason}"
             ),
         ),
     }

@@ -1,6 +1,7 @@
-//! `overlay-monitor read`: capture files, without privileges.
+//! `overlay-monitor read`: decodes capture files, without privileges.
 
 mod progress;
+mod sinks;
 mod source;
 
 use std::future::Future;
@@ -16,14 +17,15 @@ use crate::command::cli::ReadArgs;
 use crate::command::settings::Reading;
 use crate::host::described_network::shown;
 use crate::surface::flow_lines::FlowPrinter;
-use crate::surface::lines::{Printed, Printer};
-use crate::traffic::capture::{Error, Filled, Packet, Reader, Step, Stop};
+use crate::surface::sample_lines::{Printed, Printer};
+use crate::traffic::capture::{Error, Filled, Reader, Step, Stop};
 use crate::traffic::decode::Decoder;
 use crate::traffic::flows::{Names, Tracker};
 use monitor_classify::text::escape;
 use progress::Progress;
+use sinks::{Flows, Packets, Sink};
 
-/// Bytes that are written at a time.
+/// Size of the output buffer, in bytes.
 const WRITTEN: usize = 64 * 1024;
 
 pub(super) async fn run(args: ReadArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
@@ -31,9 +33,9 @@ pub(super) async fn run(args: ReadArgs, stop: impl Future<Output = ()>) -> Resul
     let asked = Stop::default();
     let (sender, done) = oneshot::channel();
     let for_thread = asked.clone();
-    // A thread of its own: reading waits.
+    // A thread of its own: reading blocks.
     std::thread::spawn(move || {
-        // Nobody waits for it any more if this fails.
+        // The receiver is gone if the command was stopped.
         drop(sender.send(read(&args, reading, &for_thread)));
     });
     tokio::pin!(done);
@@ -47,7 +49,7 @@ pub(super) async fn run(args: ReadArgs, stop: impl Future<Output = ()>) -> Resul
     result.map_err(|_| Failure::runtime(anyhow!("the reader failed")))?
 }
 
-/// Reads all files; a failure tells of the last that could not be read.
+/// Reads all files. A failure names the last one that could not be read.
 fn read(args: &ReadArgs, reading: Reading, stop: &Stop) -> Result<(), Failure> {
     let out = io::BufWriter::with_capacity(WRITTEN, io::stdout());
     let is_terminal = io::stdout().is_terminal();
@@ -66,7 +68,7 @@ fn read(args: &ReadArgs, reading: Reading, stop: &Stop) -> Result<(), Failure> {
             printer: FlowPrinter::new(out, args.format, colour),
         };
         let outcome = all_files(args, stop, &mut flows);
-        // What was read is told, whatever came after it.
+        // What was read is printed, whatever came after it.
         let finished = flows.finish();
         outcome.and(finished)
     } else {
@@ -83,80 +85,7 @@ fn read(args: &ReadArgs, reading: Reading, stop: &Stop) -> Result<(), Failure> {
     }
 }
 
-/// Where packets go.
-trait Sink {
-    /// A file begins.
-    fn begin(&mut self);
-    /// Takes a packet.
-    fn take(&mut self, packet: &Packet<'_>) -> Result<Printed, Failure>;
-    /// Hands over what was printed: nothing more comes for the moment.
-    fn flush(&mut self) -> Result<(), Failure>;
-    /// A file was not read to a whole end.
-    fn mark_truncated(&mut self);
-}
-
-struct Flows {
-    tracker: Tracker,
-    printer: FlowPrinter<io::BufWriter<io::Stdout>>,
-}
-
-impl Flows {
-    fn finish(mut self) -> Result<(), Failure> {
-        let printer = &mut self.printer;
-        let (associations, summary) = self.tracker.finish(|flow| printer.flow(flow))?;
-        for association in &associations {
-            self.printer.association(association)?;
-        }
-        self.printer.summary(&summary)?;
-        self.printer.flush()
-    }
-}
-
-impl Sink for Flows {
-    fn begin(&mut self) {
-        self.tracker.begin_file();
-    }
-
-    #[inline]
-    fn take(&mut self, packet: &Packet<'_>) -> Result<Printed, Failure> {
-        let printer = &mut self.printer;
-        self.tracker.add(packet, |flow| printer.flow(flow))?;
-        Ok(if self.printer.is_closed() {
-            Printed::Enough
-        } else {
-            Printed::More
-        })
-    }
-
-    fn flush(&mut self) -> Result<(), Failure> {
-        self.printer.flush()
-    }
-
-    fn mark_truncated(&mut self) {
-        self.tracker.mark_truncated();
-    }
-}
-
-struct Packets {
-    decoder: Decoder,
-    printer: Printer<io::BufWriter<io::Stdout>>,
-}
-
-impl Sink for Packets {
-    fn begin(&mut self) {}
-
-    fn take(&mut self, packet: &Packet<'_>) -> Result<Printed, Failure> {
-        self.printer.print(&self.decoder.decode_packet(packet))
-    }
-
-    fn flush(&mut self) -> Result<(), Failure> {
-        self.printer.flush()
-    }
-
-    fn mark_truncated(&mut self) {}
-}
-
-/// Reads one file after the other. One that cannot be read, or not to its end, keeps no other from being read.
+/// Reads one file after the other. A file that cannot be read, or not to its end, does not stop the others.
 fn all_files(args: &ReadArgs, stop: &Stop, sink: &mut impl Sink) -> Result<(), Failure> {
     let mut result = Ok(());
     for path in &args.files {
@@ -169,7 +98,7 @@ fn all_files(args: &ReadArgs, stop: &Stop, sink: &mut impl Sink) -> Result<(), F
             Ok(Printed::Enough) => break,
             Err(failure) => {
                 sink.mark_truncated();
-                // The last one is told at the end, by whoever tells failures.
+                // The last failure is returned, and printed by the caller.
                 if let Err(before) = std::mem::replace(&mut result, Err(failure)) {
                     eprintln!("overlay-monitor: {before}");
                 }
@@ -215,7 +144,7 @@ fn one_file(
                         sink.mark_truncated();
                         progress.end();
                         eprintln!(
-                            "{name} ends in the middle of a packet, at byte {}: what came before it was read",
+                            "{name} ends in the middle of a packet, at byte {}: all packets before it were read",
                             reader.offset()
                         );
                         break;

@@ -1,28 +1,28 @@
-//! How far the reading of a long file is, on a terminal.
+//! Progress through a long file, on a terminal.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// How often it is told, and how long nothing is.
+/// How often it is shown, and the time before it is first shown.
 const PERIOD: Duration = Duration::from_millis(300);
 
-/// Tells on standard error how far the reading is; never if that is no terminal.
+/// Shows progress on standard error, if that is a terminal.
 pub(super) struct Progress {
-    /// Length of the file, if it is told.
+    /// Length of the file, if it is known.
     length: Option<u64>,
     begun: Instant,
-    told: Instant,
+    shown: Instant,
     is_shown: bool,
 }
 
 impl Progress {
-    /// For a file of this length; `is_quiet` if nothing is printed meanwhile.
+    /// For a file of this length. `is_quiet` if nothing is printed meanwhile.
     pub(super) fn new(length: Option<u64>, is_quiet: bool) -> Progress {
         let is_seen = io::stderr().is_terminal() && (is_quiet || !io::stdout().is_terminal());
         Progress {
             length: length.filter(|length| is_seen && *length != 0),
             begun: Instant::now(),
-            told: Instant::now(),
+            shown: Instant::now(),
             is_shown: false,
         }
     }
@@ -32,12 +32,12 @@ impl Progress {
         let Some(length) = self.length else {
             return;
         };
-        if self.told.elapsed() >= PERIOD {
-            self.told = Instant::now();
+        if self.shown.elapsed() >= PERIOD {
+            self.shown = Instant::now();
             let rate = offset as f64 / self.begun.elapsed().as_secs_f64() / 1e6;
             let percent = offset.saturating_mul(100) / length;
             let mut out = io::stderr();
-            // It is only told.
+            // A line that cannot be shown is not an error.
             drop(
                 write!(out, "\r{percent} % read, {rate:.0} MB/s\x1b[K").and_then(|()| out.flush()),
             );
@@ -45,14 +45,14 @@ impl Progress {
         }
     }
 
-    /// Takes the line away, for another one.
+    /// Clears the line.
     pub(super) fn clear(&mut self) {
         if std::mem::take(&mut self.is_shown) {
             drop(write!(io::stderr(), "\r\x1b[K"));
         }
     }
 
-    /// No more.
+    /// Ends it.
     pub(super) fn end(&mut self) {
         self.clear();
     }

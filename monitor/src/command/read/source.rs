@@ -1,4 +1,4 @@
-//! A capture file by its name.
+//! Opens a capture file by its name.
 
 use std::fs::File;
 use std::io;
@@ -10,10 +10,10 @@ use crate::base::failure::Failure;
 use crate::traffic::capture::{Input, Stop};
 use monitor_classify::text::escape;
 
-/// Longest name that is told, in characters.
+/// Longest name that is shown, in characters.
 const NAME: usize = 200;
 
-/// How a file is called in messages.
+/// The name of a file in messages.
 pub(super) fn name(path: &Path) -> String {
     if is_standard_input(path) {
         "standard input".to_owned()
@@ -26,7 +26,7 @@ fn is_standard_input(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// Opens a file, and gives its length, if it has one.
+/// Opens a file, and returns its length, if it has one.
 ///
 /// # Errors
 /// A runtime failure that names the file.
@@ -40,7 +40,7 @@ pub(super) fn open(path: &Path, stop: Stop) -> Result<(Input, Option<u64>), Fail
     let meta = file.metadata().map_err(failed)?;
     if meta.is_dir() {
         return Err(Failure::runtime(anyhow!(
-            "{} is a folder: name the capture files in it",
+            "{} is a folder: give the capture files in it",
             name(path)
         )));
     }

@@ -1,11 +1,11 @@
-//! What to do about what can be read.
+//! What to do about plaintext.
 
 use super::chapter::{Chapter, Row};
 use super::conversation::Place;
 use crate::policy::Requirement;
 use monitor_classify::{CredentialKind, Exposure, Protocol};
 
-/// What to do about a network as a whole; nothing where nothing of it can be read.
+/// What to do about a network as a whole; `None` if nothing of interest is readable.
 #[must_use]
 pub fn of_chapter(chapter: &Chapter) -> Option<String> {
     if !chapter.rows.iter().any(is_telling) {
@@ -14,30 +14,30 @@ pub fn of_chapter(chapter: &Chapter) -> Option<String> {
     let required = chapter.network.as_ref().map(|network| network.required);
     let text = match (chapter.place, required) {
         (Place::Host, _) => {
-            "Encryption of an overlay does not reach what is published: serve TLS at the port itself, or in the proxy \
-             in front of it"
+            "Encryption of an overlay does not cover published ports: serve TLS at the port itself, or in a proxy in front \
+             of it"
         }
         (Place::Vni(_) | Place::Others, Some(Requirement::Required)) => {
-            "It must be encrypted, and was not: see the violation and its likely cause"
+            "It must be encrypted, and is not: see the violation and its likely cause"
         }
         (Place::Vni(_) | Place::Others, Some(Requirement::Forbidden)) => {
-            "It must not be encrypted by the network: what nobody on the path may read needs TLS in the application"
+            "The network must not encrypt it: secrets need TLS in the application"
         }
         (Place::Vni(_) | Place::Others, Some(Requirement::Optional) | None)
             if chapter.is_ingress() =>
         {
-            "Docker does not encrypt the way from node to node behind a published port. Make the ingress network anew: \
+            "Docker does not encrypt the path between nodes behind a published port. Recreate the ingress network: \
              docker network rm ingress; docker network create -d overlay --ingress --opt encrypted ingress"
         }
         (Place::Vni(_) | Place::Others, Some(Requirement::Optional) | None) => {
-            "Encrypt the network. Docker cannot change one: docker network create -d overlay --opt encrypted NAME, and \
-             move the services there"
+            "Encrypt the network. Docker cannot change an existing one: docker network create -d overlay --opt encrypted NAME, \
+             and move the udp_ports to it"
         }
     };
     Some(text.to_owned())
 }
 
-/// Whether what can be read is more than the housekeeping of hosts.
+/// Whether more is readable than the housekeeping of hosts.
 const fn is_telling(row: &Row) -> bool {
     let is_housekeeping = matches!(
         row.protocol,
@@ -46,44 +46,44 @@ const fn is_telling(row: &Row) -> bool {
     matches!(row.exposure, Exposure::Plaintext) && !is_housekeeping
 }
 
-/// What to do about what one protocol shows; nothing where it shows nothing.
+/// What to do about one protocol; `None` if it reveals nothing.
 #[must_use]
 pub fn of_row(row: &Row) -> Option<&'static str> {
     match row.exposure {
         Exposure::Plaintext => Some(instead_of(row.protocol)),
         Exposure::Encrypted => None,
         Exposure::Unknown if row.conversations.is_empty() => None,
-        Exposure::Unknown => Some(
-            "No honest verdict was possible: look at the packets (overlay-monitor tail), and ask who runs it",
-        ),
+        Exposure::Unknown => {
+            Some("Unrecognised: look at the packets (overlay-monitor tail), and ask its operator")
+        }
     }
 }
 
-/// What to do about credentials that were seen in the clear.
+/// What to do about credentials in cleartext.
 #[must_use]
 pub fn of_credentials(row: &Row) -> Option<&'static str> {
     if row.credentials.is_empty() {
         None
     } else if row.credentials.contains(&CredentialKind::PrivateKey) {
         Some(
-            "Whoever listened has the key: replace it, and what was signed with it, once the way is encrypted",
+            "Anyone on the path has the key: replace it, and what was signed with it, once the path is encrypted",
         )
     } else {
-        Some("Whoever listened has them: change them, once the way is encrypted")
+        Some("Anyone on the path has them: change them, once the path is encrypted")
     }
 }
 
-/// What a protocol offers that cannot be read.
+/// The encrypted alternative to a protocol.
 const fn instead_of(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::Amqp => "RabbitMQ: listeners.ssl.default = 5671 and listeners.tcp = none",
-        Protocol::Bittorrent => "Keep it off this network: it has no encryption worth the name",
+        Protocol::Bittorrent => "Keep it off this network: its encryption is weak",
         Protocol::Cassandra => {
             "cassandra.yaml: client_encryption_options and server_encryption_options, with optional: false"
         }
         Protocol::Dhcp => "It has no encryption: keep it on the local link",
         Protocol::Dns | Protocol::Llmnr | Protocol::Mdns => {
-            "DNS over TLS or HTTPS to the resolver, where names must not be seen"
+            "DNS over TLS or HTTPS to the resolver, if names are confidential"
         }
         Protocol::Elasticsearch => "elasticsearch.yml: xpack.security.transport.ssl.enabled: true",
         Protocol::Ftp => "SFTP instead, or FTPS that refuses to log in without TLS",
@@ -92,14 +92,16 @@ const fn instead_of(protocol: Protocol) -> &'static str {
         Protocol::Grpc | Protocol::Http | Protocol::Http2 | Protocol::Websocket => {
             "HTTPS: a certificate in the server, or in a proxy beside it on the same host"
         }
-        Protocol::Icmp => "It tells only who is there; encryption of the network hides that too",
+        Protocol::Icmp => {
+            "It reveals only which hosts exist; encryption of the network hides that too"
+        }
         Protocol::Imap | Protocol::Pop3 => {
             "Dovecot: ssl = required, so that nobody logs in before STARTTLS"
         }
         Protocol::Irc => "The server's TLS port (6697) only",
         Protocol::Kafka => "listeners=SASL_SSL://… and security.inter.broker.protocol=SASL_SSL",
         Protocol::Kerberos => {
-            "Made for open networks, but weak passwords can be tried off line: long keys, and FAST"
+            "Designed for open networks, but weak passwords can be tried offline: use long keys, and FAST"
         }
         Protocol::Ldap => {
             "LDAPS or StartTLS; OpenLDAP refuses anything else with olcSecurity: tls=1"
@@ -112,12 +114,12 @@ const fn instead_of(protocol: Protocol) -> &'static str {
         Protocol::Mysql => "require_secure_transport = ON, and clients that check the certificate",
         Protocol::Nats => "A tls { … } block in the server's configuration",
         Protocol::Nfs | Protocol::Sunrpc => "NFS with xprtsec=tls (Linux 6.5), or sec=krb5p",
-        Protocol::Ntp => "It holds no secret; NTS proves that nobody forges it",
+        Protocol::Ntp => "It holds no secret; NTS protects it from forgery",
         Protocol::Postgresql => "ssl = on, and hostssl instead of host in pg_hba.conf",
         Protocol::Radius => "RADIUS over TLS (RFC 6614): MD5 does not hide a password",
         Protocol::Rdp => "Require TLS and network level authentication",
         Protocol::Redis => {
-            "redis.conf: tls-port 6379 and port 0 (Redis 6). requirepass does not help: the password crosses in the clear too"
+            "redis.conf: tls-port 6379 and port 0 (Redis 6). requirepass does not help: the password is sent in cleartext too"
         }
         Protocol::Rsync => "rsync over SSH (-e ssh), not the daemon's port",
         Protocol::Rtcp | Protocol::Rtp => "SRTP",
@@ -127,7 +129,7 @@ const fn instead_of(protocol: Protocol) -> &'static str {
         Protocol::Smtp => {
             "Postfix between servers of your own: smtp_tls_security_level = encrypt; log-ins: smtpd_tls_auth_only = yes"
         }
-        Protocol::Snmp => "SNMPv3 with authPriv: the community is a password that everybody sees",
+        Protocol::Snmp => "SNMPv3 with authPriv: the community is a password in cleartext",
         Protocol::Statsd => {
             "It has no encryption: send it within one host, or in an encrypted network"
         }
@@ -150,6 +152,6 @@ const fn instead_of(protocol: Protocol) -> &'static str {
         | Protocol::Wireguard => {
             "It could encrypt and does not: look for a NULL cipher, or authentication alone, in its configuration"
         }
-        Protocol::Unknown => "Find out who speaks it (overlay-monitor tail), then use its TLS",
+        Protocol::Unknown => "Identify the program (overlay-monitor tail), then use its TLS",
     }
 }

@@ -1,4 +1,4 @@
-//! What can be read, network by network: exact counts of the kernel, with what the samples say of them.
+//! What is readable, network by network: exact counts of the kernel, joined with what samples show.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -7,108 +7,50 @@ use std::net::IpAddr;
 use monitor_common::key::Count;
 
 use super::conversation::{Conversation, Conversations, Place, Speech};
+use super::shares::Shares;
 use crate::agent::snapshot::Snapshot;
 use crate::host::described_network::{shown, title};
 use crate::policy::{Network, NetworkKind, PolicyReport};
 use crate::traffic::exposure_class::of_class;
 use monitor_classify::{CredentialKind, Exposure, Protocol};
 
-/// Networks that are told of one by one.
+/// Networks that get a chapter of their own.
 pub const CHAPTERS: usize = 256;
 
-/// What can be read of one network, or of the host's own wire.
+/// What is readable of one network, or of the host's own traffic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chapter {
-    /// Where.
+    /// Where the packets are.
     pub place: Place,
-    /// What somebody said of the network.
+    /// The network's requirement, if it is known.
     pub network: Option<Network>,
-    /// By protocol and exposure: what can be read first, and the most of it first.
+    /// By protocol and exposure: plaintext first, and most bytes first.
     pub rows: Vec<Row>,
     /// What ESP carries of it: packets, and bytes from the UDP header on.
     pub in_esp: Count,
-    /// Other nodes that the samples went to or came from; at most 64.
+    /// Other nodes that samples were sent to or received from; at most 64.
     pub nodes: BTreeSet<IpAddr>,
-    /// Samples of conversations that found no room.
+    /// Samples of conversations beyond the limit.
     pub beyond: u64,
 }
 
 /// What was counted of one protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// What it speaks.
+    /// The protocol.
     pub protocol: Protocol,
-    /// Whether it can be read.
+    /// Its exposure.
     pub exposure: Exposure,
     /// Packets, and bytes of their frames on the wire.
     pub count: Count,
-    /// Credentials in the clear.
+    /// Credentials in cleartext.
     pub credentials: BTreeSet<CredentialKind>,
-    /// Who speaks it: those with credentials first, then those of whom the most was seen.
+    /// Its conversations: those with credentials first, then those with most samples.
     pub conversations: Vec<(Conversation, Speech)>,
 }
 
-/// Bytes by what can be read of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Shares {
-    /// Plaintext.
-    pub readable: u64,
-    /// Encrypted by who talks: TLS, SSH, …
-    pub encrypted: u64,
-    /// Encrypted by the network.
-    pub in_esp: u64,
-    /// Neither can be said.
-    pub unknown: u64,
-}
-
-impl Shares {
-    /// All of them.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.readable + self.encrypted + self.in_esp + self.unknown
-    }
-
-    /// The same, more by others.
-    pub fn add(&mut self, other: &Shares) {
-        self.readable += other.readable;
-        self.encrypted += other.encrypted;
-        self.in_esp += other.in_esp;
-        self.unknown += other.unknown;
-    }
-
-    /// Of all networks together, and of the host's own wire. What waits for a verdict is in none of them, so that none
-    /// ever becomes smaller.
-    #[must_use]
-    pub fn of(snapshot: &Snapshot) -> Shares {
-        let mut shares = Shares::default();
-        for row in &snapshot.counted.exposure {
-            *shares.part(of_class(row.key.class()).1) += row.count.bytes;
-        }
-        let networks = snapshot
-            .counted
-            .esp_networks
-            .iter()
-            .map(|row| row.count.bytes);
-        let others = snapshot
-            .counted
-            .esp_others
-            .iter()
-            .map(|row| row.count.bytes);
-        shares.in_esp = networks.chain(others).sum();
-        shares
-    }
-
-    fn part(&mut self, exposure: Exposure) -> &mut u64 {
-        match exposure {
-            Exposure::Plaintext => &mut self.readable,
-            Exposure::Encrypted => &mut self.encrypted,
-            Exposure::Unknown => &mut self.unknown,
-        }
-    }
-}
-
 impl Chapter {
-    /// Bytes by what can be read of them.
+    /// Bytes by exposure.
     #[must_use]
     pub fn shares(&self) -> Shares {
         let mut shares = Shares {
@@ -121,32 +63,32 @@ impl Chapter {
         shares
     }
 
-    /// What it is called, fit to be shown.
+    /// Its title, fit to be shown.
     #[must_use]
     pub fn title(&self) -> String {
         match (self.place, &self.network) {
             (Place::Vni(_), Some(network)) => network.title(),
             (Place::Vni(vni), None) => title(vni, ""),
-            (Place::Others, _) => "Networks that found no room".to_owned(),
-            (Place::Host, _) => "Host's own wire, outside any overlay".to_owned(),
+            (Place::Others, _) => "Networks without a row in the map".to_owned(),
+            (Place::Host, _) => "Host traffic outside any overlay".to_owned(),
         }
     }
 
-    /// The name that somebody gave the network, fit to be shown.
+    /// The network's name, fit to be shown.
     #[must_use]
     pub fn name(&self) -> Option<String> {
         let name = self.network.as_ref().map(|network| &network.name)?;
         (!name.is_empty()).then(|| shown(name))
     }
 
-    /// Whether it is Docker's routing mesh.
+    /// Whether it is the network of Docker's routing mesh.
     #[must_use]
     pub fn is_ingress(&self) -> bool {
         let network = self.network.as_ref();
         network.is_some_and(|network| network.kind == NetworkKind::Ingress)
     }
 
-    /// Credentials in the clear, of all protocols.
+    /// Credentials in cleartext, of all protocols.
     #[must_use]
     pub fn credentials(&self) -> BTreeSet<CredentialKind> {
         let all = self.rows.iter().flat_map(|row| &row.credentials);
@@ -156,14 +98,12 @@ impl Chapter {
     /// Who can read it: the end of a sentence.
     #[must_use]
     pub fn readers(&self) -> String {
-        /// Nodes that are named.
+        /// Nodes that are listed.
         const NAMED: usize = 4;
         match self.place {
-            Place::Host => {
-                "everybody on the path between this host and whom it talks to".to_owned()
-            }
+            Place::Host => "anyone on the path between this host and its peers".to_owned(),
             Place::Vni(_) | Place::Others if self.nodes.is_empty() => {
-                "everybody on the path between the nodes".to_owned()
+                "anyone on the path between the nodes".to_owned()
             }
             Place::Vni(_) | Place::Others => {
                 let mut names: Vec<String> = self
@@ -176,7 +116,7 @@ impl Chapter {
                     names.push(format!("{} more", self.nodes.len() - NAMED));
                 }
                 format!(
-                    "everybody on the path between this node and {}",
+                    "anyone on the path between this node and {}",
                     names.join(", ")
                 )
             }
@@ -184,7 +124,7 @@ impl Chapter {
     }
 }
 
-/// Chapters, what can be read most of first, the host's own wire last; and how many are left out.
+/// All chapters, those with most plaintext first and the host's own traffic last; and how many are left out.
 #[must_use]
 pub fn chapters(
     snapshot: &Snapshot,
@@ -206,7 +146,7 @@ pub fn chapters(
             row.count.bytes,
         );
     }
-    // Nobody knows yet, and nobody waits any more.
+    // At the end of an audit, a flow without a verdict is unknown.
     for row in &snapshot.counted.pending {
         let kind = (Protocol::Unknown, Exposure::Unknown);
         count(row.network.into(), kind, row.packets, row.bytes);
@@ -259,7 +199,7 @@ pub fn chapters(
     });
     let more = all.len().saturating_sub(CHAPTERS);
     if more != 0 {
-        // The host's own wire stays.
+        // The host's own traffic is always kept.
         let host = all.pop_if(|chapter| chapter.place == Place::Host);
         all.truncate(CHAPTERS - usize::from(host.is_some()));
         all.extend(host);
@@ -273,7 +213,7 @@ fn rows(
     talks: &[&Conversation],
 ) -> Vec<Row> {
     counts.retain(|_, count| count.packets != 0);
-    // What a sample has shown was there, though its packets are counted under what the flow spoke before or after.
+    // What a sample showed was there, even if its packets are counted under what its flow spoke before or after.
     for conversation in talks {
         for speech in &conversation.speech {
             if speech.exposure != Exposure::Unknown {

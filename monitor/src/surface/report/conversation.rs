@@ -1,4 +1,4 @@
-//! Who says what to whom, from samples: bounded, whoever makes up networks and endpoints.
+//! Who speaks what with whom, from samples. The number of conversations is bounded, whatever VNIs and addresses are forged.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
@@ -10,19 +10,19 @@ use monitor_common::label::{Direction, Encapsulation};
 use crate::traffic::sample_record::SampleRecord;
 use monitor_classify::{Confidence, CredentialKind, Exposure, Protocol, Transport, is_usual_port};
 
-/// Conversations that are kept: of all networks, of all those that nobody described, and of one.
+/// Conversations that are kept: in all, of networks without a requirement, and of one network.
 const ALL: usize = 16_384;
-const STRANGERS: usize = 4_096;
+const UNDESCRIBED: usize = 4_096;
 const OF_ONE: usize = 64;
-/// Conversations of the host's own wire.
+/// Conversations of the host's own traffic.
 const OF_HOST: usize = 256;
-/// Networks of which anything is kept that nobody described.
-const STRANGE_PLACES: usize = 2_048;
+/// Networks without a requirement that are tracked.
+const UNDESCRIBED_PLACES: usize = 2_048;
 /// Nodes of a network.
 const NODES: usize = 64;
 /// Protocols of one conversation.
 const KINDS: usize = 6;
-/// First port that systems give to clients (`net.ipv4.ip_local_port_range` of Linux).
+/// First port that systems assign to clients (`net.ipv4.ip_local_port_range` of Linux).
 const EPHEMERAL: u16 = 32_768;
 
 /// Where packets are.
@@ -30,7 +30,7 @@ const EPHEMERAL: u16 = 32_768;
 pub enum Place {
     /// In an overlay network, by its VXLAN Network Identifier.
     Vni(u32),
-    /// In networks that found no room in the maps.
+    /// In networks without a row of their own in the maps.
     Others,
     /// Outside any overlay.
     Host,
@@ -46,37 +46,37 @@ impl From<NetworkId> for Place {
     }
 }
 
-/// What one conversation speaks.
+/// One protocol of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Speech {
-    /// What it speaks.
+    /// The protocol.
     pub protocol: Protocol,
-    /// Whether that can be read.
+    /// Its exposure.
     pub exposure: Exposure,
-    /// How sure that is, at best.
+    /// The best confidence of its samples.
     pub confidence: Confidence,
-    /// What could be read: redacted and escaped.
+    /// Evidence: redacted and escaped.
     pub evidence: Option<String>,
-    /// Credentials in the clear.
+    /// Credentials in cleartext.
     pub credentials: BTreeSet<CredentialKind>,
-    /// Samples that said so.
+    /// Samples with this verdict.
     pub samples: u64,
 }
 
-/// Everything between a client, whatever its ports, and one port of a server.
+/// All packets between a client, whatever its ports, and one port of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conversation {
-    /// What carries it.
+    /// The transport protocol.
     pub transport: Transport,
-    /// Who asks, as far as ports tell.
+    /// The client, as far as ports show it.
     pub client: IpAddr,
-    /// Who answers.
+    /// The server.
     pub server: IpAddr,
-    /// The server's port; 0 where there is none.
+    /// The server's port; 0 if there is none.
     pub port: u16,
-    /// When the first sample was taken, and the last one.
+    /// Times of the first and the last sample.
     pub seen: (Timestamp, Timestamp),
-    /// What it speaks, in order of appearance.
+    /// Its protocols, in order of appearance.
     pub speech: Vec<Speech>,
 }
 
@@ -90,7 +90,7 @@ struct Key {
 }
 
 impl Key {
-    /// The key of a packet, and whether its ports tell the server.
+    /// The key of a packet, and whether its ports identify the server.
     fn new(place: Place, transport: Transport, record: &SampleRecord) -> Option<(Key, bool)> {
         let inner = record.inner?;
         let protocol = record.verdict.protocol;
@@ -120,14 +120,14 @@ impl Key {
     }
 }
 
-/// What is kept of a network beside its conversations.
+/// What is kept of a place beside its conversations.
 #[derive(Clone, Debug, Default)]
 pub struct Around {
-    /// Other nodes that its packets go to and come from; at most 64.
+    /// Other nodes that its packets are sent to or received from; at most 64.
     pub nodes: BTreeSet<IpAddr>,
-    /// Credentials by what they were seen in, of all conversations.
+    /// Credentials by protocol and exposure, of all conversations.
     pub credentials: BTreeMap<(Protocol, Exposure), BTreeSet<CredentialKind>>,
-    /// Samples of conversations that found no room.
+    /// Samples of conversations beyond the limit.
     pub beyond: u64,
     conversations: usize,
 }
@@ -138,18 +138,18 @@ pub struct Conversations {
     all: HashMap<Key, Conversation>,
     around: HashMap<Place, Around>,
     known: HashSet<u32>,
-    strangers: usize,
-    strange_places: usize,
+    undescribed: usize,
+    undescribed_places: usize,
 }
 
 impl Conversations {
-    /// Tells which networks somebody described: they keep their room, whoever makes up others.
-    pub fn know(&mut self, known: HashSet<u32>) {
+    /// Sets the known networks: forged VNIs cannot displace them.
+    pub fn set_known(&mut self, known: HashSet<u32>) {
         self.known = known;
     }
 
-    /// Takes a sample into account.
-    pub fn note(&mut self, record: &SampleRecord) {
+    /// Adds a sample.
+    pub fn add(&mut self, record: &SampleRecord) {
         let (Some(transport), true) = (record.transport, record.payload_len != 0) else {
             return;
         };
@@ -161,12 +161,12 @@ impl Conversations {
         let Some((mut key, is_sure)) = Key::new(place, transport, record) else {
             return;
         };
-        let is_strange = matches!(place, Place::Vni(vni) if !self.known.contains(&vni));
+        let is_undescribed = matches!(place, Place::Vni(vni) if !self.known.contains(&vni));
         if !self.around.contains_key(&place) {
-            if is_strange && self.strange_places >= STRANGE_PLACES {
+            if is_undescribed && self.undescribed_places >= UNDESCRIBED_PLACES {
                 return;
             }
-            self.strange_places += usize::from(is_strange);
+            self.undescribed_places += usize::from(is_undescribed);
         }
         let around = self.around.entry(place).or_default();
         if let (Some(outer), Some(direction)) = (record.outer, record.direction)
@@ -185,7 +185,7 @@ impl Conversations {
             kinds.or_default().extend(&verdict.credentials);
         }
         if !is_sure {
-            // Whoever was seen to speak first asks.
+            // The sender of the first sample is taken for the client.
             let turned = Key {
                 client: key.server,
                 server: key.client,
@@ -204,13 +204,13 @@ impl Conversations {
             };
             if around.conversations >= of_one
                 || self.all.len() >= ALL
-                || is_strange && self.strangers >= STRANGERS
+                || is_undescribed && self.undescribed >= UNDESCRIBED
             {
                 around.beyond += 1;
                 return;
             }
             around.conversations += 1;
-            self.strangers += usize::from(is_strange);
+            self.undescribed += usize::from(is_undescribed);
         }
         self.all
             .entry(key)
@@ -222,16 +222,16 @@ impl Conversations {
                 seen: (record.time, record.time),
                 speech: Vec::new(),
             })
-            .note(record);
+            .add(record);
     }
 
-    /// What is kept of networks beside their conversations.
+    /// What is kept of a place beside its conversations.
     #[must_use]
     pub fn around(&self, place: Place) -> Option<&Around> {
         self.around.get(&place)
     }
 
-    /// All of them, by where they are.
+    /// All conversations, by place.
     #[must_use]
     pub fn by_place(&self) -> BTreeMap<Place, Vec<&Conversation>> {
         let mut all = BTreeMap::<Place, Vec<&Conversation>>::new();
@@ -243,7 +243,7 @@ impl Conversations {
 }
 
 impl Conversation {
-    fn note(&mut self, record: &SampleRecord) {
+    fn add(&mut self, record: &SampleRecord) {
         self.seen = (self.seen.0.min(record.time), self.seen.1.max(record.time));
         let verdict = &record.verdict;
         let same =
@@ -251,7 +251,7 @@ impl Conversation {
         if let Some(speech) = self.speech.iter_mut().find(same) {
             speech.samples += 1;
             speech.confidence = speech.confidence.max(verdict.confidence);
-            // What holds credentials is the better example.
+            // A sample with credentials is the better example.
             let is_better = speech.credentials.is_empty() && !verdict.credentials.is_empty();
             if speech.evidence.is_none() || is_better {
                 speech.evidence.clone_from(&verdict.evidence);
@@ -259,15 +259,15 @@ impl Conversation {
             speech.credentials.extend(&verdict.credentials);
             return;
         }
-        // What one more packet does not tell is said already, and text is told by its name.
-        let says_nothing_new = |at: &Speech| match verdict.exposure {
+        // A sample that adds nothing: unknown beside a verdict, or unnamed text beside a named protocol.
+        let adds_nothing = |at: &Speech| match verdict.exposure {
             Exposure::Unknown => at.exposure != Exposure::Unknown,
             Exposure::Plaintext => {
                 verdict.protocol == Protocol::Unknown && at.exposure == Exposure::Plaintext
             }
             Exposure::Encrypted => false,
         };
-        if self.speech.iter().any(says_nothing_new) {
+        if self.speech.iter().any(adds_nothing) {
             return;
         }
         self.speech.retain(|at| match (at.protocol, at.exposure) {

@@ -1,9 +1,11 @@
-//! An audit as JSON Lines: an object for each network, each violation, and each protocol of a network, and a `summary` at
-//! the end.
+//! An audit as JSON Lines: an object for each network, each violation, and each protocol of a network, then a `summary`.
 
 use serde::Serialize;
 
-use super::{Audit, Chapter, Conversation, Place, Row, Speech, advice};
+use super::advice;
+use super::audit::Audit;
+use super::chapter::{Chapter, Row};
+use super::conversation::{Conversation, Place, Speech};
 use crate::kernel::Attribution;
 use crate::surface::networks_json;
 use crate::traffic::json_object::SCHEMA;
@@ -28,7 +30,7 @@ struct ExposureRecord<'a> {
     advice: Vec<&'static str>,
 }
 
-/// Everything between a client and one port of a server.
+/// All packets between a client and one port of a server.
 #[derive(Serialize)]
 struct ConversationRecord<'a> {
     transport: Transport,
@@ -43,7 +45,7 @@ struct ConversationRecord<'a> {
     evidence: Option<&'a str>,
 }
 
-/// Bytes by what can be read of them.
+/// Bytes by exposure.
 #[derive(Serialize)]
 struct Shares {
     readable: u64,
@@ -120,7 +122,7 @@ impl<'a> ConversationRecord<'a> {
     }
 }
 
-/// Where, as in the field `place`, and the VNI if it is one.
+/// The field `place`, and the VNI if it is a network.
 fn place(place: Place) -> (&'static str, Option<u32>) {
     match place {
         Place::Vni(vni) => ("network", Some(vni)),
@@ -129,7 +131,7 @@ fn place(place: Place) -> (&'static str, Option<u32>) {
     }
 }
 
-/// The rows of a network, with what ESP carries of it as one of them: shares add up to 1.
+/// The rows of a network, with the bytes in ESP as one of them, so that the shares add up to 1.
 fn rows(chapter: &Chapter) -> Vec<Row> {
     let mut rows = chapter.rows.clone();
     if chapter.in_esp.packets != 0 {
@@ -147,7 +149,7 @@ fn rows(chapter: &Chapter) -> Vec<Row> {
 /// The lines.
 ///
 /// # Errors
-/// None that is known: there is nothing in them that JSON cannot hold.
+/// None is known: the objects hold nothing that JSON cannot.
 pub fn lines(audit: &Audit) -> serde_json::Result<String> {
     let mut text = networks_json::lines(&audit.report, &audit.node, jiff::Timestamp::now())?;
     for chapter in &audit.exposure.chapters {
@@ -214,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn exposure_is_as_the_readme_has_it_and_shares_add_up() {
+    fn exposure_has_the_documented_fields_and_shares_add_up() {
         let mut audit = hostile();
         audit.node = "node1".to_owned();
         let text = lines(&audit).unwrap();
@@ -259,7 +261,7 @@ mod tests {
         assert_eq!(last["bytes"]["in_esp"], 700);
     }
 
-    /// The contract, in the order of the alphabet.
+    /// The documented fields, in alphabetical order.
     const EXPOSURE_FIELDS: &str = "advice bytes conversations credentials exposure network node packets place protocol schema share type vni";
     const CONVERSATION_FIELDS: &str =
         "confidence credentials dst dst_port evidence first_seen last_seen samples src transport";

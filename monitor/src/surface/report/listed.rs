@@ -1,27 +1,27 @@
-//! Which networks a table lists: all that somebody named, and the busiest of the others.
+//! The networks that a table lists: all known ones, and the busiest of the others.
 
 use std::cmp::Reverse;
 
 use crate::policy::NetworkStatus;
 
-/// Networks that nobody named and that are listed, each on a line: a scan of VNIs fills the map.
-const NAMELESS: usize = 20;
+/// Unknown networks that are listed, one a line: a scan of VNIs fills the map.
+const UNKNOWN: usize = 20;
 
 /// The networks of a table.
 #[derive(Clone, Debug, Default)]
 pub struct Listed<'a> {
-    /// In the order in which they came.
+    /// In their original order.
     pub rows: Vec<&'a NetworkStatus>,
-    /// Others, of which nobody knows a name or a policy.
+    /// Other unknown networks.
     pub more: usize,
-    /// Packets of those, in cleartext.
+    /// Their packets in cleartext.
     pub cleartext: u64,
-    /// The same, in ESP.
+    /// Their packets in ESP.
     pub encrypted: u64,
 }
 
 impl<'a> Listed<'a> {
-    /// Chooses from these.
+    /// Selects from all networks.
     #[must_use]
     pub fn of(all: &[&'a NetworkStatus]) -> Listed<'a> {
         let packets = |status: &NetworkStatus| {
@@ -29,14 +29,14 @@ impl<'a> Listed<'a> {
             seen.cleartext_packets()
                 .saturating_add(seen.encrypted_packets())
         };
-        let mut nameless: Vec<&NetworkStatus> = all
+        let mut unknown: Vec<&NetworkStatus> = all
             .iter()
             .copied()
             .filter(|status| status.network.is_none())
             .collect();
-        nameless.sort_by_key(|status| (Reverse(packets(status)), status.vni));
-        let left = nameless.split_off(nameless.len().min(NAMELESS));
-        let last = nameless
+        unknown.sort_by_key(|status| (Reverse(packets(status)), status.vni));
+        let left = unknown.split_off(unknown.len().min(UNKNOWN));
+        let last = unknown
             .last()
             .map(|status| (Reverse(packets(status)), status.vni));
         let is_listed = |status: &&&NetworkStatus| {
@@ -56,12 +56,12 @@ impl<'a> Listed<'a> {
         }
     }
 
-    /// What is said of the others, if there are any.
+    /// The line on the networks that are not listed, if there are any.
     #[must_use]
     pub fn rest(&self) -> Option<String> {
         (self.more != 0).then(|| {
             format!(
-                "and {} more networks that nobody named: {} packets in cleartext, {} in ESP",
+                "and {} more unknown networks: {} packets in cleartext, {} in ESP",
                 self.more, self.cleartext, self.encrypted
             )
         })
@@ -75,22 +75,22 @@ mod tests {
     use crate::surface::report::tests::audit;
 
     #[test]
-    fn all_that_have_a_name_and_the_busiest_of_the_others() {
+    fn all_known_networks_and_the_busiest_of_the_others_are_listed() {
         let named = audit(Requirement::Required, State::Cleartext)
             .report
             .networks;
-        let nameless = |vni: u32| {
+        let unknown = |vni: u32| {
             let mut status = named[0].clone();
             status.vni = vni;
             status.network = None;
             status.seen.cleartext[0].packets = u64::from(vni % 50);
             status
         };
-        let scan: Vec<NetworkStatus> = (1000..1050).map(nameless).collect();
+        let scan: Vec<NetworkStatus> = (1000..1050).map(unknown).collect();
         let all: Vec<&NetworkStatus> = scan.iter().chain(&named).collect();
         let listed = Listed::of(&all);
-        assert_eq!(listed.rows.len(), NAMELESS + named.len());
-        assert_eq!(listed.more, 50 - NAMELESS);
+        assert_eq!(listed.rows.len(), UNKNOWN + named.len());
+        assert_eq!(listed.more, 50 - UNKNOWN);
         assert!(
             listed
                 .rows
@@ -99,7 +99,12 @@ mod tests {
         );
         assert!(listed.rows.iter().any(|status| status.vni == 1049));
         assert_eq!(listed.rows.last().unwrap().vni, named.last().unwrap().vni);
-        assert!(listed.rest().unwrap().starts_with("and 30 more networks"));
+        assert!(
+            listed
+                .rest()
+                .unwrap()
+                .starts_with("and 30 more unknown networks")
+        );
         assert!(Listed::of(&all[..3]).rest().is_none());
     }
 }

@@ -1,6 +1,6 @@
 //! Numbers as people read them.
 
-/// A share in percent. What is not nothing is never shown as nothing, and what is not all never as all.
+/// A share in percent. More than nothing is never shown as 0 %, less than everything never as 100 %.
 #[must_use]
 pub fn percent(part: u64, whole: u64) -> String {
     if whole == 0 {
@@ -32,7 +32,7 @@ pub fn bytes(bytes: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
-/// A number with its thousands apart.
+/// A number with its thousands grouped.
 #[must_use]
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -46,7 +46,7 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// So many of something: `1 packet`, `2 packets`.
+/// A number with its noun: `1 packet`, `2 packets`.
 #[must_use]
 pub fn some(number: u64, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };

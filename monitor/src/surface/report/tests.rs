@@ -1,19 +1,29 @@
-//! What the reports are tested with, and the outcome.
+//! Data for the tests of the reports, and the outcome.
 
 use monitor_common::key::{Count, ExposureKey, NetworkId};
 use monitor_common::label::{Direction, Encapsulation};
 
 use crate::agent::snapshot::Snapshot;
 use crate::base::failure::FailureKind;
+use crate::kernel::Attribution;
 use crate::policy::violation::{Breach, Tally};
-use crate::policy::{self, Network, Seen, Source, Violation};
+use crate::policy::{
+    self, Network, NetworkStatus, PolicyReport, Requirement, Seen, Source, State, Violation,
+};
 use crate::traffic::counted::Exposed;
 use crate::traffic::counted::{Counted, EspNetwork};
 use crate::traffic::exposure_class::class;
 use crate::traffic::sample_record::{Endpoints, SampleRecord};
 use monitor_classify::{Confidence, Exposure as Readable, Protocol, Transport, Verdict};
 
-use super::*;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use monitor_classify::CredentialKind;
+
+use super::audit::{Audit, ExposureReport};
+use super::chapter;
+use super::conversation::Conversations;
 
 /// An audit of one network with this requirement and state.
 pub(super) fn audit(required: Requirement, state: State) -> Audit {
@@ -148,7 +158,7 @@ pub(super) fn hostile() -> Audit {
         record.verdict.protocol = Protocol::Http;
         record.verdict.evidence = Some(HOSTILE.to_owned());
         record.verdict.credentials = CredentialKind::ALL.to_vec();
-        conversations.note(&record);
+        conversations.add(&record);
     }
     let vni = NetworkId::vni(4096);
     let mut snapshot = counted(&[
@@ -167,12 +177,12 @@ pub(super) fn hostile() -> Audit {
         },
     }];
     let (chapters, more) = chapter::chapters(&snapshot, &audit.report, &conversations);
-    audit.exposure = Exposure {
+    audit.exposure = ExposureReport {
         is_watched: true,
         chapters,
         more,
         is_lower_bound: true,
-        ..Exposure::default()
+        ..ExposureReport::default()
     };
     let shares = audit.exposure.shares();
     audit.exposure.timeline.note(Duration::from_secs(3), shares);

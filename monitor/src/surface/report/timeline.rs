@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Shares;
+use super::shares::Shares;
 
 /// Most spans; with more, two become one.
 const SPANS: usize = 120;

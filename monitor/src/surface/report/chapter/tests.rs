@@ -8,7 +8,7 @@ use crate::policy::PolicyReport;
 use crate::traffic::counted::Pending;
 
 #[test]
-fn what_can_be_read_most_of_comes_first_and_what_waits_is_unknown() {
+fn most_plaintext_comes_first_and_pending_packets_are_unknown() {
     let vni = NetworkId::vni;
     let mut snapshot = counted(&[
         (vni(1), Protocol::Redis, Exposure::Plaintext, 5),
@@ -24,7 +24,7 @@ fn what_can_be_read_most_of_comes_first_and_what_waits_is_unknown() {
         bytes: 1_000,
     }];
     let mut conversations = Conversations::default();
-    conversations.note(&record(Some(3), ("10.0.0.9", 40_000), ("10.0.0.2", 6379)));
+    conversations.add(&record(Some(3), ("10.0.0.9", 40_000), ("10.0.0.2", 6379)));
     let (chapters, more) = chapters(&snapshot, &PolicyReport::default(), &conversations);
     let places: Vec<Place> = chapters.iter().map(|chapter| chapter.place).collect();
     let vnis = [3, 1, 2].map(Place::Vni);
@@ -38,7 +38,7 @@ fn what_can_be_read_most_of_comes_first_and_what_waits_is_unknown() {
         unknown: 1_000,
     };
     assert_eq!(chapters[0].shares(), shares);
-    // Redis was seen there, though nothing is counted under it.
+    // A sample showed Redis, though nothing is counted under it.
     let rows = chapters[0].rows.iter();
     let rows: Vec<_> = rows.map(|row| (row.protocol, row.count.packets)).collect();
     assert_eq!(
@@ -52,12 +52,12 @@ fn what_can_be_read_most_of_comes_first_and_what_waits_is_unknown() {
     );
     assert_eq!(
         chapters[2].readers(),
-        "everybody on the path between the nodes"
+        "anyone on the path between the nodes"
     );
 }
 
 #[test]
-fn whoever_makes_up_networks_does_not_take_the_hosts_own_wire_away() {
+fn forged_vnis_cannot_displace_the_hosts_own_traffic() {
     let mut rows: Vec<_> = (0..5_000)
         .map(|n| (NetworkId::vni(n), Protocol::Redis, Exposure::Plaintext, 9))
         .collect();

@@ -1,4 +1,4 @@
-//! Conversations: who is who, what they speak, and how many there can be.
+//! Conversations: client and server, protocols, and bounds.
 
 use monitor_common::reason::Reason;
 
@@ -19,8 +19,8 @@ fn both_directions_and_all_ports_of_a_client_are_one_conversation() {
         let there = record(Some(4096), ("10.0.1.7", port), ("10.0.1.3", 6379));
         let mut back = record(Some(4096), ("10.0.1.3", 6379), ("10.0.1.7", port));
         back.direction = Some(Direction::Tx);
-        conversations.note(&there);
-        conversations.note(&back);
+        conversations.add(&there);
+        conversations.add(&back);
     }
     let one = only(&conversations);
     assert_eq!(
@@ -35,19 +35,19 @@ fn both_directions_and_all_ports_of_a_client_are_one_conversation() {
 }
 
 #[test]
-fn where_ports_do_not_tell_whoever_was_first_asks() {
+fn without_a_usual_port_the_first_sender_is_the_client() {
     let mut conversations = Conversations::default();
     let mut first = record(Some(1), ("10.0.0.9", 7946), ("10.0.0.2", 7946));
     let mut second = record(Some(1), ("10.0.0.2", 7946), ("10.0.0.9", 7946));
     for record in [&mut first, &mut second] {
         record.verdict.protocol = Protocol::Unknown;
-        conversations.note(record);
+        conversations.add(record);
     }
     assert_eq!(only(&conversations).client.to_string(), "10.0.0.9");
 }
 
 #[test]
-fn what_is_known_of_a_conversation_is_not_taken_back_by_a_packet_that_tells_nothing() {
+fn a_sample_without_a_verdict_takes_nothing_back() {
     let said = |exposure, protocol| {
         let mut record = record(None, ("10.0.0.9", 40_000), ("10.0.0.2", 25));
         record.verdict.protocol = protocol;
@@ -60,7 +60,7 @@ fn what_is_known_of_a_conversation_is_not_taken_back_by_a_packet_that_tells_noth
     let tls = said(Exposure::Encrypted, Protocol::Tls);
     let mut conversations = Conversations::default();
     for record in [&unknown, &text, &unknown, &smtp, &text, &tls, &unknown] {
-        conversations.note(record);
+        conversations.add(record);
     }
     let speech = only(&conversations).speech;
     let said: Vec<_> = speech.iter().map(|at| (at.protocol, at.exposure)).collect();
@@ -75,7 +75,7 @@ fn what_is_known_of_a_conversation_is_not_taken_back_by_a_packet_that_tells_noth
 }
 
 #[test]
-fn packets_that_are_no_conversation_are_none() {
+fn packets_without_payload_or_endpoints_are_no_conversation() {
     let mut conversations = Conversations::default();
     let mut silent = record(Some(1), ("10.0.0.9", 40_000), ("10.0.0.2", 80));
     silent.payload_len = 0;
@@ -84,15 +84,15 @@ fn packets_that_are_no_conversation_are_none() {
     let mut esp = record(None, ("10.0.0.9", 0), ("10.0.0.2", 0));
     esp.encapsulation = Encapsulation::Esp;
     for record in [silent, broken, esp] {
-        conversations.note(&record);
+        conversations.add(&record);
     }
     assert!(conversations.by_place().is_empty());
 }
 
 #[test]
-fn whoever_makes_up_networks_and_endpoints_takes_no_room_from_those_that_are_known() {
+fn forged_networks_and_endpoints_cannot_displace_known_ones() {
     let mut conversations = Conversations::default();
-    conversations.know(HashSet::from([4096]));
+    conversations.set_known(HashSet::from([4096]));
     let forged = |n: u32, vni| {
         let [_, a, b, c] = n.to_be_bytes();
         record(
@@ -102,24 +102,24 @@ fn whoever_makes_up_networks_and_endpoints_takes_no_room_from_those_that_are_kno
         )
     };
     for n in 0..100_000 {
-        conversations.note(&forged(n, 100_000 + n));
-        conversations.note(&forged(n, 7));
+        conversations.add(&forged(n, 100_000 + n));
+        conversations.add(&forged(n, 7));
     }
     let mut one = record(Some(4096), ("10.0.1.7", 40_000), ("10.0.1.3", 6379));
     one.verdict.credentials = vec![CredentialKind::RedisAuth];
-    conversations.note(&one);
+    conversations.add(&one);
     let all = conversations.by_place();
     assert_eq!(all[&Place::Vni(4096)].len(), 1);
     assert_eq!(all[&Place::Vni(7)].len(), OF_ONE);
-    assert!(all.len() <= STRANGE_PLACES + 1, "{}", all.len());
-    assert!(all.values().map(Vec::len).sum::<usize>() <= STRANGERS + 1);
-    // More than there is room for in one network: counted, and its credentials are kept.
+    assert!(all.len() <= UNDESCRIBED_PLACES + 1, "{}", all.len());
+    assert!(all.values().map(Vec::len).sum::<usize>() <= UNDESCRIBED + 1);
+    // Beyond the limit of one network: samples are counted, and credentials kept.
     for n in 0..1_000 {
         let mut record = forged(n, 4096);
         if n == 999 {
             record.verdict.credentials = vec![CredentialKind::HttpBasic];
         }
-        conversations.note(&record);
+        conversations.add(&record);
     }
     let around = conversations.around(Place::Vni(4096)).unwrap();
     assert_eq!(around.beyond, 1_000 - (OF_ONE as u64 - 1));

@@ -1,21 +1,22 @@
-//! Charts: SVG inside the page, coloured by its style sheet, with a sentence for who does not see them.
+//! Charts: SVG inside the page, coloured by its style sheet, with a sentence for screen readers.
 
 use super::markup::Markup;
+use crate::surface::report::Timeline;
 use crate::surface::report::numbers::{bytes, percent};
-use crate::surface::report::{Shares, Timeline};
+use crate::surface::report::shares::Shares;
 
 /// Shares in the order in which they are drawn: name, class, and which.
 type Part = (&'static str, &'static str, fn(&Shares) -> u64);
 const PARTS: [Part; 4] = [
     ("readable", "s-readable", |shares| shares.readable),
     ("unknown", "s-unknown", |shares| shares.unknown),
-    ("encrypted by who talks", "s-encrypted", |shares| {
+    ("encrypted end to end", "s-encrypted", |shares| {
         shares.encrypted
     }),
     ("in ESP", "s-esp", |shares| shares.in_esp),
 ];
 
-/// Patterns, so that the parts differ without colour too. Once in a page, before the first chart.
+/// Patterns, so that the parts also differ without colour. Once in a page, before the first chart.
 pub(super) fn patterns(page: &mut Markup) {
     page.raw(
         "<svg class=\"defs\" aria-hidden=\"true\" focusable=\"false\"><defs>\
@@ -27,7 +28,7 @@ pub(super) fn patterns(page: &mut Markup) {
     );
 }
 
-/// What the colours mean.
+/// The legend of the colours.
 pub(super) fn legend(page: &mut Markup) {
     page.raw("<ul class=\"legend\">");
     for (name, class, _) in PARTS {
@@ -38,7 +39,7 @@ pub(super) fn legend(page: &mut Markup) {
     page.raw("</ul>\n");
 }
 
-/// One bar: what part of all bytes is what.
+/// One bar: the parts of all bytes.
 pub(super) fn bar(page: &mut Markup, shares: &Shares) {
     let total = shares.total();
     page.raw("<svg class=\"bar\" role=\"img\" aria-label=\"");
@@ -52,7 +53,7 @@ pub(super) fn bar(page: &mut Markup, shares: &Shares) {
         if of(shares) == 0 {
             continue;
         }
-        // What is there can be seen.
+        // Even the smallest part is visible.
         let width = (100.0 * of(shares) as f64 / total as f64).max(0.4);
         page.element("<rect height=\"100%\" x=\"", Hundredths(at), "%\"");
         page.element(" width=\"", Hundredths(width), "%\" class=\"");
@@ -62,7 +63,7 @@ pub(super) fn bar(page: &mut Markup, shares: &Shares) {
     page.raw("</svg>\n");
 }
 
-/// Bytes of each span of time, one above the other.
+/// Bytes of each span of time, stacked.
 pub(super) fn timeline(page: &mut Markup, timeline: &Timeline) {
     let highest = timeline.highest();
     if highest == 0 || timeline.spans.len() < 2 {
@@ -75,7 +76,7 @@ pub(super) fn timeline(page: &mut Markup, timeline: &Timeline) {
         .text(&per_second)
         .raw("/s over ")
         .text(format_args!("{span:.0} s"))
-        .raw("</figcaption>\n<svg class=\"time\" role=\"img\" aria-label=\"Bytes over time, by what can be read of them: at most ")
+        .raw("</figcaption>\n<svg class=\"time\" role=\"img\" aria-label=\"Bytes over time, by exposure: at most ")
         .text(&per_second)
         .raw(" a second\">");
     for (n, shares) in timeline.spans.iter().enumerate() {

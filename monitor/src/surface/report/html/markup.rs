@@ -1,14 +1,14 @@
-//! Markup in which what strangers wrote can only be text.
+//! Markup in which untrusted text can only be text.
 
 use std::fmt::{Display, Write};
 
-/// A page that is being written. Markup is what is in this program's own source; everything else is escaped.
+/// A page being written. Markup is only what stands in this program's source; everything else is escaped.
 #[derive(Debug, Default)]
 pub(super) struct Markup {
     out: String,
 }
 
-/// Writes the characters that mean something in markup as references, and those that nobody sees as `�`.
+/// Writes characters with a meaning in markup as references, and invisible ones as `�`.
 struct Escape<'a>(&'a mut String);
 
 impl Write for Escape<'_> {
@@ -21,7 +21,7 @@ impl Write for Escape<'_> {
                 '"' => self.0.push_str("&quot;"),
                 '\'' => self.0.push_str("&#39;"),
                 '\n' => self.0.push(' '),
-                // Escaped already wherever they come from; these would change what stands beside them.
+                // Their sources escape them already; these would change the text beside them.
                 '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => self.0.push('\u{fffd}'),
                 control if control.is_control() => self.0.push('\u{fffd}'),
                 plain => self.0.push(plain),

@@ -1,0 +1,61 @@
+//! Rows for known networks, made beforehand: a flood of other VNIs cannot take them.
+
+use std::collections::BTreeSet;
+use std::sync::PoisonError;
+
+use super::node_agent::Agent;
+use super::watched::Watched;
+use crate::policy::Requirement;
+
+impl Agent {
+    /// Makes the rows of known networks on all watched interfaces where they are missing. They may take half of the map,
+    /// those that must be encrypted first. A network without a row is logged, and its state is unknown.
+    pub fn prepare_networks(&mut self) {
+        let Some(policy) = &self.policy else {
+            return;
+        };
+        let mut policy = policy.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = policy.networks().version();
+        let is_done = |at: &Watched| at.networks_version == Some(version);
+        if self.watched.values().all(is_done) {
+            return;
+        }
+        let mut networks: Vec<(Requirement, u32)> = policy
+            .networks()
+            .iter()
+            .map(|network| (network.required, network.vni))
+            .collect();
+        networks.sort_unstable();
+        // Two directions of each interface.
+        let rows_of_one = 2 * self.watched.len().max(1);
+        let room = self.kernel.sizes().counters as usize / 2 / rows_of_one;
+        let mut without: BTreeSet<u32> = networks.iter().skip(room).map(|at| at.1).collect();
+        for (index, watched) in &mut self.watched {
+            for (_, vni) in networks.iter().take(room) {
+                if self.kernel.prepare_network(*index, *vni).is_err() {
+                    without.insert(*vni);
+                }
+            }
+            watched.networks_version = Some(version);
+        }
+        // Two directions; half of the map is left to the nodes.
+        let room = self.kernel.sizes().esp_networks as usize / 4;
+        for (_, vni) in networks.iter().take(room) {
+            if let Err(failure) = self.kernel.know_network(*vni) {
+                // A network without a row is counted under "other".
+                tracing::debug!(
+                    "VNI {vni}: no row of its own for ESP, so it is counted under \"other\": {failure}"
+                );
+            }
+        }
+        if !without.is_empty() && !self.room_logged {
+            tracing::warn!(
+                "{} known networks have no row of their own in the map: while the map is full they are counted under \
+                 \"other\", and their state is unknown; select fewer interfaces or networks",
+                without.len()
+            );
+        }
+        self.room_logged = !without.is_empty();
+        policy.set_without_rows(without);
+    }
+}

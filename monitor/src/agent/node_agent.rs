@@ -1,0 +1,132 @@
+//! The agent: what it holds, and what it gives to those who drive it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aya::maps::{MapData, RingBuf};
+use aya_log::EbpfLogger;
+use monitor_common::key::EspKey;
+use tokio::sync::watch;
+
+use super::esp_networks::EspBook;
+use super::exposure::{Account, Judge};
+use super::idle_rows::IdleRows;
+use super::ledger::{Ledger, Names};
+use super::watched::Watched;
+use crate::base::udp_ports::UdpPorts;
+use crate::host::docker;
+use crate::host::interface::{ChangeSubscription, Selected, Selection};
+use crate::kernel::attach::{HookChoice, clsact};
+use crate::kernel::{Attribution, Counts, Kernel};
+use crate::policy::SharedPolicy;
+use crate::traffic::association_activity::Trend;
+
+/// Interfaces that can be watched at a time: each gets rows beforehand, in maps of a fixed size.
+pub const INTERFACES: usize = 64;
+
+/// The agent, shared between its loops and the surfaces.
+pub type SharedAgent = Arc<Mutex<Agent>>;
+
+/// Programs on interfaces, and what they have counted. Dropping it detaches the programs.
+pub struct Agent {
+    // Dropped first: a program is detached before its maps go.
+    pub(super) watched: BTreeMap<u32, Watched>,
+    pub(super) kernel: Kernel,
+    pub(super) account: Option<Arc<Mutex<Account>>>,
+    pub(super) policy: Option<SharedPolicy>,
+    /// Whether a lack of room for networks was logged.
+    pub(super) room_logged: bool,
+    pub(super) ledger: Ledger,
+    pub(super) idle: IdleRows<EspKey>,
+    pub(super) esp_networks: EspBook,
+    pub(super) selection: Selection,
+    pub(super) selected: Selected,
+    pub(super) hook: HookChoice,
+    /// Notes on the selection that were logged, so that each is logged once.
+    pub(super) noted: BTreeSet<String>,
+    pub(super) changes: Option<ChangeSubscription>,
+    pub(super) owner: clsact::Owner,
+    /// The state of Docker, if a loop keeps it.
+    pub(super) docker: Option<watch::Receiver<docker::DockerStatus>>,
+    /// How often a program of ours was detached by someone else.
+    pub(super) lost: u64,
+    /// The activity of ESP associations so far.
+    pub(super) trend: Mutex<Trend>,
+    pub(super) udp_ports: UdpPorts,
+}
+
+impl Agent {
+    /// Sets where the state of Docker is read.
+    pub fn set_docker(&mut self, state: watch::Receiver<docker::DockerStatus>) {
+        self.docker = Some(state);
+    }
+
+    /// The service behind each UDP port.
+    #[must_use]
+    pub fn udp_ports(&self) -> UdpPorts {
+        self.udp_ports.clone()
+    }
+
+    /// Names of the interfaces that are watched now.
+    #[must_use]
+    pub fn watched(&self) -> Vec<String> {
+        let names = self.watched.values().map(|at| at.interface.name.clone());
+        names.collect()
+    }
+
+    /// The books of exposure; `None` if it is not watched.
+    #[must_use]
+    pub fn account(&self) -> Option<Arc<Mutex<Account>>> {
+        self.account.clone()
+    }
+
+    /// Who judges flows by their samples; `None` if exposure is not watched.
+    #[must_use]
+    pub fn judge(&self) -> Option<Judge> {
+        let account = self.account.as_ref()?;
+        Some(
+            account
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .judge(),
+        )
+    }
+
+    /// Names of the interfaces that are watched, or were until a moment ago.
+    #[must_use]
+    pub fn names(&self) -> Names {
+        self.ledger.names()
+    }
+
+    /// Debug messages of the programs, if they are wanted.
+    pub fn take_log(&mut self) -> Option<EbpfLogger<&'static dyn log::Log>> {
+        self.kernel.take_log()
+    }
+
+    /// The sample ring; `None` if it was taken already.
+    pub fn take_samples(&mut self) -> Option<RingBuf<MapData>> {
+        self.kernel.take_samples()
+    }
+
+    /// Requirements and states of networks; `None` if they are not evaluated.
+    #[must_use]
+    pub fn policy(&self) -> Option<SharedPolicy> {
+        self.policy.clone()
+    }
+
+    /// Whether ESP packets are attributed to networks.
+    #[must_use]
+    pub fn attribution(&self) -> &Attribution {
+        self.esp_networks.attribution()
+    }
+
+    /// The kernel's counters.
+    pub(super) fn counts(&self) -> Arc<Counts> {
+        self.kernel.counts()
+    }
+
+    /// Interfaces that can be watched here at a time: fewer where many CPUs made the maps smaller.
+    pub(super) fn limit(&self) -> usize {
+        INTERFACES.min(self.kernel.interface_capacity())
+    }
+}

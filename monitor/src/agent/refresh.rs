@@ -1,0 +1,140 @@
+//! Brings the attached programs up to date with the interfaces of the host.
+
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+
+use super::node_agent::Agent;
+use crate::base::failure::{Failure, FailureKind};
+use crate::host::interface::{self, Link};
+
+/// A program that was detached has finished its last packet after this time.
+const AT_REST: Duration = Duration::from_secs(1);
+
+impl Agent {
+    /// Attaches to interfaces that appeared and forgets those that vanished. `thoroughly` also checks that the programs are
+    /// still attached, attaches again where they are not, and retries what failed.
+    ///
+    /// # Errors
+    /// A runtime failure, if the kernel does not answer. What is attached stays attached.
+    pub fn refresh(&mut self, thoroughly: bool) -> Result<(), Failure> {
+        let links = self.list_interfaces()?;
+        let gone: Vec<u32> = self
+            .watched
+            .keys()
+            .filter(|index| {
+                !self
+                    .selected
+                    .interfaces
+                    .iter()
+                    .any(|at| at.index == **index)
+            })
+            .copied()
+            .collect();
+        for index in gone {
+            let name = self.watched.get(&index).map(|at| at.interface.name.clone());
+            let name = name.unwrap_or_default();
+            if links.iter().any(|link| link.index == index) {
+                tracing::info!(
+                    "{name}: no longer selected, so no longer watched; its counts are kept"
+                );
+            } else if self.selected.missing.contains(&name) {
+                tracing::warn!(
+                    "{name}: the interface was removed; its counts are kept until it returns"
+                );
+            } else {
+                tracing::info!("{name}: the interface was removed; its counts are kept");
+            }
+            self.forget(index);
+        }
+        for interface in self.selected.interfaces.clone() {
+            if let Some(watched) = self.watched.get(&interface.index) {
+                let before = watched.interface.name.clone();
+                if before != interface.name {
+                    tracing::info!("{before}: renamed to {}", interface.name);
+                    self.rename(&interface)?;
+                }
+            } else if self.watched.len() >= self.limit() {
+                self.note(format!(
+                    "{}: not watched, because {} interfaces are and no more can be; select fewer",
+                    interface.name,
+                    self.watched.len()
+                ));
+            } else {
+                if self.watched.len() + self.ledger.ended() >= self.kernel.interface_capacity() {
+                    self.ledger.put_away(&self.kernel, Duration::ZERO)?;
+                }
+                match self.attach(&interface) {
+                    Ok(()) => {
+                        tracing::info!(
+                            "{}: attached: {}",
+                            interface.name,
+                            self.hooks_of(interface.index)
+                        )
+                    }
+                    Err(failure) if failure.kind == FailureKind::Usage => {
+                        self.forget(interface.index)
+                    }
+                    Err(failure) => {
+                        tracing::error!("{}: cannot attach: {failure}", interface.name)
+                    }
+                }
+            }
+        }
+        self.prepare_networks();
+        if thoroughly {
+            self.check_attachments(&links);
+            self.attach_again();
+            self.ledger.put_away(&self.kernel, AT_REST)?;
+            self.retire_associations()?;
+            self.esp_networks.put_away(&self.kernel)?;
+        }
+        Ok(())
+    }
+
+    /// Lists the interfaces and resolves the selection; logs what is new about it.
+    pub(super) fn list_interfaces(&mut self) -> Result<Vec<Link>, Failure> {
+        let links = interface::list()?;
+        let routes = if self.selection.wants_routes() {
+            interface::default_routes().map_err(|error| {
+                Failure::runtime(anyhow!(error).context("cannot read the default route"))
+            })?
+        } else {
+            Vec::new()
+        };
+        self.selected = self.selection.resolve(&links, &routes);
+        let notes = self.selected.notes.clone();
+        self.noted.retain(|note| notes.contains(note));
+        for note in notes {
+            self.note(note);
+        }
+        Ok(links)
+    }
+
+    /// Moves idle associations from the map to the ledger, if the map is half full.
+    fn retire_associations(&mut self) -> Result<(), Failure> {
+        let rows = self.kernel.esp()?;
+        let packets = rows
+            .iter()
+            // The row "other" stays.
+            .filter(|(key, _)| key.spi != 0)
+            .map(|(key, count)| (*key, count.packets));
+        let capacity = self.kernel.sizes().esp;
+        for key in self
+            .idle
+            .find(packets, rows.len(), capacity, Instant::now())
+        {
+            if let Some(count) = self.kernel.take_esp(&key)? {
+                self.ledger.retire(key, count);
+            }
+        }
+        Ok(())
+    }
+
+    /// Logs a note once, for as long as it holds.
+    fn note(&mut self, note: String) {
+        if self.noted.insert(note.clone()) {
+            tracing::info!("{note}");
+        }
+    }
+}

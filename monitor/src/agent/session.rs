@@ -1,0 +1,188 @@
+//! An agent with the loops that run beside it: what `run`, `audit` and `tail` share.
+
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::anyhow;
+use aya::maps::{MapData, RingBuf};
+use aya_log::EbpfLogger;
+use jiff::Timestamp;
+use monitor_common::sample::Sample;
+use tokio::sync::watch;
+
+use super::loops;
+use super::node_agent::{Agent, SharedAgent};
+use super::watch_plan::WatchPlan;
+use crate::base::failure::Failure;
+use crate::base::udp_ports::UdpPorts;
+use crate::host::docker::{self, DockerSocket};
+use crate::kernel::ring;
+use crate::policy::SharedPolicy;
+use crate::traffic::decode::Decoder;
+use crate::traffic::flows::LiveFlows;
+use crate::traffic::sample_record::SampleRecord;
+
+/// What a session needs beside the plan.
+pub struct SessionOptions {
+    /// Where Docker is.
+    pub docker: DockerSocket,
+    /// Whether records hold the payload, not redacted.
+    pub show_payload: bool,
+    /// States of networks are updated several times in this time.
+    pub update_over: Duration,
+}
+
+/// A sample, and what was found in it.
+pub struct DecodedSample<'a> {
+    /// The sample.
+    pub sample: &'a Sample<'a>,
+    /// What was found in it.
+    pub record: &'a SampleRecord,
+    /// When it was taken.
+    pub time: Timestamp,
+    /// Name of its interface.
+    pub interface: &'a str,
+}
+
+/// A started agent, its samples, and the loops to run.
+pub struct Session {
+    agent: SharedAgent,
+    policy: Option<SharedPolicy>,
+    ring: RingBuf<MapData>,
+    log: Option<EbpfLogger<&'static dyn log::Log>>,
+    decoder: Decoder,
+    docker: watch::Sender<docker::DockerStatus>,
+    options: SessionOptions,
+}
+
+impl Session {
+    /// Starts an agent.
+    ///
+    /// # Errors
+    /// Those of [`Agent::start`].
+    pub fn start(plan: &WatchPlan, options: SessionOptions) -> Result<Session, Failure> {
+        let mut agent = Agent::start(plan)?;
+        let (docker, state) = watch::channel(docker::DockerStatus::default());
+        agent.set_docker(state);
+        let ring = agent
+            .take_samples()
+            .ok_or_else(|| Failure::runtime(anyhow!("the sample ring is taken already")))?;
+        Ok(Session {
+            ring,
+            log: agent.take_log(),
+            policy: agent.policy(),
+            decoder: Decoder {
+                udp_ports: plan.load.udp_ports.clone(),
+                show_payload: options.show_payload,
+            },
+            agent: Arc::new(Mutex::new(agent)),
+            docker,
+            options,
+        })
+    }
+
+    /// The agent.
+    #[must_use]
+    pub fn agent(&self) -> SharedAgent {
+        Arc::clone(&self.agent)
+    }
+
+    /// Requirements and states of networks; `None` if they are not evaluated.
+    #[must_use]
+    pub fn policy(&self) -> Option<SharedPolicy> {
+        self.policy.clone()
+    }
+
+    /// The attached hooks of all interfaces, in one line.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
+        agent.describe()
+    }
+
+    /// Runs all loops and hands each sample to `sink`, until `end` is done or the sink breaks without a failure. The
+    /// value is that of `end`; `None` if the sink ended it.
+    ///
+    /// # Errors
+    /// The failure of the loop, or of the sink, that fails first.
+    pub async fn run<T>(
+        self,
+        mut sink: impl FnMut(&DecodedSample<'_>) -> ControlFlow<Result<(), Failure>>,
+        end: impl Future<Output = T>,
+    ) -> Result<Option<T>, Failure> {
+        let (names, mut flow_verdicts, account, udp_ports) = {
+            let agent = self.agent.lock().map_err(|_| failed())?;
+            (
+                agent.names(),
+                agent.judge(),
+                agent.account(),
+                agent.udp_ports(),
+            )
+        };
+        let decoder = self.decoder;
+        let mut samples = LiveFlows::default();
+        let draining = ring::drain(self.ring, self.log, |sample, time| {
+            let interface = names.of(sample.ifindex);
+            let record = decoder.decode(&mut samples, sample, time, &interface);
+            if let Some(verdicts) = &mut flow_verdicts
+                && let Err(failure) = verdicts.note(sample, record.payload_len, &record.verdict)
+            {
+                // The kernel samples the flow again.
+                tracing::debug!("cannot write a verdict: {failure}");
+            }
+            sink(&DecodedSample {
+                sample,
+                record: &record,
+                time,
+                interface: &interface,
+            })
+        });
+        let networks = self.docker.subscribe();
+        let violations = watch_policy(
+            self.policy,
+            Arc::clone(&self.agent),
+            networks,
+            self.options.update_over,
+        );
+        let docker = keep_listed(self.options.docker, udp_ports, self.docker);
+        let done = |result: Result<(), Failure>| result.map(|()| None);
+        tokio::select! {
+            result = draining => done(result),
+            result = loops::interfaces::keep_attached(self.agent) => done(result),
+            result = loops::exposure_account::keep_books(account) => done(result),
+            result = violations => done(result),
+            result = docker => done(result),
+            value = end => Ok(Some(value)),
+        }
+    }
+}
+
+/// Evaluates the policy and explains faults of ESP; without a policy it waits for ever.
+async fn watch_policy(
+    policy: Option<SharedPolicy>,
+    agent: SharedAgent,
+    networks: watch::Receiver<docker::DockerStatus>,
+    update_over: Duration,
+) -> Result<(), Failure> {
+    let Some(policy) = policy else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        result = loops::violations::keep_current(Arc::clone(&agent), policy, networks, update_over) => result,
+        result = loops::esp_faults::log_causes(agent) => result,
+    }
+}
+
+async fn keep_listed(
+    place: DockerSocket,
+    udp_ports: UdpPorts,
+    state: watch::Sender<docker::DockerStatus>,
+) -> Result<(), Failure> {
+    match loops::docker_networks::keep_listed(place, udp_ports, state).await {}
+}
+
+fn failed() -> Failure {
+    Failure::runtime(anyhow!("the agent failed"))
+}

@@ -1,0 +1,110 @@
+//! Starts the agent: maps, programs, policy, and the first interfaces.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use anyhow::anyhow;
+use monitor_common::label::Direction;
+
+use super::esp_networks::EspBook;
+use super::exposure::Account;
+use super::idle_rows::IdleRows;
+use super::ledger::Ledger;
+use super::node_agent::Agent;
+use super::watch_plan::WatchPlan;
+use crate::base::failure::{Failure, FailureKind};
+use crate::host::decryption::Decryption;
+use crate::host::interface::{ChangeSubscription, Selected};
+use crate::kernel::attach::clsact;
+use crate::kernel::{Attribution, Entry, Kernel};
+use crate::policy::{Policy, SharedPolicy};
+
+impl Agent {
+    /// Loads the programs and attaches them to all selected interfaces. On an error nothing stays attached.
+    ///
+    /// # Errors
+    /// A kernel failure that names what is missing, or a usage failure if too many interfaces are selected.
+    pub fn start(plan: &WatchPlan) -> Result<Agent, Failure> {
+        let routes = plan.selection.wants_routes();
+        // Before the first list: later changes are then seen.
+        let changes = ChangeSubscription::new(routes).map_err(|error| {
+            Failure::runtime(anyhow!(error).context("cannot watch for changes of interfaces"))
+        })?;
+        let kernel = Kernel::new(&plan.load)?;
+        let account = plan
+            .load
+            .exposure
+            .then(|| Arc::new(Mutex::new(Account::new(kernel.counts()))));
+        let policy = policy(plan, &kernel)?;
+        let mut agent = Agent {
+            watched: BTreeMap::new(),
+            kernel,
+            account,
+            policy,
+            room_logged: false,
+            ledger: Ledger::default(),
+            idle: IdleRows::default(),
+            esp_networks: EspBook::default(),
+            selection: plan.selection.clone(),
+            selected: Selected::default(),
+            hook: plan.hook,
+            noted: BTreeSet::new(),
+            changes: Some(changes),
+            owner: clsact::Owner::new()?,
+            docker: None,
+            lost: 0,
+            trend: Mutex::default(),
+            udp_ports: plan.load.udp_ports.clone(),
+        };
+        agent
+            .kernel
+            .set_ipsec(matches!(Decryption::detect(), Decryption::InUse))?;
+        if plan.load.esp_networks {
+            agent.attribute_esp();
+        }
+        // Loaded even without an interface: a kernel that rejects the programs must fail at start-up.
+        for direction in Direction::ALL {
+            agent.kernel.load(Entry::Tc(direction))?;
+        }
+        let links = agent.list_interfaces()?;
+        let limit = agent.limit();
+        if agent.selected.interfaces.len() > limit {
+            return Err(Failure::usage(anyhow!(
+                "{} interfaces are selected, and at most {limit} can be watched: select fewer",
+                agent.selected.interfaces.len()
+            )));
+        }
+        for interface in agent.selected.interfaces.clone() {
+            match agent.attach(&interface) {
+                // The interface vanished in this moment; an event will follow.
+                Err(failure) if failure.kind == FailureKind::Usage => agent.forget(interface.index),
+                other => other?,
+            }
+        }
+        agent.check_attachments(&links);
+        agent.prepare_networks();
+        Ok(agent)
+    }
+
+    /// Starts to attribute ESP to networks. A failure is logged, and ESP is counted by peer only.
+    fn attribute_esp(&mut self) {
+        let attribution = self.kernel.attribute_esp();
+        match &attribution {
+            Attribution::Exact | Attribution::None => {}
+            Attribution::Impossible(reason) => tracing::warn!(
+                "cannot attribute ESP to networks, so it is counted by peer only: {reason}"
+            ),
+        }
+        self.esp_networks = EspBook::new(attribution);
+    }
+}
+
+/// The policy of this plan; `None` if there is none.
+fn policy(plan: &WatchPlan, kernel: &Kernel) -> Result<Option<SharedPolicy>, Failure> {
+    if !plan.policy {
+        return Ok(None);
+    }
+    let networks = plan.networks.clone();
+    let policy = Policy::new(kernel.counts(), networks, plan.window, plan.state_window)?;
+    Ok(Some(Arc::new(Mutex::new(policy))))
+}

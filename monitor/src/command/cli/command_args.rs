@@ -1,0 +1,135 @@
+//! The arguments of each command.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::shared_args::{DockerArgs, PolicyArgs, WatchArgs, duration};
+use crate::surface::format::Format;
+use crate::surface::report::ReportFormat;
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub watch: WatchArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub policy: PolicyArgs,
+    /// Address to serve /metrics, /networks and /healthz on [default: 127.0.0.1:9469]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub docker: DockerArgs,
+}
+
+/// Arguments of `audit`.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub watch: WatchArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub policy: PolicyArgs,
+    /// How long to watch, such as 60s or 5m
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s")]
+    pub duration: Duration,
+    /// Output format
+    #[arg(long, value_enum, default_value_t)]
+    pub format: ReportFormat,
+    /// Also write the report to this file; the extension selects the format: .html, .json (JSON Lines) or .txt; can
+    /// be repeated
+    #[arg(long, value_name = "FILE")]
+    pub output: Vec<PathBuf>,
+    /// Also write every sample to this pcapng file, with the verdict as comment of each packet; payload is NOT
+    /// redacted in it
+    #[arg(long, value_name = "FILE")]
+    pub write: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub docker: DockerArgs,
+}
+
+/// Arguments of `tail`.
+#[derive(Debug, Args)]
+pub struct TailArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub watch: WatchArgs,
+    /// Output format
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Stop after N lines
+    #[arg(short = 'n', long, value_name = "N")]
+    pub lines: Option<u64>,
+    /// Also show packets without content: without payload, or not IP
+    #[arg(long)]
+    pub all: bool,
+    /// Show payload bytes, escaped but NOT redacted: the output then contains secrets of others
+    #[arg(long)]
+    pub show_payload: bool,
+    /// Also write every sample to this pcapng file, with the verdict as comment of each packet; payload is NOT
+    /// redacted in it
+    #[arg(long, value_name = "FILE")]
+    pub write: Option<PathBuf>,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Also check this interface (a name, a glob or default): what each hook would do there, and cost; can be
+    /// repeated
+    #[arg(short, long = "interface", value_name = "NAME")]
+    pub interfaces: Vec<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub docker: DockerArgs,
+    /// Configuration file, for its ports and the location of Docker [default: /etc/overlay-monitor/config.toml, if
+    /// it exists]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Arguments of `detach`.
+#[derive(Debug, Args)]
+pub struct DetachArgs {
+    /// Only this interface; can be repeated [default: all]
+    #[arg(short, long = "interface", value_name = "NAME")]
+    pub interfaces: Vec<String>,
+}
+
+/// Arguments of `read`.
+#[derive(Debug, Args)]
+pub struct ReadArgs {
+    /// Capture files, pcap or pcapng, read one after the other; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Print a record for each flow, and a summary, instead of a line for each packet
+    #[arg(long)]
+    pub flows: bool,
+    /// Output format
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// UDP ports of VXLAN: 4789 for Docker and Calico, 8472 for Flannel, K3s and Cilium [default: 4789]
+    #[arg(long, value_name = "PORT", value_delimiter = ',')]
+    pub vxlan_port: Vec<u16>,
+    /// Name of the node that captured the packets, for the field `node` of flow records
+    #[arg(long, value_name = "NAME", requires = "flows")]
+    pub node: Option<String>,
+    /// Stop after N packets
+    #[arg(short = 'n', long, value_name = "N", conflicts_with = "flows")]
+    pub lines: Option<u64>,
+    /// Also show packets without content: without payload, or not IP
+    #[arg(long, conflicts_with = "flows")]
+    pub all: bool,
+    /// Show payload bytes, escaped but NOT redacted: the output then contains secrets of others
+    #[arg(long, conflicts_with = "flows")]
+    pub show_payload: bool,
+    /// Configuration file, for ports and names of networks [default: /etc/overlay-monitor/config.toml, if it exists]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}

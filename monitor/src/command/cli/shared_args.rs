@@ -1,0 +1,129 @@
+//! Arguments that several commands take.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::base::failure::Failure;
+use crate::host::docker::DockerSocket;
+use crate::kernel::attach::HookChoice;
+
+/// What to watch, and how.
+#[derive(Debug, Default, Args)]
+pub struct WatchArgs {
+    /// Interface that carries the traffic between nodes: a name, a glob such as 'eth*', or default (that of the
+    /// default route); can be repeated
+    #[arg(
+        short,
+        long = "interface",
+        value_name = "NAME",
+        help_heading = "What to watch"
+    )]
+    pub interfaces: Vec<String>,
+    /// Also watch traffic outside any overlay, such as published ports: off, all, or ports=80,443 [default: off for run, all for audit and tail]
+    #[arg(long, value_name = "WHICH", help_heading = "What to watch")]
+    pub host_flows: Option<String>,
+    /// UDP ports of VXLAN: 4789 for Docker and Calico, 8472 for Flannel, K3s and Cilium [default: 4789]
+    #[arg(
+        long,
+        value_name = "PORT",
+        value_delimiter = ',',
+        help_heading = "What to watch"
+    )]
+    pub vxlan_port: Vec<u16>,
+    /// Hook where packets are seen [default: auto]
+    #[arg(long, value_enum, help_heading = "How to watch")]
+    pub hook: Option<HookChoice>,
+    /// Sample one packet in N, at random distances; 1 samples every packet, 0 none
+    #[arg(long, value_name = "N", help_heading = "How to watch")]
+    pub sample_every: Option<u32>,
+    /// Sample the first N packets with payload of each inner flow and direction; 0 disables it
+    #[arg(long, value_name = "N", help_heading = "How to watch")]
+    pub flow_samples: Option<u32>,
+    /// Count packets by what is readable of their flow; needs flow samples [default for run: true]
+    #[arg(long, value_name = "BOOL", help_heading = "How to watch")]
+    pub exposure: Option<bool>,
+    /// Bytes to capture of each sampled frame, 128 to 1536
+    #[arg(long, value_name = "BYTES", help_heading = "How to watch")]
+    pub snap: Option<u32>,
+    /// Configuration file [default: /etc/overlay-monitor/config.toml, if it exists]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Requirements of networks.
+#[derive(Debug, Default, Args)]
+pub struct PolicyArgs {
+    /// VNI of a network that must be encrypted; overrides the configuration file, can be repeated
+    #[arg(
+        long,
+        value_name = "VNI",
+        value_delimiter = ',',
+        help_heading = "Requirements"
+    )]
+    pub require: Vec<u32>,
+    /// Window of the state of a network, such as 60s or 5m; a violation ends after this time without a packet
+    /// [default: 60s]
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = duration,
+        help_heading = "Requirements"
+    )]
+    pub window: Option<Duration>,
+}
+
+/// A duration: `60s`, `5m`, `1h 30m`, or a number of seconds.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let bad = || "give a duration such as 60s, 5m or 1h30m".to_owned();
+    if let Ok(seconds) = text.parse() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let parsed: jiff::SignedDuration = text.parse().map_err(|_| bad())?;
+    Duration::try_from(parsed).map_err(|_| bad())
+}
+
+/// Where Docker is.
+#[derive(Debug, Default, Args)]
+pub struct DockerArgs {
+    /// Unix socket of Docker, which reports the networks and which of them must be encrypted; auto uses
+    /// /var/run/docker.sock once it exists, off uses none [default: auto]
+    #[arg(long, value_name = "SOCKET", help_heading = "What to watch")]
+    pub docker: Option<String>,
+}
+
+impl DockerArgs {
+    /// Where Docker is. The flag overrides the configuration file, which overrides the environment.
+    ///
+    /// # Errors
+    /// A usage failure that lists the values of the flag.
+    pub fn place(&self, file: Option<&DockerSocket>) -> Result<DockerSocket, Failure> {
+        let environment = std::env::var("DOCKER_HOST").ok();
+        DockerSocket::choose(self.docker.as_deref(), file, environment.as_deref())
+            .map_err(Failure::usage)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_in_several_forms() {
+        for (text, seconds) in [("60s", 60), ("5m", 300), ("1h30m", 5400), ("60", 60)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        assert_eq!(duration("1500ms"), Ok(Duration::from_millis(1500)));
+        for bad in [
+            "",
+            "s",
+            "-5s",
+            "5 parsecs",
+            "1 month",
+            "99999999999999999999",
+        ] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

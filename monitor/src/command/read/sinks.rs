@@ -1,0 +1,86 @@
+//! Where packets of a capture file go: lines, or flows.
+
+use std::io;
+
+use crate::base::failure::Failure;
+use crate::surface::flow_lines::FlowPrinter;
+use crate::surface::sample_lines::{Printed, Printer};
+use crate::traffic::capture::Packet;
+use crate::traffic::decode::Decoder;
+use crate::traffic::flows::Tracker;
+
+/// Consumes packets.
+pub(super) trait Sink {
+    /// A file begins.
+    fn begin(&mut self);
+    /// Takes a packet.
+    fn take(&mut self, packet: &Packet<'_>) -> Result<Printed, Failure>;
+    /// Flushes the output: no packet is available for the moment.
+    fn flush(&mut self) -> Result<(), Failure>;
+    /// A file was not read to its end.
+    fn mark_truncated(&mut self);
+}
+
+/// Prints records of flows.
+pub(super) struct Flows {
+    pub(super) tracker: Tracker,
+    pub(super) printer: FlowPrinter<io::BufWriter<io::Stdout>>,
+}
+
+impl Flows {
+    /// Prints what is left, and the summary.
+    pub(super) fn finish(mut self) -> Result<(), Failure> {
+        let printer = &mut self.printer;
+        let (associations, summary) = self.tracker.finish(|flow| printer.flow(flow))?;
+        for association in &associations {
+            self.printer.association(association)?;
+        }
+        self.printer.summary(&summary)?;
+        self.printer.flush()
+    }
+}
+
+impl Sink for Flows {
+    fn begin(&mut self) {
+        self.tracker.begin_file();
+    }
+
+    #[inline]
+    fn take(&mut self, packet: &Packet<'_>) -> Result<Printed, Failure> {
+        let printer = &mut self.printer;
+        self.tracker.add(packet, |flow| printer.flow(flow))?;
+        Ok(if self.printer.is_closed() {
+            Printed::Enough
+        } else {
+            Printed::More
+        })
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        self.printer.flush()
+    }
+
+    fn mark_truncated(&mut self) {
+        self.tracker.mark_truncated();
+    }
+}
+
+/// Prints a line for each packet.
+pub(super) struct Packets {
+    pub(super) decoder: Decoder,
+    pub(super) printer: Printer<io::BufWriter<io::Stdout>>,
+}
+
+impl Sink for Packets {
+    fn begin(&mut self) {}
+
+    fn take(&mut self, packet: &Packet<'_>) -> Result<Printed, Failure> {
+        self.printer.print(&self.decoder.decode_packet(packet))
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        self.printer.flush()
+    }
+
+    fn mark_truncated(&mut self) {}
+}

@@ -1,0 +1,101 @@
+//! The configuration file.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+
+use crate::base::failure::Failure;
+use crate::kernel::attach::HookChoice;
+use crate::policy::{Network, network_config};
+
+/// The default path.
+pub const CONFIG_FILE: &str = "/etc/overlay-monitor/config.toml";
+/// Size limit in bytes.
+const CONFIG_MAX: u64 = 1 << 20;
+
+/// The configuration file. Unknown keys are errors, so that a misspelt one is not silently ignored.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(default)]
+    pub(super) interfaces: Vec<String>,
+    pub(super) hook: Option<HookChoice>,
+    pub(super) host_flows: Option<String>,
+    #[serde(default)]
+    pub(super) vxlan_ports: Vec<u16>,
+    #[serde(default)]
+    pub(super) vxlan_gpe_ports: Vec<u16>,
+    #[serde(default)]
+    pub(super) geneve_ports: Vec<u16>,
+    #[serde(default)]
+    pub(super) esp_udp_ports: Vec<u16>,
+    #[serde(default)]
+    pub(super) wireguard_ports: Vec<u16>,
+    pub(super) exposure: Option<bool>,
+    pub(super) samples_per_second: Option<u32>,
+    pub(super) network_samples_per_second: Option<u32>,
+    pub(super) sample_every: Option<u32>,
+    pub(super) flow_samples: Option<u32>,
+    pub(super) snap: Option<u32>,
+    pub(super) listen: Option<String>,
+    pub(super) docker: Option<String>,
+    /// Window of the state of a network, in seconds.
+    pub(super) window: Option<u64>,
+    #[serde(
+        default,
+        rename = "network",
+        deserialize_with = "network_config::networks"
+    )]
+    pub(super) networks: Vec<Network>,
+}
+
+impl File {
+    pub(super) fn read(path: Option<&Path>) -> Result<File, Failure> {
+        let (path, must_exist) = match path {
+            Some(path) => (path.to_owned(), true),
+            None => (PathBuf::from(CONFIG_FILE), false),
+        };
+        match File::parse(&path) {
+            Ok(file) => Ok(file),
+            Err(error) if !must_exist && is_missing(&error) => Ok(File::default()),
+            Err(error) => Err(Failure::usage(
+                error.context(format!("configuration file {}", path.display())),
+            )),
+        }
+    }
+
+    fn parse(path: &Path) -> anyhow::Result<File> {
+        let meta = std::fs::metadata(path)?;
+        if !meta.is_file() || meta.len() > CONFIG_MAX {
+            bail!("not a file of at most {CONFIG_MAX} bytes");
+        }
+        let text = std::fs::read_to_string(path)?;
+        toml::from_str(&text).context("not a valid configuration")
+    }
+}
+
+fn is_missing(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_it() {
+        let error = toml::from_str::<File>("interface = 'eth0'")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("interface") && error.contains("interfaces"),
+            "{error}"
+        );
+        toml::from_str::<File>("interfaces = ['eth0']\nhook = 'xdp-generic'\nhost_flows = 'all'")
+            .unwrap();
+    }
+}

@@ -1,0 +1,245 @@
+//! The plan of a command that watches: flags override the configuration file, which overrides the defaults.
+
+use std::time::Duration;
+
+use anyhow::{anyhow, bail};
+use monitor_common::config::{HostFlows, SNAP_MAX, SNAP_MIN};
+
+use super::config_file::{CONFIG_FILE, File};
+use super::values::{docker, first_given, parse_host_flows, select, udp_ports};
+use crate::agent::watch_plan::WatchPlan;
+use crate::base::failure::Failure;
+use crate::command::cli::{PolicyArgs, WatchArgs};
+use crate::host::described_network::VNI_MAX;
+use crate::kernel::{Caps, LoadOptions, NETWORKS};
+use crate::policy::{Network, NetworkKind, Requirement, Source};
+
+/// Default address of the HTTP endpoint. Only this host, because counts show who communicates with whom.
+const LISTEN: &str = "127.0.0.1:9469";
+
+/// Default window of the state of a network.
+const WINDOW: Duration = Duration::from_secs(60);
+/// Longest window, in seconds.
+const WINDOW_MAX: u64 = 86_400;
+
+/// Defaults that differ between commands.
+#[derive(Clone, Copy, Debug)]
+pub struct Defaults {
+    /// See [`LoadOptions`].
+    pub sample_every: u32,
+    /// See [`LoadOptions`].
+    pub flow_samples: u32,
+    /// See [`LoadOptions`].
+    pub snap: u32,
+    /// See [`LoadOptions`].
+    pub host_flows: HostFlows,
+    /// See [`LoadOptions`].
+    pub exposure: bool,
+    /// See [`LoadOptions`].
+    pub esp_networks: bool,
+    /// See [`LoadOptions`].
+    pub caps: Caps,
+    /// Whether states and violations of networks are evaluated.
+    pub policy: bool,
+}
+
+impl Defaults {
+    /// For the node agent: low cost.
+    pub const RUN: Defaults = Defaults {
+        sample_every: 1000,
+        flow_samples: 3,
+        snap: 256,
+        host_flows: HostFlows::Off,
+        exposure: true,
+        esp_networks: true,
+        caps: Caps::DEFAULT,
+        policy: true,
+    };
+    /// For an audit: as for the agent, with host traffic and longer samples.
+    pub const AUDIT: Defaults = Defaults {
+        snap: 512,
+        host_flows: HostFlows::All,
+        ..Defaults::RUN
+    };
+    /// For a user who watches samples: everything.
+    pub const TAIL: Defaults = Defaults {
+        sample_every: 1,
+        flow_samples: 0,
+        snap: 512,
+        host_flows: HostFlows::All,
+        exposure: false,
+        esp_networks: false,
+        caps: Caps::NONE,
+        policy: false,
+    };
+}
+
+/// Validates flags and configuration file.
+///
+/// # Errors
+/// A usage failure that names the flag or the key, and its values.
+pub fn plan(
+    args: &WatchArgs,
+    policy: &PolicyArgs,
+    listen: Option<&str>,
+    defaults: Defaults,
+) -> Result<WatchPlan, Failure> {
+    let file = File::read(args.config.as_deref())?;
+    let (host_flows, host_ports) = match args.host_flows.as_deref().or(file.host_flows.as_deref()) {
+        None => (defaults.host_flows, Vec::new()),
+        Some(text) => parse_host_flows(text).map_err(Failure::usage)?,
+    };
+    let vxlan_ports = first_given(&[&args.vxlan_port, &file.vxlan_ports], &[]);
+    let udp_ports = udp_ports(&file, &vxlan_ports)?;
+    let caps = Caps {
+        cpu: file.samples_per_second.unwrap_or(defaults.caps.cpu),
+        network: file
+            .network_samples_per_second
+            .unwrap_or(defaults.caps.network),
+    };
+    let flow_samples = args
+        .flow_samples
+        .or(file.flow_samples)
+        .unwrap_or(defaults.flow_samples);
+    // `tail` prints samples and classifies no flows for the kernel.
+    let exposure = match args.exposure.or(file.exposure) {
+        Some(wanted) => wanted && defaults.exposure,
+        None => defaults.exposure && flow_samples != 0,
+    };
+    if exposure && flow_samples == 0 {
+        return Err(Failure::usage(anyhow!(
+            "exposure needs samples of each flow: set flow_samples to 1 or more, or exposure to false"
+        )));
+    }
+    let snap = args.snap.or(file.snap).unwrap_or(defaults.snap);
+    if !(SNAP_MIN..=SNAP_MAX).contains(&snap) {
+        return Err(Failure::usage(anyhow!(
+            "snap {snap}: give {SNAP_MIN} to {SNAP_MAX} bytes"
+        )));
+    }
+    let listen = listen.or(file.listen.as_deref()).unwrap_or(LISTEN);
+    let listen = listen.parse().map_err(|_| {
+        Failure::usage(anyhow!(
+            "listen address {listen:?}: give an IP address and a port, such as 127.0.0.1:9469, [::1]:9469 or \
+             0.0.0.0:9469 (all interfaces)"
+        ))
+    })?;
+    let names = first_given(&[&args.interfaces, &file.interfaces], &[]);
+    if names.is_empty() {
+        return Err(Failure::usage(anyhow!(
+            "no interface to watch: name the one that carries the traffic between nodes with -i (-i default is that of the \
+             default route), or as `interfaces` in {CONFIG_FILE}"
+        )));
+    }
+    let networks = networks(&policy.require, file.networks).map_err(Failure::usage)?;
+    let window = match policy.window.or(file.window.map(Duration::from_secs)) {
+        None => WINDOW,
+        Some(window) if (1..=WINDOW_MAX).contains(&window.as_secs()) => window,
+        Some(window) => {
+            return Err(Failure::usage(anyhow!(
+                "window of {window:?}: give 1 to {WINDOW_MAX} seconds"
+            )));
+        }
+    };
+    let selection = select(&names)?;
+    Ok(WatchPlan {
+        selection,
+        hook: args.hook.or(file.hook).unwrap_or_default(),
+        load: LoadOptions {
+            sample_every: args
+                .sample_every
+                .or(file.sample_every)
+                .unwrap_or(defaults.sample_every),
+            flow_samples,
+            snap,
+            host_flows,
+            host_ports,
+            udp_ports,
+            exposure,
+            esp_networks: defaults.esp_networks,
+            caps,
+            policy: defaults.policy && !networks.is_empty(),
+            ..LoadOptions::default()
+        },
+        listen,
+        networks,
+        policy: defaults.policy,
+        window,
+        docker: docker(file.docker.as_deref())?,
+        state_window: window,
+    })
+}
+
+/// The configured networks: `--require` overrides the configuration file.
+fn networks(require: &[u32], file: Vec<Network>) -> anyhow::Result<Vec<Network>> {
+    let mut all = file;
+    for vni in require {
+        if *vni > VNI_MAX {
+            bail!("--require {vni}: give a VNI, 0 to {VNI_MAX} (24 bits)");
+        }
+        if let Some(network) = all.iter_mut().find(|network| network.vni == *vni) {
+            network.required = Requirement::Required;
+            continue;
+        }
+        if all.len() == NETWORKS {
+            bail!("more than {NETWORKS} networks: remove some");
+        }
+        all.push(Network {
+            vni: *vni,
+            name: String::new(),
+            required: Requirement::Required,
+            source: Source::Config,
+            kind: NetworkKind::Overlay,
+        });
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::interface;
+
+    #[test]
+    fn the_command_line_overrides_the_requirement_of_the_file() {
+        let file = Network {
+            vni: 4096,
+            name: "app1".to_owned(),
+            required: Requirement::Forbidden,
+            source: Source::Config,
+            kind: NetworkKind::Overlay,
+        };
+        let all = networks(&[4096, 4097, 4097], vec![file]).unwrap();
+        assert_eq!(all.len(), 2);
+        assert!(all.iter().all(|at| at.required == Requirement::Required));
+        assert_eq!(all[0].name, "app1");
+        assert!(networks(&[VNI_MAX + 1], vec![]).is_err());
+    }
+
+    #[test]
+    fn flags_override_the_file_and_the_file_overrides_the_default() {
+        let dir =
+            std::env::temp_dir().join(format!("overlay-monitor-settings-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("config.toml");
+        std::fs::write(&path, "interfaces = ['lo']\nsnap = 300\nsample_every = 7\n").unwrap();
+        let args = WatchArgs {
+            config: Some(path),
+            sample_every: Some(9),
+            ..WatchArgs::default()
+        };
+        let watch = plan(&args, &PolicyArgs::default(), None, Defaults::RUN).unwrap();
+        assert_eq!(
+            (
+                watch.load.sample_every,
+                watch.load.snap,
+                watch.load.flow_samples
+            ),
+            (9, 300, 3)
+        );
+        let mut selection = watch.selection;
+        let selected = selection.resolve(&interface::list().unwrap(), &[]);
+        assert_eq!(selected.interfaces[0].name, "lo");
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}

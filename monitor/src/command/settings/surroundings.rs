@@ -1,0 +1,60 @@
+//! Settings of the commands that do not watch: `check` and `read`.
+
+use std::path::Path;
+
+use super::config_file::File;
+use super::values::{docker, first_given, udp_ports};
+use crate::base::failure::Failure;
+use crate::base::udp_ports::UdpPorts;
+use crate::host::docker::DockerSocket;
+use crate::policy::Network;
+
+/// Settings of the agent beside the interfaces, for `check`.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// Where Docker is, if the file says so.
+    pub docker: Option<DockerSocket>,
+    /// The service behind each UDP port.
+    pub udp_ports: UdpPorts,
+    /// Networks of the file.
+    pub networks: Vec<Network>,
+}
+
+impl Surroundings {
+    /// From a configuration file, or from the default one if it exists.
+    ///
+    /// # Errors
+    /// A usage failure that names the key.
+    pub fn new(config: Option<&Path>) -> Result<Surroundings, Failure> {
+        let file = File::read(config)?;
+        Ok(Surroundings {
+            docker: docker(file.docker.as_deref())?,
+            udp_ports: udp_ports(&file, &file.vxlan_ports)?,
+            networks: file.networks,
+        })
+    }
+}
+
+/// Settings of `read`.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// The service behind each UDP port.
+    pub udp_ports: UdpPorts,
+    /// Networks of the configuration file.
+    pub networks: Vec<Network>,
+}
+
+impl Reading {
+    /// From flags, and from a configuration file or the default one if it exists.
+    ///
+    /// # Errors
+    /// A usage failure that names the flag or the key.
+    pub fn new(config: Option<&Path>, vxlan_port: &[u16]) -> Result<Reading, Failure> {
+        let file = File::read(config)?;
+        let vxlan_ports = first_given(&[vxlan_port, &file.vxlan_ports], &[]);
+        Ok(Reading {
+            udp_ports: udp_ports(&file, &vxlan_ports)?,
+            networks: file.networks,
+        })
+    }
+}

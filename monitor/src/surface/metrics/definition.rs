@@ -1,0 +1,117 @@
+//! What a metric is, and how its rows are written.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use crate::agent::snapshot::Snapshot;
+
+/// The type of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// It only grows. Its name gets the suffix `_total`.
+    Counter,
+    /// A current value.
+    Gauge,
+}
+
+/// A row of the table.
+pub struct Definition {
+    /// Name without prefix and suffix.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Type,
+    /// Names of its labels, in order.
+    pub labels: &'static [&'static str],
+    /// One sentence with its unit, without the full stop.
+    pub help: &'static str,
+    pub(super) rows: fn(&Snapshot, &mut Rows<'_, '_>) -> fmt::Result,
+}
+
+impl Definition {
+    /// Name as it is exported.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        let suffix = match self.kind {
+            Type::Counter => "_total",
+            Type::Gauge => "",
+        };
+        format!("{PREFIX}_{}{suffix}", self.name)
+    }
+
+    fn encode(&self, value: u64, encoder: MetricEncoder<'_>) -> fmt::Result {
+        match self.kind {
+            Type::Counter => ConstCounter::new(value).encode(encoder),
+            Type::Gauge => {
+                ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(encoder)
+            }
+        }
+    }
+}
+
+/// Prefix of all names.
+pub const PREFIX: &str = "overlay";
+
+/// Writes the rows of one metric.
+pub(super) struct Rows<'a, 'b> {
+    definition: &'a Definition,
+    /// `None` once the only row of a metric without labels is written.
+    encoder: Option<MetricEncoder<'b>>,
+}
+
+impl<'a, 'b> Rows<'a, 'b> {
+    pub(super) fn new(definition: &'a Definition, encoder: MetricEncoder<'b>) -> Rows<'a, 'b> {
+        Rows {
+            definition,
+            encoder: Some(encoder),
+        }
+    }
+
+    pub(super) fn value(&mut self, values: &[&str], value: u64) -> fmt::Result {
+        self.row(values, |definition, encoder| {
+            definition.encode(value, encoder)
+        })
+    }
+
+    /// A ratio, 0 to 1; of a gauge only.
+    pub(super) fn ratio(&mut self, values: &[&str], ratio: f64) -> fmt::Result {
+        debug_assert_eq!(self.definition.kind, Type::Gauge);
+        self.row(values, |_, encoder| ConstGauge::new(ratio).encode(encoder))
+    }
+
+    fn row(
+        &mut self,
+        values: &[&str],
+        write: impl FnOnce(&Definition, MetricEncoder<'_>) -> fmt::Result,
+    ) -> fmt::Result {
+        debug_assert_eq!(values.len(), self.definition.labels.len());
+        let values: Vec<Cow<'_, str>> = values.iter().copied().map(quoted).collect();
+        let labels: Vec<(&str, &str)> = self
+            .definition
+            .labels
+            .iter()
+            .copied()
+            .zip(values.iter().map(Cow::as_ref))
+            .collect();
+        if labels.is_empty() {
+            // A single row, written without braces.
+            let encoder = self.encoder.take().ok_or(fmt::Error)?;
+            return write(self.definition, encoder);
+        }
+        let encoder = self.encoder.as_mut().ok_or(fmt::Error)?;
+        write(self.definition, encoder.encode_family(&labels)?)
+    }
+}
+
+/// A label value between the quotes of the format. The encoder does not escape it, and names of interfaces and networks
+/// may hold anything.
+fn quoted(value: &str) -> Cow<'_, str> {
+    if !value.contains(['\\', '"', '\n']) {
+        return Cow::Borrowed(value);
+    }
+    let escaped = value.replace('\\', r"\\").replace('"', "\\\"");
+    Cow::Owned(escaped.replace('\n', r"\n"))
+}

@@ -1,0 +1,172 @@
+use std::path::Path;
+
+use monitor_common::key::{Class, Count, EspCount, ExposureKey, NetworkId};
+use monitor_common::label::{Direction, Encapsulation};
+use monitor_common::reason::Reason;
+
+use super::super::documentation;
+use super::*;
+use crate::kernel::Attribution;
+use crate::traffic::counted::{Counted, EspNetwork, EspOther, Traffic, Unparsed, Vni};
+use crate::traffic::counted::{Exposed, Pending};
+use crate::traffic::counted_association::CountedAssociation;
+use crate::traffic::exposure_class::class;
+use monitor_classify::{Exposure, Protocol};
+
+fn snapshot() -> Snapshot {
+    let interface = "eth0".to_owned();
+    let count = EspCount {
+        packets: 2,
+        bytes: 300,
+        sequence_min: 1,
+        sequence_max: 2,
+        later_fragments: 1,
+    };
+    let inside = Count {
+        packets: 3,
+        bytes: 330,
+    };
+    let association = |spi| CountedAssociation {
+        interface: interface.clone(),
+        direction: Direction::Rx,
+        encapsulation: Encapsulation::Esp,
+        addresses: Some((
+            "192.168.77.2".parse().unwrap(),
+            "192.168.77.1".parse().unwrap(),
+        )),
+        spi,
+        count,
+    };
+    let counted = Counted {
+        traffic: vec![Traffic {
+            interface: interface.clone(),
+            direction: Direction::Rx,
+            encapsulation: Encapsulation::Vxlan,
+            vni: Vni::Id(4096),
+            count: Count {
+                packets: 12,
+                bytes: 1800,
+            },
+        }],
+        esp: vec![association(0x100), association(0x200)],
+        esp_networks: ["192.168.77.2", "192.168.77.3"]
+            .map(|peer| EspNetwork {
+                direction: Direction::Rx,
+                vni: 4096,
+                peer: peer.parse().unwrap(),
+                count: inside,
+            })
+            .into(),
+        esp_others: vec![EspOther {
+            direction: Direction::Tx,
+            count: inside,
+        }],
+        attribution: Attribution::Exact,
+        unparsed: vec![Unparsed {
+            interface: interface.clone(),
+            direction: Direction::Tx,
+            reason: Reason::VxlanNoVni,
+            packets: 3,
+        }],
+        exposure: [
+            ExposureKey::new(
+                Direction::Tx,
+                NetworkId::vni(4096),
+                class(Protocol::Http, Exposure::Plaintext),
+            ),
+            ExposureKey::new(Direction::Rx, NetworkId::HOST, Class::UNKNOWN),
+        ]
+        .map(|key| Exposed {
+            key,
+            count: Count {
+                packets: 7,
+                bytes: 700,
+            },
+        })
+        .into(),
+        pending: vec![Pending {
+            network: NetworkId::OTHER,
+            packets: 5,
+            bytes: 500,
+        }],
+        ..Counted::default()
+    };
+    Snapshot {
+        counted,
+        ..Snapshot::default()
+    }
+}
+
+#[test]
+fn rows_come_out_as_the_contract_names_them() {
+    let text = encode(snapshot()).unwrap();
+    for line in [
+        r#"overlay_packets_total{interface="eth0",direction="rx",encapsulation="vxlan",vni="4096"} 12"#,
+        r#"overlay_bytes_total{interface="eth0",direction="rx",encapsulation="vxlan",vni="4096"} 1800"#,
+        r#"overlay_packets_total{interface="eth0",direction="rx",encapsulation="esp",vni=""} 4"#,
+        r#"overlay_esp_packets_total{interface="eth0",direction="rx",peer="192.168.77.2"} 4"#,
+        r#"overlay_esp_network_packets_total{direction="rx",vni="4096"} 6"#,
+        r#"overlay_esp_network_bytes_total{direction="rx",vni="4096"} 660"#,
+        r#"overlay_esp_network_packets_total{direction="tx",vni="other"} 3"#,
+        r#"overlay_esp_attribution 1"#,
+        r#"overlay_unparsed_packets_total{interface="eth0",direction="tx",reason="vxlan_no_vni"} 3"#,
+        r#"overlay_samples_total{outcome="sent"} 0"#,
+        r#"overlay_exposure_packets_total{direction="tx",vni="4096",protocol="http",exposure="plaintext"} 7"#,
+        r#"overlay_exposure_bytes_total{direction="tx",vni="4096",protocol="http",exposure="plaintext"} 700"#,
+        r#"overlay_exposure_packets_total{direction="rx",vni="",protocol="unknown",exposure="unknown"} 7"#,
+        r#"overlay_exposure_pending_packets{vni="other"} 5"#,
+        r#"overlay_exposure_evicted_packets_total 0"#,
+    ] {
+        assert!(
+            text.lines().any(|found| found == line),
+            "{line}\nnot in\n{text}"
+        );
+    }
+    assert!(!text.contains("0x100"), "SPIs are no label");
+}
+
+#[test]
+fn no_name_gets_out_of_its_quotes() {
+    let mut snapshot = snapshot();
+    snapshot.counted.traffic[0].interface = "e\"} 1\n\\".to_owned();
+    let text = encode(snapshot).unwrap();
+    let row = r#"overlay_packets_total{interface="e\"} 1\n\\",direction="rx",encapsulation="vxlan",vni="4096"} 12"#;
+    assert!(text.lines().any(|line| line == row), "{text}");
+}
+
+#[test]
+fn every_row_of_the_table_is_well_named_and_described() {
+    let text = encode(snapshot()).unwrap();
+    for row in TABLE {
+        assert!(
+            text.contains(&format!("# TYPE {PREFIX}_{} ", row.name)),
+            "{}",
+            row.name
+        );
+        assert!(
+            !row.help.ends_with('.'),
+            "{}: the format adds the full stop",
+            row.name
+        );
+        assert!(
+            !row.name.ends_with("_total"),
+            "{}: the format adds the suffix",
+            row.name
+        );
+    }
+}
+
+#[test]
+fn the_documentation_is_that_of_the_table() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, documentation()).unwrap();
+    }
+    let page = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(
+        page,
+        documentation(),
+        "run the tests once with UPDATE_DOCS=1 and commit {}",
+        path.display()
+    );
+}

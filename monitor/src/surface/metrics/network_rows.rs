@@ -1,0 +1,68 @@
+//! Rows of the metrics about requirements, states and violations of networks.
+
+use std::fmt;
+
+use monitor_common::key::Count;
+
+use super::definition::Rows;
+use crate::agent::snapshot::Snapshot;
+use crate::host::described_network::shown;
+use crate::policy::State;
+
+/// The rows of `network_info`.
+pub(super) fn info(snapshot: &Snapshot, rows: &mut Rows<'_, '_>) -> fmt::Result {
+    for status in &snapshot.policy.networks {
+        let Some(network) = &status.network else {
+            continue;
+        };
+        let labels = [
+            &status.vni.to_string(),
+            &shown(&network.name),
+            network.source.name(),
+            network.required.name(),
+            network.kind.name(),
+        ];
+        rows.value(&labels, 1)?;
+    }
+    Ok(())
+}
+
+/// The rows of `network_state`.
+pub(super) fn state(snapshot: &Snapshot, rows: &mut Rows<'_, '_>) -> fmt::Result {
+    for status in &snapshot.policy.networks {
+        let vni = status.vni.to_string();
+        for state in State::ALL {
+            let is_so = u64::from(status.state == state);
+            rows.value(&[&vni, state.name()], is_so)?;
+        }
+    }
+    Ok(())
+}
+
+/// The rows of `violation_active`.
+pub(super) fn active(snapshot: &Snapshot, rows: &mut Rows<'_, '_>) -> fmt::Result {
+    let mut totals = snapshot.policy.totals.iter();
+    totals.try_for_each(|total| {
+        let labels = [&vni(total.vni), total.direction.label()];
+        rows.value(&labels, u64::from(total.active))
+    })
+}
+
+/// The rows of a count of violations.
+pub(super) fn total(
+    snapshot: &Snapshot,
+    rows: &mut Rows<'_, '_>,
+    value: impl Fn(&Count) -> u64,
+) -> fmt::Result {
+    let mut totals = snapshot.policy.totals.iter();
+    totals.try_for_each(|total| {
+        rows.value(
+            &[&vni(total.vni), total.direction.label()],
+            value(&total.count),
+        )
+    })
+}
+
+fn vni(vni: Option<u32>) -> String {
+    vni.map_or_else(|| "other".to_owned(), |vni| vni.to_string())
+}

@@ -1,0 +1,145 @@
+//! Rows of the metrics about traffic: packets, bytes, ESP and exposure.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use monitor_common::key::NetworkId;
+use monitor_common::label::{Direction, Encapsulation};
+
+use super::definition::Rows;
+use crate::agent::snapshot::Snapshot;
+use crate::traffic::counted::Vni;
+use crate::traffic::exposure_class::of_class;
+
+/// Packets or bytes on the wire.
+pub(super) fn traffic(
+    snapshot: &Snapshot,
+    rows: &mut Rows<'_, '_>,
+    value: impl Fn(&monitor_common::key::Count) -> u64,
+) -> fmt::Result {
+    for row in &snapshot.counted.traffic {
+        let vni = match row.vni {
+            Vni::None => String::new(),
+            Vni::Id(vni) => vni.to_string(),
+            Vni::Other => "other".to_owned(),
+        };
+        let labels = [
+            row.interface.as_str(),
+            row.direction.label(),
+            row.encapsulation.label(),
+            vni.as_str(),
+        ];
+        rows.value(&labels, value(&row.count))?;
+    }
+    // One row for each interface and direction, so that the sum over encapsulations is complete.
+    let mut associations = BTreeMap::<_, u64>::new();
+    for row in &snapshot.counted.esp {
+        *associations
+            .entry((&row.interface, row.direction, row.encapsulation))
+            .or_default() += value_of_esp(&value)(&row.count);
+    }
+    for ((interface, direction, encapsulation), total) in associations {
+        let labels = [interface, direction.label(), encapsulation.label(), ""];
+        rows.value(&labels, total)?;
+    }
+    Ok(())
+}
+
+/// Nodes are summed: the JSON objects list them.
+pub(super) fn esp_networks(
+    snapshot: &Snapshot,
+    rows: &mut Rows<'_, '_>,
+    value: impl Fn(&monitor_common::key::Count) -> u64,
+) -> fmt::Result {
+    let mut networks = BTreeMap::<_, u64>::new();
+    for row in &snapshot.counted.esp_networks {
+        *networks.entry((row.direction, row.vni)).or_default() += value(&row.count);
+    }
+    for ((direction, vni), total) in networks {
+        rows.value(&[direction.label(), &vni.to_string()], total)?;
+    }
+    for row in &snapshot.counted.esp_others {
+        rows.value(&[row.direction.label(), "other"], value(&row.count))?;
+    }
+    Ok(())
+}
+
+/// Packets or bytes by what is readable.
+pub(super) fn exposure(
+    snapshot: &Snapshot,
+    rows: &mut Rows<'_, '_>,
+    value: impl Fn(&monitor_common::key::Count) -> u64,
+) -> fmt::Result {
+    for row in &snapshot.counted.exposure {
+        if row.count.packets == 0 {
+            continue;
+        }
+        let (protocol, exposure) = of_class(row.key.class());
+        let labels = [
+            row.key.direction().label(),
+            &network(row.key.network()),
+            protocol.name(),
+            exposure.name(),
+        ];
+        rows.value(&labels, value(&row.count))?;
+    }
+    Ok(())
+}
+
+/// The label `vni`: empty outside any overlay.
+pub(super) fn network(network: NetworkId) -> String {
+    match network {
+        NetworkId::HOST => String::new(),
+        NetworkId::OTHER => "other".to_owned(),
+        NetworkId(vni) => vni.to_string(),
+    }
+}
+
+fn value_of_esp(
+    value: &impl Fn(&monitor_common::key::Count) -> u64,
+) -> impl Fn(&monitor_common::key::EspCount) -> u64 {
+    move |count| {
+        value(&monitor_common::key::Count {
+            packets: count.packets,
+            bytes: count.bytes,
+        })
+    }
+}
+
+/// Counts of ESP by peer.
+pub(super) fn esp(
+    snapshot: &Snapshot,
+    rows: &mut Rows<'_, '_>,
+    value: impl Fn(&monitor_common::key::EspCount) -> u64,
+) -> fmt::Result {
+    for ((interface, direction), peers) in by_peer(snapshot, value) {
+        for (peer, value) in peers {
+            rows.value(&[interface, direction.label(), &peer], value)?;
+        }
+    }
+    Ok(())
+}
+
+type ByPeer<'a> = BTreeMap<(&'a str, Direction), BTreeMap<String, u64>>;
+
+/// SPIs are summed: they change with every key, and a label must not grow without bound.
+fn by_peer(
+    snapshot: &Snapshot,
+    value: impl Fn(&monitor_common::key::EspCount) -> u64,
+) -> ByPeer<'_> {
+    let mut all = ByPeer::new();
+    for row in &snapshot.counted.esp {
+        // AH authenticates, but does not encrypt.
+        if row.encapsulation == Encapsulation::Ah {
+            continue;
+        }
+        let peer = row
+            .peer()
+            .map_or_else(|| "other".to_owned(), |peer| peer.to_string());
+        *all.entry((&row.interface, row.direction))
+            .or_default()
+            .entry(peer)
+            .or_default() += value(&row.count);
+    }
+    all
+}

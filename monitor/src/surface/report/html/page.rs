@@ -1,0 +1,161 @@
+//! The page: head, verdict, figures, and its sections in order.
+
+use jiff::tz::TimeZone;
+
+use super::markup::Markup;
+use super::{chart, exposure_section, networks_section};
+use crate::base::failure::FailureKind;
+use crate::kernel::Attribution;
+use crate::surface::report::Audit;
+use crate::surface::report::numbers::{bytes, percent, some};
+
+/// The browser must load and run nothing, whatever the page contains.
+const HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+    <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">\n\
+    <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+    <meta name=\"referrer\" content=\"no-referrer\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>";
+const STYLE: &str = concat!(
+    "</title>\n<style>\n",
+    include_str!("style.css"),
+    "</style>\n</head>\n<body>\n"
+);
+
+/// The page.
+#[must_use]
+pub fn page(audit: &Audit) -> String {
+    let mut page = Markup::default();
+    page.element(HEAD, format_args!("Audit of {}", audit.node), STYLE);
+    chart::patterns(&mut page);
+    page.raw("<header>\n");
+    page.element("<h1>Audit of ", &audit.node, "</h1>\n");
+    about(&mut page, audit);
+    page.raw("</header>\n<main>\n");
+    verdict(&mut page, audit);
+    tiles(&mut page, audit);
+    networks_section::violations(&mut page, audit);
+    exposure_section::credentials(&mut page, &audit.exposure);
+    if audit.exposure.is_watched && !audit.exposure.chapters.is_empty() {
+        charts(&mut page, audit);
+    }
+    networks_section::tables(&mut page, audit);
+    exposure_section::all(&mut page, &audit.exposure);
+    networks_section::doubts(&mut page, audit);
+    page.raw(WORDS);
+    page.element(
+        "</main>\n<footer>Made by overlay-monitor ",
+        env!("CARGO_PKG_VERSION"),
+        ". Redacted: it names kinds of credentials, never their values. It shows who communicates with whom: share it accordingly.</footer>\n</body>\n</html>\n",
+    );
+    page.finish()
+}
+
+fn about(page: &mut Markup, audit: &Audit) {
+    let started = audit.started.to_zoned(TimeZone::system());
+    page.raw("<p class=\"soft\">")
+        .text(format_args!(
+            "{:.0} s from {}; watched: {}",
+            audit.took.as_secs_f64(),
+            started.strftime("%Y-%m-%d %H:%M:%S %Z"),
+            audit.watching
+        ))
+        .raw("</p>\n");
+    if audit.took < audit.planned {
+        page.element(
+            "<p>Partial: ended before the planned ",
+            format_args!("{:.0} s", audit.planned.as_secs_f64()),
+            ".</p>\n",
+        );
+    }
+    match &audit.attribution {
+        Attribution::Exact => {}
+        Attribution::None => {
+            page.raw("<p>ESP is not attributed to networks.</p>\n");
+        }
+        Attribution::Impossible(why) => {
+            page.element("<p>ESP is not attributed to networks: ", why, ".</p>\n");
+        }
+    }
+}
+
+fn verdict(page: &mut Markup, audit: &Audit) {
+    let undecided = audit.undecided().join("; ");
+    let (class, says, why) = match audit.outcome() {
+        Ok(()) => (
+            "<p class=\"verdict good\"><strong>",
+            "No policy violations",
+            "Other plaintext is listed below".to_owned(),
+        ),
+        Err(failure) => match failure.kind {
+            FailureKind::Violation => (
+                "<p class=\"verdict bad\"><strong>",
+                "Policy is violated",
+                failure.to_string(),
+            ),
+            FailureKind::Undecided
+            | FailureKind::Usage
+            | FailureKind::Kernel
+            | FailureKind::Runtime => ("<p class=\"verdict dim\"><strong>", "Undecided", undecided),
+        },
+    };
+    page.element(class, says, "</strong> ")
+        .element("", why, ".</p>\n");
+}
+
+fn tiles(page: &mut Markup, audit: &Audit) {
+    let exposure = &audit.exposure;
+    page.raw("<dl class=\"tiles\">");
+    let mut tile = |name: &str, value: &str| {
+        page.element("<div><dt>", name, "</dt>")
+            .element("<dd>", value, "</dd></div>");
+    };
+    if exposure.is_watched {
+        let shares = exposure.shares();
+        let total = shares.total();
+        tile("Seen", &bytes(total));
+        tile("Readable", &percent(shares.readable, total));
+        let hidden = shares.encrypted + shares.in_esp;
+        tile("Encrypted", &percent(hidden, total));
+        tile("Unknown", &percent(shares.unknown, total));
+        let kinds = exposure.credentials().len() as u64;
+        tile("Credentials in cleartext", &some(kinds, "kind"));
+    }
+    tile("Violations", &audit.report.violations.len().to_string());
+    page.raw("</dl>\n");
+}
+
+fn charts(page: &mut Markup, audit: &Audit) {
+    let exposure = &audit.exposure;
+    page.raw("<h2>Bytes by exposure</h2>\n");
+    chart::legend(page);
+    page.raw("<figure><figcaption>Share of bytes, by network</figcaption>\n<div class=\"bars\">\n");
+    let (shown, left_out) = exposure.shown();
+    for chapter in shown {
+        let shares = chapter.shares();
+        page.element("<div>", chapter.title(), "");
+        page.element(
+            " <span class=\"soft\">",
+            bytes(shares.total()),
+            "</span></div>\n",
+        );
+        chart::bar(page, &shares);
+    }
+    page.raw("</div></figure>\n");
+    if left_out != 0 {
+        page.element(
+            "<p class=\"soft\">",
+            ", with less plaintext.</p>\n",
+            ", with less to read.</p>\n",
+        );
+    }
+    chart::timeline(page, &exposure.timeline);
+}
+
+const WORDS: &str = "<h2>Terms</h2>\n<dl class=\"words card\">\
+    <dt>readable, plaintext</dt><dd>Anyone on the path can read it.</dd>\
+    <dt>encrypted</dt><dd>End to end (TLS, SSH, …): no one on the path can read the content, but names in handshakes, addresses and sizes are visible. In ESP: by the network (IPsec); not even the network is visible.</dd>\
+    <dt>unknown</dt><dd>No verdict was possible: no payload was seen, or its bytes fit no known protocol. Unknown is never counted as encrypted.</dd>\
+    <dt>bytes, packets</dt><dd>Counted by the kernel, each packet once, under the verdict on its flow. In ESP: from the inner UDP header on.</dd>\
+    <dt>endpoints, evidence, credentials</dt><dd>From samples: the first packets of each flow, and some later ones. There may be more.</dd></dl>\n";
+
+#[cfg(test)]
+mod tests;

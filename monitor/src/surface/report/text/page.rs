@@ -1,0 +1,191 @@
+//! The page: verdicts and violations, then what is readable, then doubts.
+
+use std::fmt::Write;
+
+use jiff::tz::TimeZone;
+
+use super::exposure_section;
+use crate::host::described_network::shown;
+use crate::kernel::Attribution;
+use crate::policy::{NetworkKind, NetworkStatus, Requirement, State, violation_text};
+use crate::surface::report::Audit;
+use crate::surface::report::listed::Listed;
+use crate::surface::report::numbers::percent;
+
+/// The page.
+#[must_use]
+pub fn page(audit: &Audit) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write(audit, &mut out);
+    out
+}
+
+fn write(audit: &Audit, out: &mut String) -> std::fmt::Result {
+    let started = audit.started.to_zoned(TimeZone::system());
+    writeln!(
+        out,
+        "{}, {:.0} s from {}, {}",
+        audit.node,
+        audit.took.as_secs_f64(),
+        started.strftime("%Y-%m-%d %H:%M:%S"),
+        audit.watching
+    )?;
+    if audit.took < audit.planned {
+        writeln!(
+            out,
+            "Partial: ended before the planned {:.0} s.",
+            audit.planned.as_secs_f64()
+        )?;
+    }
+    match &audit.attribution {
+        Attribution::Exact => {}
+        Attribution::None => writeln!(out, "ESP is not attributed to networks.")?,
+        Attribution::Impossible(why) => {
+            writeln!(out, "ESP is not attributed to networks: {why}.")?;
+        }
+    }
+    let is_ingress = |status: &&NetworkStatus| {
+        let network = status.network.as_ref();
+        network.is_some_and(|network| network.kind == NetworkKind::Ingress)
+    };
+    let (ingress, networks): (Vec<_>, Vec<_>) = audit.report.networks.iter().partition(is_ingress);
+    writeln!(out)?;
+    if networks.is_empty() {
+        writeln!(
+            out,
+            "No networks: none is configured, Docker reports none, and no overlay traffic was seen."
+        )?;
+    } else {
+        table(&networks, out)?;
+    }
+    if !ingress.is_empty() {
+        writeln!(
+            out,
+            "\nPublished ports (the ingress network, which Docker encrypts only on request):"
+        )?;
+        table(&ingress, out)?;
+    }
+    for violation in &audit.report.violations {
+        let count = violation.tally.count;
+        writeln!(
+            out,
+            "\nVIOLATION  {} {}: {} packets, {} bytes\n           {}.",
+            violation_text::what(violation),
+            violation_text::nodes(violation),
+            count.packets,
+            count.bytes,
+            violation_text::meaning(violation.breach, violation.direction)
+        )?;
+        for cause in &violation.causes {
+            writeln!(out, "           Likely cause: {cause}")?;
+        }
+    }
+    exposure_section::write(&audit.exposure, out)?;
+    let doubts = audit.undecided();
+    if !doubts.is_empty() {
+        writeln!(out, "\nUndecided:")?;
+        doubts
+            .iter()
+            .try_for_each(|doubt| writeln!(out, "  {doubt}"))?;
+    }
+    let mut why: Vec<_> = audit
+        .report
+        .networks
+        .iter()
+        .flat_map(|status| status.doubts.clone())
+        .collect();
+    why.sort_unstable();
+    why.dedup();
+    why.iter()
+        .try_for_each(|doubt| writeln!(out, "  ({}: {})", doubt.name(), doubt.sentence()))
+}
+
+fn table(rows: &[&NetworkStatus], out: &mut String) -> std::fmt::Result {
+    writeln!(
+        out,
+        "{:>8}  {:<24}  {:<14}  {:<10}  {:>12}  {:>12}",
+        "VNI", "network", "encryption", "state", "cleartext", "in ESP"
+    )?;
+    let listed = Listed::of(rows);
+    for status in &listed.rows {
+        let network = status.network.as_ref();
+        let wanted = network.map_or("-", |network| match network.required {
+            Requirement::Required => "required",
+            Requirement::Optional => "optional",
+            Requirement::Forbidden => "forbidden",
+        });
+        let seen = &status.seen;
+        writeln!(
+            out,
+            "{:>8}  {:<24}  {wanted:<14}  {:<10}  {:>12}  {:>12}{}",
+            status.vni,
+            network.map_or_else(|| "-".to_owned(), |network| shown(&network.name)),
+            status.state.name(),
+            seen.cleartext_packets(),
+            seen.encrypted_packets(),
+            share(status)
+        )?;
+    }
+    match listed.rest() {
+        Some(rest) => writeln!(out, "          {rest}"),
+        None => Ok(()),
+    }
+}
+
+/// The cleartext share of a mixed network.
+fn share(status: &NetworkStatus) -> String {
+    if status.state != State::Mixed {
+        return String::new();
+    }
+    let cleartext = status.seen.cleartext_packets();
+    let all = cleartext.saturating_add(status.seen.encrypted_packets());
+    format!("  {} in cleartext", percent(cleartext, all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::surface::report::tests::{audit, hostile, violation};
+
+    #[test]
+    fn a_page_has_violations_and_no_control_character() {
+        let mut audit = audit(Requirement::Required, State::Cleartext);
+        audit.report.violations = vec![violation()];
+        audit.planned *= 2;
+        let page = page(&audit);
+        // The first line has the time in the zone of this machine.
+        let (first, rest) = page.split_once('\n').unwrap();
+        assert!(first.starts_with("node1, 60 s from "), "{first}");
+        insta::assert_snapshot!("violation", rest);
+        assert!(!page.chars().any(|c| c.is_control() && c != '\n'), "{page}");
+    }
+
+    #[test]
+    fn a_scan_of_networks_takes_a_few_lines() {
+        let mut audit = audit(Requirement::Required, State::Cleartext);
+        let nameless = audit.report.networks[0].clone();
+        let scan = (5000..5100).map(|vni| NetworkStatus {
+            vni,
+            network: None,
+            ..nameless.clone()
+        });
+        audit.report.networks.extend(scan);
+        for page in [page(&audit), crate::surface::report::html::page(&audit)] {
+            assert!(page.contains("and 80 more unknown networks"), "{page}");
+            assert!(page.contains("5019") && !page.contains("5020"), "{page}");
+        }
+    }
+
+    #[test]
+    fn plaintext_has_shares_credentials_and_advice() {
+        let mut audit = hostile();
+        audit.node = "node1".to_owned();
+        audit.watching = "eth0".to_owned();
+        audit.blind.clear();
+        let page = page(&audit);
+        let (_, rest) = page.split_once('\n').unwrap();
+        insta::assert_snapshot!("readable", rest);
+        assert!(!page.chars().any(|c| c.is_control() && c != '\n'), "{page}");
+    }
+}
