@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use monitor::traffic::capture::{Filled, Input as Source, Reader, Step};
-use monitor_common::label::Direction;
+use monitor_common::direction::Direction;
+use monitor_common::link::Link;
 use monitor_common::load::Captured;
-use monitor_common::sample::{Cause, NO_REASON, SampleHeader};
-use monitor_common::walk::{self, InnerKind, Kind, Link};
+use monitor_common::sample::{NO_REASON, SampleHeader, Trigger};
+use monitor_common::walk::{self, InnerKind, OuterKind};
 
 use crate::captures::UDP_PORTS;
 use crate::classifiers::Input;
@@ -76,8 +77,8 @@ fn inside(frame: &[u8]) -> Option<Input<'_>> {
     };
     let outer = walk::outer(&packet, Link::Ethernet, |port| UDP_PORTS.of(port));
     let inner = match outer.kind {
-        Kind::Overlay => walk::inner(&packet, outer.inner, outer.link),
-        Kind::Host => walk::segment(&packet, outer.network),
+        OuterKind::Overlay => walk::inner(&packet, outer.inner, outer.link),
+        OuterKind::Host => walk::segment(&packet, outer.network),
         _ => return None,
     };
     let end = inner.network.end.min(frame.len());
@@ -269,7 +270,7 @@ pub(crate) fn frames() -> Vec<Vec<u8>> {
         record[24..28].copy_from_slice(&(captured.len() as u32).to_ne_bytes());
         record[28..].copy_from_slice(&[
             Direction::Rx as u8,
-            Cause::Periodic as u8,
+            Trigger::Periodic as u8,
             NO_REASON,
             Link::Ethernet as u8,
         ]);

@@ -1,7 +1,8 @@
 //! Packets under a security association: ESP (RFC 4303), which may use the NULL cipher (RFC 2410), and
 //! AH (RFC 4302), which never encrypts.
 
-use monitor_common::walk::{self, InnerKind, Link};
+use monitor_common::link::Link;
+use monitor_common::walk::{self, InnerKind};
 use monitor_common::wire::{esp, udp};
 
 use crate::names::{Confidence, Exposure, Protocol};

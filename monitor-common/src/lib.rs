@@ -1,26 +1,34 @@
 //! Wire formats and kernel/user contracts of overlay-monitor.
 //!
-//! One parser for everybody: the eBPF programs, the agent's decoder, the capture-file reader, the
-//! tests and the fuzzers all compile this crate. It is `no_std`, allocates nothing, cannot panic on
-//! any input, and reads packet bytes only through [`load::Load`].
+//! There is one parser: the eBPF programs, the agent's decoder, the capture-file reader, the tests and the fuzzers all
+//! compile this crate. It is `no_std`, allocates nothing, cannot panic on any input, and reads packet bytes only through
+//! [`load::Load`].
 //!
-//! * [`wire`] — one header per file: offsets, lengths, field semantics with their RFC.
-//! * [`walk`] — from the outer link header to VXLAN or ESP, and from there to the inner flow.
-//! * [`reason`] — why a packet was not understood: counter index and metric label at once.
-//! * [`key`], [`sample`], [`config`], [`xfrm`] — what the kernel programs and the agent exchange.
+//! * [`wire`]: one header per file, with offsets, lengths, and the meaning of its fields by RFC.
+//! * [`walk`]: from the outer link header to the encapsulation, and from there to the inner flow.
+//! * [`encapsulation`]: the table of encapsulations; [`reason`]: the table of why a packet was not parsed.
+//! * [`key`], [`count`], [`cpu_state`], [`sample`], [`config`], [`xfrm_layout`]: what the kernel programs and the agent
+//!   exchange, in the bytes of [`shared`]; [`map_size`]: how many entries the maps have.
 #![no_std]
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
 extern crate std;
 
+pub mod address;
 pub mod config;
+pub mod count;
+pub mod cpu_state;
+pub mod direction;
+pub mod encapsulation;
 pub mod key;
-pub mod label;
+pub mod link;
 pub mod load;
+pub mod map_size;
 pub mod reason;
 pub mod sample;
-pub mod service;
+pub mod shared;
+pub mod udp_port;
 pub mod walk;
 pub mod wire;
-pub mod xfrm;
+pub mod xfrm_layout;

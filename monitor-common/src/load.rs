@@ -1,30 +1,30 @@
-//! How the parser reads bytes, whoever holds them.
+//! How the parser reads the bytes of a packet.
 
-/// Bytes of a packet that can be read at an offset, or not.
+/// Bytes of a packet, read at an offset.
 ///
-/// The eBPF programs implement it over a packet pointer (where the check against `data_end` is what
-/// the verifier wants to see) and over the `*_load_bytes` helpers; user space over a slice.
+/// The eBPF programs implement it over a packet pointer, where the verifier demands the check against `data_end`, and
+/// over the `*_load_bytes` helpers; user space implements it over a slice.
 pub trait Load {
     /// Copies `N` bytes from `offset` bytes after the start of the packet.
     ///
-    /// `None` if not all of them are there. Offsets come from packet bytes and are never trusted.
+    /// `None` if the packet has fewer. Offsets are computed from packet bytes and never trusted.
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
 
-    /// As [`Load::load`], but from anywhere in the frame, also where that does not reach, at the cost of a call.
+    /// As [`Load::load`], but from anywhere in the frame, beyond the bytes at hand too, at the cost of a call.
     fn far<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         self.load(offset)
     }
 
-    /// The first `LEN` bytes of the packet, checked once to be there. `None` if not all of them are.
+    /// The first `LEN` bytes of the packet, after one check. `None` if the packet has fewer.
     fn window<const LEN: usize>(&self) -> Option<impl Window<LEN>>;
 
-    /// Length of the frame on the wire in bytes; what can be loaded may be shorter.
+    /// Length of the frame on the wire in bytes; fewer of them may be at hand.
     fn frame_len(&self) -> usize;
 }
 
-/// Bytes that are known to be there, each read only when it is asked for.
+/// Bytes that were checked to be at hand; each is read only when asked for.
 pub trait Window<const LEN: usize> {
-    /// Copies `N` bytes from `AT` bytes after the start. Not to compile if they are not all inside.
+    /// Copies `N` bytes from `AT` bytes after the start. Does not compile if they reach beyond the window.
     fn get<const AT: usize, const N: usize>(&self) -> [u8; N];
 
     /// Big-endian 16 bits at `AT`.
@@ -58,10 +58,10 @@ impl<const LEN: usize> Window<LEN> for Bytes<'_, LEN> {
     }
 }
 
-/// The first bytes of a frame of which more was on the wire.
+/// The captured first bytes of a frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Captured<'a> {
-    /// What there is of it.
+    /// The captured bytes.
     pub bytes: &'a [u8],
     /// Its length on the wire.
     pub frame_len: usize,
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slice_gives_what_it_has_and_nothing_more() {
+    fn a_slice_loads_what_it_has_and_nothing_more() {
         let bytes = [1u8, 2, 3, 4];
         assert_eq!(bytes.load::<4>(0), Some([1, 2, 3, 4]));
         assert_eq!(bytes.load::<1>(3), Some([4]));

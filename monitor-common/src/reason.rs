@@ -1,10 +1,10 @@
-//! Why a packet was not understood.
+//! Why a packet was not parsed.
 
 /// Declares the enum, its list and its labels from one table, so that the counter index, the metric
 /// label and the documentation cannot drift apart.
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $variant:ident = $index:literal, $label:literal;)+) => {
-        /// Why a packet was not understood: index of its counter and metric label at once.
+        /// Why a packet was not parsed: the index of its counter, and a metric label.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
         pub enum Reason {
@@ -21,13 +21,13 @@ macro_rules! reasons {
                 match self { $(Reason::$variant => $label,)+ }
             }
 
-            /// One sentence for people.
+            /// The reason as one sentence.
             #[must_use]
             pub const fn explanation(self) -> &'static str {
                 match self { $(Reason::$variant => concat!($($doc,)+).trim_ascii(),)+ }
             }
 
-            /// The reason of an index, as it comes from the kernel.
+            /// The reason with this index. `None` for an index that no program of ours writes.
             #[must_use]
             pub const fn from_index(index: u8) -> Option<Reason> {
                 match index { $($index => Some(Reason::$variant),)+ _ => None }
@@ -49,13 +49,13 @@ reasons! {
     Ipv6Truncated = 4, "ipv6_truncated";
     /// The IPv6 version field is not 6 (RFC 8200, 3).
     Ipv6Malformed = 5, "ipv6_malformed";
-    /// More IPv6 extension headers than are walked stand before what would tell (RFC 8200, 4).
+    /// More IPv6 extension headers than are parsed precede the transport header (RFC 8200, 4).
     Ipv6Extension = 6, "ipv6_extension";
-    /// A later fragment of UDP, ESP or AH whose first fragment, which would tell, was not seen before it.
+    /// A later fragment of UDP, ESP or AH whose first fragment was not seen before it.
     Fragment = 7, "fragment";
     /// The packet is shorter than its UDP header.
     UdpTruncated = 8, "udp_truncated";
-    /// The UDP length has no room for the header that the port calls for (RFC 768).
+    /// The UDP length is too short for the header that the port implies (RFC 768).
     UdpLength = 9, "udp_length";
     /// The packet is shorter than its VXLAN or VXLAN-GPE header.
     VxlanTruncated = 10, "vxlan_truncated";
@@ -63,7 +63,7 @@ reasons! {
     VxlanNoVni = 11, "vxlan_no_vni";
     /// The packet is shorter than SPI and sequence number of ESP.
     EspTruncated = 12, "esp_truncated";
-    /// SPI 0, which must not be on a wire (RFC 4303, 2.1).
+    /// SPI 0, which must not be sent on a wire (RFC 4303, 2.1).
     EspSpiZero = 13, "esp_spi_zero";
     /// The frame inside the overlay ends before its headers do; it is counted in its VNI all the same.
     InnerTruncated = 14, "inner_truncated";
@@ -71,7 +71,7 @@ reasons! {
     InnerMalformed = 15, "inner_malformed";
     /// The packet is shorter than its Geneve header.
     GeneveTruncated = 16, "geneve_truncated";
-    /// A version of Geneve or VXLAN-GPE other than 0, the only one there is (RFC 8926, 3.4).
+    /// A version of Geneve or VXLAN-GPE other than 0, the only defined one (RFC 8926, 3.4).
     TunnelVersion = 17, "tunnel_version";
     /// The packet is shorter than its AH header, or that header is shorter than it must be (RFC 4302, 2).
     AhTruncated = 18, "ah_truncated";

@@ -1,53 +1,51 @@
-//! Exact counts. A packet that finds no room is counted as "other", never dropped from the books.
+//! Exact counts of outer packets: by VNI, association and reason. A packet that finds no room is counted as "other".
 //!
-//! Plain additions are exact: the maps are per CPU, and the hooks run with softirqs off, so nothing
-//! else of ours runs on this CPU meanwhile.
+//! Plain additions are exact: the maps are per CPU, and the hooks run with softirqs off, so no other program of ours
+//! runs on this CPU meanwhile. "This CPU's own slot" below means this.
 
 use core::arch::asm;
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::generated::bpf_get_prandom_u32;
-use monitor_common::key::{Count, CounterKey, CpuState, EspCount, EspKey, ReasonKey};
-use monitor_common::label::{Direction, Encapsulation};
+use monitor_common::count::{Count, EspCount, Total};
+use monitor_common::cpu_state::CpuState;
+use monitor_common::direction::Direction;
+use monitor_common::encapsulation::Encapsulation;
+use monitor_common::key::{CounterKey, EspKey, ReasonKey};
 use monitor_common::reason::Reason;
 
 use crate::maps::{COUNTERS, ESP, REASONS, STATE};
-use crate::weight::Weight;
 
-/// Counts packets under their VNI; whether there is room for it, else they are "other".
+/// Counts packets under their VNI, or as "other" if there is no room. Returns whether there is.
 #[inline(always)]
 pub fn packet(
     ifindex: u32,
     direction: Direction,
     encapsulation: Encapsulation,
     vni: u32,
-    weight: Weight,
+    counted: Count,
 ) -> bool {
     let key = CounterKey::new(ifindex, direction, encapsulation, vni);
     match COUNTERS.get_ptr_mut(key) {
-        // SAFETY: this CPU's own slot; see the module.
+        // SAFETY: this CPU's own slot.
         Some(count) => {
-            unsafe { add(count, weight) };
+            unsafe { add(count, counted) };
             true
         }
-        None => first_packet(&key, weight),
+        None => first_packet(&key, counted),
     }
 }
 
 #[inline(never)]
-fn first_packet(key: &CounterKey, weight: Weight) -> bool {
+fn first_packet(key: &CounterKey, counted: Count) -> bool {
     let Some(state) = state() else { return false };
-    // SAFETY: this CPU's own slot; see the module.
+    // SAFETY: this CPU's own slot.
     if may_insert(unsafe { (*state).counters_overflow }) {
-        let empty = Count {
-            packets: 0,
-            bytes: 0,
-        };
-        // Another CPU may insert the same key meanwhile; then this CPU's slot is there, and is zero.
-        let _ = COUNTERS.insert(key, empty, u64::from(BPF_NOEXIST));
+        // If another CPU inserts the same key meanwhile, this CPU's slot exists and is zero.
+        let _ = COUNTERS.insert(key, Count::ZERO, u64::from(BPF_NOEXIST));
         if let Some(count) = COUNTERS.get_ptr_mut(key) {
-            // SAFETY: this CPU's own slot; see the module.
-            unsafe { add(count, weight) };
+            // SAFETY: this CPU's own slot.
+            unsafe { add(count, counted) };
             return true;
         }
     }
@@ -56,37 +54,37 @@ fn first_packet(key: &CounterKey, weight: Weight) -> bool {
     };
     let other = CounterKey::other(key.ifindex, key.direction(), encapsulation);
     if let Some(count) = COUNTERS.get_ptr_mut(other) {
-        // SAFETY: this CPU's own slot; see the module.
-        unsafe { add(count, weight) };
+        // SAFETY: this CPU's own slot.
+        unsafe { add(count, counted) };
     }
-    // SAFETY: this CPU's own slot; see the module.
-    unsafe { (*state).counters_overflow += weight.packets };
+    // SAFETY: this CPU's own slot.
+    unsafe { (*state).counters_overflow += counted.packets };
     false
 }
 
-/// Whether a new key is worth a try, by the packets of this CPU that found no room. Looking for room in
-/// a full map takes the locks of all CPUs, so it is tried for one packet in a thousand then.
+/// Whether to try to insert a key, by the number of packets of this CPU that found no room. Once a map was full, one
+/// packet in a thousand tries, because looking for room in a full map takes the locks of all CPUs.
 #[inline(always)]
 pub fn may_insert(overflow: u64) -> bool {
     // SAFETY: a helper without arguments.
     overflow == 0 || unsafe { bpf_get_prandom_u32() } & 0x3ff == 0
 }
 
-/// Counts packets under their association. `sequence` is 0, which is never sent (RFC 4303, 2.2), where it
-/// is not known: in later fragments, of which there are so many among the packets.
+/// Counts packets under their association. `sequence` is 0, which is never sent (RFC 4303, 2.2), if it is unknown, as in
+/// later fragments. `later_fragments` is how many of the packets are such.
 #[inline(always)]
-pub fn esp(key: &EspKey, sequence: u32, weight: Weight, later_fragments: u64) {
+pub fn esp(key: &EspKey, sequence: u32, counted: Count, later_fragments: u64) {
     match ESP.get_ptr_mut(key) {
-        // SAFETY: this CPU's own slot; see the module.
-        Some(count) => unsafe { add_esp(count, sequence, weight, later_fragments) },
-        None => first_esp(key, sequence, weight, later_fragments),
+        // SAFETY: this CPU's own slot.
+        Some(count) => unsafe { add_esp(count, sequence, counted, later_fragments) },
+        None => first_esp(key, sequence, counted, later_fragments),
     }
 }
 
 #[inline(never)]
-fn first_esp(key: &EspKey, sequence: u32, weight: Weight, later_fragments: u64) {
+fn first_esp(key: &EspKey, sequence: u32, counted: Count, later_fragments: u64) {
     let Some(state) = state() else { return };
-    // SAFETY: this CPU's own slot; see the module.
+    // SAFETY: this CPU's own slot.
     if may_insert(unsafe { (*state).esp_overflow }) {
         let empty = EspCount {
             packets: 0,
@@ -97,51 +95,46 @@ fn first_esp(key: &EspKey, sequence: u32, weight: Weight, later_fragments: u64) 
         };
         let _ = ESP.insert(key, empty, u64::from(BPF_NOEXIST));
         if let Some(count) = ESP.get_ptr_mut(key) {
-            // SAFETY: this CPU's own slot; see the module.
-            return unsafe { add_esp(count, sequence, weight, later_fragments) };
+            // SAFETY: this CPU's own slot.
+            return unsafe { add_esp(count, sequence, counted, later_fragments) };
         }
     }
-    let direction = if key.direction == 0 {
-        Direction::Rx
-    } else {
-        Direction::Tx
-    };
-    if let Some(count) = ESP.get_ptr_mut(EspKey::other(key.ifindex, direction)) {
-        // SAFETY: this CPU's own slot; see the module.
+    if let Some(count) = ESP.get_ptr_mut(EspKey::other(key.ifindex, key.direction())) {
+        // SAFETY: this CPU's own slot.
         unsafe {
-            (*count).packets += weight.packets;
-            (*count).bytes += weight.bytes;
+            (*count).packets += counted.packets;
+            (*count).bytes += counted.bytes;
             (*count).later_fragments += later_fragments;
         }
     }
-    // SAFETY: this CPU's own slot; see the module.
-    unsafe { (*state).esp_overflow += weight.packets };
+    // SAFETY: this CPU's own slot.
+    unsafe { (*state).esp_overflow += counted.packets };
 }
 
-/// Counts packets that were not understood.
+/// Counts packets that were not parsed.
 #[inline(never)]
 pub fn reason(ifindex: u32, direction: Direction, reason: Reason, packets: u64) {
     #[cfg(feature = "log")]
     aya_log_ebpf::debug!(
         &(),
-        "interface {} direction {}: not understood, reason {}",
+        "interface {} direction {}: not parsed, reason {}",
         ifindex,
         direction as u8,
         reason as u8
     );
     match REASONS.get_ptr_mut(ReasonKey::new(ifindex, direction, reason)) {
-        // SAFETY: this CPU's own slot; see the module.
+        // SAFETY: this CPU's own slot.
         Some(count) => unsafe { *count += packets },
         None => {
             if let Some(state) = state() {
-                // SAFETY: this CPU's own slot; see the module.
+                // SAFETY: this CPU's own slot.
                 unsafe { (*state).reasons_overflow += packets };
             }
         }
     }
 }
 
-/// This CPU's own state.
+/// This CPU's slot of `STATE`.
 #[inline(always)]
 pub fn state() -> Option<*mut CpuState> {
     STATE.get_ptr_mut(0)
@@ -153,16 +146,13 @@ pub fn state() -> Option<*mut CpuState> {
 ///
 /// `count` must be this CPU's slot of a map.
 #[inline(always)]
-pub unsafe fn add(count: *mut Count, weight: Weight) {
+pub unsafe fn add(count: *mut Count, counted: Count) {
     // SAFETY: a slot of the map, by contract of the caller.
-    unsafe {
-        (*count).packets += weight.packets;
-        (*count).bytes += weight.bytes;
-    }
+    unsafe { (*count).add(counted) };
 }
 
 #[inline(always)]
-unsafe fn add_esp(count: *mut EspCount, sequence: u32, weight: Weight, later_fragments: u64) {
+unsafe fn add_esp(count: *mut EspCount, sequence: u32, counted: Count, later_fragments: u64) {
     // SAFETY: a slot of the map, by contract of the caller.
     unsafe {
         if sequence != 0 && ((*count).sequence_min == 0 || sequence < (*count).sequence_min) {
@@ -171,17 +161,17 @@ unsafe fn add_esp(count: *mut EspCount, sequence: u32, weight: Weight, later_fra
         if sequence > (*count).sequence_max {
             (*count).sequence_max = sequence;
         }
-        (*count).packets += weight.packets;
-        (*count).bytes += weight.bytes;
-        // A constant 0 for whole packets, which costs nothing.
+        (*count).packets += counted.packets;
+        (*count).bytes += counted.bytes;
+        // A constant 0 for whole packets: then the compiler removes this.
         if later_fragments != 0 {
             (*count).later_fragments += later_fragments;
         }
     }
 }
 
-/// Adds to a word that other CPUs add to as well. (`core` has no such function for this target; this
-/// form of the instruction is in every kernel.)
+/// Adds to a word that other CPUs add to as well. (`core` has no such function for this target. Every supported kernel
+/// has this form of the instruction.)
 ///
 /// # Safety
 ///

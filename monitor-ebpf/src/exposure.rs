@@ -2,12 +2,12 @@
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
-use monitor_common::key::{Class, Count, ExposureKey, FlowState, NetworkId};
-use monitor_common::label::Direction;
+use monitor_common::count::Count;
+use monitor_common::direction::Direction;
+use monitor_common::key::{Class, ExposureKey, FlowState, NetworkId};
 
 use crate::count;
 use crate::maps::{EXPOSURE, FLOWS, VERDICTS};
-use crate::weight::Weight;
 
 /// The verdict on a flow, if there is one.
 #[inline(always)]
@@ -26,11 +26,11 @@ pub fn forget(flow: u64) {
 
 /// Counts packets of a network under a class.
 #[inline(always)]
-pub fn count(direction: Direction, network: NetworkId, class: Class, weight: Weight) {
+pub fn count(direction: Direction, network: NetworkId, class: Class, counted: Count) {
     match row(direction, network, class) {
         // SAFETY: this CPU's own slot.
-        Some(count) => unsafe { count::add(count, weight) },
-        None => overflow(direction, weight),
+        Some(count) => unsafe { count::add(count, counted) },
+        None => overflow(direction, counted),
     }
 }
 
@@ -50,24 +50,20 @@ fn first_packet(key: &ExposureKey) -> Option<*mut Count> {
     if !count::may_insert(unsafe { (*state).exposure_overflow }) {
         return None;
     }
-    let empty = Count {
-        packets: 0,
-        bytes: 0,
-    };
-    let _ = EXPOSURE.insert(key, empty, u64::from(BPF_NOEXIST));
+    let _ = EXPOSURE.insert(key, Count::ZERO, u64::from(BPF_NOEXIST));
     EXPOSURE.get_ptr_mut(key)
 }
 
 #[inline(never)]
-fn overflow(direction: Direction, weight: Weight) {
+fn overflow(direction: Direction, counted: Count) {
     let key = ExposureKey::new(direction, NetworkId::OTHER, Class::UNKNOWN);
     if let Some(count) = EXPOSURE.get_ptr_mut(key) {
         // SAFETY: this CPU's own slot.
-        unsafe { count::add(count, weight) };
+        unsafe { count::add(count, counted) };
     }
     if let Some(state) = count::state() {
         // SAFETY: this CPU's own slot.
-        unsafe { (*state).exposure_overflow += weight.packets };
+        unsafe { (*state).exposure_overflow += counted.packets };
     }
 }
 
@@ -79,15 +75,15 @@ pub fn pending(
     direction: Direction,
     network: NetworkId,
     flow: u64,
-    weight: Weight,
+    counted: Count,
 ) -> Option<*mut FlowState> {
     let Some(sum) = row(direction, network, Class::PENDING) else {
-        overflow(direction, weight);
+        overflow(direction, counted);
         return None;
     };
     let Some(state) = state_of(flow, network) else {
         // No room was made for it in this moment.
-        count(direction, network, Class::UNKNOWN, weight);
+        count(direction, network, Class::UNKNOWN, counted);
         return None;
     };
     // SAFETY: an element of the map, shared by all CPUs: hence atomic. One that is evicted at this very
@@ -97,10 +93,10 @@ pub fn pending(
             Direction::Rx => (&raw mut (*state).rx_packets, &raw mut (*state).rx_bytes),
             Direction::Tx => (&raw mut (*state).tx_packets, &raw mut (*state).tx_bytes),
         };
-        count::atomic_add(packets, weight.packets);
-        count::atomic_add(bytes, weight.bytes);
+        count::atomic_add(packets, counted.packets);
+        count::atomic_add(bytes, counted.bytes);
         (*state).last = (bpf_ktime_get_ns() >> 30) as u32;
-        count::add(sum, weight);
+        count::add(sum, counted);
     }
     Some(state)
 }

@@ -1,17 +1,17 @@
-//! Cleartext of networks that must be encrypted: counted once more, by the other node, with the time of the
-//! first and the last packet. A rare path, which may cost a clock.
+//! Cleartext of networks that must be encrypted: counted a second time, by the other node, with the time of the first
+//! and the last packet. The path is rare, so reading the clock is affordable.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
+use monitor_common::address::{Addresses, NO_ADDRESS};
+use monitor_common::count::Count;
+use monitor_common::direction::Direction;
 use monitor_common::key::{PeerCount, PeerKey, required_bit};
-use monitor_common::label::Direction;
-use monitor_common::walk::Addresses;
 
 use crate::maps::{PEERS, REQUIRED};
-use crate::weight::Weight;
 use crate::{count, settings};
 
-/// Whether a network must be encrypted. An array look-up is a few instructions, and no call.
+/// Whether a network must be encrypted. A look-up in an array is a few instructions and no call.
 #[inline(always)]
 pub fn is_required(vni: u32) -> bool {
     if !settings::policy_on() {
@@ -27,21 +27,21 @@ pub fn is_required(vni: u32) -> bool {
 
 /// Counts cleartext packets of a network that must be encrypted.
 #[inline(always)]
-pub fn cleartext(direction: Direction, vni: u32, addresses: &Addresses, weight: Weight) {
+pub fn cleartext(direction: Direction, vni: u32, addresses: &Addresses, counted: Count) {
     let node = match direction {
         Direction::Rx => addresses.source,
         Direction::Tx => addresses.destination,
     };
-    peer(&PeerKey::new(direction, vni, node), weight);
+    peer(&PeerKey::new(direction, vni, node), counted);
 }
 
 #[inline(never)]
-fn peer(key: &PeerKey, weight: Weight) {
+fn peer(key: &PeerKey, counted: Count) {
     // SAFETY: a helper without arguments.
     let now = unsafe { bpf_ktime_get_ns() };
     if let Some(count) = PEERS.get_ptr_mut(key) {
         // SAFETY: an element of the map.
-        return unsafe { add(count, weight, now) };
+        return unsafe { add(count, counted, now) };
     }
     let Some(state) = count::state() else { return };
     // SAFETY: this CPU's own slot.
@@ -52,24 +52,23 @@ fn peer(key: &PeerKey, weight: Weight) {
             first_ns: now,
             last_ns: now,
         };
-        // Another CPU may have made it meanwhile.
+        // Another CPU may have inserted it meanwhile.
         let _ = PEERS.insert(key, empty, u64::from(BPF_NOEXIST));
         if let Some(count) = PEERS.get_ptr_mut(key) {
             // SAFETY: an element of the map.
-            return unsafe { add(count, weight, now) };
+            return unsafe { add(count, counted, now) };
         }
     }
     let other = PeerKey {
-        direction: key.direction,
-        vni: key.vni,
-        node: [0; 2],
+        node: NO_ADDRESS,
+        ..*key
     };
     if let Some(count) = PEERS.get_ptr_mut(other) {
         // SAFETY: an element of the map.
-        unsafe { add(count, weight, now) };
+        unsafe { add(count, counted, now) };
     }
     // SAFETY: this CPU's own slot.
-    unsafe { (*state).peers_overflow += weight.packets };
+    unsafe { (*state).peers_overflow += counted.packets };
 }
 
 /// Adds to a row that all CPUs share.
@@ -78,14 +77,14 @@ fn peer(key: &PeerKey, weight: Weight) {
 ///
 /// `count` must be an element of the map.
 #[inline(always)]
-unsafe fn add(count: *mut PeerCount, weight: Weight, now: u64) {
-    // SAFETY: by contract of the caller. Times are written whole; which CPU's stands decides nothing.
+unsafe fn add(count: *mut PeerCount, counted: Count, now: u64) {
+    // SAFETY: by contract of the caller. Times are written whole; it does not matter which CPU's stays.
     unsafe {
         if (*count).first_ns == 0 {
             (*count).first_ns = now;
         }
         (*count).last_ns = now;
-        count::atomic_add(&raw mut (*count).bytes, weight.bytes);
-        count::atomic_add(&raw mut (*count).packets, weight.packets);
+        count::atomic_add(&raw mut (*count).bytes, counted.bytes);
+        count::atomic_add(&raw mut (*count).packets, counted.packets);
     }
 }

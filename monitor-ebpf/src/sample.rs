@@ -1,24 +1,26 @@
-//! Which packets are sampled, and how a sample gets into the ring.
+//! Which packets are sampled, and how a sample is put into the ring.
 
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::generated::{bpf_get_prandom_u32, bpf_ktime_get_ns, bpf_ringbuf_query};
 use monitor_common::config::SPAN_SHIFT;
-use monitor_common::key::{Bucket, CpuState, NETWORK_BUCKETS};
-use monitor_common::label::Direction;
-use monitor_common::sample::{Cause, SampleHeader};
+use monitor_common::cpu_state::{Bucket, CpuState};
+use monitor_common::direction::Direction;
+use monitor_common::map_size::NETWORK_BUCKETS;
+use monitor_common::sample::{SampleHeader, Trigger};
 
 use crate::count;
-use crate::ctx::{Packet, bounded};
+use crate::ctx::Packet;
 use crate::maps::{BUCKETS, SAMPLES};
 use crate::settings;
+use crate::verifier::bounded;
 use crate::walked::Walked;
 
-/// Wake the reader early when so many bytes wait for it. Otherwise it comes by itself, every few
-/// milliseconds: waking it takes an interrupt, and costs more than many samples do.
+/// Bytes in the ring at which the reader is woken. Below that it reads the ring every few milliseconds anyway: waking
+/// it takes an interrupt, which costs more than many samples.
 const WAKE_AT: u64 = 64 * 1024;
 
-/// Whether this packet's turn has come: one in N, at random distances with mean N, so that no
-/// regular traffic can hide between the samples.
+/// Whether this packet's turn has come: one in N, at random distances with mean N, so that regular traffic cannot stay
+/// between the samples.
 #[inline(always)]
 pub fn is_due() -> bool {
     let every = settings::sample_every();
@@ -51,12 +53,12 @@ fn bpf_random() -> u32 {
 pub fn take<P: Packet>(packet: &P, direction: Direction) {
     let Some(walked) = Walked::slot() else { return };
     if has_room(walked.network_id, true) {
-        emit(packet, walked, direction, Cause::Periodic);
+        emit(packet, walked, direction, Trigger::Periodic);
     }
 }
 
-/// Samples a packet of a flow without a verdict; whether that worked. The first sample of a flow and
-/// direction goes before further ones, where there is not room for all.
+/// Samples a packet of a flow without a verdict; whether that succeeded. Near the cap the first sample of a flow and
+/// direction has priority over further ones.
 #[inline(always)]
 pub fn flow_start<P: Packet>(
     packet: &P,
@@ -64,12 +66,12 @@ pub fn flow_start<P: Packet>(
     direction: Direction,
     is_first: bool,
 ) -> bool {
-    has_room(walked.network_id, is_first) && emit(packet, walked, direction, Cause::FlowStart)
+    has_room(walked.network_id, is_first) && emit(packet, walked, direction, Trigger::FlowStart)
 }
 
-/// Whether CPU and network have not had their share of samples yet; takes one of it if so.
+/// Whether the CPU and the network are below their caps; counts a sample if so.
 ///
-/// Networks share buckets by a seeded hash: nobody outside can tell which, or make more of them.
+/// Networks share buckets by a seeded hash, so a sender can neither predict which ones nor get more of them.
 #[inline(always)]
 fn has_room(network: u32, is_first: bool) -> bool {
     let (cap_cpu, cap_network) = settings::caps();
@@ -101,6 +103,7 @@ fn has_room(network: u32, is_first: bool) -> bool {
     false
 }
 
+/// Whether a bucket is below its cap in this span; half of the cap is reserved for first samples.
 #[inline(always)]
 fn is_below(bucket: &mut Bucket, span: u64, cap: u32, is_first: bool) -> bool {
     if bucket.span != span {
@@ -111,42 +114,42 @@ fn is_below(bucket: &mut Bucket, span: u64, cap: u32, is_first: bool) -> bool {
     bucket.taken < u64::from(cap)
 }
 
-/// A ring record with room for `N` bytes of the frame.
+/// An entry of the ring with room for `N` bytes of the frame.
 #[repr(C)]
-struct Record<const N: usize> {
+struct Entry<const N: usize> {
     header: SampleHeader,
     frame: [u8; N],
 }
 
-/// Puts the first bytes of the packet into the ring.
+/// Puts the first bytes of the packet into the ring; whether that succeeded.
 ///
-/// The kernel reserves constant sizes only, so there are four of them; the settings choose one, and
-/// the verifier removes the others.
+/// The kernel reserves constant sizes only, so there are four; the settings choose one, and the verifier removes the
+/// others.
 #[inline(never)]
-fn emit<P: Packet>(packet: &P, walked: &Walked, direction: Direction, cause: Cause) -> bool {
+fn emit<P: Packet>(packet: &P, walked: &Walked, direction: Direction, trigger: Trigger) -> bool {
     let snap = settings::snap();
     if snap <= 128 {
-        emit_record::<P, 128>(packet, walked, direction, cause)
+        emit_entry::<P, 128>(packet, walked, direction, trigger)
     } else if snap <= 256 {
-        emit_record::<P, 256>(packet, walked, direction, cause)
+        emit_entry::<P, 256>(packet, walked, direction, trigger)
     } else if snap <= 512 {
-        emit_record::<P, 512>(packet, walked, direction, cause)
+        emit_entry::<P, 512>(packet, walked, direction, trigger)
     } else {
-        emit_record::<P, 1536>(packet, walked, direction, cause)
+        emit_entry::<P, 1536>(packet, walked, direction, trigger)
     }
 }
 
 #[inline(always)]
-fn emit_record<P: Packet, const N: usize>(
+fn emit_entry<P: Packet, const N: usize>(
     packet: &P,
     walked: &Walked,
     direction: Direction,
-    cause: Cause,
+    trigger: Trigger,
 ) -> bool {
     let Some(state) = count::state() else {
         return false;
     };
-    let Some(mut entry) = SAMPLES.reserve_untyped::<Record<N>>(0) else {
+    let Some(mut entry) = SAMPLES.reserve_untyped::<Entry<N>>(0) else {
         // SAFETY: this CPU's own slot.
         unsafe { (*state).ring_full += 1 };
         return false;
@@ -157,21 +160,21 @@ fn emit_record<P: Packet, const N: usize>(
     } else {
         settings::snap()
     };
-    // Said again in the terms of this record, for the verifier.
+    // Bounded again by the size of this entry, for the verifier.
     let captured = bounded::<N>(captured as usize) as u32;
-    let record: *mut Record<N> = entry.as_mut_ptr();
-    // SAFETY: the ring has reserved a whole record; every header byte is written, and `captured`
-    // tells the reader how much of the rest is.
+    let ring_entry: *mut Entry<N> = entry.as_mut_ptr();
+    // SAFETY: the ring has reserved a whole entry. Every byte of the header is written, and `captured` says how many of
+    // the rest are.
     unsafe {
-        let copied = packet.copy((&raw mut (*record).frame).cast(), captured);
-        (*record).header = SampleHeader {
+        let copied = packet.copy((&raw mut (*ring_entry).frame).cast(), captured);
+        (*ring_entry).header = SampleHeader {
             time_ns: bpf_ktime_get_ns(),
             flow: walked.flow,
             ifindex: packet.ifindex(),
             frame_len,
             captured: if copied { captured } else { 0 },
             direction: direction as u8,
-            cause: cause as u8,
+            trigger: trigger as u8,
             reason: walked.reason as u8,
             link: walked.frame_link as u8,
         };
@@ -179,9 +182,9 @@ fn emit_record<P: Packet, const N: usize>(
             (&raw const SAMPLES).cast_mut().cast(),
             u64::from(BPF_RB_AVAIL_DATA),
         );
-        // Only on the way up: a reader that is behind is awake already, and must not be woken again
-        // by every sample.
-        let crossed = waiting.wrapping_sub(WAKE_AT) < size_of::<Record<N>>() as u64;
+        // Only when the mark is crossed: a reader that lags is awake already, and must not be woken again by every
+        // sample.
+        let crossed = waiting.wrapping_sub(WAKE_AT) < size_of::<Entry<N>>() as u64;
         let flags = if crossed {
             BPF_RB_FORCE_WAKEUP
         } else {

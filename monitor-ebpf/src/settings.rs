@@ -1,24 +1,25 @@
-//! The settings of this load, as constants that the verifier can see through.
+//! The settings of this load, as constants that the verifier knows.
 
 use core::ptr::read_volatile;
 
 use monitor_common::config::{Config, HOST_PORTS, HostFlows};
-use monitor_common::service::{self, Service};
+use monitor_common::encapsulation::UdpPort;
+use monitor_common::udp_port;
 
-use crate::ctx::opaque;
 use crate::maps::IPSEC;
+use crate::verifier::opaque;
 
-/// Written by the loader before the kernel sees it; `.rodata`, frozen, so the verifier knows each
-/// value and removes what is switched off.
+/// Written by the loader before the object is loaded. It is in `.rodata`, which is frozen, so the verifier knows each
+/// value and removes the code of what is switched off.
 #[unsafe(no_mangle)]
 static CONFIG: Config = Config::UNSET;
 
 /// What each UDP port stands for; written by the loader like [`CONFIG`].
 #[unsafe(no_mangle)]
-static PORTS: [u8; service::PORTS] = [Service::None as u8; service::PORTS];
+static PORTS: [u8; udp_port::PORTS] = [UdpPort::None as u8; udp_port::PORTS];
 
-/// One field at a time, volatile: the compiler must not fold the values of the object file, and the
-/// packet path must not copy the whole struct.
+/// One field. Volatile: the compiler must not fold the value of the object file, and the packet path must not copy the
+/// whole struct.
 macro_rules! setting {
     ($($place:tt)+) => {
         // SAFETY: a field of a static, always valid.
@@ -38,7 +39,7 @@ pub fn flow_samples() -> u32 {
     setting!(flow_samples)
 }
 
-/// Whether anything wants to know what is inside an overlay packet.
+/// Whether the inside of an overlay packet is needed at all.
 #[inline(always)]
 pub fn looks_inside() -> bool {
     flow_samples() != 0 || sample_every() != 0 || exposure_on()
@@ -63,22 +64,22 @@ pub fn seed() -> [u64; 4] {
 
 /// What a UDP port stands for.
 #[inline(always)]
-pub fn service(port: u16) -> Service {
-    // Said again for the verifier: those before 6.3 know nothing of a number whose bytes were swapped.
-    let port = opaque(port as usize) & (service::PORTS - 1);
-    // SAFETY: inside the table: it has a place for every port.
+pub fn udp_port(port: u16) -> UdpPort {
+    // Bounded again for verifiers before Linux 6.3, which know nothing of a number whose bytes were swapped.
+    let port = opaque(port as usize) & (udp_port::PORTS - 1);
+    // SAFETY: inside the table, which has a byte for every port.
     let index = unsafe { read_volatile((&raw const PORTS).cast::<u8>().add(port)) };
-    Service::from_index(index)
+    UdpPort::from_index(index)
 }
 
-/// Whether flows are judged, and packets counted by exposure.
+/// Whether packets are counted by the verdict on their flow.
 #[inline(always)]
 pub fn exposure_on() -> bool {
     setting!(exposure) != 0
 }
 
-/// Whether a packet may be one that this host's IPsec has decrypted: the kernel has it, and has a
-/// transformation to decrypt with. To ask of each packet is a call, which costs as much as a look-up.
+/// Whether a packet may be one that this host's IPsec has decrypted: the kernel has IPsec, and has loaded a
+/// transformation to decrypt with. Asking for each packet is a call, which costs as much as a look-up.
 #[inline(always)]
 pub fn ipsec() -> bool {
     if setting!(ipsec) == 0 {
@@ -97,13 +98,13 @@ pub fn policy_on() -> bool {
     setting!(policy) != 0
 }
 
-/// Samples in a span that a CPU takes at most: of all networks, of one network.
+/// Samples in a span that a CPU takes at most: of all networks, and of one network.
 #[inline(always)]
 pub fn caps() -> (u32, u32) {
     (setting!(cap_cpu), setting!(cap_network))
 }
 
-/// Whether packets outside any overlay are looked at, at all.
+/// Whether packets outside any overlay are walked.
 #[inline(always)]
 pub fn host_flows_on() -> bool {
     setting!(host_flows) != HostFlows::Off as u32

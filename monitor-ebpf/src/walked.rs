@@ -1,29 +1,37 @@
-//! What one step of a packet hands to the next, on the same CPU.
+//! What one step of a packet notes for the next, on the same CPU.
 //!
-//! In a map and not on the stack or in registers: the verifier follows every path through those, one
-//! by one, and takes what comes out of a map as it comes.
+//! It is in a map, not on the stack or in registers: the verifier follows every combination of values through those,
+//! and assumes nothing about a value from a map.
 
+use aya_ebpf::btf_maps::PerCpuArray;
+use aya_ebpf::macros::btf_map;
+use monitor_common::address::{Address, Addresses, NO_ADDRESS, Version};
 use monitor_common::key::NetworkId;
+use monitor_common::map_size::WALKED_BYTES;
 use monitor_common::sample::NO_REASON;
-use monitor_common::walk::{Addresses, Network, Version};
+use monitor_common::walk::Network;
 
-use crate::maps::WALKED;
+/// The packet in hand.
+#[btf_map]
+static WALKED: PerCpuArray<Walked, 1> = PerCpuArray::new();
 
-/// Bits of an offset: the longest headers that are walked end before 8,192. Far below 65,535, where
-/// verifiers give up on a packet offset.
+const _: () = assert!(size_of::<Walked>() == WALKED_BYTES);
+
+/// Bits of an offset: the longest headers that are walked end before 8,192. Far below 65,535, the largest offset into
+/// a packet that the verifier accepts.
 const OFFSET: u32 = 0x1fff;
 
-/// The packet in hand. Enums are by their number.
+/// What is known of the packet in hand. Enums are stored by their number.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Walked {
-    /// `Kind` of the outer walk.
+    /// `OuterKind`.
     pub kind: u32,
     /// `Encapsulation`.
     pub encapsulation: u32,
     /// `Reason`, or `NO_REASON`.
     pub reason: u32,
-    /// What the frame starts with: a `Link`.
+    /// The first header of the frame: a `Link`.
     pub frame_link: u32,
     /// VNI.
     pub vni: u32,
@@ -31,11 +39,11 @@ pub struct Walked {
     pub spi: u32,
     /// Sequence number.
     pub sequence: u32,
-    /// Offset of what is inside; see [`Walked::inner`].
+    /// Offset of what is inside; read it by [`Walked::inner`].
     pub inner_offset: u32,
-    /// What it starts with: a `Link`.
+    /// The first header of what is inside: a `Link`.
     pub link: u32,
-    /// The network layer in hand, the outer one first: offset of its header.
+    /// Offset of the network layer in hand, first the outer one, then the inner one.
     l3_offset: u32,
     /// Offset of its transport header.
     l4_offset: u32,
@@ -49,12 +57,12 @@ pub struct Walked {
     pub fragment: u32,
     /// Identification of its fragments.
     pub fragment_id: u32,
-    /// Length of the headers that each packet of a super-packet has.
+    /// Length of the headers that each packet of a super-packet has, in bytes.
     pub segment_headers: u32,
     /// Outer source address.
-    pub source: [u64; 2],
+    pub source: Address,
     /// Outer destination address.
-    pub destination: [u64; 2],
+    pub destination: Address,
     /// Packets of the wire.
     pub packets: u64,
     /// Their bytes.
@@ -63,7 +71,7 @@ pub struct Walked {
     pub network_id: u32,
     /// `COUNTED`, `DUE`, `FORWARD`, `PAYLOAD`, `OPENS`.
     pub flags: u32,
-    /// Key of the flow; 0 if there is none.
+    /// Key of the flow; 0 if the packet has none.
     pub flow: u64,
     /// Inner ports: source in bits 16 to 31, destination below.
     pub ports: u32,
@@ -71,24 +79,24 @@ pub struct Walked {
     pub inner_kind: u32,
 }
 
-/// It is the first of several fragments.
+/// The packet is the first of several fragments.
 pub const FIRST_FRAGMENT: u32 = 1;
-/// It is a later fragment.
+/// The packet is a later fragment.
 pub const LATER_FRAGMENT: u32 = 2;
 
-/// The exposure of this packet is counted already.
+/// The exposure of the packet is counted already.
 pub const COUNTED: u32 = 1;
 /// Its turn to be sampled has come.
 pub const DUE: u32 = 2;
-/// It comes from the endpoint that sorts lower.
+/// The packet comes from the endpoint that sorts lower.
 pub const FORWARD: u32 = 4;
-/// It has a payload.
+/// The packet has a payload.
 pub const PAYLOAD: u32 = 8;
-/// It opens a TCP connection.
+/// The packet opens a TCP connection.
 pub const OPENS: u32 = 16;
 
 impl Walked {
-    /// What every field is before a walk.
+    /// Every field before a walk.
     pub const EMPTY: Walked = Walked {
         kind: 0,
         encapsulation: 0,
@@ -107,8 +115,8 @@ impl Walked {
         fragment: 0,
         fragment_id: 0,
         segment_headers: 0,
-        source: [0; 2],
-        destination: [0; 2],
+        source: NO_ADDRESS,
+        destination: NO_ADDRESS,
         packets: 0,
         bytes: 0,
         network_id: NetworkId::OTHER.0,
@@ -121,7 +129,7 @@ impl Walked {
     /// This CPU's slot.
     #[inline(always)]
     pub fn slot() -> Option<&'static mut Walked> {
-        // SAFETY: this CPU's own; nothing else of ours runs on it until the packet is done, and each
+        // SAFETY: this CPU's own slot; no other program of ours runs on the CPU until the packet is done, and each
         // step takes the slot once.
         WALKED.get_ptr_mut(0).map(|slot| unsafe { &mut *slot })
     }
@@ -150,7 +158,7 @@ impl Walked {
         self.fragment_id = network.fragment_id;
     }
 
-    /// The network layer as it was noted.
+    /// The noted network layer.
     #[inline(always)]
     pub fn network(&self) -> Network {
         Network {
@@ -175,11 +183,11 @@ impl Walked {
         (self.l4_offset & OFFSET) as usize
     }
 
-    /// Addresses of the nodes.
+    /// The noted outer addresses.
     #[inline(always)]
     pub fn addresses(&self) -> Addresses {
         Addresses {
-            // Of both: an IPv4 address is mapped.
+            // An IPv4 address is IPv4-mapped.
             version: Version::V6,
             source: self.source,
             destination: self.destination,

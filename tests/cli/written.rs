@@ -1,8 +1,8 @@
 //! What `tail --write` saves, as Wireshark's own reader has it.
 
 use monitor::traffic::capture::pcapng_writer::{Saved, Writer};
-use monitor_common::label::Direction;
-use monitor_common::walk::Link;
+use monitor_common::direction::Direction;
+use monitor_common::link::Link;
 use overlay_tests::process::finish;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;

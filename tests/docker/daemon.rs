@@ -82,10 +82,7 @@ fn networks_are_followed_over_restarts() {
 
     // Killed, with everything that it had started.
     drop(daemon);
-    says(
-        &mut agent,
-        "keeping the 3 last known networks",
-    );
+    says(&mut agent, "keeping the 3 last known networks");
     assert_eq!(up(&agent), Some(0));
     let daemon = Dockerd::start(host, &folder);
     says(

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use monitor_classify::{Confidence, CredentialKind, Exposure, Protocol};
-use monitor_common::label::{Direction, Encapsulation};
+use monitor_common::direction::Direction;
+use monitor_common::encapsulation::Encapsulation;
 use monitor_common::reason::Reason;
 use overlay_tests::frame::{esp, ethernet, ipv4, overlay, redis_command, udp};
 use overlay_tests::process::program;
@@ -96,7 +97,7 @@ fn the_lists_of_names_are_complete() {
     let all = |list: &[Direction]| list.iter().map(|at| at.label()).collect();
     assert_eq!(listed(of("direction")), names(all(&Direction::ALL)));
     let all = |list: &[Encapsulation]| list.iter().map(|at| at.label()).collect();
-    assert_eq!(listed(of("encapsulation")), names(all(&Encapsulation::ALL)));
+    assert_eq!(listed(of("encapsulation")), names(all(Encapsulation::ALL)));
     let all = |list: &[Reason]| list.iter().map(|at| at.label()).collect();
     assert_eq!(listed(of("reason")), names(all(Reason::ALL)));
 }

@@ -16,9 +16,10 @@ use monitor::traffic::decode::Decoder;
 use monitor::traffic::flows::LiveFlows;
 
 use monitor_common::config::HostFlows;
-use monitor_common::label::{Direction, Encapsulation};
-use monitor_common::sample::{Cause, Sample};
-use monitor_common::walk::Link;
+use monitor_common::direction::Direction;
+use monitor_common::encapsulation::Encapsulation;
+use monitor_common::link::Link;
+use monitor_common::sample::{Sample, Trigger};
 use overlay_tests::programs::{direction, entries, load, run};
 use overlay_tests::scale::scaled;
 use overlay_tests::shape::{Flow, Shape, Told, Transport, shapes};
@@ -135,7 +136,7 @@ fn in_user_space(frame: &[u8], entry: Direction) -> Told {
         ifindex: 1,
         frame_len: u32::try_from(frame.len()).unwrap(),
         direction: entry,
-        cause: Cause::Periodic,
+        trigger: Trigger::Periodic,
         reason: None,
         link: Link::Ethernet,
         frame,

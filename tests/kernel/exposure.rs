@@ -10,8 +10,10 @@ use monitor::agent::exposure::Account;
 use monitor::kernel::{Caps, Entry, Kernel, LoadOptions};
 use monitor::traffic::exposure_class::class;
 use monitor_classify::{Exposure, Protocol};
-use monitor_common::key::{Class, Count, CounterKey, ExposureKey, NetworkId};
-use monitor_common::label::{Direction, Encapsulation};
+use monitor_common::count::Count;
+use monitor_common::direction::Direction;
+use monitor_common::encapsulation::Encapsulation;
+use monitor_common::key::{Class, CounterKey, ExposureKey, NetworkId};
 use overlay_tests::frame::{ethernet, ipv4, overlay, redis_command, tcp};
 use overlay_tests::programs::{IFINDEX, direction, entries, load, run};
 

@@ -20,7 +20,7 @@ use monitor::command::cli::{PolicyArgs, WatchArgs};
 use monitor::command::settings::{self, Defaults};
 use monitor::kernel::attach::HookChoice;
 use monitor::traffic::counted::Vni;
-use monitor_common::label::Direction;
+use monitor_common::direction::Direction;
 use monitor_common::sample::Sample;
 use monitor_lab::{Host, Lab};
 use overlay_tests::flood::{self, Sent};

@@ -6,8 +6,8 @@
 )]
 
 use monitor::kernel::{Entry, Kernel};
+use monitor_common::encapsulation::Encapsulation;
 use monitor_common::key::CounterKey;
-use monitor_common::label::Encapsulation;
 use monitor_common::reason::Reason;
 use overlay_tests::frame::{esp, esp_null, ethernet, ipv4, ipv6, redis_command, udp, vxlan};
 use overlay_tests::programs::{IFINDEX, counting, direction, entries, load, run};

@@ -9,9 +9,11 @@
 use std::collections::HashMap;
 
 use monitor::kernel::{Kernel, LoadOptions};
-use monitor_common::key::{Count, PeerCount, PeerKey};
-use monitor_common::label::{Direction, Encapsulation};
-use monitor_common::walk::Addresses;
+use monitor_common::address::Addresses;
+use monitor_common::count::Count;
+use monitor_common::direction::Direction;
+use monitor_common::encapsulation::Encapsulation;
+use monitor_common::key::{PeerCount, PeerKey};
 use overlay_tests::frame::{
     ah, esp, esp_null, ethernet, geneve, ipv4, ipv6, redis_command, tagged, udp, vxlan, vxlan_gpe,
 };

@@ -11,10 +11,12 @@ use std::sync::{Mutex, PoisonError};
 use monitor::base::udp_ports::UdpPorts;
 use monitor::kernel::{Entry, Kernel, LoadOptions};
 use monitor_common::config::HostFlows;
-use monitor_common::key::{Count, CounterKey, EspCount, ReasonKey};
-use monitor_common::label::{Direction, Encapsulation};
+use monitor_common::count::{Count, EspCount, Total};
+use monitor_common::direction::Direction;
+use monitor_common::encapsulation::Encapsulation;
+use monitor_common::encapsulation::UdpPort;
+use monitor_common::key::{CounterKey, ReasonKey};
 use monitor_common::reason::Reason;
-use monitor_common::service::Service;
 use overlay_tests::frame::{
     VNI, esp, esp_null, ethernet, ipv4, ipv6, overlay, redis_command, tagged, tcp, udp, vxlan,
 };
@@ -65,11 +67,7 @@ fn count(options: &LoadOptions, entry: Entry, frame: &[u8]) -> Counted {
     for (key, now) in &loaded.traffic {
         let before = traffic.get(key).copied().unwrap_or_default();
         if *now != before {
-            let count = Count {
-                packets: now.packets - before.packets,
-                bytes: now.bytes - before.bytes,
-            };
-            counted.traffic.push((*key, count));
+            counted.traffic.push((*key, now.since(before)));
         }
     }
     for (key, now) in &loaded.reasons {
@@ -189,7 +187,7 @@ fn vxlan_on_another_port_is_vxlan_only_where_it_is_told_so() {
     assert_nothing(&frame);
     assert_vni(
         &LoadOptions {
-            udp_ports: UdpPorts::new(&[(Service::Vxlan, &[4789, 8472])]).unwrap(),
+            udp_ports: UdpPorts::new(&[(UdpPort::Vxlan, &[4789, 8472])]).unwrap(),
             ..counting()
         },
         &frame,

@@ -7,20 +7,20 @@
 
 use aya::maps::{MapData, RingBuf};
 use monitor::kernel::{Entry, Kernel, LoadOptions};
-use monitor_common::label::Direction;
+use monitor_common::direction::Direction;
 use monitor_common::reason::Reason;
-use monitor_common::sample::{Cause, Sample};
+use monitor_common::sample::{Sample, Trigger};
 use overlay_tests::frame::{VNI, esp, ethernet, ipv4, overlay, redis_command, tcp};
 use overlay_tests::programs::{IFINDEX, direction, entries, load, run};
 
 /// Everything in the ring: (cause, reason, length on the wire, captured bytes).
-fn drain(ring: &mut RingBuf<MapData>) -> Vec<(Cause, Option<Reason>, u32, Vec<u8>)> {
+fn drain(ring: &mut RingBuf<MapData>) -> Vec<(Trigger, Option<Reason>, u32, Vec<u8>)> {
     let mut all = Vec::new();
     while let Some(record) = ring.next() {
         let sample = Sample::parse(&record).unwrap();
         assert_eq!(sample.ifindex, IFINDEX);
         all.push((
-            sample.cause,
+            sample.trigger,
             sample.reason,
             sample.frame_len,
             sample.frame.to_vec(),
@@ -62,7 +62,7 @@ fn a_sample_is_the_frame_up_to_the_snap_length() {
             };
             assert_eq!(
                 (*cause, *reason, *length as usize),
-                (Cause::Periodic, None, frame.len()),
+                (Trigger::Periodic, None, frame.len()),
                 "{entry:?}"
             );
             let expected = frame.len().min(snap as usize);
@@ -91,7 +91,7 @@ fn the_first_payload_packets_of_each_flow_and_direction_and_no_more() {
         run(&mut kernel, entry, &flow(40001, 80, b"another flow"), 10);
         let all = drain(&mut ring);
         assert_eq!(all.len(), 3, "{entry:?}");
-        assert!(all.iter().all(|sample| sample.0 == Cause::FlowStart));
+        assert!(all.iter().all(|sample| sample.0 == Trigger::FlowStart));
         assert_eq!(kernel.state().unwrap().sent, 6);
     }
 }

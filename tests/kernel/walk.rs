@@ -10,8 +10,9 @@ use std::collections::HashMap;
 
 use monitor::base::udp_ports::UdpPorts;
 use monitor::kernel::{Entry, Kernel};
+use monitor_common::link::Link;
 use monitor_common::load::Captured;
-use monitor_common::walk::{self, Kind, Link};
+use monitor_common::walk::{self, OuterKind};
 use overlay_tests::programs::{counting, entries, load, run};
 use overlay_tests::scale::{in_vm, scaled};
 use overlay_tests::shape::{Carried, Flow, OuterIp, Shape, Transport, Tunnel, shapes};
@@ -101,12 +102,12 @@ fn in_user_space(frame: &[u8]) -> Seen {
     let udp_ports = UdpPorts::default();
     let outer = walk::outer(&packet, Link::Ethernet, |port| udp_ports.of(port));
     match outer.kind {
-        Kind::NotIp | Kind::Host => Seen::Nothing,
-        Kind::Overlay => Seen::Vni(outer.vni, frame.len() as u64),
-        Kind::Association => Seen::Spi(outer.spi),
-        Kind::Tunnel => Seen::Tunnel(outer.encapsulation.label()),
-        Kind::LaterFragment => Seen::Reason("fragment"),
-        Kind::Unparsed => Seen::Reason(outer.reason.label()),
+        OuterKind::NotIp | OuterKind::Host => Seen::Nothing,
+        OuterKind::Overlay => Seen::Vni(outer.vni, frame.len() as u64),
+        OuterKind::Association => Seen::Spi(outer.spi),
+        OuterKind::Tunnel => Seen::Tunnel(outer.encapsulation.label()),
+        OuterKind::LaterFragment => Seen::Reason("fragment"),
+        OuterKind::Unparsed => Seen::Reason(outer.reason.label()),
     }
 }
 

@@ -2,34 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, UdpSocket};
-use std::ops::Sub;
 use std::thread;
 use std::time::Duration;
 
+use monitor_common::count::{Count, Total};
 use monitor_lab::{Host, Lab};
 
 use crate::agent::rows;
 use crate::process::wait_until;
-
-/// Packets and bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Count {
-    /// Packets.
-    pub packets: u64,
-    /// Bytes.
-    pub bytes: u64,
-}
-
-impl Sub for Count {
-    type Output = Count;
-
-    fn sub(self, other: Count) -> Count {
-        Count {
-            packets: self.packets - other.packets,
-            bytes: self.bytes - other.bytes,
-        }
-    }
-}
 
 /// What the security associations from an address have counted, in this mode (`ip -s xfrm state`).
 #[must_use]
@@ -81,8 +61,7 @@ pub fn inside(page: &str, direction: &str) -> BTreeMap<String, Count> {
 pub fn sum(networks: &BTreeMap<String, Count>) -> Count {
     let mut total = Count::default();
     for count in networks.values() {
-        total.packets += count.packets;
-        total.bytes += count.bytes;
+        total.add(*count);
     }
     total
 }

@@ -2,7 +2,7 @@
 
 use aya::programs::TestRunOptions;
 use monitor::kernel::{Entry, Kernel, LoadOptions};
-use monitor_common::label::Direction;
+use monitor_common::direction::Direction;
 
 /// Interface index that the kernel gives to a test run: that of the loopback device.
 pub const IFINDEX: u32 = 1;

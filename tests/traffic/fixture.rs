@@ -9,9 +9,9 @@ use monitor::traffic::decode::Decoder;
 use monitor::traffic::flows::LiveFlows;
 use monitor::traffic::sample_record::SampleRecord;
 use monitor_classify::{Protocol, recognised};
-use monitor_common::label::Direction;
-use monitor_common::sample::{Cause, Sample};
-use monitor_common::walk::Link;
+use monitor_common::direction::Direction;
+use monitor_common::link::Link;
+use monitor_common::sample::{Sample, Trigger};
 use monitor_lab::record::{Expected, ExpectedFlow, Recording, conversations, frames};
 
 /// Where they lie. The recordings' names are those of the fixtures.
@@ -101,7 +101,7 @@ impl Flow {
                 ifindex: 1,
                 frame_len: u32::try_from(frame.len()).unwrap(),
                 direction: Direction::Rx,
-                cause: Cause::Periodic,
+                trigger: Trigger::Periodic,
                 reason: None,
                 link: Link::Ethernet,
                 frame: &frame[..snap.min(frame.len())],

@@ -10,11 +10,10 @@
 
 use std::net::UdpSocket;
 
+use monitor_common::count::{Count, Total};
 use monitor_lab::{CLIENT, Host, Lab, WEB};
 use overlay_tests::agent::{Agent, rows, value};
-use overlay_tests::associations::{
-    Count, ENDS, both_ways, carried, inside, sum, tunnel, until_silent,
-};
+use overlay_tests::associations::{ENDS, both_ways, carried, inside, sum, tunnel, until_silent};
 use overlay_tests::frame::{redis_command, vxlan};
 use overlay_tests::offload::Offload;
 use overlay_tests::process::wait_until;
@@ -34,7 +33,7 @@ fn assert_attributed(agent: &Agent, lab: &Lab, before: [Count; 2]) {
         let networks = inside(&page, direction);
         assert_eq!(
             sum(&networks),
-            now[index] - before[index],
+            now[index].since(before[index]),
             "{direction}: {networks:?}"
         );
         let vnis: Vec<_> = networks.keys().map(String::as_str).collect();

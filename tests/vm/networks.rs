@@ -10,10 +10,11 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 
+use monitor_common::count::{Count, Total};
 use monitor_lab::{CLIENT, Host, Lab, WEB};
 use overlay_tests::agent::{Agent, rows, value};
 use overlay_tests::associations::{
-    Count, both_ways, carried, gcm, inside, ip, on_the_wire, protect, send, sum, until_silent,
+    both_ways, carried, gcm, inside, ip, on_the_wire, protect, send, sum, until_silent,
 };
 use overlay_tests::frame::{redis_command, vxlan};
 use overlay_tests::process::{PATIENCE, wait_until};
@@ -63,11 +64,11 @@ fn assert_sums(agent: &Agent, lab: &Lab, before: [Count; 2]) -> [Count; 2] {
     let now = both_ways(lab.node1(), lab.node2());
     for (index, direction) in ["rx", "tx"].into_iter().enumerate() {
         let networks = inside(&page, direction);
-        let states = now[index] - before[index];
+        let states = now[index].since(before[index]);
         assert_eq!(sum(&networks), states, "{direction}: {networks:?}");
         assert_eq!(on_the_wire(&page, direction), states.packets, "{direction}");
     }
-    [now[0] - before[0], now[1] - before[1]]
+    [now[0].since(before[0]), now[1].since(before[1])]
 }
 
 #[test]
@@ -166,7 +167,7 @@ fn segments_count_as_the_packets_that_they_are() {
         assert_eq!(sink.recv(&mut buffer).unwrap(), 1000);
     }
     let [_, now] = assert_exact(&agent, &lab, before);
-    assert_eq!((now - sent).packets, 16);
+    assert_eq!(now.since(sent).packets, 16);
     agent.monitor.stop();
 }
 
@@ -399,7 +400,6 @@ fn second_address(lab: &Lab, subnet: u8) -> [&'static str; 2] {
 
 fn add(total: &mut [Count; 2], more: [Count; 2]) {
     for (total, more) in total.iter_mut().zip(more) {
-        total.packets += more.packets;
-        total.bytes += more.bytes;
+        total.add(more);
     }
 }

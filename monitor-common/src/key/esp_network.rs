@@ -1,32 +1,36 @@
-//! ESP by network: which VNI was inside, and to or from whom.
+//! Key of `ESP_NETWORKS`.
 
-use super::{DIRECTION_SHIFT, OTHER_BIT, VNI_MASK};
-use crate::label::Direction;
+use super::packed;
+use crate::address::{Address, NO_ADDRESS};
+use crate::direction::Direction;
+use crate::encapsulation::Encapsulation;
+use crate::shared::shared;
 
-/// Key of `ESP_NETWORKS`: packets of one network that ESP hides, to or from one node.
-///
-/// Where a node finds no room its packets are counted under its network alone, if that was known
-/// beforehand, and else under "other".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(C)]
-pub struct EspNetworkKey {
-    /// Direction (bit 31), "other" (30), VNI (23 to 0).
-    pub class: u32,
-    /// Always 0.
-    pub pad: u32,
-    /// The other node, as in [`crate::walk::Addresses`]; 0 for all that found no room.
-    pub peer: [u64; 2],
+shared! {
+    /// Key of `ESP_NETWORKS`: packets of one network that ESP carries, to or from one node. The value is a
+    /// [`crate::count::Count`].
+    ///
+    /// The packets of a node that finds no room are counted under its network alone, if that row was made beforehand,
+    /// and else under "other".
+    #[derive(PartialOrd, Ord, Hash)]
+    pub struct EspNetworkKey {
+        /// Direction (bit 31), "other" (30), VNI (23 to 0).
+        pub packed: u32,
+        /// Always 0: fills the struct up to the alignment of the address.
+        pub padding: u32,
+        /// The other node; [`NO_ADDRESS`] for all that found no room.
+        pub peer: Address,
+    }
 }
-shared!(EspNetworkKey, 24, { class: u32, pad: u32, peer: halves });
 
 impl EspNetworkKey {
     /// The key of a VNI and a node.
     #[inline(always)]
     #[must_use]
-    pub const fn new(direction: Direction, vni: u32, peer: [u64; 2]) -> EspNetworkKey {
+    pub const fn new(direction: Direction, vni: u32, peer: Address) -> EspNetworkKey {
         EspNetworkKey {
-            class: ((direction as u32) << DIRECTION_SHIFT) | (vni & VNI_MASK),
-            pad: 0,
+            packed: packed::pack(direction, packed::network(Encapsulation::None, vni)),
+            padding: 0,
             peer,
         }
     }
@@ -35,16 +39,16 @@ impl EspNetworkKey {
     #[inline(always)]
     #[must_use]
     pub const fn of_network(direction: Direction, vni: u32) -> EspNetworkKey {
-        EspNetworkKey::new(direction, vni, [0; 2])
+        EspNetworkKey::new(direction, vni, NO_ADDRESS)
     }
 
-    /// The key for what found no room at all, and for what could not be read.
+    /// The key for packets whose network found no room either, and for packets that could not be read.
     #[inline(always)]
     #[must_use]
     pub const fn other(direction: Direction) -> EspNetworkKey {
         let key = EspNetworkKey::of_network(direction, 0);
         EspNetworkKey {
-            class: key.class | OTHER_BIT,
+            packed: packed::other(key.packed),
             ..key
         }
     }
@@ -53,40 +57,34 @@ impl EspNetworkKey {
     #[inline(always)]
     #[must_use]
     pub const fn direction(&self) -> Direction {
-        if self.class >> DIRECTION_SHIFT == 0 {
-            Direction::Rx
-        } else {
-            Direction::Tx
-        }
+        packed::direction(self.packed)
     }
 
     /// The VNI; `None` for "other".
     #[inline(always)]
     #[must_use]
     pub const fn vni(&self) -> Option<u32> {
-        if self.class & OTHER_BIT == 0 {
-            Some(self.class & VNI_MASK)
-        } else {
-            None
-        }
+        packed::vni(self.packed)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address;
+    use crate::wire::VNI_MAX;
 
     #[test]
     fn a_key_gives_back_what_went_in() {
-        let peer = [0, 0xffff_c0a8_4d02];
+        let peer = address::v4(0xc0a8_4d02);
         for direction in Direction::ALL {
-            for vni in [0, 4096, VNI_MASK] {
+            for vni in [0, 4096, VNI_MAX] {
                 let key = EspNetworkKey::new(direction, vni, peer);
                 assert_eq!(
                     (key.direction(), key.vni(), key.peer),
                     (direction, Some(vni), peer)
                 );
-                assert_eq!(EspNetworkKey::from_bytes(&key.to_bytes()), key);
+                assert_eq!(EspNetworkKey::from_bytes(&key.to_bytes()), Some(key));
             }
             let other = EspNetworkKey::other(direction);
             assert_eq!((other.direction(), other.vni()), (direction, None));

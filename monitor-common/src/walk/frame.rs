@@ -1,6 +1,8 @@
-//! A frame down to its network layer, be it the outer frame or an inner one.
+//! From the first byte of a frame, outer or inner, to its network layer.
 
-use super::{Link, Network, Version};
+use super::network::Network;
+use crate::address::Version;
+use crate::link::Link;
 use crate::load::Load;
 use crate::reason::Reason;
 use crate::wire::{eth, ipv4, ipv6};
@@ -11,20 +13,20 @@ use crate::wire::{eth, ipv4, ipv6};
 pub enum FrameKind {
     /// IPv4 or IPv6.
     Ip,
-    /// Something else.
+    /// Another protocol.
     Other,
-    /// Not understood.
+    /// Not parsed.
     Unparsed,
 }
 
 /// A frame down to its network layer. Flat for the same reason as [`super::Outer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// Which of the fields below count.
+    /// Which of the fields below are meaningful.
     pub kind: FrameKind,
-    /// Why it was not understood ([`FrameKind::Unparsed`]).
+    /// Why it was not parsed ([`FrameKind::Unparsed`]).
     pub reason: Reason,
-    /// Type of what it carries; 0 where there is no link header.
+    /// EtherType of what it carries; 0 if it has no Ethernet header.
     pub ethertype: u16,
     /// Its network layer ([`FrameKind::Ip`]).
     pub network: Network,
@@ -93,7 +95,7 @@ fn ethernet<L: Load + ?Sized>(packet: &L, at: usize) -> Frame {
     }
 }
 
-/// An IP packet without a link header: the version field tells which.
+/// An IP packet without a link header: its version field identifies the IP.
 #[inline(always)]
 fn ip<L: Load + ?Sized>(packet: &L, at: usize) -> Frame {
     match packet.load::<2>(at) {
@@ -111,7 +113,7 @@ fn network_v4<L: Load + ?Sized>(packet: &L, l3: usize) -> Frame {
     };
     let header = ipv4::Ipv4(header);
     let header_len = if header.is_plain() {
-        // A constant on the usual path keeps the verifier's offsets exact and the code short.
+        // A constant on the usual path keeps the offsets exact for the verifier, and the code short.
         ipv4::LEN
     } else if header.version() == 4 && header.header_len() > ipv4::LEN {
         header.header_len()
@@ -200,5 +202,5 @@ fn network_v6<L: Load + ?Sized>(packet: &L, l3: usize) -> Frame {
     }
 }
 
-/// How many IPv6 extension headers are walked, in one packet.
+/// IPv6 extension headers that are walked in one packet, at most.
 const IPV6_EXTENSIONS: u32 = 3;

@@ -1,19 +1,19 @@
-//! ESP that hides nothing: the NULL cipher (RFC 2410), alone or with GMAC (RFC 4543, `ENCR_NULL_AUTH_AES_GMAC`).
+//! ESP that encrypts nothing: the NULL cipher (RFC 2410), alone or with GMAC (RFC 4543, `ENCR_NULL_AUTH_AES_GMAC`).
 //!
-//! Nothing in front of the payload says so. But a VXLAN datagram stands there as it is, as long as it says, and
-//! behind it a trailer that checks (RFC 4303, 2.4 to 2.8): padding 1, 2, 3, …, its length, and the number of UDP.
-//! Ciphertext of the best length looks like it once in 2^48 packets.
+//! No field in front of the payload names the cipher. With the NULL cipher the payload is a VXLAN datagram of the
+//! length in its own header, followed by a valid trailer (RFC 4303, 2.4 to 2.8): padding 1, 2, 3, …, its length, and
+//! the protocol number of UDP. Ciphertext of the most favourable length matches once in 2^48 packets.
 
+use crate::encapsulation::UdpPort;
 use crate::load::{Load, Window, be32};
-use crate::service::Service;
 use crate::wire::{esp, eth, ipv4, udp, vxlan};
 
-/// Where the datagram may stand behind the ESP header: GMAC has eight bytes of initialisation vector
-/// (RFC 4543, 3), and without it nothing comes before.
+/// Offsets of the datagram from the end of the ESP header: 0, or 8 behind the initialisation vector of GMAC
+/// (RFC 4543, 3).
 const VECTORS: [usize; 2] = [0, 8];
-/// What is looked at of a datagram.
+/// Bytes of a datagram that are compared.
 const HEADERS: usize = udp::LEN + vxlan::LEN;
-/// ESP ends on a multiple of so many bytes (RFC 4303, 2.4).
+/// ESP ends on a multiple of this many bytes (RFC 4303, 2.4).
 const ALIGN: usize = 4;
 /// Padding length and next header.
 const TRAILER: usize = 2;
@@ -27,7 +27,7 @@ const FLAGS: u32 = 0x0800_0000;
 pub struct Null {
     /// Virtual Network Identifier.
     pub vni: u32,
-    /// Offset of the frame inside; 0 if the packet is none of the NULL cipher.
+    /// Offset of the frame inside; 0 if the packet is not one of the NULL cipher.
     pub inner: usize,
 }
 
@@ -35,16 +35,16 @@ impl Null {
     const NONE: Null = Null { vni: 0, inner: 0 };
 }
 
-/// Looks for VXLAN in the ESP packet whose header is at `at`; the IP packet ends at `end`. Of the first of
-/// several fragments (`is_first`), or of a capture that ends before, the trailer is not here: then the VXLAN header
-/// must be the usual one, bit by bit.
+/// Looks for VXLAN in the ESP packet whose header is at `at`; the IP packet ends at `end`. The first of several
+/// fragments (`is_first`), and a capture that was cut, do not have the trailer: there the VXLAN header must be the
+/// usual one, bit by bit.
 #[inline(always)]
 pub fn null<L: Load + ?Sized>(
     packet: &L,
     at: usize,
     end: usize,
     is_first: bool,
-    ports: impl Fn(u16) -> Service,
+    ports: impl Fn(u16) -> UdpPort,
 ) -> Null {
     let mut i = 0;
     while i < VECTORS.len() {
@@ -60,22 +60,22 @@ pub fn null<L: Load + ?Sized>(
     Null::NONE
 }
 
-/// The VNI of the datagram at `start`, if it is one that the NULL cipher has left as it was.
+/// The VNI of the datagram at `start`; `None` if no valid one stands there.
 #[inline(always)]
 fn datagram<L: Load + ?Sized>(
     packet: &L,
     start: usize,
     end: usize,
     is_first: bool,
-    ports: &impl Fn(u16) -> Service,
+    ports: &impl Fn(u16) -> UdpPort,
 ) -> Option<u32> {
     let header = vxlan::Vxlan(reach(packet, start + udp::LEN)?);
-    // The reserved byte behind the VNI is 0; Linux drops what has something else there.
+    // The reserved byte behind the VNI is 0; Linux drops packets with another value.
     if !header.has_vni() || header.0[vxlan::LEN - 1] != 0 {
         return None;
     }
     let datagram = udp::Udp(reach(packet, start)?);
-    if !matches!(ports(datagram.destination()), Service::Vxlan) {
+    if !matches!(ports(datagram.destination()), UdpPort::Vxlan) {
         return None;
     }
     let len = datagram.length() as usize;
@@ -92,8 +92,8 @@ fn datagram<L: Load + ?Sized>(
     if behind > CHECK_MAX {
         return None;
     }
-    // The last two bytes of the padding, or of the datagram where there is none, and the trailer. One read, and no
-    // loop: each is a way that the verifier follows.
+    // The last two bytes of the padding, or of the datagram if there is none, and the trailer. One read and no loop,
+    // because the verifier follows each of them as a path of its own.
     let Some(found) = packet.far::<4>(start + len + padding - 2) else {
         return is_usual.then(|| header.vni());
     };
@@ -103,31 +103,31 @@ fn datagram<L: Load + ?Sized>(
     (is_padded && is_trailer).then(|| header.vni())
 }
 
-/// A header, which nearly always is where no call is needed.
+/// Loads a header: by a call only if it is not among the bytes at hand, which is rare.
 #[inline(always)]
 fn reach<L: Load + ?Sized, const N: usize>(packet: &L, at: usize) -> Option<[u8; N]> {
     packet.load(at).or_else(|| packet.far(at))
 }
 
 const ESP: usize = eth::LEN + ipv4::LEN;
-/// What [`may_be`] looks at.
+/// Bytes that [`may_be`] reads.
 const LEN: usize = ESP + esp::LEN + 8 + HEADERS;
 
-/// Whether a packet of the usual shape that is ESP may be of the NULL cipher, so that it takes the whole walk
-/// to tell. One in 2^24 packets of ciphertext may.
+/// Whether ESP in a packet of the usual shape may have the NULL cipher, so that the packet needs the whole walk.
+/// True for one in 2^24 packets of ciphertext.
 #[inline(always)]
-pub fn may_be<L: Load + ?Sized>(packet: &L, ports: impl Fn(u16) -> Service) -> bool {
+pub fn may_be<L: Load + ?Sized>(packet: &L, ports: impl Fn(u16) -> UdpPort) -> bool {
     const FIRST: usize = ESP + esp::LEN;
     const SECOND: usize = FIRST + 8;
-    /// The I flag is set, and the reserved byte behind the VNI is 0.
+    /// Whether the VNI is valid, and the reserved byte behind it is 0.
     #[inline(always)]
     fn is_vxlan(flags: u8, reserved: u8) -> bool {
-        flags & 8 != 0 && reserved == 0
+        vxlan::is_vni_valid(flags) && reserved == 0
     }
     let Some(bytes) = packet.window::<LEN>() else {
         return true;
     };
-    // The ports last: a look into a table.
+    // The ports last, because they need a look-up.
     let first = is_vxlan(
         bytes.byte::<{ FIRST + udp::LEN }>(),
         bytes.byte::<{ FIRST + HEADERS - 1 }>(),
@@ -136,8 +136,8 @@ pub fn may_be<L: Load + ?Sized>(packet: &L, ports: impl Fn(u16) -> Service) -> b
         bytes.byte::<{ SECOND + udp::LEN }>(),
         bytes.byte::<{ SECOND + HEADERS - 1 }>(),
     );
-    (first && matches!(ports(bytes.be16::<{ FIRST + 2 }>()), Service::Vxlan))
-        || (second && matches!(ports(bytes.be16::<{ SECOND + 2 }>()), Service::Vxlan))
+    (first && matches!(ports(bytes.be16::<{ FIRST + 2 }>()), UdpPort::Vxlan))
+        || (second && matches!(ports(bytes.be16::<{ SECOND + 2 }>()), UdpPort::Vxlan))
 }
 
 #[cfg(test)]
@@ -145,15 +145,16 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::label::Encapsulation;
+    use crate::encapsulation::Encapsulation;
+    use crate::link::Link;
     use crate::load::Captured;
-    use crate::walk::{self, Kind, Link};
+    use crate::walk::{self, OuterKind};
 
-    fn ports(port: u16) -> Service {
+    fn ports(port: u16) -> UdpPort {
         match port {
-            4789 => Service::Vxlan,
-            4500 => Service::EspUdp,
-            _ => Service::None,
+            4789 => UdpPort::Vxlan,
+            4500 => UdpPort::EspUdp,
+            _ => UdpPort::None,
         }
     }
 
@@ -187,14 +188,14 @@ mod tests {
     fn vni(bytes: &[u8]) -> Option<u32> {
         let outer = walk::outer(bytes, Link::Ethernet, ports);
         let is_null = outer.encapsulation == Encapsulation::EspNull;
-        assert_eq!(is_null, outer.kind == Kind::Overlay);
-        // What stands at fixed offsets says so too, or leaves it open.
+        assert_eq!(is_null, outer.kind == OuterKind::Overlay);
+        // The test at fixed offsets never rules out what the walk finds.
         assert!(!is_null || super::may_be(bytes, ports));
         is_null.then_some(outer.vni)
     }
 
     #[test]
-    fn it_is_seen_with_every_length_and_check_value() {
+    fn it_is_recognised_with_every_length_and_check_value() {
         for vector in VECTORS {
             for inner in 14..120 {
                 for check in [0, 8, 12, 16, 20, 24, 28, 32, 48, 64] {
@@ -202,14 +203,14 @@ mod tests {
                     assert_eq!(vni(&bytes), Some(4096), "{inner} {check}");
                     let outer = walk::outer(&bytes[..], Link::Ethernet, ports);
                     assert_eq!(outer.inner, ESP + 8 + vector + HEADERS);
-                    assert_eq!((outer.spi, outer.sequence), (0, 0), "told by the VNI");
+                    assert_eq!((outer.spi, outer.sequence), (0, 0), "the VNI identifies it");
                 }
             }
         }
     }
 
     #[test]
-    fn any_other_byte_of_what_proves_it_proves_nothing() {
+    fn any_other_byte_among_those_compared_rules_it_out() {
         let inner = 59;
         let good = frame(inner, 0, 3, 12);
         let udp_at = ESP + esp::LEN;
@@ -235,13 +236,13 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_that_ends_early_is_none_and_harms_nobody() {
+    fn a_packet_that_ends_early_is_not_taken_for_it() {
         let good = frame(60, 8, 2, 16);
         for len in 0..good.len() {
             walk::outer(&good[..len], Link::Ethernet, ports);
             super::may_be(&good[..len], ports);
         }
-        // It says itself that it ends early.
+        // Its own length field says that it ends early.
         for less in 1..=good.len() - ESP {
             let mut bytes = good.clone();
             let total = u16::try_from(good.len() - eth::LEN - less).unwrap();
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_fragment_and_a_cut_capture_are_told_by_the_header() {
+    fn the_first_fragment_and_a_cut_capture_are_recognised_by_the_header() {
         let whole = frame(1200, 0, least(1200), 12);
         let mut first = whole[..514].to_vec();
         first[16..18].copy_from_slice(&500u16.to_be_bytes());
@@ -262,7 +263,7 @@ mod tests {
         assert_eq!(vni(&first), Some(4096));
         let mut other = first.clone();
         other[ESP + 8 + 9] = 1;
-        assert_eq!(vni(&other), None, "a flag that nobody sets");
+        assert_eq!(vni(&other), None, "a flag that is reserved");
         let cut = Captured {
             bytes: &whole[..128],
             frame_len: whole.len(),

@@ -1,18 +1,99 @@
 //! From the first byte of a packet on the watched interface to its encapsulation.
 
 use super::frame::{FrameKind, frame};
+use super::network::Network;
 use super::null::null;
-use super::{Kind, Link, Network, Outer};
-use crate::label::Encapsulation;
+use crate::encapsulation::{Encapsulation, UdpPort};
+use crate::link::Link;
 use crate::load::Load;
 use crate::reason::Reason;
-use crate::service::{self, Service};
+use crate::udp_port::of_datagram;
 use crate::wire::{ah, esp, geneve, udp, vxlan, vxlan_gpe, wireguard};
 
-/// Walks from the first byte of a packet to its encapsulation. `ports` tells what a UDP port stands
-/// for; it is asked only for UDP.
+/// What a packet on the watched interface is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum OuterKind {
+    /// Neither IPv4 nor IPv6 (ARP, LLDP, …).
+    NotIp = 0,
+    /// IP outside any overlay.
+    Host = 1,
+    /// An overlay packet with a valid VNI that can be read: an encapsulation of
+    /// [`Identity::Vni`](crate::encapsulation::Identity::Vni).
+    Overlay = 2,
+    /// A packet under a security association: an encapsulation of
+    /// [`Identity::Spi`](crate::encapsulation::Identity::Spi).
+    Association = 3,
+    /// A tunnel without either: an encapsulation of [`Identity::Itself`](crate::encapsulation::Identity::Itself).
+    Tunnel = 4,
+    /// A later fragment of a packet that may be any of these.
+    LaterFragment = 5,
+    /// Not parsed.
+    Unparsed = 6,
+}
+
+/// What a packet on the watched interface is, and where its parts are.
+///
+/// A flat struct in which every field is always set: an enum with payloads leaves registers undefined on some paths,
+/// and the verifier refuses to see those spilled. Read only the fields that belong to `kind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outer {
+    /// Which of the fields below are meaningful.
+    pub kind: OuterKind,
+    /// Its encapsulation ([`OuterKind::Overlay`], [`OuterKind::Association`], [`OuterKind::Tunnel`]).
+    pub encapsulation: Encapsulation,
+    /// Why it was not parsed ([`OuterKind::Unparsed`]).
+    pub reason: Reason,
+    /// The network layer of the packet between the nodes (all kinds but [`OuterKind::NotIp`] and [`OuterKind::Unparsed`]).
+    pub network: Network,
+    /// Virtual Network Identifier ([`OuterKind::Overlay`]).
+    pub vni: u32,
+    /// Offset of what is inside ([`OuterKind::Overlay`]), or of the ESP header ([`OuterKind::Association`], except AH).
+    pub inner: usize,
+    /// The first header of what is inside ([`OuterKind::Overlay`]).
+    pub link: Link,
+    /// Security Parameters Index ([`OuterKind::Association`]).
+    pub spi: u32,
+    /// Sequence number ([`OuterKind::Association`]).
+    pub sequence: u32,
+}
+
+impl Outer {
+    const NOT_IP: Outer = Outer {
+        kind: OuterKind::NotIp,
+        encapsulation: Encapsulation::None,
+        reason: Reason::EthernetTruncated,
+        network: Network::NONE,
+        vni: 0,
+        inner: 0,
+        link: Link::Ethernet,
+        spi: 0,
+        sequence: 0,
+    };
+
+    #[inline(always)]
+    const fn unparsed(reason: Reason) -> Outer {
+        Outer {
+            kind: OuterKind::Unparsed,
+            reason,
+            ..Outer::NOT_IP
+        }
+    }
+
+    #[inline(always)]
+    const fn of(kind: OuterKind, encapsulation: Encapsulation, network: Network) -> Outer {
+        Outer {
+            kind,
+            encapsulation,
+            network,
+            ..Outer::NOT_IP
+        }
+    }
+}
+
+/// Walks from the first byte of a packet to its encapsulation. `ports` looks a UDP port up; it is called only for UDP.
 #[inline(always)]
-pub fn outer<L: Load + ?Sized>(packet: &L, link: Link, ports: impl Fn(u16) -> Service) -> Outer {
+pub fn outer<L: Load + ?Sized>(packet: &L, link: Link, ports: impl Fn(u16) -> UdpPort) -> Outer {
     let frame = frame(packet, 0, link);
     match frame.kind {
         FrameKind::Other => Outer::NOT_IP,
@@ -21,10 +102,10 @@ pub fn outer<L: Load + ?Sized>(packet: &L, link: Link, ports: impl Fn(u16) -> Se
     }
 }
 
-/// Makes of ESP with the NULL cipher the overlay packet that it is; see [`super::null`].
+/// Turns ESP with the NULL cipher into the overlay packet that it is; see [`super::null`].
 #[inline(always)]
-fn reveal<L: Load + ?Sized>(packet: &L, outer: Outer, ports: impl Fn(u16) -> Service) -> Outer {
-    if !matches!(outer.kind, Kind::Association) || !outer.encapsulation.is_esp() {
+fn reveal<L: Load + ?Sized>(packet: &L, outer: Outer, ports: impl Fn(u16) -> UdpPort) -> Outer {
+    if !matches!(outer.kind, OuterKind::Association) || !outer.encapsulation.is_esp() {
         return outer;
     }
     let network = outer.network;
@@ -41,16 +122,17 @@ fn reveal<L: Load + ?Sized>(packet: &L, outer: Outer, ports: impl Fn(u16) -> Ser
     Outer {
         vni: null.vni,
         inner: null.inner,
-        ..Outer::of(Kind::Overlay, Encapsulation::EspNull, network)
+        ..Outer::of(OuterKind::Overlay, Encapsulation::EspNull, network)
     }
 }
 
-/// Walks from the network layer of a packet to its encapsulation; see [`outer`]. ESP is ESP here, whatever its cipher.
+/// Walks from the network layer of a packet to its encapsulation; see [`outer()`]. It does not look for the NULL cipher
+/// in ESP.
 #[inline(always)]
 pub fn encapsulation<L: Load + ?Sized>(
     packet: &L,
     network: Network,
-    ports: impl Fn(u16) -> Service,
+    ports: impl Fn(u16) -> UdpPort,
 ) -> Outer {
     if network.later_fragment {
         return later_fragment(network);
@@ -64,18 +146,19 @@ pub fn encapsulation<L: Load + ?Sized>(
 #[inline(always)]
 fn later_fragment(network: Network) -> Outer {
     let kind = match network.protocol {
-        udp::PROTOCOL | esp::PROTOCOL | ah::PROTOCOL => Kind::LaterFragment,
-        _ => Kind::Host,
+        udp::PROTOCOL | esp::PROTOCOL | ah::PROTOCOL => OuterKind::LaterFragment,
+        _ => OuterKind::Host,
     };
     Outer::of(kind, Encapsulation::None, network)
 }
 
-/// What AH protects is in the clear, so it is that which counts; AH itself only where it is no overlay.
+/// The payload of AH is in the clear, so a packet in AH is what that payload is: [`Encapsulation::Ah`] only if the
+/// payload is no overlay.
 #[inline(always)]
 fn authenticated<L: Load + ?Sized>(
     packet: &L,
     network: Network,
-    ports: impl Fn(u16) -> Service,
+    ports: impl Fn(u16) -> UdpPort,
 ) -> Outer {
     let Some(header) = packet.load(network.l4) else {
         return Outer::unparsed(Reason::AhTruncated);
@@ -90,13 +173,13 @@ fn authenticated<L: Load + ?Sized>(
         ..network
     };
     let found = transport(packet, inside, ports);
-    if !matches!(found.kind, Kind::Host) {
+    if !matches!(found.kind, OuterKind::Host) {
         return found;
     }
     Outer {
         spi: header.spi(),
         sequence: header.sequence(),
-        ..Outer::of(Kind::Association, Encapsulation::Ah, network)
+        ..Outer::of(OuterKind::Association, Encapsulation::Ah, network)
     }
 }
 
@@ -104,12 +187,12 @@ fn authenticated<L: Load + ?Sized>(
 fn transport<L: Load + ?Sized>(
     packet: &L,
     network: Network,
-    ports: impl Fn(u16) -> Service,
+    ports: impl Fn(u16) -> UdpPort,
 ) -> Outer {
     match network.protocol {
         udp::PROTOCOL => datagram(packet, network, ports),
         esp::PROTOCOL => association(packet, network, network.l4, Encapsulation::Esp),
-        _ => Outer::of(Kind::Host, Encapsulation::None, network),
+        _ => Outer::of(OuterKind::Host, Encapsulation::None, network),
     }
 }
 
@@ -117,26 +200,26 @@ fn transport<L: Load + ?Sized>(
 fn datagram<L: Load + ?Sized>(
     packet: &L,
     network: Network,
-    ports: impl Fn(u16) -> Service,
+    ports: impl Fn(u16) -> UdpPort,
 ) -> Outer {
     let Some(header) = packet.load(network.l4) else {
         return Outer::unparsed(Reason::UdpTruncated);
     };
     let header = udp::Udp(header);
-    let service = service::of_datagram(ports, header.source(), header.destination());
+    let service = of_datagram(ports, header.source(), header.destination());
     let len = header.length() as usize;
     let at = network.l4 + udp::LEN;
-    // Zero is a jumbogram (RFC 2675, 4). The three headers are of one length.
+    // Zero is a jumbogram (RFC 2675, 4). The three headers have the same length.
     let needs_header = matches!(
         service,
-        Service::Vxlan | Service::VxlanGpe | Service::Geneve
+        UdpPort::Vxlan | UdpPort::VxlanGpe | UdpPort::Geneve
     );
     if needs_header && len < udp::LEN + vxlan::LEN && len != 0 {
         return Outer::unparsed(Reason::UdpLength);
     }
     match service {
-        Service::None => Outer::of(Kind::Host, Encapsulation::None, network),
-        Service::Vxlan => {
+        UdpPort::None => Outer::of(OuterKind::Host, Encapsulation::None, network),
+        UdpPort::Vxlan => {
             let Some(header) = packet.load(at) else {
                 return Outer::unparsed(Reason::VxlanTruncated);
             };
@@ -147,10 +230,10 @@ fn datagram<L: Load + ?Sized>(
             Outer {
                 vni: header.vni(),
                 inner: at + vxlan::LEN,
-                ..Outer::of(Kind::Overlay, Encapsulation::Vxlan, network)
+                ..Outer::of(OuterKind::Overlay, Encapsulation::Vxlan, network)
             }
         }
-        Service::VxlanGpe => {
+        UdpPort::VxlanGpe => {
             let Some(header) = packet.load(at) else {
                 return Outer::unparsed(Reason::VxlanTruncated);
             };
@@ -165,10 +248,10 @@ fn datagram<L: Load + ?Sized>(
                 vni: header.vni(),
                 inner: at + vxlan_gpe::LEN,
                 link: header.inner(),
-                ..Outer::of(Kind::Overlay, Encapsulation::VxlanGpe, network)
+                ..Outer::of(OuterKind::Overlay, Encapsulation::VxlanGpe, network)
             }
         }
-        Service::Geneve => {
+        UdpPort::Geneve => {
             let Some(header) = packet.load(at) else {
                 return Outer::unparsed(Reason::GeneveTruncated);
             };
@@ -180,39 +263,38 @@ fn datagram<L: Load + ?Sized>(
                 vni: header.vni(),
                 inner: at + header.header_len(),
                 link: header.inner(),
-                ..Outer::of(Kind::Overlay, Encapsulation::Geneve, network)
+                ..Outer::of(OuterKind::Overlay, Encapsulation::Geneve, network)
             }
         }
-        Service::EspUdp => esp_in_udp(packet, network, at, len.saturating_sub(udp::LEN)),
-        Service::Wireguard => wireguard(packet, network, at, len.saturating_sub(udp::LEN)),
+        UdpPort::EspUdp => esp_in_udp(packet, network, at, len.saturating_sub(udp::LEN)),
+        UdpPort::Wireguard => wireguard(packet, network, at, len.saturating_sub(udp::LEN)),
     }
 }
 
-/// A port that anybody may use: what is no message is the host's own, and no failure.
+/// Any program may use the port, so a datagram that is no message is the host's own, and no error.
 #[inline(always)]
 fn wireguard<L: Load + ?Sized>(packet: &L, network: Network, at: usize, len: usize) -> Outer {
     if len < wireguard::LEN {
-        return Outer::of(Kind::Host, Encapsulation::None, network);
+        return Outer::of(OuterKind::Host, Encapsulation::None, network);
     }
     let Some(header) = packet.load(at) else {
         return Outer::unparsed(Reason::UdpTruncated);
     };
     if wireguard::Message(header).is_valid(len) {
-        Outer::of(Kind::Tunnel, Encapsulation::Wireguard, network)
+        Outer::of(OuterKind::Tunnel, Encapsulation::Wireguard, network)
     } else {
-        Outer::of(Kind::Host, Encapsulation::None, network)
+        Outer::of(OuterKind::Host, Encapsulation::None, network)
     }
 }
 
-/// ESP, IKE behind four zero bytes where the SPI would be, or a NAT keepalive of a single byte
-/// (RFC 3948, 2).
+/// ESP; IKE behind four zero bytes in place of the SPI; or a NAT keepalive of one byte (RFC 3948, 2).
 #[inline(always)]
 fn esp_in_udp<L: Load + ?Sized>(packet: &L, network: Network, at: usize, len: usize) -> Outer {
     if len == esp::NAT_KEEPALIVE_LEN {
-        return Outer::of(Kind::Tunnel, Encapsulation::Ike, network);
+        return Outer::of(OuterKind::Tunnel, Encapsulation::Ike, network);
     }
     match packet.load::<4>(at) {
-        Some([0, 0, 0, 0]) => Outer::of(Kind::Tunnel, Encapsulation::Ike, network),
+        Some([0, 0, 0, 0]) => Outer::of(OuterKind::Tunnel, Encapsulation::Ike, network),
         _ => association(packet, network, at, Encapsulation::EspUdp),
     }
 }
@@ -235,6 +317,6 @@ fn association<L: Load + ?Sized>(
         spi: header.spi(),
         sequence: header.sequence(),
         inner: at,
-        ..Outer::of(Kind::Association, encapsulation, network)
+        ..Outer::of(OuterKind::Association, encapsulation, network)
     }
 }

@@ -1,10 +1,12 @@
 use std::vec::Vec;
 
 use super::*;
+use crate::address::Addresses;
+use crate::encapsulation::{Encapsulation, UdpPort};
+use crate::link::Link;
 use crate::load::Captured;
-use crate::service::Service;
-use crate::wire::vxlan::VNI_MAX;
-use crate::wire::{ah, esp, eth, geneve, tcp, udp, wireguard};
+use crate::reason::Reason;
+use crate::wire::{VNI_MAX, ah, esp, eth, geneve, ipv4, ipv6, tcp, udp, wireguard};
 
 const OUTER_V4: usize = eth::LEN + ipv4::LEN;
 
@@ -67,11 +69,12 @@ fn vxlan_with(vni: u32, inner: &[u8]) -> Vec<u8> {
     packet
 }
 
-fn ports(port: u16) -> Service {
-    Service::ALL
-        .into_iter()
-        .find(|service| service.default_ports().contains(&port))
-        .unwrap_or(Service::None)
+fn ports(port: u16) -> UdpPort {
+    UdpPort::ALL
+        .iter()
+        .copied()
+        .find(|known| known.default_ports().contains(&port))
+        .unwrap_or(UdpPort::None)
 }
 
 fn walk(frame: &[u8]) -> Outer {
@@ -102,7 +105,7 @@ fn vxlan_and_the_flow_inside() {
     let found = walk(&frame);
     assert_eq!(
         (found.kind, found.vni, found.inner),
-        (Kind::Overlay, 4096, 50)
+        (OuterKind::Overlay, 4096, 50)
     );
     let flow = inside(&frame, found.inner);
     assert_eq!(flow.kind, InnerKind::Flow);
@@ -127,7 +130,7 @@ fn each_header_at_its_exact_length_and_one_byte_short() {
         let found = walk(&frame[..len]);
         (found.kind, found.reason)
     };
-    let unparsed = |reason| (Kind::Unparsed, reason);
+    let unparsed = |reason| (OuterKind::Unparsed, reason);
     assert_eq!(at(0), unparsed(Reason::EthernetTruncated));
     assert_eq!(at(13), unparsed(Reason::EthernetTruncated));
     assert_eq!(at(14), unparsed(Reason::Ipv4Truncated));
@@ -136,7 +139,7 @@ fn each_header_at_its_exact_length_and_one_byte_short() {
     assert_eq!(at(41), unparsed(Reason::UdpTruncated));
     assert_eq!(at(42), unparsed(Reason::VxlanTruncated));
     assert_eq!(at(49), unparsed(Reason::VxlanTruncated));
-    assert_eq!(at(50).0, Kind::Overlay);
+    assert_eq!(at(50).0, OuterKind::Overlay);
 
     let inside = |len: usize| inside(&frame[..len], 50);
     for len in [50, 63, 64, 83, 84, 84 + tcp::LEN - 1] {
@@ -196,7 +199,7 @@ fn truncation_never_invents_anything() {
         let mut known = false;
         for len in 0..=whole.len() {
             let found = walk(&whole[..len]);
-            if found.kind == Kind::Unparsed {
+            if found.kind == OuterKind::Unparsed {
                 assert!(
                     !known,
                     "{len}: more bytes never make a packet less understood"
@@ -223,7 +226,10 @@ fn a_length_of_zero_means_up_to_the_end_of_the_frame() {
         frame_len: 70_000,
     };
     let found = outer(&packet, Link::Ethernet, ports);
-    assert_eq!((found.kind, found.network.end), (Kind::Overlay, 70_000));
+    assert_eq!(
+        (found.kind, found.network.end),
+        (OuterKind::Overlay, 70_000)
+    );
 }
 
 #[test]
@@ -238,11 +244,17 @@ fn vlan_tags_up_to_two() {
     let once = tag(&overlay(), eth::VLAN);
     let twice = tag(&once, eth::VLAN_SERVICE);
     let thrice = tag(&twice, eth::VLAN_SERVICE);
-    assert_eq!((walk(&once).kind, walk(&once).inner), (Kind::Overlay, 54));
-    assert_eq!((walk(&twice).kind, walk(&twice).inner), (Kind::Overlay, 58));
+    assert_eq!(
+        (walk(&once).kind, walk(&once).inner),
+        (OuterKind::Overlay, 54)
+    );
+    assert_eq!(
+        (walk(&twice).kind, walk(&twice).inner),
+        (OuterKind::Overlay, 58)
+    );
     assert_eq!(
         (walk(&thrice).kind, walk(&thrice).reason),
-        (Kind::Unparsed, Reason::VlanDepth)
+        (OuterKind::Unparsed, Reason::VlanDepth)
     );
     for len in [14, 17] {
         assert_eq!(walk(&once[..len]).reason, Reason::EthernetTruncated);
@@ -275,7 +287,7 @@ fn ipv6_extension_headers_up_to_three() {
     for count in 0..=3 {
         assert_eq!(
             (walk(&chained(count)).kind, walk(&chained(count)).vni),
-            (Kind::Overlay, 7),
+            (OuterKind::Overlay, 7),
             "{count}"
         );
     }
@@ -291,20 +303,20 @@ fn later_fragments_have_no_ports() {
     let first = walk(&frame);
     assert_eq!(
         first.kind,
-        Kind::Overlay,
+        OuterKind::Overlay,
         "the first fragment has the header"
     );
     assert!(first.network.first_fragment);
     assert_eq!(first.network.fragment_id, 0x0102);
     frame[20..22].copy_from_slice(&[0, 1]);
-    assert_eq!(walk(&frame).kind, Kind::LaterFragment);
+    assert_eq!(walk(&frame).kind, OuterKind::LaterFragment);
 
     let fragment = [udp::PROTOCOL, 0, 0, 8, 0, 0, 0, 1];
     let mut payload = fragment.to_vec();
     payload.extend([0x12, 0xb5, 0x12, 0xb5]);
     assert_eq!(
         walk(&ethernet(eth::IPV6, &ip6(ipv6::FRAGMENT, &payload))).kind,
-        Kind::LaterFragment
+        OuterKind::LaterFragment
     );
 
     let mut host = redis();
@@ -313,7 +325,7 @@ fn later_fragments_have_no_ports() {
     let flow = segment(&host[..], found.network);
     assert_eq!(
         (found.kind, flow.kind, flow.source_port),
-        (Kind::Host, InnerKind::Flow, 0)
+        (OuterKind::Host, InnerKind::Flow, 0)
     );
 }
 
@@ -372,7 +384,12 @@ fn vxlan_gpe_with_each_kind_of_inside() {
     let found = walk(&ethernet_inside);
     assert_eq!(
         (found.kind, found.encapsulation, found.vni, found.link),
-        (Kind::Overlay, Encapsulation::VxlanGpe, 4096, Link::Ethernet)
+        (
+            OuterKind::Overlay,
+            Encapsulation::VxlanGpe,
+            4096,
+            Link::Ethernet
+        )
     );
     let ip_inside = with(0x0c, 1, &redis()[eth::LEN..]);
     let found = walk(&ip_inside);
@@ -380,7 +397,7 @@ fn vxlan_gpe_with_each_kind_of_inside() {
     let flow = inner(&ip_inside[..], found.inner, found.link);
     assert_eq!((flow.kind, flow.destination_port), (InnerKind::Flow, 6379));
     let nsh = walk(&with(0x0c, 4, &[0; 8]));
-    assert_eq!((nsh.kind, nsh.link), (Kind::Overlay, Link::Other));
+    assert_eq!((nsh.kind, nsh.link), (OuterKind::Overlay, Link::Other));
     assert_eq!(walk(&with(0x04, 3, &[])).reason, Reason::VxlanNoVni);
     assert_eq!(walk(&with(0x1c, 3, &[])).reason, Reason::TunnelVersion);
 }
@@ -399,7 +416,7 @@ fn geneve_with_options() {
         let found = walk(&frame);
         assert_eq!(
             (found.kind, found.encapsulation, found.vni),
-            (Kind::Overlay, Encapsulation::Geneve, 4096)
+            (OuterKind::Overlay, Encapsulation::Geneve, 4096)
         );
         assert_eq!(inside(&frame, found.inner).destination_port, 6379);
     }
@@ -417,15 +434,15 @@ fn esp_in_udp_apart_from_ike_and_keepalives() {
         let found = walk(&over_udp(esp::UDP_PORT, payload));
         (found.kind, found.encapsulation)
     };
-    let tunnel = (Kind::Tunnel, Encapsulation::Ike);
+    let tunnel = (OuterKind::Tunnel, Encapsulation::Ike);
     assert_eq!(
         kind(&[0, 0, 1, 0, 0, 0, 0, 1]),
-        (Kind::Association, Encapsulation::EspUdp)
+        (OuterKind::Association, Encapsulation::EspUdp)
     );
     assert_eq!(kind(&[0, 0, 0, 0, 1, 2, 3, 4]), tunnel);
     assert_eq!(kind(&[0xff]), tunnel);
-    assert_eq!(kind(&[1, 2, 3]).0, Kind::Unparsed);
-    assert_eq!(kind(&[0, 0, 1, 0, 0, 0, 0]).0, Kind::Unparsed);
+    assert_eq!(kind(&[1, 2, 3]).0, OuterKind::Unparsed);
+    assert_eq!(kind(&[0, 0, 1, 0, 0, 0, 0]).0, OuterKind::Unparsed);
     let mut answer = over_udp(50_000, &[0, 0, 1, 0, 0, 0, 0, 1]);
     answer[OUTER_V4..OUTER_V4 + 2].copy_from_slice(&esp::UDP_PORT.to_be_bytes());
     assert_eq!(walk(&answer).encapsulation, Encapsulation::EspUdp);
@@ -436,11 +453,11 @@ fn wireguard_by_its_messages_and_the_rest_is_the_hosts() {
     let kind = |payload: &[u8]| walk(&over_udp(wireguard::PORTS[1], payload)).kind;
     let mut message = std::vec![0; 148];
     message[0] = 1;
-    assert_eq!(kind(&message), Kind::Tunnel);
+    assert_eq!(kind(&message), OuterKind::Tunnel);
     message[1] = 1;
-    assert_eq!(kind(&message), Kind::Host);
-    assert_eq!(kind(&[]), Kind::Host);
-    assert_eq!(kind(&[4, 0, 0]), Kind::Host);
+    assert_eq!(kind(&message), OuterKind::Host);
+    assert_eq!(kind(&[]), OuterKind::Host);
+    assert_eq!(kind(&[4, 0, 0]), OuterKind::Host);
 }
 
 #[test]
@@ -450,7 +467,7 @@ fn ah_hides_nothing() {
     let found = walk(&frame);
     assert_eq!(
         (found.kind, found.encapsulation, found.vni),
-        (Kind::Overlay, Encapsulation::Vxlan, 7)
+        (OuterKind::Overlay, Encapsulation::Vxlan, 7)
     );
     assert_eq!(inside(&frame, found.inner).destination_port, 6379);
 
@@ -461,7 +478,7 @@ fn ah_hides_nothing() {
     let found = walk(&frame);
     assert_eq!(
         (found.kind, found.encapsulation, found.spi, found.sequence),
-        (Kind::Association, Encapsulation::Ah, 0x0102, 9)
+        (OuterKind::Association, Encapsulation::Ah, 0x0102, 9)
     );
     let cut = &frame[..eth::LEN + ipv6::LEN + ah::LEN - 1];
     assert_eq!(walk(cut).reason, Reason::AhTruncated);
@@ -480,9 +497,16 @@ fn a_raw_ip_interface_has_no_ethernet_header() {
             ip6(udp::PROTOCOL, &datagram)
         };
         let found = outer(&packet[..], Link::Ip, ports);
-        assert_eq!((found.kind, found.vni), (Kind::Overlay, 7), "{version}");
+        assert_eq!(
+            (found.kind, found.vni),
+            (OuterKind::Overlay, 7),
+            "{version}"
+        );
         assert_eq!(inside(&packet, found.inner).destination_port, 6379);
     }
-    assert_eq!(outer(&[0x10, 0][..], Link::Ip, ports).kind, Kind::NotIp);
-    assert_eq!(outer(&[][..], Link::Ip, ports).kind, Kind::Unparsed);
+    assert_eq!(
+        outer(&[0x10, 0][..], Link::Ip, ports).kind,
+        OuterKind::NotIp
+    );
+    assert_eq!(outer(&[][..], Link::Ip, ports).kind, OuterKind::Unparsed);
 }

@@ -1,4 +1,4 @@
-//! Authentication Header (RFC 4302, 2). It proves who sent a packet and hides nothing of it.
+//! Authentication Header (RFC 4302, 2). It authenticates a packet and encrypts nothing of it.
 
 use crate::load::be32;
 
@@ -17,7 +17,7 @@ const SEQUENCE: usize = 8;
 pub struct Ah(pub [u8; LEN]);
 
 impl Ah {
-    /// Protocol of what follows, in the clear.
+    /// Protocol of what follows, which is in the clear.
     #[inline(always)]
     #[must_use]
     pub const fn next_header(&self) -> u8 {

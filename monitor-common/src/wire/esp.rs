@@ -4,12 +4,12 @@ use crate::load::be32;
 
 /// IP protocol number of ESP.
 pub const PROTOCOL: u8 = 50;
-/// Length of what stands in the clear before the payload: SPI and sequence number.
+/// Length of the clear part in front of the payload in bytes: SPI and sequence number.
 pub const LEN: usize = 8;
 
 /// UDP port of ESP and IKE behind NATs (RFC 3948, 2.1).
 pub const UDP_PORT: u16 = 4500;
-/// Length of a NAT keepalive in bytes: a single 0xff (RFC 3948, 2.3). Nothing else is as short.
+/// Length of a NAT keepalive in bytes: a single 0xff (RFC 3948, 2.3). No other message is as short.
 pub const NAT_KEEPALIVE_LEN: usize = 1;
 
 const SPI: usize = 0;

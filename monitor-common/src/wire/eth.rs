@@ -10,13 +10,13 @@ pub const TAG_LEN: usize = 4;
 const TYPE: usize = 12;
 const TAG_TYPE: usize = 2;
 
-/// `ethertype` of IPv4.
+/// EtherType of IPv4.
 pub const IPV4: u16 = 0x0800;
-/// `ethertype` of IPv6.
+/// EtherType of IPv6.
 pub const IPV6: u16 = 0x86dd;
-/// `ethertype` of an 802.1Q tag.
+/// EtherType of an 802.1Q tag.
 pub const VLAN: u16 = 0x8100;
-/// `ethertype` of an 802.1ad service tag.
+/// EtherType of an 802.1ad service tag.
 pub const VLAN_SERVICE: u16 = 0x88a8;
 
 /// An Ethernet header.
@@ -45,7 +45,7 @@ impl Tag {
     }
 }
 
-/// Whether this type announces a VLAN tag.
+/// Whether a VLAN tag follows this type.
 #[inline(always)]
 #[must_use]
 pub const fn is_tag(ethertype: u16) -> bool {

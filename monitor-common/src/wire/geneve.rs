@@ -1,7 +1,7 @@
 //! Geneve (RFC 8926, 3.4).
 
+use crate::link::Link;
 use crate::load::{be16, be32};
-use crate::walk::Link;
 use crate::wire::eth;
 
 /// Length of the header without options, in bytes.
@@ -12,7 +12,7 @@ pub const PORT: u16 = 6081;
 const VERSION_OPTIONS: usize = 0;
 const PROTOCOL: usize = 2;
 const VNI: usize = 4;
-/// `ethertype` of an Ethernet frame without its FCS ("Transparent Ethernet Bridging").
+/// EtherType of an Ethernet frame without its FCS ("Transparent Ethernet Bridging").
 const ETHERNET: u16 = 0x6558;
 
 /// A Geneve header without its options.
@@ -20,7 +20,7 @@ const ETHERNET: u16 = 0x6558;
 pub struct Geneve(pub [u8; LEN]);
 
 impl Geneve {
-    /// Version; 0 is the only one, and others must be dropped.
+    /// Version; 0 is the only one, and packets with another must be dropped.
     #[inline(always)]
     #[must_use]
     pub const fn version(&self) -> u8 {
@@ -41,7 +41,7 @@ impl Geneve {
         be32(&self.0, VNI) >> 8
     }
 
-    /// What is inside.
+    /// The first header of what is inside.
     #[inline(always)]
     #[must_use]
     pub const fn inner(&self) -> Link {

@@ -8,13 +8,25 @@ pub const LEN: usize = 20;
 const VERSION_IHL: usize = 0;
 const TOTAL_LENGTH: usize = 2;
 const IDENTIFICATION: usize = 4;
-const FRAGMENT: usize = 6;
 const PROTOCOL: usize = 9;
-const SOURCE: usize = 12;
+/// Offset of the source address, 4 bytes.
+pub const SOURCE: usize = 12;
 const DESTINATION: usize = 16;
+
+/// Offset of flags and fragment offset, 16 bits.
+pub const FRAGMENT_AT: usize = 6;
+/// The first byte of a header without options: version 4, five words.
+pub const PLAIN: u8 = 0x45;
 
 const OFFSET_MASK: u16 = 0x1fff;
 const MORE_FRAGMENTS: u16 = 0x2000;
+
+/// Whether these 16 bits of flags and fragment offset are those of a fragment, the first one or a later one.
+#[inline(always)]
+#[must_use]
+pub const fn is_fragment(bits: u16) -> bool {
+    bits & (OFFSET_MASK | MORE_FRAGMENTS) != 0
+}
 
 /// An IPv4 header without its options.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +51,7 @@ impl Ipv4 {
     #[inline(always)]
     #[must_use]
     pub const fn is_plain(&self) -> bool {
-        self.0[VERSION_IHL] == 0x45
+        self.0[VERSION_IHL] == PLAIN
     }
 
     /// Length of header and payload in bytes. Zero in a super-packet of over 64 KiB (BIG TCP).
@@ -53,17 +65,17 @@ impl Ipv4 {
     #[inline(always)]
     #[must_use]
     pub const fn is_later_fragment(&self) -> bool {
-        be16(&self.0, FRAGMENT) & OFFSET_MASK != 0
+        be16(&self.0, FRAGMENT_AT) & OFFSET_MASK != 0
     }
 
     /// Whether this is the first one of several fragments.
     #[inline(always)]
     #[must_use]
     pub const fn is_first_fragment(&self) -> bool {
-        be16(&self.0, FRAGMENT) & (OFFSET_MASK | MORE_FRAGMENTS) == MORE_FRAGMENTS
+        be16(&self.0, FRAGMENT_AT) & (OFFSET_MASK | MORE_FRAGMENTS) == MORE_FRAGMENTS
     }
 
-    /// What the fragments of one packet have in common, with addresses and protocol.
+    /// Identification: with addresses and protocol the same in all fragments of one packet.
     #[inline(always)]
     #[must_use]
     pub const fn identification(&self) -> u16 {
@@ -115,9 +127,9 @@ mod tests {
     #[test]
     fn the_first_fragment_is_not_a_later_one_and_df_is_no_fragment() {
         let mut bytes = [0u8; LEN];
-        bytes[FRAGMENT] = 0x20;
+        bytes[FRAGMENT_AT] = 0x20;
         assert!(Ipv4(bytes).is_first_fragment() && !Ipv4(bytes).is_later_fragment());
-        bytes[FRAGMENT] = 0x40;
+        bytes[FRAGMENT_AT] = 0x40;
         assert!(!Ipv4(bytes).is_first_fragment() && !Ipv4(bytes).is_later_fragment());
     }
 }

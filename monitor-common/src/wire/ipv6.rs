@@ -44,14 +44,14 @@ impl Ipv6 {
 pub const FRAGMENT: u8 = 44;
 
 /// Whether this next-header value is an extension header (RFC 8200, 4.1; RFC 7045, 4) that stands
-/// before the payload's protocol. ESP and AH are not meant: they are payload to this walk.
+/// before the payload's protocol. ESP and AH are not counted as such: the walk treats them as payload.
 #[inline(always)]
 #[must_use]
 pub const fn is_extension(next_header: u8) -> bool {
     matches!(next_header, 0 | 43 | FRAGMENT | 60 | 135 | 139 | 140)
 }
 
-/// The first eight bytes of an extension header; that many are always there.
+/// The first eight bytes of an extension header, which is never shorter.
 #[derive(Clone, Copy, Debug)]
 pub struct Extension(pub [u8; Extension::LEN]);
 
@@ -84,15 +84,15 @@ impl Extension {
         u16::from_be_bytes([self.0[2], self.0[3]]) >> 3 != 0
     }
 
-    /// Of a fragment header: whether this is the first one of several fragments. (Offset 0 and no more
-    /// to come is an atomic fragment, RFC 6946: a whole packet.)
+    /// Of a fragment header: whether this is the first of several fragments. (Offset 0 without the M flag is an
+    /// atomic fragment, RFC 6946: a whole packet.)
     #[inline(always)]
     #[must_use]
     pub const fn is_first_fragment(&self) -> bool {
         u16::from_be_bytes([self.0[2], self.0[3]]) & 0xfff9 == 1
     }
 
-    /// Of a fragment header: what the fragments of one packet have in common, with the addresses.
+    /// Of a fragment header: the identification, with the addresses the same in all fragments of one packet.
     #[inline(always)]
     #[must_use]
     pub const fn identification(&self) -> u32 {

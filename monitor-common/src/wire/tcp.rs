@@ -1,4 +1,4 @@
-//! TCP (RFC 9293, 3.1), as far as a payload is found by it.
+//! TCP (RFC 9293, 3.1): the fields that lead to the payload.
 
 use crate::load::be16;
 
@@ -15,7 +15,7 @@ const FLAGS: usize = 13;
 const SYN: u8 = 0x02;
 const ACK: u8 = 0x10;
 
-/// Offset of the sequence number: four bytes, and those of the acknowledgement behind them.
+/// Offset of the sequence number, four bytes; the acknowledgement number follows it.
 pub const SEQUENCE_AT: usize = 4;
 /// Offset of the flag byte: CWR ECE URG ACK PSH RST SYN FIN, from the high bit down.
 pub const FLAGS_AT: usize = FLAGS;

@@ -6,12 +6,17 @@ use crate::load::be32;
 pub const LEN: usize = 8;
 /// The UDP destination port that IANA assigned (RFC 7348, 5).
 pub const PORT: u16 = 4789;
-/// Highest VNI: the field has 24 bits.
-pub const VNI_MAX: u32 = 0x00ff_ffff;
 
 const FLAGS: usize = 0;
 const VNI: usize = 4;
 const FLAG_I: u8 = 0x08;
+
+/// Whether the VNI is valid, by the byte of flags: the I flag is set.
+#[inline(always)]
+#[must_use]
+pub const fn is_vni_valid(flags: u8) -> bool {
+    flags & FLAG_I != 0
+}
 
 /// A VXLAN header.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +27,7 @@ impl Vxlan {
     #[inline(always)]
     #[must_use]
     pub const fn has_vni(&self) -> bool {
-        self.0[FLAGS] & FLAG_I != 0
+        is_vni_valid(self.0[FLAGS])
     }
 
     /// VXLAN Network Identifier, 24 bits.
@@ -36,6 +41,7 @@ impl Vxlan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::VNI_MAX;
 
     #[test]
     fn fields_stand_where_rfc_7348_puts_them() {

@@ -1,7 +1,7 @@
 //! VXLAN Generic Protocol Extension (draft-ietf-nvo3-vxlan-gpe-13, 3).
 
 use super::vxlan::Vxlan;
-use crate::walk::Link;
+use crate::link::Link;
 
 /// Length of the header in bytes: that of VXLAN.
 pub const LEN: usize = 8;
@@ -13,7 +13,7 @@ const NEXT_PROTOCOL: usize = 3;
 const FLAG_P: u8 = 0x04;
 const VERSION_MASK: u8 = 0x30;
 
-/// A VXLAN-GPE header: that of VXLAN, with a meaning for bits that are reserved there.
+/// A VXLAN-GPE header: that of VXLAN, in which some reserved bits have a meaning.
 #[derive(Clone, Copy, Debug)]
 pub struct VxlanGpe(pub [u8; LEN]);
 
@@ -25,7 +25,7 @@ impl VxlanGpe {
         Vxlan(self.0).has_vni()
     }
 
-    /// Whether the version is 0, the only one there is.
+    /// Whether the version is 0, the only defined one.
     #[inline(always)]
     #[must_use]
     pub const fn is_version_0(&self) -> bool {
@@ -39,7 +39,7 @@ impl VxlanGpe {
         Vxlan(self.0).vni()
     }
 
-    /// What is inside. Without the P flag it is Ethernet, as in VXLAN.
+    /// The first header of what is inside. Without the P flag it is Ethernet, as in VXLAN.
     #[inline(always)]
     #[must_use]
     pub const fn inner(&self) -> Link {

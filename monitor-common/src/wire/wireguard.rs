@@ -1,8 +1,8 @@
 //! WireGuard messages (<https://www.wireguard.com/protocol/>; `drivers/net/wireguard/messages.h`).
 
-/// Length of what is looked at: the type and three reserved bytes.
+/// Length in bytes of what is compared: the type and three reserved bytes.
 pub const LEN: usize = 4;
-/// WireGuard's usual UDP port, and that of Cilium's mesh.
+/// WireGuard's default UDP port, and that of Cilium's mesh.
 pub const PORTS: [u16; 2] = [51820, 51871];
 
 /// Length of a handshake initiation, in bytes.
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_told_by_type_and_length() {
+    fn a_message_is_recognised_by_type_and_length() {
         for (kind, len) in [(1, 148), (2, 92), (3, 64), (4, 32), (4, 1440)] {
             assert!(Message([kind, 0, 0, 0]).is_valid(len), "{kind}");
             assert!(!Message([kind, 0, 0, 0]).is_valid(len - 1), "{kind}");

@@ -4,42 +4,31 @@ use core::mem::MaybeUninit;
 
 use aya_ebpf::bindings::{__sk_buff, bpf_xfrm_state};
 use aya_ebpf::helpers::generated::{bpf_skb_get_xfrm_state, bpf_skb_load_bytes};
-use aya_ebpf::programs::TcContext;
 use monitor_common::wire::eth;
 
-use super::{Hook, Linear, Scratch, View};
+use super::bytes::Linear;
+use super::packet::Hook;
 
-/// A socket buffer's context.
+/// A socket buffer's context. Its linear part may end before the headers do.
 pub struct Tc(*mut __sk_buff);
 
-/// A socket buffer, by its linear part.
-pub type Skb = View<Tc, Linear>;
-/// A socket buffer, by a copy that also reaches into its fragments.
-pub type SkbBytes = View<Tc, Scratch>;
-
-impl Skb {
-    /// The packet of this context.
-    #[inline(always)]
-    pub fn new(ctx: &TcContext) -> Skb {
-        let skb = ctx.skb.skb;
-        // SAFETY: the fields of this context.
-        let bytes = unsafe { Linear::new(&raw const (*skb).data, &raw const (*skb).data_end) };
-        View {
-            hook: Tc(skb),
-            bytes,
-        }
-    }
-}
-
-impl SkbBytes {
-    /// The packet of this context.
-    #[inline(always)]
-    pub fn new(ctx: &TcContext) -> SkbBytes {
-        View::copied(Tc(ctx.skb.skb))
-    }
-}
-
 impl Hook for Tc {
+    type Context = __sk_buff;
+
+    const MAY_BE_PARTIAL: bool = true;
+    const MAY_BE_SUPER_PACKET: bool = true;
+
+    #[inline(always)]
+    fn new(context: *mut __sk_buff) -> Tc {
+        Tc(context)
+    }
+
+    #[inline(always)]
+    fn linear(&self) -> Linear {
+        // SAFETY: the fields of the context.
+        unsafe { Linear::new(&raw const (*self.0).data, &raw const (*self.0).data_end) }
+    }
+
     #[inline(always)]
     fn ifindex(&self) -> u32 {
         // SAFETY: the context pointer is valid for the run of the program; so below.
@@ -72,7 +61,7 @@ impl Hook for Tc {
     fn is_decrypted(&self) -> bool {
         let mut state = MaybeUninit::<bpf_xfrm_state>::uninit();
         let len = size_of::<bpf_xfrm_state>() as u32;
-        // SAFETY: see above; the buffer is as long as said. It fails where the packet has no such state.
+        // SAFETY: see above; `len` is the size of the buffer. The helper fails if the packet has no such state.
         unsafe { bpf_skb_get_xfrm_state(self.0, 0, state.as_mut_ptr(), len, 0) == 0 }
     }
 
@@ -85,7 +74,7 @@ impl Hook for Tc {
     #[inline(always)]
     fn far<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         let mut bytes = MaybeUninit::<[u8; N]>::uninit();
-        // SAFETY: the buffer is as long as said; it is written where the helper answers 0.
+        // SAFETY: the buffer has N bytes, and is written if the helper returns 0.
         unsafe {
             let to = bytes.as_mut_ptr().cast();
             let failed = bpf_skb_load_bytes(self.0.cast(), offset as u32, to, N as u32) != 0;

@@ -1,5 +1,5 @@
-//! Frames at XDP: as they came from the wire, each one packet, with its tags, and not decrypted. (Generic
-//! XDP sees what a device of the same host has joined, and nobody tells it.)
+//! Frames at XDP: as they came from the wire, each one packet, with its VLAN tags, and not decrypted. (Generic XDP gets
+//! frames that the device driver has merged, and the kernel provides no field for it.)
 
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
@@ -8,72 +8,42 @@ use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::helpers::generated::{
     bpf_probe_read_kernel, bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
 };
-use aya_ebpf::programs::XdpContext;
 
-use super::{Bytes, Hook, Linear, Scratch, View, opaque};
+use super::bytes::{Bytes, Linear};
+use super::packet::Hook;
+use crate::verifier::opaque;
 
-/// Bytes of a frame in one buffer that can be read anywhere: no buffer is as long.
+/// Offset up to which [`OneBuffer`] reads: no buffer is as long.
 const FAR_MAX: usize = 0x7fff;
 
-/// The context of a frame that is all in one buffer.
-pub struct OneBuffer(*mut xdp_md, Linear);
-/// The context of a frame that may span several buffers.
+/// A frame that is all in one buffer.
+pub struct OneBuffer {
+    context: *mut xdp_md,
+    linear: Linear,
+}
+
+/// A frame that may span several buffers (Linux 5.18 and later).
 pub struct Buffers(*mut xdp_md);
 
-/// A frame that is all in one buffer.
-pub type Xdp = View<OneBuffer, Linear>;
-/// A frame that may span several buffers, by its first one.
-pub type XdpFrags = View<Buffers, Linear>;
-/// A frame that spans several buffers, by a copy that reaches into them.
-pub type XdpFragsBytes = View<Buffers, Scratch>;
-
-impl Xdp {
-    /// The packet of this context.
-    #[inline(always)]
-    pub fn new(ctx: &XdpContext) -> Xdp {
-        let bytes = linear(ctx);
-        View {
-            hook: OneBuffer(ctx.ctx, bytes),
-            bytes,
-        }
-    }
-}
-
-impl XdpFrags {
-    /// The packet of this context.
-    #[inline(always)]
-    pub fn new(ctx: &XdpContext) -> XdpFrags {
-        View {
-            hook: Buffers(ctx.ctx),
-            bytes: linear(ctx),
-        }
-    }
-}
-
-impl XdpFragsBytes {
-    /// The packet of this context.
-    #[inline(always)]
-    pub fn new(ctx: &XdpContext) -> XdpFragsBytes {
-        View::copied(Buffers(ctx.ctx))
-    }
+#[inline(always)]
+fn linear(context: *mut xdp_md) -> Linear {
+    // SAFETY: the fields of the context.
+    unsafe { Linear::new(&raw const (*context).data, &raw const (*context).data_end) }
 }
 
 #[inline(always)]
-fn linear(ctx: &XdpContext) -> Linear {
-    let md = ctx.ctx;
-    // SAFETY: the fields of this context.
-    unsafe { Linear::new(&raw const (*md).data, &raw const (*md).data_end) }
-}
-
-#[inline(always)]
-fn ifindex(md: *mut xdp_md) -> u32 {
+fn ifindex(context: *mut xdp_md) -> u32 {
     // SAFETY: the context pointer is valid for the run of the program.
-    unsafe { (*md).ingress_ifindex }
+    unsafe { (*context).ingress_ifindex }
 }
 
-/// What XDP knows of no frame.
+/// What is the same for every frame at XDP.
 macro_rules! as_on_the_wire {
     () => {
+        type Context = xdp_md;
+
+        const MAY_BE_SUPER_PACKET: bool = false;
+
         #[inline(always)]
         fn segments(&self) -> (u32, u32) {
             (0, 0)
@@ -92,24 +62,39 @@ macro_rules! as_on_the_wire {
 }
 
 impl Hook for OneBuffer {
+    as_on_the_wire!();
+
+    const MAY_BE_PARTIAL: bool = false;
+
+    #[inline(always)]
+    fn new(context: *mut xdp_md) -> OneBuffer {
+        OneBuffer {
+            context,
+            linear: linear(context),
+        }
+    }
+
+    #[inline(always)]
+    fn linear(&self) -> Linear {
+        self.linear
+    }
+
     #[inline(always)]
     fn ifindex(&self) -> u32 {
-        ifindex(self.0)
+        ifindex(self.context)
     }
 
     #[inline(always)]
     fn frame_len(&self) -> usize {
-        self.1.len()
+        self.linear.len()
     }
-
-    as_on_the_wire!();
 
     #[inline(always)]
     unsafe fn copy(&self, to: *mut u8, len: u32) -> bool {
-        // `bpf_xdp_load_bytes` came with 5.18; this one is in every kernel that we support.
-        // SAFETY: `to` holds `len` bytes, by contract of the caller; the source is checked by the
-        // helper, and is the packet as long as `len` is at most its length.
-        unsafe { bpf_probe_read_kernel(to.cast(), len, self.1.start as *const c_void) == 0 }
+        // Not `bpf_xdp_load_bytes`, which came with Linux 5.18.
+        // SAFETY: `to` holds `len` bytes, by contract of the caller. The helper checks the source, which is the
+        // packet if `len` is at most its length.
+        unsafe { bpf_probe_read_kernel(to.cast(), len, self.linear.start() as *const c_void) == 0 }
     }
 
     #[inline(always)]
@@ -119,11 +104,25 @@ impl Hook for OneBuffer {
         if offset > FAR_MAX {
             return None;
         }
-        self.1.load(offset)
+        self.linear.load(offset)
     }
 }
 
 impl Hook for Buffers {
+    as_on_the_wire!();
+
+    const MAY_BE_PARTIAL: bool = true;
+
+    #[inline(always)]
+    fn new(context: *mut xdp_md) -> Buffers {
+        Buffers(context)
+    }
+
+    #[inline(always)]
+    fn linear(&self) -> Linear {
+        linear(self.0)
+    }
+
     #[inline(always)]
     fn ifindex(&self) -> u32 {
         ifindex(self.0)
@@ -135,8 +134,6 @@ impl Hook for Buffers {
         unsafe { bpf_xdp_get_buff_len(self.0) as usize }
     }
 
-    as_on_the_wire!();
-
     #[inline(always)]
     unsafe fn copy(&self, to: *mut u8, len: u32) -> bool {
         // SAFETY: `to` holds `len` bytes, by contract of the caller.
@@ -146,7 +143,7 @@ impl Hook for Buffers {
     #[inline(always)]
     fn far<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         let mut bytes = MaybeUninit::<[u8; N]>::uninit();
-        // SAFETY: the buffer is as long as said; it is written where the helper answers 0.
+        // SAFETY: the buffer has N bytes, and is written if the helper returns 0.
         unsafe {
             let to = bytes.as_mut_ptr().cast();
             let failed = bpf_xdp_load_bytes(self.0, offset as u32, to, N as u32) != 0;

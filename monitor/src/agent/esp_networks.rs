@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Instant;
 
-use monitor_common::key::{Count, EspNetworkKey};
-use monitor_common::label::Direction;
+use monitor_common::count::{Count, Total};
+use monitor_common::direction::Direction;
+use monitor_common::key::EspNetworkKey;
 
 use super::idle_rows::IdleRows;
 use crate::base::failure::Failure;
@@ -47,7 +48,7 @@ impl EspBook {
     pub fn rows(&self, now: &HashMap<EspNetworkKey, Count>) -> (Vec<EspNetwork>, Vec<EspOther>) {
         let mut all = self.settled.clone();
         for (key, count) in now {
-            add(all.entry(*key).or_default(), count);
+            all.entry(*key).or_default().add(*count);
         }
         let (mut networks, mut others) = (Vec::new(), Vec::new());
         for (key, count) in all {
@@ -105,13 +106,8 @@ impl EspBook {
         {
             row = EspNetworkKey::other(direction);
         }
-        add(self.settled.entry(row).or_default(), count);
+        self.settled.entry(row).or_default().add(*count);
     }
-}
-
-fn add(total: &mut Count, count: &Count) {
-    total.packets += count.packets;
-    total.bytes += count.bytes;
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What is attached where, and what is missing: for the snapshot, `/healthz` and the log.
 
-use monitor_common::label::Direction;
+use monitor_common::direction::Direction;
 
 use super::node_agent::Agent;
 use super::watched::Watched;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use anyhow::anyhow;
-use monitor_common::label::Direction;
+use monitor_common::direction::Direction;
 
 use super::esp_networks::EspBook;
 use super::exposure::Account;

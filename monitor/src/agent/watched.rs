@@ -1,6 +1,6 @@
 //! Watched interfaces: what is attached in each direction.
 
-use monitor_common::label::Direction;
+use monitor_common::direction::Direction;
 
 use crate::base::interface::Interface;
 use crate::kernel::attach::Attachment;

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
-use monitor_common::service::{PORTS, Service};
+use monitor_common::encapsulation::UdpPort;
+use monitor_common::udp_port::PORTS;
 
 /// The service of each UDP port.
 #[derive(Clone, PartialEq, Eq)]
@@ -16,26 +17,29 @@ impl UdpPorts {
     ///
     /// # Errors
     /// A port is 0, or is given to two services.
-    pub fn new(given: &[(Service, &[u16])]) -> anyhow::Result<UdpPorts> {
-        let mut table = [Service::None as u8; PORTS];
+    pub fn new(given: &[(UdpPort, &[u16])]) -> anyhow::Result<UdpPorts> {
+        let mut table = [UdpPort::None as u8; PORTS];
         for (service, ports) in given {
             for port in *ports {
                 if *port == 0 {
-                    bail!("{}: port 0 does not exist; give 1 to 65535", name(*service));
+                    bail!(
+                        "{}: port 0 does not exist; give 1 to 65535",
+                        service.encapsulation().name()
+                    );
                 }
                 let place = &mut table[usize::from(*port)];
-                let before = Service::from_index(*place);
-                if before != Service::None && before != *service {
+                let before = UdpPort::from_index(*place);
+                if before != UdpPort::None && before != *service {
                     return Err(anyhow!(
                         "UDP port {port} is given to both {} and {}; give it to one of them",
-                        name(before),
-                        name(*service)
+                        before.encapsulation().name(),
+                        service.encapsulation().name()
                     ));
                 }
                 *place = *service as u8;
             }
         }
-        for service in Service::ALL {
+        for service in UdpPort::ALL.iter().copied() {
             let is_given = given
                 .iter()
                 .any(|(known, ports)| *known == service && !ports.is_empty());
@@ -44,7 +48,7 @@ impl UdpPorts {
             }
             for port in service.default_ports() {
                 let place = &mut table[usize::from(*port)];
-                if *place == Service::None as u8 {
+                if *place == UdpPort::None as u8 {
                     *place = service as u8;
                 }
             }
@@ -54,11 +58,11 @@ impl UdpPorts {
 
     /// The service of a port.
     #[must_use]
-    pub fn of(&self, port: u16) -> Service {
-        Service::from_index(self.0[usize::from(port)])
+    pub fn of(&self, port: u16) -> UdpPort {
+        UdpPort::from_index(self.0[usize::from(port)])
     }
 
-    /// The value of the kernel programs' `PORTS` global: a [`Service`] for each port.
+    /// The value of the kernel programs' `PORTS` global: a [`UdpPort`] for each port.
     #[must_use]
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0[..]
@@ -74,21 +78,10 @@ impl Default for UdpPorts {
 
 impl fmt::Debug for UdpPorts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known = (0..=u16::MAX).filter(|port| self.of(*port) != Service::None);
+        let known = (0..=u16::MAX).filter(|port| self.of(*port) != UdpPort::None);
         f.debug_map()
             .entries(known.map(|port| (port, self.of(port))))
             .finish()
-    }
-}
-
-fn name(service: Service) -> &'static str {
-    match service {
-        Service::None => "nothing",
-        Service::Vxlan => "VXLAN",
-        Service::VxlanGpe => "VXLAN-GPE",
-        Service::Geneve => "Geneve",
-        Service::EspUdp => "ESP in UDP",
-        Service::Wireguard => "WireGuard",
     }
 }
 
@@ -98,29 +91,29 @@ mod tests {
 
     #[test]
     fn given_ports_take_precedence_over_default_ports() {
-        let udp_ports = UdpPorts::new(&[(Service::Vxlan, &[8472, 4790])]).unwrap();
-        assert_eq!(udp_ports.of(8472), Service::Vxlan);
-        assert_eq!(udp_ports.of(4789), Service::None);
-        assert_eq!(udp_ports.of(4790), Service::Vxlan, "given before default");
-        assert_eq!(udp_ports.of(6081), Service::Geneve);
-        assert_eq!(udp_ports.of(51871), Service::Wireguard);
-        assert_eq!(udp_ports.of(0), Service::None);
+        let udp_ports = UdpPorts::new(&[(UdpPort::Vxlan, &[8472, 4790])]).unwrap();
+        assert_eq!(udp_ports.of(8472), UdpPort::Vxlan);
+        assert_eq!(udp_ports.of(4789), UdpPort::None);
+        assert_eq!(udp_ports.of(4790), UdpPort::Vxlan, "given before default");
+        assert_eq!(udp_ports.of(6081), UdpPort::Geneve);
+        assert_eq!(udp_ports.of(51871), UdpPort::Wireguard);
+        assert_eq!(udp_ports.of(0), UdpPort::None);
     }
 
     #[test]
     fn every_port_can_be_given_to_vxlan() {
         let all: Vec<u16> = (1..=u16::MAX).collect();
-        let udp_ports = UdpPorts::new(&[(Service::Vxlan, &all)]).unwrap();
-        assert!(all.iter().all(|port| udp_ports.of(*port) == Service::Vxlan));
+        let udp_ports = UdpPorts::new(&[(UdpPort::Vxlan, &all)]).unwrap();
+        assert!(all.iter().all(|port| udp_ports.of(*port) == UdpPort::Vxlan));
     }
 
     #[test]
     fn a_port_has_one_service_and_is_not_zero() {
-        let error = UdpPorts::new(&[(Service::Vxlan, &[1]), (Service::Geneve, &[1])]).unwrap_err();
+        let error = UdpPorts::new(&[(UdpPort::Vxlan, &[1]), (UdpPort::Geneve, &[1])]).unwrap_err();
         assert!(
             error.to_string().contains("both VXLAN and Geneve"),
             "{error}"
         );
-        assert!(UdpPorts::new(&[(Service::Vxlan, &[0])]).is_err());
+        assert!(UdpPorts::new(&[(UdpPort::Vxlan, &[0])]).is_err());
     }
 }

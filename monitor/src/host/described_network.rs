@@ -6,8 +6,6 @@ use monitor_classify::text::escape;
 
 /// Longest name in bytes; Docker's names are shorter.
 pub const NAME_MAX: usize = 255;
-/// Largest VNI: 24 bits (RFC 7348, section 5).
-pub const VNI_MAX: u32 = 0x00ff_ffff;
 
 /// Whether the traffic of a network must be encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use monitor_common::service::Service;
+use monitor_common::encapsulation::UdpPort;
 
 use super::firewall::{self, Firewall, MARK};
 use super::interface;
@@ -108,7 +108,7 @@ impl HostFacts {
     pub(crate) fn has_policy_to(&self, peer: Option<IpAddr>) -> bool {
         self.known_policies().iter().any(|policy| {
             let port = policy.port;
-            let is_vxlan = port.is_none_or(|port| self.udp_ports.of(port) == Service::Vxlan);
+            let is_vxlan = port.is_none_or(|port| self.udp_ports.of(port) == UdpPort::Vxlan);
             let destination = peer.unwrap_or(policy.destination.0);
             is_vxlan && policy.sends(destination, port.unwrap_or_default(), MARK)
         })

@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::os::linux::fs::MetadataExt;
 use std::path::Path;
 
-use monitor_common::xfrm::{Memory, XfrmLayout};
+use monitor_common::xfrm_layout::{Memory, XfrmLayout};
 
 use super::btf::{Btf, Reason};
 

@@ -5,6 +5,7 @@
 //! parts of it, and `policy` and the surfaces use its data types.
 
 pub mod attach;
+pub mod bpf;
 mod btf;
 mod counts;
 mod esp_attach;
@@ -22,4 +23,4 @@ pub use esp_plan::Attribution;
 pub use options::{Caps, LoadOptions};
 pub use peers::Peers;
 pub use programs::{Entry, Kernel};
-pub use size::{MapSizes, MapUse, NETWORKS};
+pub use size::{MapSizes, MapUse};

@@ -113,7 +113,7 @@ impl LoadOptions {
             cap_cpu: in_span(self.caps.cpu),
             cap_network: in_span(self.caps.network),
             policy: u32::from(self.policy),
-            reserved: 0,
+            padding: 0,
             host_ports,
         })
     }

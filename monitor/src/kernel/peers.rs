@@ -1,18 +1,18 @@
-//! Cleartext of networks that must be encrypted, by the other node.
+//! Networks that must be encrypted, and their cleartext by the other node.
 
 use std::collections::HashMap;
 
 use aya::maps::Map;
+use monitor_common::direction::Direction;
 use monitor_common::key::{PeerCount, PeerKey, required_bit};
-use monitor_common::label::Direction;
 
 use super::table::Table;
 use crate::base::failure::Failure;
 
-/// Which networks must be encrypted, and what came of them in cleartext.
+/// Which networks must be encrypted, and their cleartext.
 pub struct Peers {
-    required: Table<4, 8>,
-    peers: Table<{ PeerKey::SIZE }, { PeerCount::SIZE }>,
+    required: Table<u32, u64>,
+    peers: Table<PeerKey, PeerCount>,
 }
 
 impl Peers {
@@ -23,8 +23,8 @@ impl Peers {
         })
     }
 
-    /// Says whether a network must be encrypted: from now on its cleartext is counted here, or not any more. One
-    /// caller at a time.
+    /// Sets whether a network must be encrypted: while it must, its cleartext is counted here. One caller at a time,
+    /// because the bits of 64 networks are read and written together.
     ///
     /// # Errors
     /// A runtime failure, if a map cannot be changed, or the programs were loaded without policy.
@@ -32,20 +32,17 @@ impl Peers {
         if required {
             for direction in Direction::ALL {
                 let other = PeerKey::other(direction, vni);
-                self.peers
-                    .ensure(&other.to_bytes(), &[0; PeerCount::SIZE])?;
+                self.peers.ensure(other, PeerCount::default())?;
             }
         }
         let (word, bit) = required_bit(vni);
-        let key = word.to_ne_bytes();
-        let values = self.required.get(&key)?.unwrap_or_default();
-        let before = values.first().copied().map_or(0, u64::from_ne_bytes);
+        let before = self.required.get_one(word)?.unwrap_or_default();
         let after = if required {
             before | bit
         } else {
             before & !bit
         };
-        self.required.set(&key, &after.to_ne_bytes())
+        self.required.set(word, after)
     }
 
     /// Cleartext packets and bytes per direction, VNI and other node.
@@ -56,20 +53,17 @@ impl Peers {
         let mut all = HashMap::new();
         self.peers.each(|key, values| {
             if let Some(value) = values.next() {
-                all.insert(PeerKey::from_bytes(key), PeerCount::from_bytes(value));
+                all.insert(key, value);
             }
         })?;
         Ok(all)
     }
 
-    /// Removes a row; what it had counted at the end. `None` if it was not there.
+    /// Removes a row, and returns its last count. `None` if there was no such row.
     ///
     /// # Errors
     /// A runtime failure, if the map cannot be changed.
     pub fn take(&self, key: &PeerKey) -> Result<Option<PeerCount>, Failure> {
-        let values = self.peers.take(&key.to_bytes())?;
-        Ok(values
-            .and_then(|values| values.first().copied())
-            .map(|value| PeerCount::from_bytes(&value)))
+        self.peers.take_one(*key)
     }
 }

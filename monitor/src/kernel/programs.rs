@@ -12,9 +12,9 @@ use aya::programs::{
 use aya::util::nr_cpus;
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use aya_log::EbpfLogger;
-use monitor_common::label::Direction;
+use monitor_common::direction::Direction;
 use monitor_common::reason::Reason;
-use monitor_common::xfrm::{Memory, XfrmLayout};
+use monitor_common::xfrm_layout::{Memory, XfrmLayout};
 
 use super::btf::Reason as Unavailable;
 use super::counts::Counts;

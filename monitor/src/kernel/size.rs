@@ -1,20 +1,41 @@
-//! How large the maps are: bounded, whatever the traffic and however many CPUs.
+//! How many entries each map gets on this host: bounded, whatever the traffic and however many CPUs.
 
-use monitor_common::key::{CpuState, REQUIRED_WORDS};
+use monitor_common::count::{Count, EspCount};
+use monitor_common::cpu_state::{Bucket, CpuState};
+use monitor_common::key::{
+    CounterKey, EspKey, EspNetworkKey, ExposureKey, FlowState, FragmentState, PeerCount, PeerKey,
+    ReasonKey,
+};
+use monitor_common::map_size;
+use monitor_common::udp_port::PORTS;
 
-/// Networks that are known at a time, at most; see `policy::Networks`.
-pub const NETWORKS: usize = 4096;
 /// Memory that all maps together may take, in bytes.
 const BUDGET: u64 = 64 << 20;
 /// What a hash element takes beside key and value, in bytes (`struct htab_elem`, and its bucket).
 const ELEMENT: u64 = 64;
+/// Bytes of a number in a map.
+const WORD: usize = size_of::<u64>();
+
+/// Bytes of a hash element that all CPUs share.
+const fn element(key: usize, value: usize) -> u64 {
+    ELEMENT + (key + value) as u64
+}
+
+/// Bytes of a hash element with a value for each CPU.
+const fn element_per_cpu(key: usize, value: usize, cpus: u64) -> u64 {
+    ELEMENT + key as u64 + value as u64 * cpus
+}
+
 /// `FRAGMENTS`, `REQUIRED`, `PEERS` and the table of ports, in bytes.
-const FIXED: u64 =
-    8_192 * (ELEMENT + 24) + REQUIRED_WORDS as u64 * 8 + PEERS as u64 * (ELEMENT + 56) + 65_536;
-/// Entries of `PEERS`: two for each network that must be encrypted, and as many nodes.
-const PEERS: u32 = 4 * NETWORKS as u32;
+const FIXED: u64 = map_size::FRAGMENTS as u64 * element(WORD, FragmentState::SIZE)
+    + map_size::REQUIRED_WORDS as u64 * WORD as u64
+    + map_size::PEERS as u64 * element(PeerKey::SIZE, PeerCount::SIZE)
+    + PORTS as u64;
 /// The arrays that each CPU has one of, in bytes: `BUCKETS`, `SCRATCH`, `WALKED`, `STATE`.
-const PER_CPU: u64 = 1_025 * 16 + 320 + 160 + 88;
+const PER_CPU: u64 = (map_size::BUCKETS as usize * Bucket::SIZE
+    + map_size::SCRATCH_BYTES
+    + map_size::WALKED_BYTES
+    + CpuState::SIZE) as u64;
 
 /// How full a map is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,21 +80,20 @@ impl MapSizes {
     #[must_use]
     pub fn for_cpus(cpus: usize, ring_bytes: u32) -> MapSizes {
         let full = MapSizes {
-            counters: 36_864,
-            esp: 4_096,
-            esp_networks: 16_384,
-            // 64 interfaces that are watched, and some that are gone and not yet put away.
-            reasons: 4_096,
-            flows: 65_536,
-            verdicts: 131_072,
-            exposure: 65_536,
+            counters: map_size::COUNTERS,
+            esp: map_size::ESP,
+            esp_networks: map_size::ESP_NETWORKS,
+            reasons: map_size::REASONS,
+            flows: map_size::FLOWS,
+            verdicts: map_size::VERDICTS,
+            exposure: map_size::EXPOSURE,
             ring_bytes,
-            required: REQUIRED_WORDS,
-            peers: PEERS,
+            required: map_size::REQUIRED_WORDS,
+            peers: map_size::PEERS,
         };
         let mut sizes = full;
         while sizes.bytes(cpus) > BUDGET && sizes.counters > 1_024 {
-            // What takes most gives most; the networks themselves give last.
+            // The largest map is halved first, the networks themselves last.
             let [counters, esp, esp_networks, reasons, flows, exposure] = sizes.parts(cpus as u64);
             let counters = counters / 2;
             let most = counters.max(exposure).max(flows);
@@ -127,14 +147,16 @@ impl MapSizes {
 
     /// Kernel memory of `COUNTERS`, `ESP`, `ESP_NETWORKS`, `REASONS`, `FLOWS` with `VERDICTS`, and `EXPOSURE`.
     fn parts(&self, cpus: u64) -> [u64; 6] {
+        let counts =
+            |entries: u32, key| u64::from(entries) * element_per_cpu(key, Count::SIZE, cpus);
         [
-            u64::from(self.counters) * (ELEMENT + 8 + 16 * cpus),
-            u64::from(self.esp) * (ELEMENT + 48 + 32 * cpus),
-            u64::from(self.esp_networks) * (ELEMENT + 24 + 16 * cpus),
-            u64::from(self.reasons) * (ELEMENT + 8 + 8 * cpus),
-            u64::from(self.flows) * (ELEMENT + 8 + 48)
-                + u64::from(self.verdicts) * (ELEMENT + 8 + 8),
-            u64::from(self.exposure) * (ELEMENT + 8 + 16 * cpus),
+            counts(self.counters, CounterKey::SIZE),
+            u64::from(self.esp) * element_per_cpu(EspKey::SIZE, EspCount::SIZE, cpus),
+            counts(self.esp_networks, EspNetworkKey::SIZE),
+            u64::from(self.reasons) * element_per_cpu(ReasonKey::SIZE, WORD, cpus),
+            u64::from(self.flows) * element(WORD, FlowState::SIZE)
+                + u64::from(self.verdicts) * element(WORD, WORD),
+            counts(self.exposure, ExposureKey::SIZE),
         ]
     }
 

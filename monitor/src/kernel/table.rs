@@ -1,37 +1,26 @@
-//! A hash map of the kernel, read in bulk.
+//! A map of the kernel as a typed table: a hash map, read in bulk, or an array.
 //!
-//! One system call brings thousands of entries (`BPF_MAP_LOOKUP_BATCH`, Linux 5.6), where one each for
-//! the next key and its value would make a scrape of many networks slow.
+//! One system call returns thousands of entries (`BPF_MAP_LOOKUP_BATCH`, Linux 5.6). With one call for the next key and
+//! one for its value a scrape of many networks would be slow.
 
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use anyhow::Context;
 use aya::maps::{Map, MapData};
+use monitor_common::count::Total;
+use monitor_common::shared::Shared;
 
+use super::bpf::{self, Command, Update};
 use crate::base::failure::Failure;
 
-// Numbers of `enum bpf_cmd`, flags of `BPF_MAP_UPDATE_ELEM` (`include/uapi/linux/bpf.h`).
-const MAP_LOOKUP_ELEM: libc::c_long = 1;
-const MAP_UPDATE_ELEM: libc::c_long = 2;
-const MAP_DELETE_ELEM: libc::c_long = 3;
-const MAP_LOOKUP_AND_DELETE_ELEM: libc::c_long = 21;
-const MAP_LOOKUP_BATCH: libc::c_long = 24;
-const ANY: u64 = 0;
-const NOEXIST: u64 = 1;
-
-/// Entries that a batch asks for at first.
+/// Entries that the first batch asks for.
 const BATCH: usize = 4096;
-
-/// `struct { __u32 map_fd; __aligned_u64 key, value, flags; }` of `union bpf_attr`.
-#[repr(C)]
-struct Element {
-    map_fd: u32,
-    pad: u32,
-    key: u64,
-    value: u64,
-    flags: u64,
-}
+/// Entries that a batch asks for at most, however many one bucket of the kernel's hash holds.
+const BATCH_MAX: usize = 1 << 24;
 
 /// `batch` of `union bpf_attr`.
 #[repr(C)]
@@ -46,25 +35,22 @@ struct Batch {
     flags: u64,
 }
 
-/// A hash map, or an array, with keys of `K` and values of `V` bytes.
-pub(super) struct Table<const K: usize, const V: usize> {
+/// A hash map or an array with keys `K` and values `V`.
+pub(super) struct Table<K, V> {
     fd: OwnedFd,
     /// Values of each key: 1, or one for each possible CPU.
     copies: usize,
     name: &'static str,
+    kinds: PhantomData<fn() -> (K, V)>,
 }
 
-impl<const K: usize, const V: usize> Table<K, V> {
-    /// Distance of two CPUs' values: the kernel rounds them up.
-    const STRIDE: usize = V.next_multiple_of(8);
-
-    /// The map of this name, whose values the kernel has once for each of `cpus` (1: shared by all).
+impl<K: Shared, V: Shared> Table<K, V> {
+    /// The map of this name, which has each value once for each of `cpus`; 1 if the CPUs share it.
     ///
     /// # Errors
-    /// A kernel failure, if there is no such map.
+    /// A kernel failure, if the descriptor cannot be duplicated.
     pub(super) fn new(map: &Map, name: &'static str, cpus: usize) -> Result<Table<K, V>, Failure> {
-        let data = data(map);
-        let fd = data
+        let fd = data(map)
             .fd()
             .as_fd()
             .try_clone_to_owned()
@@ -74,20 +60,21 @@ impl<const K: usize, const V: usize> Table<K, V> {
             fd,
             copies: cpus,
             name,
+            kinds: PhantomData,
         })
     }
 
-    /// Hands every entry to `take`: its key, and the value of each CPU.
+    /// Passes every entry to `take`: its key, and the value of each CPU.
     ///
     /// # Errors
-    /// A runtime failure with what the kernel answered.
+    /// A runtime failure with the kernel's error.
     pub(super) fn each(
         &self,
-        mut take: impl FnMut(&[u8; K], &mut dyn Iterator<Item = &[u8; V]>),
+        mut take: impl FnMut(K, &mut dyn Iterator<Item = V>),
     ) -> Result<(), Failure> {
         let value_len = self.value_len();
         let mut room = BATCH;
-        let mut keys = vec![0u8; room * K];
+        let mut keys = vec![0u8; room * K::SIZE];
         let mut values = vec![0u8; room * value_len];
         let (mut next, mut position) = (0u64, 0u64);
         let mut is_first = true;
@@ -106,15 +93,15 @@ impl<const K: usize, const V: usize> Table<K, V> {
                 elem_flags: 0,
                 flags: 0,
             };
-            // SAFETY: all pointers are to buffers as long as `count` entries take, and live on.
-            let result = unsafe { call(MAP_LOOKUP_BATCH, &raw mut batch) };
+            // SAFETY: all pointers are to buffers with room for `count` entries, which live on.
+            let result = unsafe { bpf::call(Command::MapLookUpBatch, &mut batch) };
             let is_last = match result {
-                Ok(()) => false,
+                Ok(_) => false,
                 Err(error) if error.raw_os_error() == Some(libc::ENOENT) => true,
                 // One bucket alone holds more than there is room for.
-                Err(error) if error.raw_os_error() == Some(libc::ENOSPC) && room < 1 << 24 => {
+                Err(error) if error.raw_os_error() == Some(libc::ENOSPC) && room < BATCH_MAX => {
                     room *= 2;
-                    keys.resize(room * K, 0);
+                    keys.resize(room * K::SIZE, 0);
                     values.resize(room * value_len, 0);
                     continue;
                 }
@@ -122,15 +109,12 @@ impl<const K: usize, const V: usize> Table<K, V> {
             };
             let count = (batch.count as usize).min(room);
             let entries = keys
-                .as_chunks::<K>()
-                .0
-                .iter()
+                .chunks_exact(K::SIZE)
                 .zip(values.chunks_exact(value_len));
             for (key, value) in entries.take(count) {
-                let mut values = value
-                    .chunks_exact(Self::STRIDE)
-                    .filter_map(|value| value.first_chunk::<V>());
-                take(key, &mut values);
+                if let Some((key, _)) = K::take(key) {
+                    take(key, &mut each_cpu(value));
+                }
             }
             if is_last {
                 return Ok(());
@@ -140,22 +124,30 @@ impl<const K: usize, const V: usize> Table<K, V> {
         }
     }
 
-    /// The value of each CPU under a key; `None` if there is none.
+    /// The value of each CPU under a key; `None` if there is no such key.
     ///
     /// # Errors
-    /// A runtime failure with what the kernel answered.
-    pub(super) fn get(&self, key: &[u8; K]) -> Result<Option<Vec<[u8; V]>>, Failure> {
-        self.read(MAP_LOOKUP_ELEM, key)
+    /// A runtime failure with the kernel's error.
+    pub(super) fn get(&self, key: K) -> Result<Option<Vec<V>>, Failure> {
+        self.read(Command::MapLookUp, key)
             .map_err(|error| self.failure(error))
     }
 
-    /// The value of each CPU under a key, which is removed; `None` if there was none. Before Linux 5.14
-    /// the two are not one, and what is added in between is lost.
+    /// The value under a key that the CPUs share; `None` if there is no such key.
     ///
     /// # Errors
-    /// A runtime failure with what the kernel answered.
-    pub(super) fn take(&self, key: &[u8; K]) -> Result<Option<Vec<[u8; V]>>, Failure> {
-        match self.read(MAP_LOOKUP_AND_DELETE_ELEM, key) {
+    /// A runtime failure with the kernel's error.
+    pub(super) fn get_one(&self, key: K) -> Result<Option<V>, Failure> {
+        Ok(self.get(key)?.and_then(|values| values.first().copied()))
+    }
+
+    /// Removes a key, and returns the value of each CPU; `None` if there was no such key. Before Linux 5.14 these are two
+    /// steps, and what is added between them is lost.
+    ///
+    /// # Errors
+    /// A runtime failure with the kernel's error.
+    pub(super) fn take(&self, key: K) -> Result<Option<Vec<V>>, Failure> {
+        match self.read(Command::MapLookUpAndDelete, key) {
             Err(error)
                 if matches!(
                     error.raw_os_error(),
@@ -170,17 +162,20 @@ impl<const K: usize, const V: usize> Table<K, V> {
         }
     }
 
-    fn read(&self, command: libc::c_long, key: &[u8; K]) -> io::Result<Option<Vec<[u8; V]>>> {
+    /// As [`Table::take`], of a value that the CPUs share.
+    ///
+    /// # Errors
+    /// A runtime failure with the kernel's error.
+    pub(super) fn take_one(&self, key: K) -> Result<Option<V>, Failure> {
+        Ok(self.take(key)?.and_then(|values| values.first().copied()))
+    }
+
+    fn read(&self, command: Command, key: K) -> io::Result<Option<Vec<V>>> {
         let mut value = vec![0u8; self.value_len()];
-        let mut element = self.element(key, value.as_mut_ptr() as u64, 0);
-        // SAFETY: the pointers are to a key, and to room for the values of all CPUs.
-        match unsafe { call(command, &raw mut element) } {
-            Ok(()) => Ok(Some(
-                value
-                    .chunks_exact(Self::STRIDE)
-                    .filter_map(|value| value.first_chunk::<V>().copied())
-                    .collect(),
-            )),
+        // SAFETY: the key has the size of the map's, and there is room for the values of all CPUs.
+        let result = unsafe { bpf::look_up(command, self.fd.as_fd(), &bytes(key), &mut value) };
+        match result {
+            Ok(()) => Ok(Some(each_cpu(&value).collect())),
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
             Err(error) => Err(error),
         }
@@ -189,62 +184,98 @@ impl<const K: usize, const V: usize> Table<K, V> {
     /// Sets the value of every CPU under a key.
     ///
     /// # Errors
-    /// A runtime failure with what the kernel answered.
-    pub(super) fn set(&self, key: &[u8; K], value: &[u8; V]) -> Result<(), Failure> {
-        self.update(key, value, ANY)
+    /// A runtime failure with the kernel's error.
+    pub(super) fn set(&self, key: K, value: V) -> Result<(), Failure> {
+        self.update(key, value, Update::Any)
             .map_err(|error| self.failure(error))
     }
 
-    /// Sets the value of every CPU under a key, unless there is one.
+    /// Sets the value of every CPU under a key, unless the key exists.
     ///
     /// # Errors
-    /// A runtime failure with what the kernel answered.
-    pub(super) fn ensure(&self, key: &[u8; K], value: &[u8; V]) -> Result<(), Failure> {
-        match self.update(key, value, NOEXIST) {
+    /// A runtime failure with the kernel's error.
+    pub(super) fn ensure(&self, key: K, value: V) -> Result<(), Failure> {
+        match self.update(key, value, Update::NoExist) {
             Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
             other => other.map_err(|error| self.failure(error)),
         }
     }
 
-    fn update(&self, key: &[u8; K], value: &[u8; V], flags: u64) -> io::Result<()> {
-        let mut one = vec![0u8; Self::STRIDE];
-        one[..V].copy_from_slice(value);
+    fn update(&self, key: K, value: V, update: Update) -> io::Result<()> {
+        let mut one = vec![0u8; stride::<V>()];
+        value.put(&mut one);
         let all = one.repeat(self.copies);
-        let mut element = self.element(key, all.as_ptr() as u64, flags);
-        // SAFETY: the pointers are to a key, and to the values of all CPUs.
-        unsafe { call(MAP_UPDATE_ELEM, &raw mut element) }
+        // SAFETY: the key has the size of the map's, and the values are those of all CPUs.
+        unsafe { bpf::update(self.fd.as_fd(), &bytes(key), &all, update) }
     }
 
-    /// Removes a key, if it is there.
+    /// Removes a key, if it exists.
     ///
     /// # Errors
-    /// A runtime failure with what the kernel answered.
-    pub(super) fn remove(&self, key: &[u8; K]) -> Result<(), Failure> {
-        let mut element = self.element(key, 0, 0);
-        // SAFETY: the pointer is to a key.
-        match unsafe { call(MAP_DELETE_ELEM, &raw mut element) } {
+    /// A runtime failure with the kernel's error.
+    pub(super) fn remove(&self, key: K) -> Result<(), Failure> {
+        // SAFETY: the key has the size of the map's.
+        match unsafe { bpf::delete(self.fd.as_fd(), &bytes(key)) } {
             Err(error) if error.raw_os_error() != Some(libc::ENOENT) => Err(self.failure(error)),
             Ok(()) | Err(_) => Ok(()),
         }
     }
 
-    fn element(&self, key: &[u8; K], value: u64, flags: u64) -> Element {
-        Element {
-            map_fd: self.fd.as_raw_fd().cast_unsigned(),
-            pad: 0,
-            key: key.as_ptr() as u64,
-            value,
-            flags,
-        }
-    }
-
+    /// Bytes of the values of all CPUs.
     fn value_len(&self) -> usize {
-        Self::STRIDE * self.copies
+        stride::<V>() * self.copies
     }
 
     fn failure(&self, error: io::Error) -> Failure {
         Failure::runtime(anyhow::Error::new(error).context(format!("map {}", self.name)))
     }
+}
+
+impl<K: Shared + Eq + Hash, V: Shared + Total> Table<K, V> {
+    /// Every row, the values of all CPUs added up.
+    ///
+    /// # Errors
+    /// A runtime failure with the kernel's error.
+    pub(super) fn totals(&self) -> Result<HashMap<K, V>, Failure> {
+        let mut all = HashMap::new();
+        self.each(|key, values| {
+            all.insert(key, total(values));
+        })?;
+        Ok(all)
+    }
+
+    /// Removes a row, and returns its last values added up; `None` if there was no such row.
+    ///
+    /// # Errors
+    /// A runtime failure with the kernel's error.
+    pub(super) fn take_total(&self, key: K) -> Result<Option<V>, Failure> {
+        let values = self.take(key)?;
+        Ok(values.map(|values| total(&mut values.into_iter())))
+    }
+}
+
+fn total<V: Total>(values: &mut dyn Iterator<Item = V>) -> V {
+    let mut total = V::default();
+    values.for_each(|value| total.add(value));
+    total
+}
+
+/// Distance of two CPUs' values in bytes: the kernel rounds their size up.
+const fn stride<V: Shared>() -> usize {
+    V::SIZE.next_multiple_of(8)
+}
+
+/// The values of all CPUs.
+fn each_cpu<V: Shared>(values: &[u8]) -> impl Iterator<Item = V> {
+    values
+        .chunks_exact(stride::<V>())
+        .filter_map(|value| V::take(value).map(|(value, _)| value))
+}
+
+fn bytes<K: Shared>(key: K) -> Vec<u8> {
+    let mut out = vec![0; K::SIZE];
+    key.put(&mut out);
+    out
 }
 
 /// The kernel's own number for "not supported" (`include/linux/errno.h`).
@@ -262,26 +293,5 @@ fn data(map: &Map) -> &MapData {
         | Map::Unsupported(data) => data,
         // The object has no other kinds; which it has is fixed when it is built.
         _ => unreachable!("a map of a kind that the object does not have"),
-    }
-}
-
-/// `bpf(2)`.
-///
-/// # Safety
-/// `attributes` must be those of the command, with pointers to memory as long as the map says.
-unsafe fn call<T>(command: libc::c_long, attributes: *mut T) -> io::Result<()> {
-    // SAFETY: by contract of the caller.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            command,
-            attributes,
-            size_of::<T>() as libc::c_long,
-        )
-    };
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
     }
 }

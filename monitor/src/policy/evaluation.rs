@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
-use monitor_common::key::{Count, PeerCount, PeerKey};
-use monitor_common::label::Direction;
+use monitor_common::count::Count;
+use monitor_common::direction::Direction;
+use monitor_common::key::{PeerCount, PeerKey};
 
 use super::forbidden_esp::ForbiddenEsp;
 use super::history::{History, Seen};

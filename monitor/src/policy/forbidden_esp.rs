@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use monitor_common::key::Count;
-use monitor_common::label::Direction;
+use monitor_common::count::{Count, Total};
+use monitor_common::direction::Direction;
 
 use super::known_networks::Networks;
 use super::violation::{Breach, Path, Tally};
@@ -44,13 +44,15 @@ impl ForbiddenEsp {
             .collect();
         let mut sums = BTreeMap::<(u32, Direction), Count>::new();
         for (path, count) in &forbidden {
-            add(sums.entry((path.vni, path.direction)).or_default(), *count);
+            sums.entry((path.vni, path.direction))
+                .or_default()
+                .add(*count);
         }
         let mut left: BTreeMap<_, _> = sums
             .iter()
             .map(|(side, sum)| {
                 let before = self.sums.get(side).copied().unwrap_or_default();
-                (*side, since(*sum, before))
+                (*side, sum.since(before))
             })
             .collect();
         // Rows with a node first: what remains belongs to the row without one.
@@ -60,26 +62,22 @@ impl ForbiddenEsp {
                     continue;
                 }
                 let before = self.rows.get(path).copied().unwrap_or_default();
-                let new = since(*count, before);
+                let new = count.since(before);
                 let Some(left) = left.get_mut(&(path.vni, path.direction)) else {
                     continue;
                 };
-                let new = Count {
-                    packets: new.packets.min(left.packets),
-                    bytes: new.bytes.min(left.bytes),
-                };
-                if new.packets == 0
-                    || self.tallies.len() >= PATHS && !self.tallies.contains_key(path)
+                let new = new.min(*left);
+                if new.is_zero() || self.tallies.len() >= PATHS && !self.tallies.contains_key(path)
                 {
                     continue;
                 }
-                *left = since(*left, new);
+                *left = left.since(new);
                 let tally = self.tallies.entry(*path).or_insert(Tally {
                     count: Count::default(),
                     first: now,
                     last: now,
                 });
-                add(&mut tally.count, new);
+                tally.count.add(new);
                 tally.last = now;
             }
         }
@@ -99,18 +97,6 @@ fn path(row: &EspNetwork) -> Path {
         direction: row.direction,
         node: (!row.peer.is_unspecified()).then_some(row.peer),
     }
-}
-
-fn since(now: Count, before: Count) -> Count {
-    Count {
-        packets: now.packets.saturating_sub(before.packets),
-        bytes: now.bytes.saturating_sub(before.bytes),
-    }
-}
-
-fn add(to: &mut Count, more: Count) {
-    to.packets = to.packets.saturating_add(more.packets);
-    to.bytes = to.bytes.saturating_add(more.bytes);
 }
 
 #[cfg(test)]

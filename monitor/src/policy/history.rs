@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use monitor_common::key::Count;
-use monitor_common::label::Direction;
+use monitor_common::count::{Count, Total};
+use monitor_common::direction::Direction;
 
 use crate::kernel::Attribution;
 use crate::traffic::counted::{Counted, Vni};
@@ -46,16 +46,14 @@ impl Seen {
     fn add(&mut self, more: &Seen) {
         let theirs = more.cleartext.iter().chain(&more.encrypted);
         for (mine, theirs) in self.all_mut().zip(theirs) {
-            mine.packets = mine.packets.saturating_add(theirs.packets);
-            mine.bytes = mine.bytes.saturating_add(theirs.bytes);
+            mine.add(*theirs);
         }
     }
 
     fn since(mut self, before: &Seen) -> Seen {
         let theirs = before.cleartext.iter().chain(&before.encrypted);
         for (mine, theirs) in self.all_mut().zip(theirs) {
-            mine.packets = mine.packets.saturating_sub(theirs.packets);
-            mine.bytes = mine.bytes.saturating_sub(theirs.bytes);
+            *mine = mine.since(*theirs);
         }
         self
     }
@@ -216,9 +214,7 @@ impl History {
 fn totals(counted: &Counted) -> HashMap<u32, Seen> {
     let mut all = HashMap::<u32, Seen>::new();
     let mut add = |vni, count: &Count, to: fn(&mut Seen) -> &mut BothWays, direction: Direction| {
-        let place = &mut to(all.entry(vni).or_default())[direction as usize];
-        place.packets += count.packets;
-        place.bytes += count.bytes;
+        to(all.entry(vni).or_default())[direction as usize].add(*count);
     };
     for row in &counted.traffic {
         if let Vni::Id(vni) = row.vni {
@@ -238,8 +234,8 @@ fn totals(counted: &Counted) -> HashMap<u32, Seen> {
 
 #[cfg(test)]
 mod tests {
-    use monitor_common::key::EspCount;
-    use monitor_common::label::Encapsulation;
+    use monitor_common::count::EspCount;
+    use monitor_common::encapsulation::Encapsulation;
 
     use super::*;
     use crate::kernel::attach::Hook;

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::host::described_network::{NAME_MAX, Network, Requirement, VNI_MAX};
-use crate::kernel::NETWORKS;
+use monitor_common::map_size::NETWORKS;
+use monitor_common::wire::VNI_MAX;
+
+use crate::host::described_network::{NAME_MAX, Network, Requirement};
 
 /// The known networks, one for each VNI.
 ///

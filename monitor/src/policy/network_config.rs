@@ -3,13 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use monitor_common::map_size::NETWORKS;
+use monitor_common::wire::VNI_MAX;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 
-use crate::host::described_network::{
-    NAME_MAX, Network, NetworkKind, Requirement, Source, VNI_MAX,
-};
-use crate::kernel::NETWORKS;
+use crate::host::described_network::{NAME_MAX, Network, NetworkKind, Requirement, Source};
 
 /// One `[[network]]`.
 #[derive(Debug, Deserialize)]

@@ -126,7 +126,7 @@ pub fn evaluate(
 
 #[cfg(test)]
 mod tests {
-    use monitor_common::key::Count;
+    use monitor_common::count::Count;
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! States and violations at one moment, as data: what the surfaces show.
 
-use monitor_common::key::Count;
-use monitor_common::label::Direction;
+use monitor_common::count::Count;
+use monitor_common::direction::Direction;
 
 use super::history::Seen;
 use super::network_state::{Doubt, State};

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use monitor_common::key::Count;
-use monitor_common::label::Direction;
+use monitor_common::count::{Count, Total};
+use monitor_common::direction::Direction;
 
 use super::known_networks::Networks;
 
@@ -132,11 +132,8 @@ impl Violations {
         for (path, tally) in paths {
             let before = self.counted.get(&path).copied();
             let known = before.unwrap_or_default();
-            let new = Count {
-                packets: tally.count.packets.saturating_sub(known.packets),
-                bytes: tally.count.bytes.saturating_sub(known.bytes),
-            };
-            if new.packets == 0 {
+            let new = tally.count.since(known);
+            if new.is_zero() {
                 continue;
             }
             self.counted.insert(path, tally.count);
@@ -190,16 +187,16 @@ impl Violations {
                 events.push(Event::Spread(violation.clone(), node));
             }
         } else {
-            add(&mut violation.others, new.count);
+            violation.others.add(new.count);
         }
     }
 
     fn add_total(&mut self, direction: Direction, vni: u32, new: Count) {
         let side = (vni, direction);
         if self.totals.len() >= TOTALS && !self.totals.contains_key(&side) {
-            return add(&mut self.other_totals[direction as usize], new);
+            return self.other_totals[direction as usize].add(new);
         }
-        add(self.totals.entry(side).or_default(), new);
+        self.totals.entry(side).or_default().add(new);
     }
 
     /// Ends the violations without a packet for a window.
@@ -273,15 +270,10 @@ impl Violations {
 
 impl Tally {
     fn add(&mut self, more: &Tally) {
-        add(&mut self.count, more.count);
+        self.count.add(more.count);
         self.first = self.first.min(more.first);
         self.last = self.last.max(more.last);
     }
-}
-
-fn add(to: &mut Count, more: Count) {
-    to.packets = to.packets.saturating_add(more.packets);
-    to.bytes = to.bytes.saturating_add(more.bytes);
 }
 
 #[cfg(test)]

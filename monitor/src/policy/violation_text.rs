@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use monitor_common::label::Direction;
+use monitor_common::direction::Direction;
 
 use super::violation::{Breach, Event, Peer, Violation};
 use crate::host::described_network::title;
@@ -165,7 +165,7 @@ pub fn node(node: Option<IpAddr>) -> String {
 mod tests {
     use std::time::Duration;
 
-    use monitor_common::key::Count;
+    use monitor_common::count::Count;
 
     use super::super::known_networks::Networks;
     use super::super::violation::{Path, Tally, Violations};

@@ -1,7 +1,7 @@
 //! The JSON objects of type `network` and `violation`; docs/json.md describes their fields.
 
 use jiff::Timestamp;
-use monitor_common::key::Count;
+use monitor_common::count::Count;
 use serde::Serialize;
 
 use crate::host::described_network::shown;
@@ -186,7 +186,7 @@ fn stamp(time: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use monitor_common::label::Direction;
+    use monitor_common::direction::Direction;
 
     use super::*;
     use crate::policy::violation::{Breach, Tally};

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use monitor_common::walk::Version;
+use monitor_common::address::Version;
 
 /// The address of this version in two big-endian halves; IPv4 is in the lowest 32 bits.
 #[must_use]

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use monitor_common::label::{Direction, Encapsulation};
+use monitor_common::direction::Direction;
+use monitor_common::encapsulation::Encapsulation;
 
 use super::counted_association::CountedAssociation;
 
@@ -177,7 +178,7 @@ impl Sum {
 
 #[cfg(test)]
 mod tests {
-    use monitor_common::key::EspCount;
+    use monitor_common::count::EspCount;
 
     use super::*;
 

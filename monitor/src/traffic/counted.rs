@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use monitor_common::key::{Count, CpuState, ExposureKey, NetworkId};
-use monitor_common::label::{Direction, Encapsulation};
+use monitor_common::count::{Count, Total};
+use monitor_common::cpu_state::CpuState;
+use monitor_common::direction::Direction;
+use monitor_common::encapsulation::Encapsulation;
+use monitor_common::key::{ExposureKey, NetworkId};
 use monitor_common::reason::Reason;
 
 use super::association_activity::Activity;
@@ -163,8 +166,7 @@ impl Counted {
         let mut total = Count::default();
         for row in &self.traffic {
             if row.vni == Vni::Id(vni) && row.direction == direction {
-                total.packets += row.count.packets;
-                total.bytes += row.count.bytes;
+                total.add(row.count);
             }
         }
         total

@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
-use monitor_common::key::EspCount;
-use monitor_common::label::{Direction, Encapsulation};
+use monitor_common::count::EspCount;
+use monitor_common::direction::Direction;
+use monitor_common::encapsulation::Encapsulation;
 
 /// Packets of one security association on one interface, in one direction.
 #[derive(Clone, Debug, PartialEq, Eq)]

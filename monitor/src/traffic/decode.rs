@@ -2,10 +2,12 @@
 //! kernel, then the classifiers.
 
 use jiff::Timestamp;
+use monitor_common::address::Addresses;
+use monitor_common::link::Link;
 use monitor_common::load::{Captured, Load};
 use monitor_common::reason::Reason;
 use monitor_common::sample::Sample;
-use monitor_common::walk::{self, Addresses, Inner, InnerKind, Kind, Link};
+use monitor_common::walk::{self, Inner, InnerKind, OuterKind};
 use monitor_common::wire::tcp;
 
 use crate::base::udp_ports::UdpPorts;
@@ -89,12 +91,12 @@ impl Decoder {
     ) -> Option<Reason> {
         let outer = walk::outer(packet, link, |port| self.udp_ports.of(port));
         match outer.kind {
-            Kind::NotIp => {}
-            Kind::Host => {
+            OuterKind::NotIp => {}
+            OuterKind::Host => {
                 let inner = walk::segment(packet, outer.network);
                 return self.inside(record, packet, &inner, flows);
             }
-            Kind::Overlay => {
+            OuterKind::Overlay => {
                 record.encapsulation = outer.encapsulation;
                 record.vni = Some(outer.vni);
                 record.outer =
@@ -102,7 +104,7 @@ impl Decoder {
                 let inner = walk::inner(packet, outer.inner, outer.link);
                 return self.inside(record, packet, &inner, flows);
             }
-            Kind::Association => {
+            OuterKind::Association => {
                 record.encapsulation = outer.encapsulation;
                 record.outer =
                     walk::addresses(packet, &outer.network).map(|addresses| endpoints(&addresses));
@@ -110,19 +112,19 @@ impl Decoder {
                 record.spi = Some(outer.spi);
                 record.sequence = Some(outer.sequence);
             }
-            Kind::Tunnel => {
+            OuterKind::Tunnel => {
                 record.encapsulation = outer.encapsulation;
                 record.outer =
                     walk::addresses(packet, &outer.network).map(|addresses| endpoints(&addresses));
                 record.transport = Some(Transport::from(outer.network.protocol));
             }
             // Only the first fragment shows which tunnel it belongs to.
-            Kind::LaterFragment => {
+            OuterKind::LaterFragment => {
                 record.outer =
                     walk::addresses(packet, &outer.network).map(|addresses| endpoints(&addresses));
                 record.transport = Some(Transport::from(outer.network.protocol));
             }
-            Kind::Unparsed => {
+            OuterKind::Unparsed => {
                 if self.show_payload && record.captured != 0 {
                     record.payload = Some(text::payload_preview(packet.bytes, PREVIEW_MAX));
                 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use jiff::tz::TimeZone;
-use monitor_common::label::Encapsulation;
+use monitor_common::encapsulation::Encapsulation;
 
 use super::sample_record::SampleRecord;
 use monitor_classify::{Exposure, Verdict};

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use monitor_common::label::{Direction, Encapsulation};
+use monitor_common::direction::Direction;
+use monitor_common::encapsulation::Encapsulation;
 use monitor_common::reason::Reason;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};

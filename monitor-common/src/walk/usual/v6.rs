@@ -1,8 +1,10 @@
-//! The same on IPv6 without extension headers.
+//! The usual packet on IPv6 without extension headers.
 
-use super::{Addresses, Shape};
+use super::shape::Shape;
+use crate::address::Addresses;
+use crate::encapsulation::UdpPort;
 use crate::load::{Load, Window};
-use crate::service::{self, Service};
+use crate::udp_port::of_datagram;
 use crate::wire::{eth, ipv6, tcp, udp, vxlan};
 
 const L3: usize = eth::LEN;
@@ -14,10 +16,10 @@ pub const INNER: usize = L5 + vxlan::LEN;
 /// IANA protocol number of ICMPv6.
 const ICMP: u8 = 58;
 
-/// What a packet is, and its VNI ([`Shape::Vxlan`]; else 0). Never [`Shape::Esp`]. `ports` tells what a
-/// UDP port stands for.
+/// What a packet is, and its VNI ([`Shape::Vxlan`]; else 0). Never [`Shape::Esp`]. `ports` looks a UDP port
+/// up.
 #[inline(always)]
-pub fn shape<L: Load + ?Sized>(packet: &L, ports: impl Fn(u16) -> Service) -> (Shape, u32) {
+pub fn shape<L: Load + ?Sized>(packet: &L, ports: impl Fn(u16) -> UdpPort) -> (Shape, u32) {
     const UNUSUAL: (Shape, u32) = (Shape::Unusual, 0);
     let Some(bytes) = packet.window::<L4>() else {
         return UNUSUAL;
@@ -33,28 +35,27 @@ pub fn shape<L: Load + ?Sized>(packet: &L, ports: impl Fn(u16) -> Service) -> (S
 }
 
 #[inline(always)]
-fn datagram<L: Load + ?Sized>(packet: &L, ports: impl Fn(u16) -> Service) -> (Shape, u32) {
+fn datagram<L: Load + ?Sized>(packet: &L, ports: impl Fn(u16) -> UdpPort) -> (Shape, u32) {
     let Some(bytes) = packet.window::<INNER>() else {
         return (Shape::Unusual, 0);
     };
     let (source, destination) = (bytes.be16::<L4>(), bytes.be16::<{ L4 + 2 }>());
-    match service::of_datagram(ports, source, destination) {
-        Service::None => (Shape::Host, 0),
-        Service::Vxlan => {
+    match of_datagram(ports, source, destination) {
+        UdpPort::None => (Shape::Host, 0),
+        UdpPort::Vxlan => {
             let has_room = bytes.be16::<{ L4 + 4 }>() as usize >= udp::LEN + vxlan::LEN;
-            if has_room && bytes.byte::<L5>() & 8 != 0 {
+            if has_room && vxlan::is_vni_valid(bytes.byte::<L5>()) {
                 (Shape::Vxlan, bytes.be32::<{ L5 + 4 }>() >> 8)
             } else {
                 (Shape::Unusual, 0)
             }
         }
-        Service::VxlanGpe | Service::Geneve | Service::EspUdp | Service::Wireguard => {
-            (Shape::Unusual, 0)
-        }
+        // The walk knows every other encapsulation.
+        _ => (Shape::Unusual, 0),
     }
 }
 
-/// Addresses of the nodes (of [`Shape::Vxlan`]). `None` if the packet ends before them.
+/// Addresses of the nodes (of [`Shape::Vxlan`]). `None` if the packet is shorter.
 #[inline(always)]
 pub fn addresses<L: Load + ?Sized>(packet: &L) -> Option<Addresses> {
     let bytes = packet.window::<L4>()?;
@@ -69,8 +70,9 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::label::Encapsulation;
-    use crate::walk::{self, Kind, Link};
+    use crate::encapsulation::Encapsulation;
+    use crate::link::Link;
+    use crate::walk::{self, OuterKind};
 
     fn packet(next_header: u8) -> Vec<u8> {
         let mut bytes = std::vec![2; 12];
@@ -81,18 +83,18 @@ mod tests {
         bytes
     }
 
-    /// The one look and the whole walk agree on this packet; returns the shape.
+    /// The test at fixed offsets and the whole walk agree on this packet; returns the shape.
     fn agree(bytes: &[u8]) -> Shape {
         let ports = |port| match port {
-            4789 => Service::Vxlan,
-            4500 => Service::EspUdp,
-            _ => Service::None,
+            4789 => UdpPort::Vxlan,
+            4500 => UdpPort::EspUdp,
+            _ => UdpPort::None,
         };
         let (shape, vni) = shape(bytes, ports);
         let outer = walk::outer(bytes, Link::Ethernet, ports);
         match shape {
             Shape::Unusual => {}
-            Shape::Host => assert_eq!(outer.kind, Kind::Host, "{bytes:02x?}"),
+            Shape::Host => assert_eq!(outer.kind, OuterKind::Host, "{bytes:02x?}"),
             Shape::Vxlan => {
                 assert_eq!(
                     (outer.encapsulation, outer.vni, outer.inner),
@@ -116,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn any_change_of_any_header_byte_and_any_cut_is_read_alike() {
+    fn any_change_of_any_header_byte_and_any_cut_is_parsed_alike() {
         for next_header in [17, 6, 58, 50, 0] {
             let good = packet(next_header);
             for at in 0..INNER {

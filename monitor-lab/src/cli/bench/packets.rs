@@ -141,7 +141,8 @@ fn length(bytes: usize) -> [u8; 2] {
 #[cfg(test)]
 mod tests {
     use monitor::base::udp_ports::UdpPorts;
-    use monitor_common::walk::{self, InnerKind, Kind, Link, Outer};
+    use monitor_common::link::Link;
+    use monitor_common::walk::{self, InnerKind, Outer, OuterKind};
 
     use super::*;
 
@@ -158,7 +159,7 @@ mod tests {
             frame.bytes[frame.flow_at..frame.flow_at + 4].copy_from_slice(&[10, 9, 8, 7]);
             let bytes = frame.bytes.as_slice();
             let outer = outer(bytes);
-            assert!(matches!(outer.kind, Kind::Overlay));
+            assert!(matches!(outer.kind, OuterKind::Overlay));
             assert_eq!(outer.vni, 0x010203, "{family:?}");
             let inner = walk::inner(bytes, outer.inner, outer.link);
             assert!(matches!(inner.kind, InnerKind::Flow));
@@ -175,8 +176,8 @@ mod tests {
     fn the_others_are_what_they_are_called() {
         for family in [Family::V4, Family::V6] {
             let kind = |frame: &Frame| outer(&frame.bytes).kind;
-            assert!(matches!(kind(&host(family, 18)), Kind::Host));
-            assert!(matches!(kind(&esp(family, 1000)), Kind::Association));
+            assert!(matches!(kind(&host(family, 18)), OuterKind::Host));
+            assert!(matches!(kind(&esp(family, 1000)), OuterKind::Association));
         }
     }
 }

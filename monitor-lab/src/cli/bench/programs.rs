@@ -13,7 +13,7 @@ use aya::programs::{
 };
 use aya::{Ebpf, include_bytes_aligned};
 use monitor::kernel::{Entry, Kernel};
-use monitor_common::label::Direction;
+use monitor_common::direction::Direction;
 
 use super::packets::Frame;
 use super::varied::Varied;

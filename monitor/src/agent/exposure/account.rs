@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use monitor_common::key::{Class, Count, ExposureKey, FlowState, NetworkId};
-use monitor_common::label::Direction;
+use monitor_common::count::Count;
+use monitor_common::direction::Direction;
+use monitor_common::key::{Class, ExposureKey, FlowState, NetworkId};
 
 use super::judge::Judge;
 use crate::base::clock::monotonic_ns;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
-use monitor_common::sample::{Cause, Sample};
+use monitor_common::sample::{Sample, Trigger};
 
 use super::account::Judged;
 use crate::base::clock::monotonic_ns;
@@ -71,10 +71,10 @@ impl Judge {
     fn remember(&mut self, sample: &Sample<'_>) -> Result<FlowVerdict, Failure> {
         let young = self.young.get(&sample.flow).copied();
         let known = young.or_else(|| self.old.remove(&sample.flow));
-        match (known, sample.cause) {
+        match (known, sample.trigger) {
             // The kernel takes first samples where it has no verdict: it is a new connection between the
             // same ports, or the verdict was forgotten. Unless this sample was on its way when it came.
-            (Some(known), Cause::FlowStart) if known.has_verdict() => {
+            (Some(known), Trigger::FlowStart) if known.has_verdict() => {
                 match self.counts.verdict(sample.flow)? {
                     Some(_) => Ok(known),
                     None => Ok(FlowVerdict::default()),
@@ -82,12 +82,12 @@ impl Judge {
             }
             (Some(known), _) => Ok(known),
             // Forgotten here, and not by the kernel.
-            (None, Cause::Periodic) => Ok(self
+            (None, Trigger::Periodic) => Ok(self
                 .counts
                 .verdict(sample.flow)?
                 .map(FlowVerdict::of)
                 .unwrap_or_default()),
-            (None, Cause::FlowStart) => Ok(FlowVerdict::default()),
+            (None, Trigger::FlowStart) => Ok(FlowVerdict::default()),
         }
     }
 }

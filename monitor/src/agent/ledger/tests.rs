@@ -1,3 +1,7 @@
+use monitor_common::direction::Direction;
+use monitor_common::encapsulation::Encapsulation;
+use monitor_common::reason::Reason;
+
 use super::*;
 
 const VNI: u32 = 4096;
@@ -100,7 +104,7 @@ fn names_that_are_gone_do_not_grow_for_ever_and_nothing_is_lost() {
         ledger.end(index);
         ledger.book(&maps(&[(index, 2)]), |at| at == index);
         ledger.known.remove(&index);
-        ledger.booked = Rows::default();
+        ledger.forget(|at| at == index);
         ledger.bound();
     }
     let found = packets(&ledger, &Rows::default());
@@ -116,7 +120,7 @@ fn names_that_are_gone_do_not_grow_for_ever_and_nothing_is_lost() {
 #[test]
 fn associations_that_were_put_away_stay_counted_and_take_one_row() {
     let key = |spi| {
-        let addresses = monitor_common::walk::Addresses::v4(1, 2);
+        let addresses = monitor_common::address::Addresses::v4(1, 2);
         EspKey::new(2, Direction::Rx, Encapsulation::Esp, spi, &addresses)
     };
     let count = |packets| EspCount {

@@ -1,7 +1,7 @@
 //! Which hooks would be used on each interface, what is attached already, and what XDP would cost.
 
 use anyhow::anyhow;
-use monitor_common::label::Direction;
+use monitor_common::direction::Direction;
 
 use super::finding::{Finding, limited, works};
 use crate::agent::INTERFACES;

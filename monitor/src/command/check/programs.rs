@@ -1,7 +1,7 @@
 //! Whether the kernel accepts the programs.
 
 use anyhow::anyhow;
-use monitor_common::label::Direction;
+use monitor_common::direction::Direction;
 
 use super::finding::{Finding, limited, missing, works};
 use crate::base::failure::Failure;

@@ -1,5 +1,7 @@
 //! The plan of a command that watches: flags override the configuration file, which overrides the defaults.
 
+use monitor_common::map_size::NETWORKS;
+use monitor_common::wire::VNI_MAX;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
@@ -10,8 +12,7 @@ use super::values::{docker, first_given, parse_host_flows, select, udp_ports};
 use crate::agent::watch_plan::WatchPlan;
 use crate::base::failure::Failure;
 use crate::command::cli::{PolicyArgs, WatchArgs};
-use crate::host::described_network::VNI_MAX;
-use crate::kernel::{Caps, LoadOptions, NETWORKS};
+use crate::kernel::{Caps, LoadOptions};
 use crate::policy::{Network, NetworkKind, Requirement, Source};
 
 /// Default address of the HTTP endpoint. Only this host, because counts show who communicates with whom.

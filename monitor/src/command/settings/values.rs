@@ -2,7 +2,7 @@
 
 use anyhow::{anyhow, bail};
 use monitor_common::config::{HOST_PORTS, HostFlows, Ports};
-use monitor_common::service::Service;
+use monitor_common::encapsulation::UdpPort;
 
 use super::config_file::File;
 use crate::base::failure::Failure;
@@ -13,11 +13,11 @@ use crate::host::interface::{self, Pattern, Selection};
 /// The service behind each UDP port.
 pub(super) fn udp_ports(file: &File, vxlan_ports: &[u16]) -> Result<UdpPorts, Failure> {
     UdpPorts::new(&[
-        (Service::Vxlan, vxlan_ports),
-        (Service::VxlanGpe, &file.vxlan_gpe_ports),
-        (Service::Geneve, &file.geneve_ports),
-        (Service::EspUdp, &file.esp_udp_ports),
-        (Service::Wireguard, &file.wireguard_ports),
+        (UdpPort::Vxlan, vxlan_ports),
+        (UdpPort::VxlanGpe, &file.vxlan_gpe_ports),
+        (UdpPort::Geneve, &file.geneve_ports),
+        (UdpPort::EspUdp, &file.esp_udp_ports),
+        (UdpPort::Wireguard, &file.wireguard_ports),
     ])
     .map_err(Failure::usage)
 }

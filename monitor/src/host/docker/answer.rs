@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use monitor_common::wire::VNI_MAX;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
-use crate::host::described_network::{
-    NAME_MAX, Network, NetworkKind, Requirement, Source, VNI_MAX,
-};
+use crate::host::described_network::{NAME_MAX, Network, NetworkKind, Requirement, Source};
 
 /// Most networks taken from an answer; the kernel's counters have room for as many VNIs.
 pub const NETWORKS_MAX: usize = 16_384;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use monitor_common::service::Service;
+use monitor_common::encapsulation::UdpPort;
 use tokio::time::timeout;
 
 use super::answer::{self, Listed, NETWORKS_MAX};
@@ -98,7 +98,7 @@ pub(crate) async fn list(socket: &Path) -> Result<Found, Trouble> {
 #[must_use]
 pub fn unwatched_port(status: &DockerStatus, udp_ports: &UdpPorts) -> Option<String> {
     let port = status.data_path_port?;
-    (udp_ports.of(port) != Service::Vxlan).then(|| {
+    (udp_ports.of(port) != UdpPort::Vxlan).then(|| {
         format!(
             "the Swarm sends VXLAN to UDP port {port}, which is not watched as VXLAN; give --vxlan-port {port}"
         )

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::host::described_network::VNI_MAX;
+use monitor_common::wire::VNI_MAX;
 
 /// Most ranges kept. A rule names one VNI; a set of the newest Docker engine names all of them.
 const RANGES_MAX: usize = 65_536;

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use anyhow::anyhow;
-use monitor_common::label::Direction;
+use monitor_common::direction::Direction;
 
 use super::attachment::{Attachment, Guard};
 use super::bpf_link;

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use monitor_common::label::Direction;
+use monitor_common::direction::Direction;
 
 use super::bpf_link;
 use super::clsact;

@@ -5,16 +5,13 @@
 
 use std::io;
 use std::mem::size_of;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use monitor_common::label::Direction;
+use monitor_common::direction::Direction;
 
 use super::hook::Hook;
+use crate::kernel::bpf::{self, Command};
 
-/// Commands (`include/uapi/linux/bpf.h`).
-const OBJECT_INFO: libc::c_long = 15;
-const PROGRAM_QUERY: libc::c_long = 16;
-const LINK_CREATE: libc::c_long = 28;
 /// `BPF_XDP`, an attach type.
 const ATTACH_XDP: u32 = 37;
 /// `BPF_TCX_INGRESS`, an attach type.
@@ -87,7 +84,7 @@ pub(super) fn info(link: BorrowedFd<'_>) -> io::Result<Info> {
         info: (&raw mut info).addr() as u64,
     };
     // SAFETY: the kernel reads the attributes, and writes at most `length` bytes of `info`, which outlives the call.
-    unsafe { call(OBJECT_INFO, &raw mut attr)? };
+    unsafe { bpf::call(Command::ObjectInfo, &mut attr)? };
     Ok(Info {
         program: info.program,
         ifindex: info.ifindex,
@@ -123,24 +120,13 @@ pub(super) fn tcx_programs(ifindex: u32, direction: Direction) -> io::Result<Vec
         ..Query::default()
     };
     // SAFETY: the kernel writes at most `count` ids, and into the attributes; both outlive the call.
-    match unsafe { call(PROGRAM_QUERY, &raw mut attr) } {
-        Ok(()) => {}
+    match unsafe { bpf::call(Command::ProgramQuery, &mut attr) } {
+        Ok(_) => {}
         // No program was ever attached there.
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(Vec::new()),
         Err(error) => return Err(error),
     }
     Ok(ids.get(..attr.count as usize).unwrap_or(&ids).to_vec())
-}
-
-/// # Safety
-/// `attr` must be what the command takes, and what it points to must be valid.
-unsafe fn call<T>(command: libc::c_long, attr: *mut T) -> io::Result<()> {
-    // SAFETY: as the caller promises.
-    let done = unsafe { libc::syscall(libc::SYS_bpf, command, attr, size_of::<T>()) };
-    if done < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
 }
 
 /// Attaches an XDP program. Closing the descriptor detaches it.
@@ -168,25 +154,12 @@ fn create(
     attach_type: u32,
     flags: u32,
 ) -> io::Result<OwnedFd> {
-    let attr = LinkCreate {
+    let mut attr = LinkCreate {
         program: program.as_raw_fd().cast_unsigned(),
         ifindex,
         attach_type,
         flags,
     };
-    // SAFETY: the kernel reads `size_of::<LinkCreate>()` bytes of the struct, and keeps no pointer.
-    let fd = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            LINK_CREATE,
-            &raw const attr,
-            size_of::<LinkCreate>(),
-        )
-    };
-    let fd = i32::try_from(fd).unwrap_or(-1);
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: a descriptor that the kernel has just made for us.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    // SAFETY: the attributes have no pointer, and the command returns a descriptor.
+    unsafe { bpf::call_for_fd(Command::LinkCreate, &mut attr) }
 }

@@ -11,7 +11,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use anyhow::{Context, anyhow};
-use monitor_common::label::Direction;
+use monitor_common::direction::Direction;
 
 use super::tc_netlink::{ListedFilter, add_filter, add_qdisc, list, remove, remove_empty_qdisc};
 use crate::base::failure::Failure;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use monitor_common::label::Direction;
+use monitor_common::direction::Direction;
 
 use super::bpf_link;
 use super::clsact;

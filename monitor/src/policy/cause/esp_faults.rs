@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use monitor_common::label::Direction;
+use monitor_common::direction::Direction;
 
 use super::catalogue::{Cause, LISTED, Likely};
 use super::spi::{self, Form};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use monitor_common::key::Count;
+use monitor_common::count::Count;
 
 use super::definition::Rows;
 use crate::agent::snapshot::Snapshot;

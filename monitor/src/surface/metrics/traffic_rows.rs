@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use monitor_common::direction::Direction;
+use monitor_common::encapsulation::Encapsulation;
 use monitor_common::key::NetworkId;
-use monitor_common::label::{Direction, Encapsulation};
 
 use super::definition::Rows;
 use crate::agent::snapshot::Snapshot;
@@ -15,7 +16,7 @@ use crate::traffic::exposure_class::of_class;
 pub(super) fn traffic(
     snapshot: &Snapshot,
     rows: &mut Rows<'_, '_>,
-    value: impl Fn(&monitor_common::key::Count) -> u64,
+    value: impl Fn(&monitor_common::count::Count) -> u64,
 ) -> fmt::Result {
     for row in &snapshot.counted.traffic {
         let vni = match row.vni {
@@ -49,7 +50,7 @@ pub(super) fn traffic(
 pub(super) fn esp_networks(
     snapshot: &Snapshot,
     rows: &mut Rows<'_, '_>,
-    value: impl Fn(&monitor_common::key::Count) -> u64,
+    value: impl Fn(&monitor_common::count::Count) -> u64,
 ) -> fmt::Result {
     let mut networks = BTreeMap::<_, u64>::new();
     for row in &snapshot.counted.esp_networks {
@@ -68,7 +69,7 @@ pub(super) fn esp_networks(
 pub(super) fn exposure(
     snapshot: &Snapshot,
     rows: &mut Rows<'_, '_>,
-    value: impl Fn(&monitor_common::key::Count) -> u64,
+    value: impl Fn(&monitor_common::count::Count) -> u64,
 ) -> fmt::Result {
     for row in &snapshot.counted.exposure {
         if row.count.packets == 0 {
@@ -96,10 +97,10 @@ pub(super) fn network(network: NetworkId) -> String {
 }
 
 fn value_of_esp(
-    value: &impl Fn(&monitor_common::key::Count) -> u64,
-) -> impl Fn(&monitor_common::key::EspCount) -> u64 {
+    value: &impl Fn(&monitor_common::count::Count) -> u64,
+) -> impl Fn(&monitor_common::count::EspCount) -> u64 {
     move |count| {
-        value(&monitor_common::key::Count {
+        value(&monitor_common::count::Count {
             packets: count.packets,
             bytes: count.bytes,
         })
@@ -110,7 +111,7 @@ fn value_of_esp(
 pub(super) fn esp(
     snapshot: &Snapshot,
     rows: &mut Rows<'_, '_>,
-    value: impl Fn(&monitor_common::key::EspCount) -> u64,
+    value: impl Fn(&monitor_common::count::EspCount) -> u64,
 ) -> fmt::Result {
     for ((interface, direction), peers) in by_peer(snapshot, value) {
         for (peer, value) in peers {
@@ -125,7 +126,7 @@ type ByPeer<'a> = BTreeMap<(&'a str, Direction), BTreeMap<String, u64>>;
 /// SPIs are summed: they change with every key, and a label must not grow without bound.
 fn by_peer(
     snapshot: &Snapshot,
-    value: impl Fn(&monitor_common::key::EspCount) -> u64,
+    value: impl Fn(&monitor_common::count::EspCount) -> u64,
 ) -> ByPeer<'_> {
     let mut all = ByPeer::new();
     for row in &snapshot.counted.esp {

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use monitor_common::key::Count;
+use monitor_common::count::{Count, Total};
 
 use super::conversation::{Conversation, Conversations, Place, Speech};
 use super::shares::Shares;
@@ -132,33 +132,32 @@ pub fn chapters(
     conversations: &Conversations,
 ) -> (Vec<Chapter>, usize) {
     let mut counts = BTreeMap::<Place, BTreeMap<(Protocol, Exposure), Count>>::new();
-    let mut count = |place: Place, kind, packets: u64, bytes: u64| {
+    let mut count = |place: Place, kind, more: Count| {
         let total = counts.entry(place).or_default().entry(kind).or_default();
-        total.packets += packets;
-        total.bytes += bytes;
+        total.add(more);
     };
     for row in &snapshot.counted.exposure {
         let kind = of_class(row.key.class());
-        count(
-            row.key.network().into(),
-            kind,
-            row.count.packets,
-            row.count.bytes,
-        );
+        count(row.key.network().into(), kind, row.count);
     }
     // At the end of an audit, a flow without a verdict is unknown.
     for row in &snapshot.counted.pending {
         let kind = (Protocol::Unknown, Exposure::Unknown);
-        count(row.network.into(), kind, row.packets, row.bytes);
+        count(
+            row.network.into(),
+            kind,
+            Count {
+                packets: row.packets,
+                bytes: row.bytes,
+            },
+        );
     }
     let mut in_esp = BTreeMap::<Place, Count>::new();
     let networks = snapshot.counted.esp_networks.iter();
     let networks = networks.map(|row| (Place::Vni(row.vni), row.count));
     let others = snapshot.counted.esp_others.iter();
     for (place, count) in networks.chain(others.map(|row| (Place::Others, row.count))) {
-        let total = in_esp.entry(place).or_default();
-        total.packets += count.packets;
-        total.bytes += count.bytes;
+        in_esp.entry(place).or_default().add(count);
     }
     let mut talks = conversations.by_place();
     let places: BTreeSet<Place> = counts.keys().chain(in_esp.keys()).copied().collect();

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use jiff::Timestamp;
+use monitor_common::direction::Direction;
+use monitor_common::encapsulation::Encapsulation;
 use monitor_common::key::NetworkId;
-use monitor_common::label::{Direction, Encapsulation};
 
 use crate::traffic::sample_record::SampleRecord;
 use monitor_classify::{Confidence, CredentialKind, Exposure, Protocol, Transport, is_usual_port};

@@ -1,7 +1,9 @@
 //! Data for the tests of the reports, and the outcome.
 
-use monitor_common::key::{Count, ExposureKey, NetworkId};
-use monitor_common::label::{Direction, Encapsulation};
+use monitor_common::count::Count;
+use monitor_common::direction::Direction;
+use monitor_common::encapsulation::Encapsulation;
+use monitor_common::key::{ExposureKey, NetworkId};
 
 use crate::agent::snapshot::Snapshot;
 use crate::base::failure::FailureKind;
@@ -57,10 +59,10 @@ pub(super) fn violation() -> Violation {
     Violation {
         vni: 4096,
         name: "app1".to_owned(),
-        direction: monitor_common::label::Direction::Rx,
+        direction: monitor_common::direction::Direction::Rx,
         breach: Breach::Cleartext,
         tally: Tally {
-            count: monitor_common::key::Count {
+            count: monitor_common::count::Count {
                 packets: 3,
                 bytes: 300,
             },
@@ -68,7 +70,7 @@ pub(super) fn violation() -> Violation {
             last: Timestamp::UNIX_EPOCH,
         },
         peers: vec![],
-        others: monitor_common::key::Count::default(),
+        others: monitor_common::count::Count::default(),
         ended: None,
         causes: vec!["an accident".to_owned()],
     }

@@ -1,6 +1,6 @@
 //! One packet of a capture file.
 
-use monitor_common::label::Direction;
+use monitor_common::direction::Direction;
 
 /// Most bytes of one packet, the limit of libpcap and Wireshark.
 pub const PACKET_MAX: usize = 256 * 1024;

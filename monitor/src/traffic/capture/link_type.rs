@@ -1,7 +1,7 @@
 //! Link types of captured packets (LINKTYPE_ values of tcpdump.org), and where the walk of a packet starts.
 
-use monitor_common::label::Direction;
-use monitor_common::walk::Link;
+use monitor_common::direction::Direction;
+use monitor_common::link::Link;
 use monitor_common::wire::eth;
 
 /// Where the walk of a packet starts.

@@ -1,6 +1,6 @@
 //! The pcapng format: blocks, in sections with one byte order each (draft-ietf-opsawg-pcapng).
 
-use monitor_common::label::Direction;
+use monitor_common::direction::Direction;
 
 use super::byte_order::Order;
 use super::captured_packet::{PACKET_MAX, Packet};

@@ -6,8 +6,8 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use monitor_common::label::Direction;
-use monitor_common::walk::Link;
+use monitor_common::direction::Direction;
+use monitor_common::link::Link;
 
 use super::pcapng::{ENHANCED, EPB_FLAGS, IF_NAME, IF_TSRESOL, INTERFACE, ORDER, SECTION};
 

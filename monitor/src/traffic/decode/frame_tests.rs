@@ -1,5 +1,6 @@
-use monitor_common::label::Direction;
-use monitor_common::sample::Cause;
+use monitor_common::direction::Direction;
+use monitor_common::link::Link;
+use monitor_common::sample::Trigger;
 
 use super::*;
 use crate::traffic::record_text::SampleLine;
@@ -17,7 +18,7 @@ fn decode(frame: &[u8], show_payload: bool) -> SampleRecord {
         ifindex: 1,
         frame_len: u32::try_from(frame.len()).unwrap(),
         direction: Direction::Rx,
-        cause: Cause::Periodic,
+        trigger: Trigger::Periodic,
         reason: None,
         link: Link::Ethernet,
         frame,
@@ -132,7 +133,7 @@ fn every_truncation_of_every_shape_decodes_without_a_panic() {
                 ifindex: 1,
                 frame_len: u32::try_from(frame.len()).unwrap(),
                 direction: Direction::Tx,
-                cause: Cause::FlowStart,
+                trigger: Trigger::FlowStart,
                 reason: None,
                 link: Link::Ethernet,
                 frame: &frame[..len],

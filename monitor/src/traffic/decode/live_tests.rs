@@ -1,8 +1,9 @@
 //! Live samples, each classified with the earlier ones of its flow.
 
 use jiff::SignedDuration;
-use monitor_common::label::Direction;
-use monitor_common::sample::Cause;
+use monitor_common::direction::Direction;
+use monitor_common::link::Link;
+use monitor_common::sample::Trigger;
 
 use super::*;
 use crate::traffic::test_frames::*;
@@ -36,7 +37,7 @@ impl Live {
             ifindex: 1,
             frame_len: u32::try_from(frame.len()).unwrap(),
             direction: Direction::Rx,
-            cause: Cause::FlowStart,
+            trigger: Trigger::FlowStart,
             reason: None,
             link: Link::Ethernet,
             frame: &frame[..frame.len().min(self.snap)],

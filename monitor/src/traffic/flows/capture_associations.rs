@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use monitor_common::label::Encapsulation;
+use monitor_common::encapsulation::Encapsulation;
 
 use super::flow_records::EspRecord;
 use super::packet_walk::FlowPacket;

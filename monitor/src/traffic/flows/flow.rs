@@ -1,7 +1,7 @@
 //! One flow: its counts, and the verdict from its packets.
 
-use monitor_common::key::Count;
-use monitor_common::label::Encapsulation;
+use monitor_common::count::Count;
+use monitor_common::encapsulation::Encapsulation;
 use monitor_common::wire::tcp;
 
 use super::flow_table::End;

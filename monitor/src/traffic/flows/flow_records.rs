@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use monitor_common::label::Encapsulation;
+use monitor_common::encapsulation::Encapsulation;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 

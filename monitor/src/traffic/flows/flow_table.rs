@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
+use monitor_common::address::{Addresses, Version};
 use monitor_common::key::NetworkId;
-use monitor_common::walk::{Addresses, Version};
 
 /// The identity of a flow: network, protocol, and both ends, the lower one first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

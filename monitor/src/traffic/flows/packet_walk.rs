@@ -1,10 +1,12 @@
 //! Walks one packet of a capture file down to its flow.
 
+use monitor_common::address::Addresses;
+use monitor_common::encapsulation::Encapsulation;
 use monitor_common::key::NetworkId;
-use monitor_common::label::Encapsulation;
+use monitor_common::link::Link;
 use monitor_common::load::{Captured, Load};
 use monitor_common::reason::Reason;
-use monitor_common::walk::{self, Addresses, Inner, InnerKind, Kind, Link, Network, Outer};
+use monitor_common::walk::{self, Inner, InnerKind, Network, Outer, OuterKind};
 use monitor_common::wire::{tcp, udp, vxlan};
 
 use crate::base::udp_ports::UdpPorts;
@@ -115,14 +117,14 @@ impl<'a> Frame<'a> {
     fn walked(&self, outer: &Outer) -> Walked<'a> {
         let network = &outer.network;
         match outer.kind {
-            Kind::NotIp => Walked::NotIp,
-            Kind::Host if network.later_fragment => self.later(NetworkId::HOST, network),
-            Kind::LaterFragment => self.later(NetworkId::HOST, network),
-            Kind::Host | Kind::Tunnel => {
+            OuterKind::NotIp => Walked::NotIp,
+            OuterKind::Host if network.later_fragment => self.later(NetworkId::HOST, network),
+            OuterKind::LaterFragment => self.later(NetworkId::HOST, network),
+            OuterKind::Host | OuterKind::Tunnel => {
                 let inner = walk::segment(&self.captured, *network);
                 self.flow(NetworkId::HOST, outer.encapsulation, 0, &inner)
             }
-            Kind::Overlay => {
+            OuterKind::Overlay => {
                 let id = NetworkId::vni(outer.vni);
                 let inner = walk::inner(&self.captured, outer.inner, outer.link);
                 if inner.kind == InnerKind::Flow && inner.network.later_fragment {
@@ -137,7 +139,7 @@ impl<'a> Frame<'a> {
                     seen => seen,
                 }
             }
-            Kind::Association => {
+            OuterKind::Association => {
                 let inner = walk::segment(&self.captured, *network);
                 let seen = self.flow(NetworkId::HOST, outer.encapsulation, 0, &inner);
                 match seen {
@@ -148,7 +150,7 @@ impl<'a> Frame<'a> {
                     seen => seen,
                 }
             }
-            Kind::Unparsed => self.unparsed(outer.reason),
+            OuterKind::Unparsed => self.unparsed(outer.reason),
         }
     }
 

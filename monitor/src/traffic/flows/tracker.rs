@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use monitor_common::address::Version;
 use monitor_common::key::NetworkId;
-use monitor_common::walk::Version;
 
 use super::capture_associations::Associations;
 use super::flow::Flow;

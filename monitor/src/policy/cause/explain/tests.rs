@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use monitor_common::label::Direction;
+use monitor_common::direction::Direction;
 
 use super::super::catalogue::Cause;
 use super::super::spi::{self, Form};

@@ -1,7 +1,9 @@
 use std::path::Path;
 
-use monitor_common::key::{Class, Count, EspCount, ExposureKey, NetworkId};
-use monitor_common::label::{Direction, Encapsulation};
+use monitor_common::count::{Count, EspCount};
+use monitor_common::direction::Direction;
+use monitor_common::encapsulation::Encapsulation;
+use monitor_common::key::{Class, ExposureKey, NetworkId};
 use monitor_common::reason::Reason;
 
 use super::super::documentation;

@@ -8,7 +8,7 @@ mod written_files;
 
 use std::io::{self, Read};
 
-use monitor_common::label::Direction;
+use monitor_common::direction::Direction;
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! Written files are read back.
 
-use monitor_common::walk::Link;
+use monitor_common::link::Link;
 use proptest::prelude::*;
 
 use super::*;

@@ -1,14 +1,10 @@
-//! The usual packet, recognised in one look: Ethernet II, IPv4 without options, all in place.
-//!
-//! Nearly every packet is of this shape, and its fields stand at fixed offsets, so one bounds check
-//! and a few comparisons tell what it is. Whatever is not quite so is left to [`super::outer`], which
-//! knows every shape; a test holds the two together.
+//! The usual packet on IPv4.
 
-pub mod v6;
-
-use super::Addresses;
+use super::shape::Shape;
+use crate::address::Addresses;
+use crate::encapsulation::UdpPort;
 use crate::load::{Load, Window};
-use crate::service::{self, Service};
+use crate::udp_port::of_datagram;
 use crate::wire::{ah, esp, eth, ipv4, tcp, udp, vxlan};
 
 const L3: usize = eth::LEN;
@@ -17,36 +13,22 @@ const L5: usize = L4 + udp::LEN;
 /// Offset of the Ethernet frame inside a VXLAN packet of the usual shape.
 pub const INNER: usize = L5 + vxlan::LEN;
 
-/// What a packet of the usual shape is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Shape {
-    /// IP outside any overlay.
-    Host,
-    /// VXLAN with a valid VNI.
-    Vxlan,
-    /// ESP directly on IP.
-    Esp,
-    /// Not of the usual shape: it takes the whole walk to tell.
-    Unusual,
-}
-
-/// The first bytes of a packet; its fields mean what [`Start::shape`] says.
+/// The first bytes of a packet. Which fields it has depends on [`Start::shape`].
 #[derive(Clone, Copy, Debug)]
 pub struct Start<W>(W);
 
-/// The first bytes of a packet. `None` if it is shorter than they are.
+/// The first bytes of a packet. `None` if the packet is shorter.
 #[inline(always)]
 pub fn start<L: Load + ?Sized>(packet: &L) -> Option<Start<impl Window<INNER>>> {
     packet.window::<INNER>().map(Start)
 }
 
 impl<W: Window<INNER>> Start<W> {
-    /// What the packet is. `ports` tells what a UDP port stands for.
+    /// What the packet is. `ports` looks a UDP port up.
     #[inline(always)]
-    pub fn shape(&self, ports: impl Fn(u16) -> Service) -> Shape {
+    pub fn shape(&self, ports: impl Fn(u16) -> UdpPort) -> Shape {
         let Start(bytes) = self;
-        if bytes.be16::<{ L3 - 2 }>() != eth::IPV4 || bytes.byte::<L3>() != 0x45 {
+        if bytes.be16::<{ L3 - 2 }>() != eth::IPV4 || bytes.byte::<L3>() != ipv4::PLAIN {
             return Shape::Unusual;
         }
         if (bytes.be16::<{ L3 + 2 }>() as usize) < ipv4::LEN {
@@ -60,8 +42,7 @@ impl<W: Window<INNER>> Start<W> {
                 Shape::Host
             };
         }
-        // Fragments, but for the flag "do not fragment".
-        if bytes.be16::<{ L3 + 6 }>() & 0x3fff != 0 {
+        if ipv4::is_fragment(bytes.be16::<{ L3 + ipv4::FRAGMENT_AT }>()) {
             return Shape::Unusual;
         }
         if protocol == esp::PROTOCOL {
@@ -72,15 +53,14 @@ impl<W: Window<INNER>> Start<W> {
             };
         }
         let (source, destination) = (bytes.be16::<L4>(), bytes.be16::<{ L4 + 2 }>());
-        match service::of_datagram(ports, source, destination) {
-            Service::Vxlan => {}
-            Service::None => return Shape::Host,
-            Service::VxlanGpe | Service::Geneve | Service::EspUdp | Service::Wireguard => {
-                return Shape::Unusual;
-            }
+        match of_datagram(ports, source, destination) {
+            UdpPort::Vxlan => {}
+            UdpPort::None => return Shape::Host,
+            // The walk knows every other encapsulation.
+            _ => return Shape::Unusual,
         }
         let has_room = bytes.be16::<{ L4 + 4 }>() as usize >= udp::LEN + vxlan::LEN;
-        if has_room && bytes.byte::<L5>() & 8 != 0 {
+        if has_room && vxlan::is_vni_valid(bytes.byte::<L5>()) {
             Shape::Vxlan
         } else {
             Shape::Unusual
@@ -134,18 +114,18 @@ pub struct Flow {
     pub destination_port: u16,
 }
 
-/// The flow inside a packet of [`Shape::Vxlan`]: TCP or UDP on IPv4, nothing unusual about it, and not the
-/// first packet of a TCP connection. `None`
-/// for every other one, which is left to [`super::inner`].
+/// The flow inside a packet of [`Shape::Vxlan`], if that is TCP or UDP on IPv4 of the usual shape and does not open a
+/// TCP connection. `None` for every other one, which is left to [`crate::walk::inner`].
 #[inline(always)]
 pub fn flow<L: Load + ?Sized>(packet: &L) -> Option<Flow> {
     const L3: usize = INNER + eth::LEN;
     const L4: usize = L3 + ipv4::LEN;
     let bytes = packet.window::<UDP_END>()?;
-    if bytes.be16::<{ L3 - 2 }>() != eth::IPV4 || bytes.byte::<L3>() != 0x45 {
+    if bytes.be16::<{ L3 - 2 }>() != eth::IPV4 || bytes.byte::<L3>() != ipv4::PLAIN {
         return None;
     }
-    if (bytes.be16::<{ L3 + 2 }>() as usize) < ipv4::LEN || bytes.be16::<{ L3 + 6 }>() & 0x3fff != 0
+    if (bytes.be16::<{ L3 + 2 }>() as usize) < ipv4::LEN
+        || ipv4::is_fragment(bytes.be16::<{ L3 + ipv4::FRAGMENT_AT }>())
     {
         return None;
     }
@@ -155,7 +135,7 @@ pub fn flow<L: Load + ?Sized>(packet: &L) -> Option<Flow> {
         if bytes.byte::<{ L4 + 12 }>() >> 4 < (tcp::LEN / 4) as u8 {
             return None;
         }
-        // A new connection, of which the verdict on an older one says nothing.
+        // A new connection: the verdict on an older one between the same ports does not hold for it.
         if tcp::opens(bytes.byte::<{ L4 + tcp::FLAGS_AT }>()) {
             return None;
         }
@@ -175,8 +155,9 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::label::Encapsulation;
-    use crate::walk::{self, Kind, Link};
+    use crate::encapsulation::Encapsulation;
+    use crate::link::Link;
+    use crate::walk::{self, OuterKind};
 
     fn packet(protocol: u8) -> Vec<u8> {
         let mut bytes = std::vec![2; 12];
@@ -189,12 +170,12 @@ mod tests {
         bytes
     }
 
-    /// The one look and the whole walk agree on this packet; returns the shape.
+    /// The test at fixed offsets and the whole walk agree on this packet; returns the shape.
     fn agree(bytes: &[u8]) -> Shape {
         let is_vxlan = |port| match port {
-            4789 => Service::Vxlan,
-            4500 => Service::EspUdp,
-            _ => Service::None,
+            4789 => UdpPort::Vxlan,
+            4500 => UdpPort::EspUdp,
+            _ => UdpPort::None,
         };
         let Some(start) = start(bytes) else {
             return Shape::Unusual;
@@ -203,7 +184,7 @@ mod tests {
         let outer = walk::outer(bytes, Link::Ethernet, is_vxlan);
         match shape {
             Shape::Unusual => {}
-            Shape::Host => assert_eq!(outer.kind, Kind::Host, "{bytes:02x?}"),
+            Shape::Host => assert_eq!(outer.kind, OuterKind::Host, "{bytes:02x?}"),
             Shape::Vxlan => assert_eq!(
                 (outer.encapsulation, outer.vni, outer.inner),
                 (Encapsulation::Vxlan, start.vni(), INNER)
@@ -231,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn any_change_of_any_header_byte_is_read_alike() {
+    fn any_change_of_any_header_byte_is_parsed_alike() {
         for protocol in [17, 50, 6, 1] {
             let good = packet(protocol);
             for at in 0..INNER {
@@ -245,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn any_change_of_any_inner_header_byte_is_read_alike() {
+    fn any_change_of_any_inner_header_byte_is_parsed_alike() {
         for protocol in [6, 17, 1] {
             let mut good = packet(17);
             good.truncate(INNER);

@@ -1,40 +1,30 @@
 //! What the programs on the kernel's XFRM path must know of this kernel's structures.
 
-/// Declares the layout: words one after the other, and their bytes.
+use crate::shared::shared;
+
+/// Declares the layout: words one after the other.
 macro_rules! layout {
     ($(#[$outer:meta])* $name:ident { $($(#[$inner:meta])* $field:ident,)+ }) => {
-        $(#[$outer])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        #[repr(C)]
-        pub struct $name {
-            $($(#[$inner])* pub $field: u32,)+
+        shared! {
+            $(#[$outer])*
+            #[derive(Default)]
+            pub struct $name {
+                $($(#[$inner])* pub $field: u32,)+
+            }
         }
 
         impl $name {
-            /// What stands in the object file before the loader has written its own.
+            /// The value in the object file, which the loader replaces.
             pub const UNSET: $name = $name { $($field: 0,)+ };
-            /// Size of the bytes that the loader writes into `.rodata`.
-            pub const SIZE: usize = size_of::<$name>();
-
-            /// The bytes of the `XFRM` global, in the byte order of this machine.
-            #[must_use]
-            pub fn to_bytes(&self) -> [u8; $name::SIZE] {
-                let mut out = [0; $name::SIZE];
-                let words = [$(self.$field,)+];
-                for (place, word) in out.chunks_exact_mut(4).zip(words) {
-                    place.copy_from_slice(&word.to_ne_bytes());
-                }
-                out
-            }
         }
     };
 }
 
 layout! {
-    /// The `XFRM` global of the kernel programs: offsets in bytes into structures of the running kernel,
-    /// which its BTF tells, and the network namespace that is watched.
+    /// The `XFRM` global of the kernel programs: offsets in bytes into structures of the running kernel, as its BTF
+    /// has them, and the network namespace that is watched.
     ///
-    /// The widths are fixed in the programs; whoever fills this in has compared them.
+    /// The widths of the members are fixed in the programs. The loader compares them before it fills this in.
     XfrmLayout {
         /// The network namespace: its inode number, as in `/proc/self/ns/net`.
         namespace,
@@ -60,7 +50,7 @@ layout! {
         skb_active_extensions,
         /// `SKB_EXT_SEC_PATH`: a bit of `active_extensions`. Not an offset.
         sec_path_id,
-        /// The element of `skb_ext.offset` that says where the `sec_path` is, 1 byte, in units of 8 bytes.
+        /// The element of `skb_ext.offset` for the `sec_path`, 1 byte, in units of 8 bytes.
         ext_sec_path,
         /// The least significant byte of `sec_path.len`, which is 4 bytes, or 1 (Linux 7.2), and never more than
         /// `XFRM_MAX_DEPTH` (6).
@@ -89,34 +79,15 @@ layout! {
         shared_frag_count,
         /// The page of the first of `skb_shared_info.frags`, a pointer.
         frag_page,
-        /// Where in its page it begins, 4 bytes.
+        /// Its offset in that page, 4 bytes.
         frag_offset,
-        /// How long it is, 4 bytes.
+        /// Its length, 4 bytes.
         frag_len,
         /// Log 2 of the size of `struct page`; 0 where pages cannot be read. Not an offset.
         page_shift,
     }
 }
 
-/// The `MEMORY` global of the kernel programs: addresses of the kernel's variables `vmemmap_base` (where the
-/// `struct page` of the first page of memory is) and `page_offset_base` (where that page is).
+/// The `MEMORY` global of the kernel programs: addresses of the kernel's variables `vmemmap_base` (the address of the
+/// `struct page` of the first page of memory) and `page_offset_base` (the address of that page).
 pub type Memory = [u64; 2];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_follow_the_layout() {
-        let layout = XfrmLayout {
-            namespace: 1,
-            skb_data: 200,
-            page_shift: 6,
-            ..XfrmLayout::UNSET
-        };
-        let bytes = layout.to_bytes();
-        let at = core::mem::offset_of!(XfrmLayout, skb_data);
-        assert_eq!(bytes[at..at + 4], 200u32.to_ne_bytes());
-        assert_eq!(bytes[XfrmLayout::SIZE - 4..], 6u32.to_ne_bytes());
-    }
-}

@@ -1,10 +1,73 @@
 //! From what is inside an overlay packet, or from a host's own packet, to its flow.
 
 use super::frame::{FrameKind, frame};
-use super::{Inner, InnerKind, Link, Network};
+use super::network::Network;
+use crate::link::Link;
 use crate::load::Load;
 use crate::reason::Reason;
 use crate::wire::{tcp, udp};
+
+/// What is inside an overlay packet, or inside a host's own packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum InnerKind {
+    /// Not IP (ARP and others).
+    NotIp,
+    /// A packet of a flow.
+    Flow,
+    /// Not parsed.
+    Unparsed,
+}
+
+/// One packet of a flow, or why it is none. Flat for the same reason as [`super::Outer`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inner {
+    /// Which of the fields below are meaningful.
+    pub kind: InnerKind,
+    /// Why it was not parsed ([`InnerKind::Unparsed`]).
+    pub reason: Reason,
+    /// EtherType of what is inside ([`InnerKind::NotIp`]).
+    pub ethertype: u16,
+    /// Its network layer ([`InnerKind::Flow`], as all fields below).
+    pub network: Network,
+    /// Source port; 0 if the protocol has none, and in a later fragment.
+    pub source_port: u16,
+    /// Destination port; 0 if the protocol has none, and in a later fragment.
+    pub destination_port: u16,
+    /// Offset of the payload behind the transport header.
+    pub payload: usize,
+    /// TCP flag byte, else 0.
+    pub tcp_flags: u8,
+}
+
+impl Inner {
+    const NONE: Inner = Inner {
+        kind: InnerKind::NotIp,
+        reason: Reason::InnerTruncated,
+        ethertype: 0,
+        network: Network::NONE,
+        source_port: 0,
+        destination_port: 0,
+        payload: 0,
+        tcp_flags: 0,
+    };
+
+    #[inline(always)]
+    const fn unparsed(reason: Reason) -> Inner {
+        Inner {
+            kind: InnerKind::Unparsed,
+            reason,
+            ..Inner::NONE
+        }
+    }
+
+    /// Length of the payload in bytes by the packet's own length fields; a sample may hold fewer.
+    #[inline(always)]
+    #[must_use]
+    pub const fn payload_len(&self) -> usize {
+        self.network.end.saturating_sub(self.payload)
+    }
+}
 
 /// Walks from the start of what is inside an overlay packet to its flow.
 #[inline(always)]
@@ -65,7 +128,7 @@ pub fn segment<L: Load + ?Sized>(packet: &L, network: Network) -> Inner {
     }
 }
 
-/// The reason for an inner frame, where only "truncated" and "malformed" are told apart.
+/// The reason for an inner frame, of which only "truncated" and "malformed" are counted apart.
 #[inline(always)]
 #[must_use]
 pub const fn inner_reason(reason: Reason) -> Reason {

@@ -1,16 +1,17 @@
 //! What becomes of a packet's inside: it is counted under its exposure, and sampled while its flow has
 //! no verdict.
 
+use monitor_common::count::Count;
+use monitor_common::direction::Direction;
+use monitor_common::encapsulation::Encapsulation;
 use monitor_common::key::{Class, FlowState, NetworkId};
-use monitor_common::label::{Direction, Encapsulation};
 use monitor_common::reason::Reason;
 use monitor_common::sample::NO_REASON;
 use monitor_common::walk::InnerKind;
 
 use crate::ctx::Packet;
-use crate::observe::Step;
+use crate::outer::Step;
 use crate::walked::{COUNTED, DUE, FORWARD, OPENS, PAYLOAD, Walked};
-use crate::weight::Weight;
 use crate::{count, exposure, sample, settings};
 
 /// A flow that still has no verdict after its first samples is sampled once in so many packets.
@@ -18,11 +19,11 @@ const RETRY: u64 = 64;
 
 /// Counts and samples by what was found inside.
 #[inline(always)]
-pub fn flow<P: Packet>(packet: &P, direction: Direction) -> Step {
+pub fn account<P: Packet>(packet: &P, direction: Direction) -> Step {
     let Some(walked) = Walked::slot() else {
         return Step::Done;
     };
-    let weight = Weight {
+    let counted = Count {
         packets: walked.packets,
         bytes: walked.bytes,
     };
@@ -32,19 +33,19 @@ pub fn flow<P: Packet>(packet: &P, direction: Direction) -> Step {
         if !settings::watches_ports((ports >> 16) as u16, ports as u16) {
             return Step::Done;
         }
-        count::packet(packet.ifindex(), direction, Encapsulation::None, 0, weight);
+        count::packet(packet.ifindex(), direction, Encapsulation::None, 0, counted);
     }
     if walked.inner_kind == InnerKind::Unparsed as u32
         && let Some(reason) = Reason::from_index(walked.reason as u8)
     {
-        count::reason(packet.ifindex(), direction, reason, weight.packets);
+        count::reason(packet.ifindex(), direction, reason, counted.packets);
     }
     if walked.flow == 0 {
         // A host's own packet that was not understood is counted as such, and as nothing else.
         let is_counted =
             walked.network_id != NetworkId::HOST.0 || walked.inner_kind == InnerKind::Flow as u32;
         if settings::exposure_on() && is_counted {
-            exposure::count(direction, network, Class::UNKNOWN, weight);
+            exposure::count(direction, network, Class::UNKNOWN, counted);
         }
         return if_due(walked);
     }
@@ -57,10 +58,10 @@ pub fn flow<P: Packet>(packet: &P, direction: Direction) -> Step {
             // Ports come again: what the last connection between them spoke says nothing of this one.
             exposure::forget(walked.flow);
         } else if let Some(class) = exposure::verdict(walked.flow) {
-            exposure::count(direction, network, class, weight);
+            exposure::count(direction, network, class, counted);
             return if_due(walked);
         }
-        exposure::pending(direction, network, walked.flow, weight)
+        exposure::pending(direction, network, walked.flow, counted)
     } else if settings::flow_samples() != 0 && walked.flags & PAYLOAD != 0 {
         exposure::state_of(walked.flow, network)
     } else {

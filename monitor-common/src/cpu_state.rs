@@ -1,0 +1,80 @@
+//! What each CPU keeps for itself: elements of `STATE` and `BUCKETS`.
+
+use crate::count::Total;
+use crate::shared::shared;
+
+shared! {
+    /// Element of `STATE`.
+    #[derive(Default)]
+    pub struct CpuState {
+        /// Packets until the next periodic sample.
+        pub countdown: u64,
+        /// Samples put into the ring.
+        pub sent: u64,
+        /// Samples lost, because the ring was full.
+        pub ring_full: u64,
+        /// Packets counted as "other", because `COUNTERS` was full.
+        pub counters_overflow: u64,
+        /// Packets counted as "other", because `ESP` was full.
+        pub esp_overflow: u64,
+        /// Packets whose reason could not be counted, because their interface was not prepared.
+        pub reasons_overflow: u64,
+        /// Samples not taken, because the CPU or the network had reached its cap.
+        pub capped: u64,
+        /// Packets whose exposure was counted as "other", because `EXPOSURE` was full.
+        pub exposure_overflow: u64,
+        /// Packets that were not counted, because IPsec had decrypted them and passed them to the interface a
+        /// second time.
+        pub decrypted: u64,
+        /// Cleartext packets of networks that must be encrypted whose node was counted as "other", because `PEERS`
+        /// was full.
+        pub peers_overflow: u64,
+        /// Packets in ESP counted under their network alone or as "other", because `ESP_NETWORKS` was full.
+        pub esp_networks_overflow: u64,
+    }
+}
+
+impl CpuState {
+    /// Adds what another CPU has counted. The countdown, which has no sum, becomes 0.
+    pub fn add(&mut self, more: &CpuState) {
+        let CpuState {
+            countdown: _,
+            sent,
+            ring_full,
+            counters_overflow,
+            esp_overflow,
+            reasons_overflow,
+            capped,
+            exposure_overflow,
+            decrypted,
+            peers_overflow,
+            esp_networks_overflow,
+        } = *more;
+        self.countdown = 0;
+        for (total, more) in [
+            (&mut self.sent, sent),
+            (&mut self.ring_full, ring_full),
+            (&mut self.counters_overflow, counters_overflow),
+            (&mut self.esp_overflow, esp_overflow),
+            (&mut self.reasons_overflow, reasons_overflow),
+            (&mut self.capped, capped),
+            (&mut self.exposure_overflow, exposure_overflow),
+            (&mut self.decrypted, decrypted),
+            (&mut self.peers_overflow, peers_overflow),
+            (&mut self.esp_networks_overflow, esp_networks_overflow),
+        ] {
+            total.add(more);
+        }
+    }
+}
+
+shared! {
+    /// Element of `BUCKETS`: samples taken in a span of time, of the CPU or of the networks of one hash.
+    #[derive(Default)]
+    pub struct Bucket {
+        /// Number of the span; see [`crate::config::SPAN_SHIFT`].
+        pub span: u64,
+        /// Samples taken in it.
+        pub taken: u64,
+    }
+}

@@ -1,0 +1,21 @@
+//! From the first byte of a frame to its encapsulation, and from there to the inner flow.
+//!
+//! Pure functions over [`crate::load::Load`]. They count nothing and decide nothing: the caller maps the outcome to an
+//! action. All are `inline(always)`, so that each step of an eBPF program becomes one function whose offsets the
+//! verifier can follow.
+
+mod flow;
+mod frame;
+mod network;
+mod null;
+mod outer;
+pub mod usual;
+
+pub use flow::{Inner, InnerKind, inner, inner_reason, segment};
+pub use frame::{Frame, FrameKind, frame};
+pub use network::{Network, addresses};
+pub use null::{Null, may_be as may_be_null, null};
+pub use outer::{Outer, OuterKind, encapsulation, outer};
+
+#[cfg(test)]
+mod tests;

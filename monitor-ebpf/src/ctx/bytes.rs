@@ -1,0 +1,160 @@
+//! Bytes of a frame that are at hand.
+//!
+//! [`Linear`] puts the bounds checks in front of a packet pointer. Bytes beyond the first buffer come from a kernel
+//! helper, which checks for itself, through [`Scratch`].
+
+use core::ptr::read_volatile;
+
+use monitor_common::load::Window;
+use monitor_common::map_size::SCRATCH_BYTES;
+
+use crate::maps::SCRATCH;
+use crate::verifier::{bounded, opaque};
+
+/// Bytes of a frame that are at hand.
+pub trait Bytes {
+    /// See [`monitor_common::load::Load::window`].
+    fn window<const LEN: usize>(&self) -> Option<Checked>;
+
+    /// See [`monitor_common::load::Load::load`].
+    fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
+
+    /// Whether a frame of this length has more bytes, which a copy can reach.
+    fn is_part_of(&self, frame_len: usize) -> bool;
+}
+
+/// The part of a frame between `data` and `data_end`.
+#[derive(Clone, Copy)]
+pub struct Linear {
+    start: usize,
+    end: usize,
+}
+
+impl Linear {
+    /// The bytes between the two addresses that a context holds as 32 bits each.
+    ///
+    /// Volatile: otherwise the compiler may load them in the caller of a function and pass them as numbers of 32 bits,
+    /// which the verifier does not accept as pointers.
+    ///
+    /// # Safety
+    ///
+    /// Both must be fields of the context that the program was called with.
+    #[inline(always)]
+    pub unsafe fn new(data: *const u32, data_end: *const u32) -> Linear {
+        // SAFETY: by contract of the caller.
+        unsafe {
+            Linear {
+                start: read_volatile(data) as usize,
+                end: read_volatile(data_end) as usize,
+            }
+        }
+    }
+
+    /// Number of bytes.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.end - self.start
+    }
+}
+
+impl Linear {
+    /// Address of the first byte.
+    #[inline(always)]
+    pub fn start(&self) -> usize {
+        self.start
+    }
+}
+
+impl Bytes for Linear {
+    #[inline(always)]
+    fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        let at = self.start + offset;
+        // For a single byte the compiler would compare `at` itself, from which verifiers learn nothing.
+        const { assert!(N > 1) };
+        if at + N > self.end {
+            return None;
+        }
+        // SAFETY: `at` to `at + N` lies inside the packet, as just checked; the verifier checks it
+        // again. A byte array has no alignment.
+        Some(unsafe { *(at as *const [u8; N]) })
+    }
+
+    #[inline(always)]
+    fn window<const LEN: usize>(&self) -> Option<Checked> {
+        if self.start + LEN > self.end {
+            None
+        } else {
+            Some(Checked(self.start))
+        }
+    }
+
+    #[inline(always)]
+    fn is_part_of(&self, frame_len: usize) -> bool {
+        self.len() < frame_len
+    }
+}
+
+/// The start of a packet that was checked to have as many bytes as its window.
+pub struct Checked(usize);
+
+impl<const LEN: usize> Window<LEN> for Checked {
+    #[inline(always)]
+    fn get<const AT: usize, const N: usize>(&self) -> [u8; N] {
+        const { assert!(AT + N <= LEN) };
+        // SAFETY: inside the bytes that `Linear::window` has checked; the verifier checks it again.
+        unsafe { *((self.0 + AT) as *const [u8; N]) }
+    }
+}
+
+/// The first bytes of a frame, copied to a map, where the parser may read at any alignment. On the stack the verifier
+/// insists on alignment.
+pub struct Scratch {
+    bytes: *const [u8; SCRATCH_BYTES],
+    len: usize,
+}
+
+impl Scratch {
+    /// Fills the scratch of this CPU. `copy` copies a number of bytes there, and returns whether that succeeded.
+    #[inline(always)]
+    pub fn new(frame_len: usize, copy: impl FnOnce(*mut u8, u32) -> bool) -> Scratch {
+        let Some(bytes) = SCRATCH.get_ptr_mut(0) else {
+            return Scratch {
+                bytes: core::ptr::null(),
+                len: 0,
+            };
+        };
+        let len = bounded::<SCRATCH_BYTES>(frame_len);
+        let copied = copy(bytes.cast(), len as u32);
+        Scratch {
+            bytes,
+            len: opaque(if copied { len } else { 0 }),
+        }
+    }
+}
+
+impl Bytes for Scratch {
+    #[inline(always)]
+    fn window<const LEN: usize>(&self) -> Option<Checked> {
+        if self.bytes.is_null() || self.len < LEN {
+            None
+        } else {
+            Some(Checked(self.bytes as usize))
+        }
+    }
+
+    #[inline(always)]
+    fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        let offset = opaque(offset);
+        if self.bytes.is_null() || offset > SCRATCH_BYTES - N || offset + N > self.len {
+            return None;
+        }
+        // SAFETY: inside the scratch of this CPU, as just checked; no other program of ours runs on it.
+        Some(unsafe { *self.bytes.cast::<u8>().add(offset).cast::<[u8; N]>() })
+    }
+
+    #[inline(always)]
+    fn is_part_of(&self, _frame_len: usize) -> bool {
+        // The walk never reaches beyond the scratch.
+        false
+    }
+}

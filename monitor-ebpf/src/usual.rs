@@ -1,0 +1,146 @@
+//! Packets of the usual shape: counted at fixed offsets, without a walk.
+
+use monitor_common::count::Count;
+use monitor_common::direction::Direction;
+use monitor_common::encapsulation::Encapsulation;
+use monitor_common::key::{EspKey, NetworkId, flow_hash};
+use monitor_common::link::Link;
+use monitor_common::walk;
+use monitor_common::walk::usual::{Shape, v4, v6};
+
+use crate::ctx::Packet;
+use crate::inner::hashed_network;
+use crate::outer::{Step, is_decrypted, not_admitted};
+use crate::walked::{COUNTED, DUE, Walked};
+use crate::{count, exposure, policy, sample, settings, super_packet};
+
+/// Counts a packet of the usual shape. [`Step::Walk`] for every other one: none of it is counted.
+#[inline(always)]
+pub fn count<P: Packet>(packet: &P, direction: Direction) -> Step {
+    let Some(start) = v4::start(packet) else {
+        return Step::Walk;
+    };
+    let shape = start.shape(settings::udp_port);
+    match shape {
+        Shape::Host if settings::host_flows_on() => return Step::Walk,
+        Shape::Host => return Step::Done,
+        Shape::Unusual => return count_v6(packet, direction),
+        Shape::Vxlan | Shape::Esp => {}
+    }
+    if !super_packet::is_one(packet) || is_decrypted(packet, direction) {
+        return Step::Walk;
+    }
+    let one = super_packet::one(packet);
+    let ifindex = packet.ifindex();
+    if let Shape::Esp = shape {
+        if walk::may_be_null(packet, settings::udp_port) {
+            return Step::Walk;
+        }
+        let key = EspKey::new(
+            ifindex,
+            direction,
+            Encapsulation::Esp,
+            start.spi(),
+            &start.addresses(),
+        );
+        count::esp(&key, start.sequence(), one, 0);
+        return if_due(|walked| walked.frame_link = Link::Ethernet as u32);
+    }
+    let vni = start.vni();
+    if policy::is_required(vni) {
+        policy::cleartext(direction, vni, &start.addresses(), one);
+    }
+    if let Some(step) = vxlan(packet, direction, vni, one) {
+        return step;
+    }
+    let mut flags = 0;
+    if settings::exposure_on()
+        && let Some(flow) = v4::flow(packet)
+    {
+        let (hash, _) = flow_hash(
+            &settings::seed(),
+            hashed_network(Encapsulation::Vxlan as u32, vni),
+            flow.protocol,
+            &flow.addresses,
+            (flow.source_port, flow.destination_port),
+        );
+        if let Some(class) = exposure::verdict(hash) {
+            exposure::count(direction, NetworkId::vni(vni), class, one);
+            if !sample::is_due() {
+                return Step::Done;
+            }
+            flags = COUNTED | DUE;
+        }
+    }
+    inside_of_vxlan(vni, v4::INNER, one, flags)
+}
+
+/// As [`count`], on IPv6, where the flow is always left to [`crate::inner`].
+#[inline(always)]
+fn count_v6<P: Packet>(packet: &P, direction: Direction) -> Step {
+    let (shape, vni) = v6::shape(packet, settings::udp_port);
+    match shape {
+        Shape::Host if !settings::host_flows_on() => return Step::Done,
+        Shape::Host | Shape::Esp | Shape::Unusual => return Step::Walk,
+        Shape::Vxlan => {}
+    }
+    if !super_packet::is_one(packet) || is_decrypted(packet, direction) {
+        return Step::Walk;
+    }
+    let one = super_packet::one(packet);
+    if policy::is_required(vni)
+        && let Some(addresses) = v6::addresses(packet)
+    {
+        policy::cleartext(direction, vni, &addresses, one);
+    }
+    match vxlan(packet, direction, vni, one) {
+        Some(step) => step,
+        None => inside_of_vxlan(vni, v6::INNER, one, 0),
+    }
+}
+
+/// Counts a VXLAN packet. `None` if its inside is to be walked, else what is left to do.
+#[inline(always)]
+fn vxlan<P: Packet>(packet: &P, direction: Direction, vni: u32, one: Count) -> Option<Step> {
+    let ifindex = packet.ifindex();
+    let admitted = count::packet(ifindex, direction, Encapsulation::Vxlan, vni, one);
+    if !settings::looks_inside() {
+        return Some(Step::Done);
+    }
+    if !admitted {
+        return Some(not_admitted(direction, one));
+    }
+    None
+}
+
+/// Notes the place of the inside of a VXLAN packet.
+#[inline(always)]
+fn inside_of_vxlan(vni: u32, inner: usize, one: Count, flags: u32) -> Step {
+    let Some(walked) = Walked::slot() else {
+        return Step::Done;
+    };
+    walked.frame_link = Link::Ethernet as u32;
+    walked.encapsulation = Encapsulation::Vxlan as u32;
+    walked.vni = vni;
+    walked.inner_offset = inner as u32;
+    walked.link = Link::Ethernet as u32;
+    walked.network_id = NetworkId::vni(vni).0;
+    walked.packets = one.packets;
+    walked.bytes = one.bytes;
+    walked.flags = flags;
+    Step::Inside
+}
+
+/// Samples a packet that was counted without a walk, if its turn has come.
+#[inline(always)]
+fn if_due(note: impl FnOnce(&mut Walked)) -> Step {
+    if !sample::is_due() {
+        return Step::Done;
+    }
+    let Some(walked) = Walked::slot() else {
+        return Step::Done;
+    };
+    *walked = Walked::EMPTY;
+    note(walked);
+    Step::Sample
+}

@@ -1,0 +1,147 @@
+//! The bpf(2) system call, for what aya has no function for.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// Commands: `enum bpf_cmd` (`include/uapi/linux/bpf.h`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Command {
+    /// `BPF_MAP_LOOKUP_ELEM`.
+    MapLookUp = 1,
+    /// `BPF_MAP_UPDATE_ELEM`.
+    MapUpdate = 2,
+    /// `BPF_MAP_DELETE_ELEM`.
+    MapDelete = 3,
+    /// `BPF_OBJ_GET_INFO_BY_FD`.
+    ObjectInfo = 15,
+    /// `BPF_PROG_QUERY`.
+    ProgramQuery = 16,
+    /// `BPF_MAP_LOOKUP_AND_DELETE_ELEM`.
+    MapLookUpAndDelete = 21,
+    /// `BPF_MAP_LOOKUP_BATCH`.
+    MapLookUpBatch = 24,
+    /// `BPF_LINK_CREATE`.
+    LinkCreate = 28,
+}
+
+/// Calls bpf(2), and returns its result, which is not negative.
+///
+/// # Errors
+/// The error number of the kernel.
+///
+/// # Safety
+/// `attributes` must start `union bpf_attr` as the command takes it (the kernel takes the rest of it as 0), and every
+/// pointer in it must be valid for as many bytes as the kernel reads or writes there.
+pub unsafe fn call<T>(command: Command, attributes: &mut T) -> io::Result<i64> {
+    // SAFETY: by contract of the caller.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command as libc::c_long,
+            &raw mut *attributes,
+            size_of::<T>(),
+        )
+    };
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+/// As [`call`], of a command that returns a file descriptor.
+///
+/// # Errors
+/// See [`call`].
+///
+/// # Safety
+/// See [`call`]; and the command must be one that returns a descriptor.
+pub unsafe fn call_for_fd<T>(command: Command, attributes: &mut T) -> io::Result<OwnedFd> {
+    // SAFETY: by contract of the caller.
+    let result = unsafe { call(command, attributes)? };
+    let fd = i32::try_from(result).map_err(io::Error::other)?;
+    // SAFETY: a descriptor that the kernel has just opened for this process.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// What `BPF_MAP_UPDATE_ELEM` does with an existing key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Update {
+    /// `BPF_ANY`: it replaces the value.
+    Any = 0,
+    /// `BPF_NOEXIST`: it fails.
+    NoExist = 1,
+}
+
+/// The part of `union bpf_attr` for one element of a map.
+#[repr(C)]
+struct Element {
+    map_fd: u32,
+    padding: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+impl Element {
+    fn new(map: BorrowedFd<'_>, key: &[u8], value: u64, flags: u64) -> Element {
+        Element {
+            map_fd: map.as_raw_fd().cast_unsigned(),
+            padding: 0,
+            key: key.as_ptr() as u64,
+            value,
+            flags,
+        }
+    }
+}
+
+/// Reads the value of a key into `value`, and removes it if `command` is [`Command::MapLookUpAndDelete`].
+///
+/// # Errors
+/// `ENOENT` if there is no such key.
+///
+/// # Safety
+/// `key` must have the key size of the map, and `value` its value size, for every possible CPU if it is a per-CPU map.
+pub unsafe fn look_up(
+    command: Command,
+    map: BorrowedFd<'_>,
+    key: &[u8],
+    value: &mut [u8],
+) -> io::Result<()> {
+    let mut element = Element::new(map, key, value.as_mut_ptr() as u64, 0);
+    // SAFETY: by contract of the caller.
+    unsafe { call(command, &mut element) }.map(drop)
+}
+
+/// Sets the value of a key.
+///
+/// # Errors
+/// `EEXIST` if there is one and `update` is [`Update::NoExist`].
+///
+/// # Safety
+/// See [`look_up`].
+pub unsafe fn update(
+    map: BorrowedFd<'_>,
+    key: &[u8],
+    value: &[u8],
+    update: Update,
+) -> io::Result<()> {
+    let mut element = Element::new(map, key, value.as_ptr() as u64, update as u64);
+    // SAFETY: by contract of the caller.
+    unsafe { call(Command::MapUpdate, &mut element) }.map(drop)
+}
+
+/// Removes a key.
+///
+/// # Errors
+/// `ENOENT` if there is no such key.
+///
+/// # Safety
+/// `key` must have the key size of the map.
+pub unsafe fn delete(map: BorrowedFd<'_>, key: &[u8]) -> io::Result<()> {
+    let mut element = Element::new(map, key, 0, 0);
+    // SAFETY: by contract of the caller.
+    unsafe { call(Command::MapDelete, &mut element) }.map(drop)
+}
