@@ -104,6 +104,7 @@ pub(crate) fn read(input: &[u8]) {
     let decoder = Decoder {
         udp_ports: UDP_PORTS.clone(),
         show_payload: options & 2 != 0,
+        show_users: options & 4 != 0,
     };
     let mut printer = Printer::buffered(&mut lines, format, false, None, true);
     let mut tracker = Tracker::new(UDP_PORTS.clone(), Names::default());

@@ -136,11 +136,13 @@ fn alone(protocol: Protocol, payload: &Payload<'_>) {
 
 /// What holds for every verdict, whatever the bytes.
 fn hold(verdict: &Verdict) {
-    let text = verdict.evidence.as_deref().unwrap_or_default();
-    assert!(text.chars().count() <= EVIDENCE_MAX, "{verdict:?}");
     // Neither control characters nor what moves the text of a terminal: `escape_debug` shows those as `\u{…}`.
     let shows = |c: char| c.is_ascii_graphic() || c == ' ' || !c.escape_debug().any(|c| c == '\\');
-    assert!(text.chars().all(shows), "{verdict:?}");
+    for shown in [verdict.clone(), verdict.clone().with_users()] {
+        let text = shown.evidence.as_deref().unwrap_or_default();
+        assert!(text.chars().count() <= EVIDENCE_MAX, "{shown:?}");
+        assert!(text.chars().all(shows), "{shown:?}");
+    }
     assert!(
         verdict.credentials.is_sorted_by(|a, b| a < b),
         "{verdict:?}"

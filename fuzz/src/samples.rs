@@ -21,6 +21,7 @@ pub(crate) fn sample(input: &[u8]) {
         let decoder = Decoder {
             udp_ports: UDP_PORTS.clone(),
             show_payload,
+            show_users: show_payload,
         };
         let record = decoder.decode(&mut before, &sample, Timestamp::default(), "eth0");
         assert!(record.captured as usize <= input.len());

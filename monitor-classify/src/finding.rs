@@ -1,8 +1,8 @@
 //! What one classifier answers, before all answers are compared.
 
 use crate::names::{Confidence, CredentialKind, Exposure, Protocol};
-use crate::text::mask;
-use crate::verdict::{EVIDENCE_MAX, Verdict};
+use crate::text::Evidence;
+use crate::verdict::Verdict;
 
 /// How well the bytes fit one protocol, before other classifiers and the ports count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,28 +20,27 @@ pub(crate) enum Strength {
 pub(crate) struct Finding {
     pub(crate) strength: Strength,
     pub(crate) exposure: Exposure,
-    /// Redacted and escaped already.
-    pub(crate) evidence: String,
+    pub(crate) evidence: Evidence,
     pub(crate) credentials: Vec<CredentialKind>,
 }
 
 impl Finding {
-    /// Bytes that can be read as they are. `evidence` is redacted and escaped.
-    pub(crate) fn plaintext(strength: Strength, evidence: impl Into<String>) -> Self {
+    /// Bytes that can be read as they are.
+    pub(crate) fn plaintext(strength: Strength, evidence: impl Into<Evidence>) -> Self {
         Self::new(strength, Exposure::Plaintext, evidence)
     }
 
     /// The bytes prove that they, or what follows them, cannot be read.
-    pub(crate) fn encrypted(strength: Strength, evidence: impl Into<String>) -> Self {
+    pub(crate) fn encrypted(strength: Strength, evidence: impl Into<Evidence>) -> Self {
         Self::new(strength, Exposure::Encrypted, evidence)
     }
 
     /// A known protocol, and no proof of either exposure.
-    pub(crate) fn undecided(strength: Strength, evidence: impl Into<String>) -> Self {
+    pub(crate) fn undecided(strength: Strength, evidence: impl Into<Evidence>) -> Self {
         Self::new(strength, Exposure::Unknown, evidence)
     }
 
-    fn new(strength: Strength, exposure: Exposure, evidence: impl Into<String>) -> Self {
+    fn new(strength: Strength, exposure: Exposure, evidence: impl Into<Evidence>) -> Self {
         Self {
             strength,
             exposure,
@@ -67,20 +66,10 @@ impl Finding {
             protocol,
             exposure: self.exposure,
             confidence,
-            evidence: Some(cut(self.evidence)),
+            evidence: Some(self.evidence.cut()),
             credentials: Vec::new(),
         };
         verdict.add_credentials(self.credentials);
         verdict
     }
-}
-
-/// Shortens evidence that is safe already to [`EVIDENCE_MAX`] characters.
-fn cut(mut evidence: String) -> String {
-    if let Some((end, _)) = evidence.char_indices().nth(EVIDENCE_MAX) {
-        evidence.truncate(end);
-        evidence.pop();
-        evidence.push_str(mask::MASKED);
-    }
-    evidence
 }

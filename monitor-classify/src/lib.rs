@@ -36,8 +36,8 @@
 //! | `protocol/` | the table of classifiers, and a file or folder for each protocol |
 //! | `parse/` | what several protocols are made of: fields, lines, BER, SQL |
 //! | `shape/` | what bytes look like, whatever their protocol: text, files, random |
-//! | `secret/` | credentials that can occur in any protocol |
-//! | `text/` | escaping and masking of what others wrote |
+//! | `secret/` | what looks like a secret: the list of prefixes and names, random tokens, credentials in any protocol |
+//! | `text/` | escaping, masking, and evidence: the only text that is made of a payload |
 
 mod association;
 mod classifier;
@@ -65,4 +65,5 @@ pub use names::{Confidence, CredentialKind, Exposure, Protocol};
 pub use payload::{Payload, Transport};
 pub use protocol::{classifiers, is_usual_port, recognised};
 pub use reclassify::{classify_as, classify_on};
-pub use verdict::{EVIDENCE_MAX, Verdict};
+pub use text::{EVIDENCE_MAX, Evidence};
+pub use verdict::Verdict;

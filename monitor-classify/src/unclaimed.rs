@@ -17,6 +17,9 @@ const TEXT_ON_PORT_MIN: usize = 8;
 /// Fewest bytes that can show a structure.
 const STRUCTURE_MIN: usize = 48;
 
+/// Fewest bytes of a body that can look random.
+const BODY_MIN: usize = 32;
+
 /// Bytes at each end that have to show it.
 const STRUCTURE_MAX: usize = 128;
 
@@ -52,11 +55,20 @@ pub(crate) fn classify(p: &Payload<'_>) -> Verdict {
     if look == Look::Readable {
         return plaintext(Protocol::Unknown, Confidence::Likely, "text in binary");
     }
-    if strings::are_certain(bytes) {
-        return plaintext(Protocol::Unknown, Confidence::Likely, "strings in binary");
-    }
-    if is_structure(p) {
-        return plaintext(Protocol::Unknown, Confidence::Likely, "binary structure");
+    let structure = if strings::are_certain(bytes) {
+        Some("strings in binary")
+    } else {
+        is_structure(p).then_some("binary structure")
+    };
+    match structure {
+        // Voice, file synchronisation and remote desktops put headers in the clear in front of ciphertext.
+        Some(_) if has_random_body(bytes) => {
+            return unknown("structured header, then high entropy");
+        }
+        Some(structure) => {
+            return plaintext(Protocol::Unknown, Confidence::Likely, structure);
+        }
+        None => {}
     }
     match look {
         Look::Random => unknown("high entropy"),
@@ -73,21 +85,27 @@ fn protocol_of_port(p: &Payload<'_>) -> Option<Protocol> {
     rows.next().is_none().then_some(protocol)
 }
 
-fn plaintext(protocol: Protocol, confidence: Confidence, evidence: &str) -> Verdict {
+fn plaintext(protocol: Protocol, confidence: Confidence, evidence: &'static str) -> Verdict {
     Verdict {
         protocol,
         exposure: Exposure::Plaintext,
         confidence,
-        evidence: Some(evidence.to_owned()),
+        evidence: Some(evidence.into()),
         credentials: Vec::new(),
     }
 }
 
-fn unknown(evidence: &str) -> Verdict {
+fn unknown(evidence: &'static str) -> Verdict {
     Verdict {
-        evidence: Some(evidence.to_owned()),
+        evidence: Some(evidence.into()),
         ..Verdict::unknown()
     }
+}
+
+/// Whether the second half cannot be distinguished from random bytes.
+fn has_random_body(bytes: &[u8]) -> bool {
+    let body = &bytes[bytes.len() / 2..];
+    body.len() >= BODY_MIN && look(body) == Look::Random
 }
 
 /// Whether values repeat as they never do in ciphertext, both at the start and at the end. A

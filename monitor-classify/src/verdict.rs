@@ -3,9 +3,7 @@
 use serde::Serialize;
 
 use crate::names::{Confidence, CredentialKind, Exposure, Protocol};
-
-/// Longest evidence, in characters.
-pub const EVIDENCE_MAX: usize = 120;
+use crate::text::Evidence;
 
 /// What a payload is, whether it can be read, and what it gives away.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -17,9 +15,8 @@ pub struct Verdict {
     pub exposure: Exposure,
     /// How sure protocol and exposure are.
     pub confidence: Confidence,
-    /// What could be read: one line, redacted, escaped, at most
-    /// [`EVIDENCE_MAX`] characters.
-    pub evidence: Option<String>,
+    /// What could be read.
+    pub evidence: Option<Evidence>,
     /// Kinds of the credentials found; sorted, each kind once.
     pub credentials: Vec<CredentialKind>,
 }
@@ -33,6 +30,15 @@ impl Verdict {
             confidence: Confidence::None,
             evidence: None,
             credentials: Vec::new(),
+        }
+    }
+
+    /// The same, with the names of accounts in its evidence.
+    #[must_use]
+    pub fn with_users(self) -> Self {
+        Self {
+            evidence: self.evidence.map(Evidence::with_users),
+            ..self
         }
     }
 

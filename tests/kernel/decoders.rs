@@ -129,6 +129,7 @@ fn in_user_space(frame: &[u8], entry: Direction) -> Told {
     let decoder = Decoder {
         udp_ports: UdpPorts::default(),
         show_payload: false,
+        show_users: false,
     };
     let sample = Sample {
         time_ns: 0,

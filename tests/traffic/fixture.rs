@@ -92,6 +92,7 @@ impl Flow {
         let decoder = Decoder {
             udp_ports: UdpPorts::default(),
             show_payload: false,
+            show_users: false,
         };
         let mut samples = LiveFlows::default();
         let decode = |frame: &Vec<u8>| {

@@ -1,7 +1,7 @@
 //! SQL and CQL statements: the verb and the table, never a value.
 
 use crate::parse::reader::is_name;
-use crate::text::mask;
+use crate::text::Evidence;
 
 /// Longest name of a table that is shown.
 const NAME_MAX: usize = 48;
@@ -83,8 +83,8 @@ const VERBS: &[&str] = &[
 /// What is shown of a statement.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Statement {
-    /// `SELECT orders`; escaped.
-    pub(crate) text: String,
+    /// `SELECT orders`.
+    pub(crate) evidence: Evidence,
     /// A password stands in it.
     pub(crate) password: bool,
 }
@@ -112,18 +112,22 @@ pub(crate) fn statement(sql: &[u8], complete: bool) -> Option<Statement> {
         };
         let had = found.table.is_some();
         found.add(word);
+        // `a-b` is no name that a statement can have without quotes.
+        if !had && matches!(words.rest, [b'-' | b'+' | b'/' | b'=' | b':' | b'~', ..]) {
+            found.table = None;
+        }
         // The cut may have shortened this name.
         if !had && !complete && words.rest.is_empty() {
             found.table = None;
         }
     }
     let table = found.table.filter(|name| is_name(name));
-    let text = table.map_or_else(
-        || (*verb).to_owned(),
-        |name| format!("{verb} {}", mask::key(name, NAME_MAX)),
-    );
+    let mut evidence = Evidence::from(*verb);
+    if let Some(table) = table {
+        evidence.word(" ").key(table, NAME_MAX);
+    }
     Some(Statement {
-        text,
+        evidence,
         password: found.password,
     })
 }
@@ -263,10 +267,28 @@ impl<'a> Found<'a> {
     }
 
     fn name(&mut self, word: &'a [u8]) {
+        self.password |= matches!(self.verb, "EXEC" | "EXECUTE" | "CALL") && sets_password(word);
         if std::mem::take(&mut self.expects) && self.table.is_none() {
             self.table = Some(word);
         }
     }
+}
+
+/// Procedures of SQL Server and Sybase whose arguments are passwords.
+fn sets_password(procedure: &[u8]) -> bool {
+    const PROCEDURES: &[&[u8]] = &[
+        b"sp_password",
+        b"sp_addlogin",
+        b"sp_addlinkedsrvlogin",
+        b"sp_addremotelogin",
+        b"sp_setapprole",
+    ];
+    let name = procedure.rsplit(|&byte| byte == b'.').next();
+    name.is_some_and(|name| {
+        PROCEDURES
+            .iter()
+            .any(|known| name.eq_ignore_ascii_case(known))
+    })
 }
 
 /// A piece of a statement.
@@ -371,7 +393,7 @@ mod tests {
     use super::*;
 
     fn said(sql: &str) -> Option<String> {
-        statement(sql.as_bytes(), true).map(|statement| statement.text)
+        statement(sql.as_bytes(), true).map(|statement| statement.evidence.to_string())
     }
 
     #[test]
@@ -405,7 +427,9 @@ mod tests {
 
     #[test]
     fn a_cut_name_is_not_shown_and_a_cut_verb_is_none() {
-        let cut = |sql: &str| statement(sql.as_bytes(), false).map(|statement| statement.text);
+        let cut = |sql: &str| {
+            statement(sql.as_bytes(), false).map(|statement| statement.evidence.to_string())
+        };
         assert_eq!(cut("SELECT * FROM ord").as_deref(), Some("SELECT"));
         assert_eq!(
             cut("SELECT * FROM orders ").as_deref(),
@@ -421,10 +445,13 @@ mod tests {
             "ALTER ROLE bob WITH PASSWORD 's3cr3t'",
             "SET PASSWORD FOR bob = 's3cr3t'",
             "CREATE USER bob WITH PASSWORD \"s3cr3t\"",
+            "EXEC sp_password 's3cr3t', 's3cr3t2', bob",
+            "exec master..sp_addlogin bob, s3cr3t",
+            "EXECUTE sp_password NULL, 's3cr3t'",
         ] {
             let statement = statement(sql.as_bytes(), true).unwrap();
             assert!(statement.password, "{sql}");
-            assert!(!statement.text.contains("s3cr3t"), "{sql}");
+            assert!(!statement.evidence.contains("s3cr3t"), "{sql}");
         }
         assert!(!statement(b"SELECT 'password'", true).unwrap().password);
     }
@@ -435,6 +462,9 @@ mod tests {
             .bytes()
             .flat_map(|byte| [byte, 0])
             .collect();
-        assert_eq!(statement_utf16(&wide, true).unwrap().text, "SELECT t");
+        assert_eq!(
+            statement_utf16(&wide, true).unwrap().evidence.as_str(),
+            "SELECT t"
+        );
     }
 }

@@ -6,6 +6,7 @@ use crate::names::CredentialKind;
 use crate::parse::reader::{Reader, is_text};
 use crate::parse::sql;
 use crate::payload::Payload;
+use crate::text::Evidence;
 
 pub(super) const PORTS: &[u16] = &[9042];
 
@@ -84,7 +85,7 @@ fn contents(finding: &mut Finding, operation: u8, mut body: Reader<'_>, whole: b
             }
             if let Some(statement) = sql::statement(text.bytes(), all) {
                 let verb = if operation == 0x09 { "PREPARE " } else { "" };
-                finding.evidence = format!("{verb}{}", statement.text);
+                finding.evidence = Evidence::of(|e| e.word(verb).evidence(&statement.evidence));
                 finding.strength = Strength::Certain;
                 if statement.password {
                     finding.credentials.push(CredentialKind::CassandraAuth);

@@ -3,7 +3,6 @@
 use crate::finding::{Finding, Strength};
 use crate::parse::reader::{Reader, is_name};
 use crate::payload::Payload;
-use crate::text::mask;
 
 pub(super) const PORTS: &[u16] = &[67, 68, 546, 547];
 
@@ -60,14 +59,13 @@ fn version_4(p: &Payload<'_>) -> Option<Finding> {
         };
         match (code, value) {
             (53, [number]) => kind = message_name(*number).unwrap_or(kind),
-            (12, name) if is_name(name) => host = Some(mask::key(name, NAME_MAX)),
+            (12, name) if is_name(name) => host = Some(name),
             _ => {}
         }
     }
     let mut finding = Finding::plaintext(Strength::Certain, kind);
     if let Some(host) = host {
-        finding.evidence.push_str(" host=");
-        finding.evidence.push_str(&host);
+        finding.evidence.word(" host=").host(host, NAME_MAX);
     }
     Some(finding)
 }

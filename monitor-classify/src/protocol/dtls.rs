@@ -5,6 +5,7 @@ use crate::finding::{Finding, Strength};
 use crate::parse::reader::Reader;
 use crate::payload::Payload;
 use crate::shape::randomness::{Look, look, starts_readable};
+use crate::text::Evidence;
 
 pub(super) const PORTS: &[u16] = &[4433, 5246, 5247, 5684, 5349, 10000];
 
@@ -46,43 +47,43 @@ fn record(p: &Payload<'_>) -> Option<Finding> {
         0x0100 => "DTLS 0.9",
         _ => return None,
     };
-    let mut text = format!("{version} {name}");
-    let weak = |text| Some(Finding::undecided(Strength::Weak, text));
+    let text = || Evidence::of(|e| e.word(version).word(" ").word(name));
+    let weak = || Some(Finding::undecided(Strength::Weak, text()));
     let (Some(epoch), Some(_), Some(_)) = (reader.u16(), reader.u16(), reader.u32()) else {
-        return weak(text);
+        return weak();
     };
     let Some(length) = reader.u16() else {
-        return weak(text);
+        return weak();
     };
     if length == 0 || length > LENGTH_MAX || u32::from(length) + 13 > p.wire_len {
         return None;
     }
     let (body, _) = reader.upto(usize::from(length));
     if epoch > 0 {
-        return Some(protected(text, body.bytes(), kind));
+        return Some(protected(text(), body.bytes(), kind));
     }
     match kind {
-        22 => handshake(&mut text, body),
+        22 => handshake(version, body),
         // Before the first keys there is no data; an alert has two bytes, a ChangeCipherSpec one.
         23 | 25 => None,
         20 if length != 1 => None,
         21 if length != 2 => None,
-        _ => Some(Finding::undecided(Strength::Certain, text)),
+        _ => Some(Finding::undecided(Strength::Certain, text())),
     }
 }
 
 /// A record under the keys of an epoch. A suite without encryption leaves it readable.
-fn protected(mut text: String, body: &[u8], kind: u8) -> Finding {
+fn protected(mut text: Evidence, body: &[u8], kind: u8) -> Finding {
     // A Finished in the clear: type, length, number, offset, length.
     let bare = kind == 22 && matches!(body, [20, 0, 0, 12 | 32 | 36, ..]);
     let random = |bytes: &[u8]| look(bytes) == Look::Random;
     match look(body) {
         Look::Readable => {
-            text.push_str(", not encrypted");
+            text.word(", not encrypted");
             Finding::plaintext(Strength::Likely, text)
         }
         _ if bare => {
-            text.push_str(", not encrypted");
+            text.word(", not encrypted");
             Finding::plaintext(Strength::Likely, text)
         }
         Look::Random => Finding::encrypted(Strength::Certain, text),
@@ -94,34 +95,34 @@ fn protected(mut text: String, body: &[u8], kind: u8) -> Finding {
 }
 
 /// Type, length, number, offset, length of the fragment; then as in TLS.
-fn handshake(text: &mut String, mut body: Reader<'_>) -> Option<Finding> {
-    let undecided = |text: &str| Some(Finding::undecided(Strength::Likely, text));
+fn handshake(version: &'static str, mut body: Reader<'_>) -> Option<Finding> {
     let Some(kind) = body.u8() else {
-        return undecided(text);
+        let text = Evidence::of(|e| e.word(version).word(" handshake"));
+        return Some(Finding::undecided(Strength::Likely, text));
     };
     let name = match kind {
         3 => "HelloVerifyRequest",
         _ => tls::handshake_name(kind)?,
     };
-    if let Some(at) = text.rfind(' ') {
-        text.truncate(at + 1);
-        text.push_str(name);
-    }
+    let finding = |strength| {
+        let text = Evidence::of(|e| e.word(version).word(" ").word(name));
+        Some(Finding::undecided(strength, text))
+    };
     let (Some(length), Some(_), Some(offset), Some(fragment)) =
         (body.u24(), body.u16(), body.u24(), body.u24())
     else {
-        return undecided(text);
+        return finding(Strength::Likely);
     };
     if offset.checked_add(fragment)? > length {
         return None;
     }
     if offset > 0 {
-        return undecided(text);
+        return finding(Strength::Likely);
     }
     let hello: Option<Hello> = match kind {
         1 => tls::client_hello(body, true),
         2 => tls::server_hello(body, true),
-        _ => return Some(Finding::undecided(Strength::Certain, text.as_str())),
+        _ => return finding(Strength::Certain),
     };
     let hello = hello?;
     let text = hello.describe();

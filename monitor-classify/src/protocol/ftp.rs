@@ -5,7 +5,7 @@ use crate::finding::{Finding, Strength};
 use crate::names::CredentialKind;
 use crate::parse::lines::{self, Line, Lines, known, split};
 use crate::payload::Payload;
-use crate::text::mask;
+use crate::text::Evidence;
 
 pub(super) const PORTS: &[u16] = &[21, 2121];
 
@@ -26,6 +26,11 @@ const OWN: &[&str] = &[
 /// Commands that other protocols have, too.
 const SHARED: &[&str] = &[
     "USER", "QUIT", "NOOP", "LIST", "DELE", "STAT", "HELP", "SIZE", "ACCT",
+];
+
+/// Commands with an argument that is not shown.
+const WITH_ARGUMENT: &[&str] = &[
+    "PROT", "PBSZ", "OPTS", "SITE", "REST", "STRU", "MODE", "ALLO",
 ];
 
 /// Phrases in the replies of most servers, by code.
@@ -75,11 +80,12 @@ fn command(line: Line<'_>) -> Option<Finding> {
     if argument.is_none() && !line.complete {
         return None;
     }
-    let plain = |strength, evidence: String| Some(Finding::plaintext(strength, evidence));
     if let Some(verb) = known(FILES, verb) {
-        let path = argument.map(|path| file(path, line.complete));
-        let evidence = format!("{verb} {}", path.unwrap_or_default());
-        return plain(Strength::Likely, evidence.trim_end().into());
+        let mut evidence = Evidence::from(verb);
+        if let Some(path) = argument {
+            file(&mut evidence, path, line.complete);
+        }
+        return Some(Finding::plaintext(Strength::Likely, evidence));
     }
     if let Some(verb) = known(OWN, verb) {
         return (line.complete && argument.is_none())
@@ -93,8 +99,10 @@ fn command(line: Line<'_>) -> Option<Finding> {
         b"USER" => {
             // IRC has four words here.
             let user = argument.filter(|user| !user.contains(&b' '))?;
-            let user = lines::whole_name(user, line.complete);
-            plain(Strength::Weak, format!("USER {user}"))
+            Some(Finding::plaintext(
+                Strength::Weak,
+                Evidence::of(|e| e.word("USER ").user(user, line.complete)),
+            ))
         }
         b"PORT" => {
             let is_address = six_numbers(argument?, line.complete);
@@ -105,18 +113,22 @@ fn command(line: Line<'_>) -> Option<Finding> {
         }
         b"TYPE" => matches!(argument?, b"I" | b"A" | b"A N" | b"E" | b"i" | b"a")
             .then(|| Finding::plaintext(Strength::Likely, "TYPE")),
-        b"AUTH" => known(&["TLS", "SSL", "TLS-C", "TLS-P"], argument?)
-            .map(|kind| Finding::plaintext(Strength::Likely, format!("AUTH {kind}"))),
+        b"AUTH" => known(&["TLS", "SSL", "TLS-C", "TLS-P"], argument?).map(|kind| {
+            Finding::plaintext(
+                Strength::Likely,
+                Evidence::of(|e| e.word("AUTH ").word(kind)),
+            )
+        }),
         b"PROT" | b"PBSZ" | b"OPTS" | b"SITE" | b"REST" | b"STRU" | b"MODE" | b"ALLO" => {
             argument?;
-            plain(Strength::Weak, String::from_utf8_lossy(verb).to_uppercase())
+            known(WITH_ARGUMENT, verb).map(|verb| Finding::plaintext(Strength::Weak, verb))
         }
-        _ => known(SHARED, verb).and_then(|verb| plain(Strength::Weak, verb.into())),
+        _ => known(SHARED, verb).map(|verb| Finding::plaintext(Strength::Weak, verb)),
     }
 }
 
-/// The last part of a path may be cut.
-fn file(path: &[u8], complete: bool) -> String {
+/// Adds a path, whose last part may be cut.
+fn file(evidence: &mut Evidence, path: &[u8], complete: bool) {
     let whole = if complete {
         path
     } else {
@@ -125,11 +137,10 @@ fn file(path: &[u8], complete: bool) -> String {
             .rposition(|&byte| byte == b'/')
             .map_or(0, |at| at + 1)]
     };
-    let mut shown = mask::key(whole, PATH_MAX);
+    evidence.word(" ").key(whole, PATH_MAX);
     if !complete {
-        shown.push_str(mask::MASKED);
+        evidence.hidden();
     }
-    shown
 }
 
 fn reply(line: Line<'_>) -> Option<Finding> {
@@ -179,7 +190,10 @@ fn reply(line: Line<'_>) -> Option<Finding> {
         | 550..=553 => Strength::Weak,
         _ => return None,
     };
-    Some(Finding::plaintext(strength, code.to_string()))
+    Some(Finding::plaintext(
+        strength,
+        Evidence::of(|e| e.number(code)),
+    ))
 }
 
 fn has_six_numbers(text: &[u8]) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::finding::{Finding, Strength};
 use crate::payload::Payload;
-use crate::text::mask;
+use crate::text::Evidence;
 
 pub(super) const PORTS: &[u16] = &[9418];
 
@@ -26,11 +26,11 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     ] {
         if let Some(path) = body.strip_prefix(service.as_bytes()) {
             let end = path.iter().position(|&byte| byte == 0);
-            let path = end.map_or(mask::MASKED.into(), |end| mask::key(&path[..end], PATH_MAX));
-            return Some(Finding::plaintext(
-                Strength::Certain,
-                format!("{service}{path}"),
-            ));
+            let evidence = Evidence::of(|e| match end {
+                Some(end) => e.word(service).key(&path[..end], PATH_MAX),
+                None => e.word(service).hidden(),
+            });
+            return Some(Finding::plaintext(Strength::Certain, evidence));
         }
     }
     let what = match body {

@@ -7,6 +7,7 @@ use crate::finding::{Finding, Strength};
 use crate::parse::reader::Reader;
 use crate::payload::Payload;
 use crate::shape::randomness::{Look, look};
+use crate::text::Evidence;
 
 /// Where a message of the handshake can begin: behind the header, a hash and the head of a frame.
 const MESSAGE_WITHIN: usize = 80;
@@ -35,14 +36,14 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     match (version, message(p.bytes)) {
         (Some(version), Some(name)) => Some(Finding::encrypted(
             Strength::Certain,
-            format!("QUIC {version} {name}"),
+            Evidence::of(|e| version.name(e).word(" ").word(name)),
         )),
         (None, Some(name)) => Some(Finding::encrypted(
             Strength::Certain,
-            format!("QUIC {name}"),
+            Evidence::of(|e| e.word("QUIC ").word(name)),
         )),
         (Some(version), None) => {
-            let text = format!("QUIC {version}");
+            let text = Evidence::of(|e| version.name(e));
             let body = reader.bytes().get(NUMBER..).unwrap_or_default();
             Some(if look(body) == Look::Random {
                 Finding::encrypted(Strength::Certain, text)
@@ -54,8 +55,19 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     }
 }
 
+/// The last two digits of a version.
+#[derive(Clone, Copy)]
+struct Version(u8, u8);
+
+impl Version {
+    /// `QUIC Q043`
+    fn name(self, evidence: &mut Evidence) -> &mut Evidence {
+        evidence.word("QUIC Q0").number(self.0).number(self.1)
+    }
+}
+
 /// Versions up to Q043: the flags announce the fields.
-fn public(flags: u8, reader: &mut Reader<'_>) -> Option<String> {
+fn public(flags: u8, reader: &mut Reader<'_>) -> Option<Version> {
     // Neither a reset nor a flag that no version has.
     if flags & 0xc2 != 0 || flags & VERSION == 0 {
         return None;
@@ -67,7 +79,7 @@ fn public(flags: u8, reader: &mut Reader<'_>) -> Option<String> {
 }
 
 /// Versions Q044 to Q046: a version, and the lengths of two identifiers in a byte.
-fn long(reader: &mut Reader<'_>) -> Option<String> {
+fn long(reader: &mut Reader<'_>) -> Option<Version> {
     let version = version(reader)?;
     let mut length = 0;
     let lengths = reader.u8()?;
@@ -84,10 +96,10 @@ fn long(reader: &mut Reader<'_>) -> Option<String> {
 }
 
 /// `Q043`
-fn version(reader: &mut Reader<'_>) -> Option<String> {
+fn version(reader: &mut Reader<'_>) -> Option<Version> {
     match reader.take(4)? {
         &[b'Q', b'0', tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => {
-            Some(format!("Q0{}{}", char::from(tens), char::from(ones)))
+            Some(Version(tens - b'0', ones - b'0'))
         }
         _ => None,
     }

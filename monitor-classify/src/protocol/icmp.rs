@@ -3,6 +3,7 @@
 use crate::finding::{Finding, Strength};
 use crate::payload::Payload;
 use crate::payload::Transport;
+use crate::text::Evidence;
 
 /// The bytes start with the ICMP header: it is no transport.
 pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
@@ -14,7 +15,10 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     // The IP header says that it is ICMP: nothing is left to prove.
     Some(Finding::plaintext(
         Strength::Certain,
-        name.map_or_else(|| format!("type {kind}"), str::to_owned),
+        match name {
+            Some(name) => name.into(),
+            None => Evidence::of(|e| e.word("type ").number(kind)),
+        },
     ))
 }
 

@@ -5,7 +5,7 @@ use crate::names::CredentialKind;
 use crate::parse::lines::{self, Line, Lines, known, number, split};
 use crate::parse::sasl::MECHANISMS;
 use crate::payload::Payload;
-use crate::text::mask;
+use crate::text::Evidence;
 
 pub(super) const PORTS: &[u16] = &[143, 993];
 
@@ -98,7 +98,7 @@ fn untagged(p: &Payload<'_>, line: Line<'_>) -> Option<Finding> {
     let finding = if number(word).is_some() {
         let (what, _) = split(rest?);
         let what = known(&["EXISTS", "RECENT", "FETCH", "EXPUNGE"], what)?;
-        Finding::plaintext(Strength::Certain, format!("* {what}"))
+        Finding::plaintext(Strength::Certain, Evidence::of(|e| e.word("* ").word(what)))
     } else if let Some(status) = known(&["OK", "NO", "BAD", "BYE", "PREAUTH"], word) {
         let text = rest.unwrap_or_default();
         let strength = if text.starts_with(b"[") || lines::contains(text, "IMAP") {
@@ -108,7 +108,7 @@ fn untagged(p: &Payload<'_>, line: Line<'_>) -> Option<Finding> {
         } else {
             Strength::Weak
         };
-        Finding::plaintext(strength, format!("* {status}"))
+        Finding::plaintext(strength, Evidence::of(|e| e.word("* ").word(status)))
     } else {
         let what = known(UNTAGGED, word)?;
         let strength = if rest.is_some() {
@@ -116,7 +116,7 @@ fn untagged(p: &Payload<'_>, line: Line<'_>) -> Option<Finding> {
         } else {
             Strength::Likely
         };
-        Finding::plaintext(strength, format!("* {what}"))
+        Finding::plaintext(strength, Evidence::of(|e| e.word("* ").word(what)))
     };
     // A second line that fits makes it sure.
     let second = Lines::new(p.bytes).nth(1);
@@ -179,31 +179,38 @@ fn tagged(line: Line<'_>) -> Option<Finding> {
 }
 
 /// The command with what may be shown, and the credential in it.
-fn show(command: &str, argument: &[u8], complete: bool) -> (String, Option<CredentialKind>) {
+fn show(
+    command: &'static str,
+    argument: &[u8],
+    complete: bool,
+) -> (Evidence, Option<CredentialKind>) {
     let (first, rest) = first_string(argument);
     let has_more = !rest.trim_ascii_start().is_empty();
     match command {
         "LOGIN" => {
-            let user = lines::whole_name(first, has_more);
             let kind = has_more.then_some(CredentialKind::ImapLogin);
-            (format!("LOGIN {user} …"), kind)
+            let evidence =
+                Evidence::of(|e| e.word("LOGIN ").user(first, has_more).word(" ").hidden());
+            (evidence, kind)
         }
         "AUTHENTICATE" => {
-            let mechanism = known(MECHANISMS, first).unwrap_or(mask::MASKED);
             let kind = has_more.then_some(CredentialKind::ImapLogin);
-            (format!("AUTHENTICATE {mechanism}"), kind)
+            let evidence =
+                Evidence::of(|e| e.word("AUTHENTICATE ").known(known(MECHANISMS, first)));
+            (evidence, kind)
         }
         "SELECT" | "EXAMINE" | "STATUS" if complete || has_more => {
-            (format!("{command} {}", mask::key(first, MAILBOX_MAX)), None)
+            let evidence = Evidence::of(|e| e.word(command).word(" ").key(first, MAILBOX_MAX));
+            (evidence, None)
         }
         "UID" => {
             let sub = known(
                 &["FETCH", "STORE", "SEARCH", "COPY", "MOVE", "EXPUNGE"],
                 first,
             );
-            (format!("UID {}", sub.unwrap_or(mask::MASKED)), None)
+            (Evidence::of(|e| e.word("UID ").known(sub)), None)
         }
-        _ => (command.to_owned(), None),
+        _ => (command.into(), None),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::finding::{Finding, Strength};
 use crate::names::Exposure;
 use crate::parse::reader::Reader;
 use crate::payload::Payload;
+use crate::text::Evidence;
 
 pub(super) const IKE_PORTS: &[u16] = &[500, 4500];
 
@@ -73,13 +74,13 @@ pub(super) fn inspect_ike(p: &Payload<'_>) -> Option<Finding> {
     reader.u64()?;
     let next = reader.u8()?;
     let version = match reader.u8()? {
-        0x10 => 1,
+        0x10 => 1_u8,
         0x20 => 2,
         _ => return None,
     };
     let exchange = reader.u8()?;
     let name = exchange_name(version, exchange)?;
-    let text = format!("IKEv{version} {name}");
+    let text = Evidence::of(|e| e.word("IKEv").number(version).word(" ").word(name));
     let (Some(flags), Some(_), Some(length)) = (reader.u8(), reader.u32(), reader.u32()) else {
         return Some(Finding::undecided(Strength::Weak, text));
     };

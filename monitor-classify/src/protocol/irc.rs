@@ -4,7 +4,7 @@ use crate::finding::{Finding, Strength};
 use crate::names::CredentialKind;
 use crate::parse::lines::{self, Line, Lines, contains, known, number, split};
 use crate::payload::Payload;
-use crate::text::{escape, mask};
+use crate::text::Evidence;
 
 pub(super) const PORTS: &[u16] = &[
     6667, 6660, 6661, 6662, 6663, 6664, 6665, 6666, 6668, 6669, 6697, 194,
@@ -17,6 +17,11 @@ const TARGET_MAX: usize = 40;
 const PASSED_ON: &[&str] = &[
     "PRIVMSG", "NOTICE", "JOIN", "PART", "QUIT", "NICK", "MODE", "TOPIC", "KICK", "INVITE", "PONG",
     "CAP", "ACCOUNT", "AWAY", "WALLOPS", "ERROR",
+];
+
+/// Commands of which no argument is shown.
+const BARE: &[&str] = &[
+    "WHO", "WHOIS", "MODE", "QUIT", "AWAY", "LIST", "MOTD", "INVITE", "KICK",
 ];
 
 /// Commands to services that carry a password.
@@ -56,7 +61,7 @@ fn from_server(text: &[u8], complete: bool) -> Option<Finding> {
     let (word, arguments) = split(rest?);
     arguments.or(complete.then_some(&[]))?;
     if word.len() == 3 && number(word).is_some() {
-        let evidence = format!("numeric {}", escape(word, 3));
+        let evidence = Evidence::of(|e| e.word("numeric ").key(word, 3));
         return Some(Finding::plaintext(Strength::Certain, evidence));
     }
     let command = known(PASSED_ON, word)?;
@@ -73,19 +78,22 @@ fn from_server(text: &[u8], complete: bool) -> Option<Finding> {
 fn command(text: &[u8], complete: bool) -> Option<Finding> {
     let (word, arguments) = split(text);
     let (first, rest) = split(arguments?);
-    let plain = |strength, evidence: String| Some(Finding::plaintext(strength, evidence));
     let has_trailing = rest.is_some_and(|rest| rest.starts_with(b":"));
     match word.to_ascii_uppercase().as_slice() {
         b"NICK" => {
             let nick = first.strip_prefix(b":").unwrap_or(first);
             let fits = complete && rest.is_none() && !nick.is_empty();
-            fits.then(|| Finding::plaintext(Strength::Weak, format!("NICK {}", lines::name(nick))))
+            let evidence = Evidence::of(|e| e.word("NICK ").user(nick, true));
+            fits.then(|| Finding::plaintext(Strength::Weak, evidence))
         }
         b"USER" => {
             // User, mode or host, host, and the real name.
             let words = rest?.splitn(3, |&byte| byte == b' ').count();
             (words == 3).then(|| {
-                Finding::plaintext(Strength::Certain, format!("USER {}", lines::name(first)))
+                Finding::plaintext(
+                    Strength::Certain,
+                    Evidence::of(|e| e.word("USER ").user(first, true)),
+                )
             })
         }
         b"PASS" => {
@@ -108,11 +116,15 @@ fn command(text: &[u8], complete: bool) -> Option<Finding> {
                 first,
             );
             let kind = mechanism.is_none().then_some(CredentialKind::IrcPassword);
-            let evidence = format!("AUTHENTICATE {}", mechanism.unwrap_or(mask::MASKED));
+            let evidence = Evidence::of(|e| e.word("AUTHENTICATE ").known(mechanism));
             Some(Finding::plaintext(Strength::Likely, evidence).with_some(kind))
         }
-        b"CAP" => known(&["LS", "LIST", "REQ", "END", "ACK", "NAK"], first)
-            .and_then(|sub| plain(Strength::Certain, format!("CAP {sub}"))),
+        b"CAP" => known(&["LS", "LIST", "REQ", "END", "ACK", "NAK"], first).map(|sub| {
+            Finding::plaintext(
+                Strength::Certain,
+                Evidence::of(|e| e.word("CAP ").word(sub)),
+            )
+        }),
         b"PRIVMSG" | b"NOTICE" => {
             let is_service = contains(first, "serv");
             let said = rest.unwrap_or_default();
@@ -138,9 +150,9 @@ fn command(text: &[u8], complete: bool) -> Option<Finding> {
             let evidence = if complete || rest.is_some() {
                 with_channel(command, first)
             } else {
-                command.to_owned()
+                command.into()
             };
-            plain(strength, evidence)
+            Some(Finding::plaintext(strength, evidence))
         }
         b"PING" | b"PONG" if !first.is_empty() => {
             let strength = if first.starts_with(b":") {
@@ -148,12 +160,10 @@ fn command(text: &[u8], complete: bool) -> Option<Finding> {
             } else {
                 Strength::Weak
             };
-            plain(strength, escape(word.to_ascii_uppercase(), 4))
+            known(&["PING", "PONG"], word).map(|word| Finding::plaintext(strength, word))
         }
-        b"ERROR" if first.starts_with(b":") => plain(Strength::Likely, "ERROR".into()),
-        b"WHO" | b"WHOIS" | b"MODE" | b"QUIT" | b"AWAY" | b"LIST" | b"MOTD" | b"INVITE"
-        | b"KICK" => plain(Strength::Weak, escape(word.to_ascii_uppercase(), 8)),
-        _ => None,
+        b"ERROR" if first.starts_with(b":") => Some(Finding::plaintext(Strength::Likely, "ERROR")),
+        _ => known(BARE, word).map(|word| Finding::plaintext(Strength::Weak, word)),
     }
 }
 
@@ -162,11 +172,11 @@ fn is_channel(target: &[u8]) -> bool {
 }
 
 /// Channels are shown; other targets are people.
-fn with_channel(what: &str, target: &[u8]) -> String {
+fn with_channel(what: &'static str, target: &[u8]) -> Evidence {
     let target = target.strip_prefix(b":").unwrap_or(target);
     if is_channel(target) {
-        format!("{what} {}", mask::key(target, TARGET_MAX))
+        Evidence::of(|e| e.word(what).word(" ").key(target, TARGET_MAX))
     } else {
-        what.to_owned()
+        what.into()
     }
 }

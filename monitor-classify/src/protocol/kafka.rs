@@ -5,7 +5,7 @@ use crate::finding::{Finding, Strength};
 use crate::names::CredentialKind;
 use crate::parse::reader::{Reader, is_name, is_text};
 use crate::payload::Payload;
-use crate::text::mask;
+use crate::text::Evidence;
 
 pub(super) const PORTS: &[u16] = &[9092, 9093, 9094];
 
@@ -39,7 +39,7 @@ fn request(mut reader: Reader<'_>, is_filled: bool) -> Option<Finding> {
     let key = reader.u16()?;
     let name = request_name(key)?;
     let version = reader.u16().filter(|version| *version <= VERSION_MAX)?;
-    let text = format!("{name} v{version}");
+    let text = Evidence::of(|e| e.word(name).word(" v").number(version));
     reader.u32()?;
     let weak = |text| Finding::plaintext(Strength::Weak, text);
     let Some(length) = reader.u16() else {
@@ -67,12 +67,10 @@ fn request(mut reader: Reader<'_>, is_filled: bool) -> Option<Finding> {
     };
     let mut finding = Finding::plaintext(strength, text);
     if is_name(client) {
-        finding.evidence.push_str(" client=");
-        finding.evidence.push_str(&mask::key(client, NAME_MAX));
+        finding.evidence.word(" client=").key(client, NAME_MAX);
     }
     if let Some(topic) = topic(key, version, reader) {
-        finding.evidence.push_str(" topic=");
-        finding.evidence.push_str(&mask::key(topic, NAME_MAX));
+        finding.evidence.word(" topic=").topic(topic, NAME_MAX);
     }
     if key == 36 {
         finding.credentials.push(CredentialKind::KafkaAuth);

@@ -6,7 +6,6 @@ use crate::parse::ber::{Element, SEQUENCE};
 use crate::parse::reader::{Reader, is_name};
 use crate::payload::Payload;
 use crate::payload::Transport;
-use crate::text::mask;
 
 pub(super) const PORTS: &[u16] = &[88];
 
@@ -16,6 +15,20 @@ const GENERAL_STRING: u8 = 0x1b;
 /// Texts that are shown, and how long.
 const NAMES_MAX: usize = 3;
 const NAME_MAX: usize = 32;
+
+/// Services in the place of a user (RFC 4120 section 6.2.1, and what is in use).
+const SERVICES: &[&[u8]] = &[
+    b"host",
+    b"HTTP",
+    b"ldap",
+    b"cifs",
+    b"nfs",
+    b"imap",
+    b"smtp",
+    b"DNS",
+    b"kadmin",
+    b"changepw",
+];
 
 /// Elements of a message that are looked at.
 const ELEMENTS_MAX: usize = 48;
@@ -62,10 +75,22 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
         finding.credentials.push(CredentialKind::Kerberos);
     }
     for name in names(fields) {
-        finding.evidence.push(' ');
-        finding.evidence.push_str(&mask::key(name, NAME_MAX));
+        finding.evidence.word(" ");
+        // A principal is a user unless it is a service; a realm is in upper case.
+        if is_service(name) {
+            finding.evidence.host(name, NAME_MAX);
+        } else {
+            finding.evidence.user(name, true);
+        }
     }
     Some(finding)
+}
+
+/// Whether a part of a name is a realm, the service of tickets, or a host.
+fn is_service(name: &[u8]) -> bool {
+    let is_realm =
+        name.iter().any(u8::is_ascii_uppercase) && !name.iter().any(u8::is_ascii_lowercase);
+    is_realm || name == b"krbtgt" || name.contains(&b'.') || SERVICES.contains(&name)
 }
 
 /// A small number in an element of its own number.

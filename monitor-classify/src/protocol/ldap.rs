@@ -5,7 +5,7 @@ use crate::names::CredentialKind;
 use crate::parse::ber::{self, Element, OCTET_STRING, SEQUENCE};
 use crate::parse::reader::{Reader, contains, is_text};
 use crate::payload::Payload;
-use crate::text::mask;
+use crate::text::Evidence;
 
 pub(super) const PORTS: &[u16] = &[389, 3268];
 
@@ -13,6 +13,12 @@ const NAME_MAX: usize = 60;
 
 /// The object identifier of the request for TLS.
 const START_TLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
+
+/// The object identifier of a change of a password (RFC 3062).
+const MODIFY_PASSWORD: &[u8] = b"1.3.6.1.4.1.4203.1.11.1";
+
+/// Attributes that hold a password; Active Directory's is `unicodePwd`.
+const PASSWORDS: &[&[u8]] = &[b"userPassword", b"unicodePwd", b"sambaNTPassword"];
 
 pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     let mut reader = Reader::new(p.bytes);
@@ -56,12 +62,18 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
         0x4a => finding = named(finding, fields.bytes())?,
         0x64 | 0x66 | 0x68 => {
             add_name(&mut finding, fields)?;
-            if contains(fields.bytes(), b"userPassword") {
+            let holds = |name: &&[u8]| contains(fields.bytes(), name);
+            if PASSWORDS.iter().any(holds) {
                 finding.credentials.push(CredentialKind::PasswordField);
             }
         }
         0x77 if contains(fields.bytes(), START_TLS) => {
             return Some(Finding::undecided(strength, "StartTLS"));
+        }
+        // RFC 3062: the old and the new password.
+        0x77 if contains(fields.bytes(), MODIFY_PASSWORD) => {
+            finding.evidence.word(", change of a password");
+            finding.credentials.push(CredentialKind::LdapBind);
         }
         // Cut before its name: it may ask for TLS.
         0x77 if !operation.whole && fields.bytes().len() < START_TLS.len() + 2 => {
@@ -102,10 +114,7 @@ fn bind(finding: &mut Finding, mut fields: Reader<'_>) -> Option<()> {
         return None;
     }
     if name.whole && name.length > 0 {
-        finding.evidence.push(' ');
-        finding
-            .evidence
-            .push_str(&mask::key(name.body.bytes(), NAME_MAX));
+        finding.evidence.word(" ").user(name.body.bytes(), true);
     }
     let Some(choice) = Element::read(&mut fields) else {
         return Some(());
@@ -113,16 +122,18 @@ fn bind(finding: &mut Finding, mut fields: Reader<'_>) -> Option<()> {
     match choice.tag {
         // No password: an anonymous bind.
         0x80 if choice.length > 0 => finding.credentials.push(CredentialKind::LdapBind),
-        0x80 => finding.evidence.push_str(" (no password)"),
+        0x80 => {
+            finding.evidence.word(" (no password)");
+        }
         0xa3 => {
             let mut sasl = choice.body;
             let mechanism = Element::read(&mut sasl)
                 .filter(|element| element.whole && is_text(element.body.bytes()));
             if let Some(mechanism) = mechanism {
-                finding.evidence.push_str(" SASL ");
                 finding
                     .evidence
-                    .push_str(&mask::key(mechanism.body.bytes(), NAME_MAX));
+                    .word(" SASL ")
+                    .name(mechanism.body.bytes(), NAME_MAX);
                 if mechanism.body.bytes() != b"EXTERNAL" {
                     finding.credentials.push(CredentialKind::LdapBind);
                 }
@@ -144,10 +155,8 @@ fn add_name(finding: &mut Finding, mut fields: Reader<'_>) -> Option<()> {
         return None;
     }
     if name.whole && name.length > 0 {
-        finding.evidence.push(' ');
-        finding
-            .evidence
-            .push_str(&mask::key(name.body.bytes(), NAME_MAX));
+        finding.evidence.word(" ");
+        add_entry(&mut finding.evidence, name.body.bytes());
     }
     Some(())
 }
@@ -156,9 +165,22 @@ fn named(mut finding: Finding, name: &[u8]) -> Option<Finding> {
     if !is_text(name) {
         return None;
     }
-    finding.evidence.push(' ');
-    finding.evidence.push_str(&mask::key(name, NAME_MAX));
+    finding.evidence.word(" ");
+    add_entry(&mut finding.evidence, name);
     Some(finding)
+}
+
+/// Adds the name of an entry: one of a person, in `uid=` or `cn=`, is a user.
+fn add_entry(evidence: &mut Evidence, name: &[u8]) {
+    let starts = |start: &[u8]| {
+        name.get(..start.len())
+            .is_some_and(|begin| begin.eq_ignore_ascii_case(start))
+    };
+    if starts(b"uid=") || starts(b"cn=") {
+        evidence.user(name, true);
+    } else {
+        evidence.key(name, NAME_MAX);
+    }
 }
 
 const fn operation_name(tag: u8) -> Option<&'static str> {

@@ -4,7 +4,7 @@ use crate::finding::{Finding, Strength};
 use crate::names::CredentialKind;
 use crate::parse::reader::{Reader, is_name};
 use crate::payload::Payload;
-use crate::text::mask;
+use crate::text::Evidence;
 
 pub(super) const PORTS: &[u16] = &[27017, 27018, 27019];
 
@@ -49,12 +49,12 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
 
 /// What a document asks for or answers.
 struct Command {
-    text: String,
+    text: Evidence,
     logs_in: bool,
 }
 
 impl Command {
-    fn named(text: impl Into<String>) -> Self {
+    fn named(text: impl Into<Evidence>) -> Self {
         Self {
             text: text.into(),
             logs_in: false,
@@ -77,10 +77,10 @@ fn message(mut reader: Reader<'_>, answered: u32) -> Option<(Strength, Command)>
         Some(1) => {
             reader.u32_le();
             let name = reader.c_string().filter(|name| is_name(name));
-            let text = name.map_or_else(
-                || "OP_MSG".into(),
-                |name| format!("OP_MSG {}", mask::key(name, NAME_MAX)),
-            );
+            let mut text = Evidence::from("OP_MSG");
+            if let Some(name) = name {
+                text.word(" ").key(name, NAME_MAX);
+            }
             Some((Strength::Likely, Command::named(text)))
         }
         Some(_) => None,
@@ -113,7 +113,7 @@ fn old_query(mut reader: Reader<'_>) -> Option<(Strength, Command)> {
         return Some((Strength::Likely, Command::named("OP_QUERY")));
     };
     if !collection.ends_with(b".$cmd") {
-        command.text = format!("find {}", mask::key(collection, NAME_MAX));
+        command.text = Evidence::of(|e| e.word("find ").topic(collection, NAME_MAX));
     }
     Some((Strength::Certain, command))
 }
@@ -185,7 +185,7 @@ fn document(mut reader: Reader<'_>, is_reply: bool) -> Option<(Strength, Command
             | b"createUser"
             | b"updateUser"
     );
-    let mut text = mask::key(first, NAME_MAX);
+    let mut text = Evidence::of(|e| e.key(first, NAME_MAX));
     let mut database = None;
     let mut speculative = false;
     let collection = value.text.filter(|name| is_name(name) && !logs_in);
@@ -202,12 +202,10 @@ fn document(mut reader: Reader<'_>, is_reply: bool) -> Option<(Strength, Command
     match (database, collection) {
         (Some(database), Some(collection)) => {
             let both = [database, b".", collection].concat();
-            text.push(' ');
-            text.push_str(&mask::key(&both, NAME_MAX));
+            text.word(" ").topic(&both, NAME_MAX);
         }
         (Some(name), None) | (None, Some(name)) => {
-            text.push(' ');
-            text.push_str(&mask::key(name, NAME_MAX));
+            text.word(" ").topic(name, NAME_MAX);
         }
         (None, None) => {}
     }

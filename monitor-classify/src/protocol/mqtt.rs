@@ -4,7 +4,8 @@ use crate::finding::{Finding, Strength};
 use crate::names::CredentialKind;
 use crate::parse::reader::{Reader, is_name};
 use crate::payload::Payload;
-use crate::text::mask;
+use crate::secret::looks_secret;
+use crate::text::Evidence;
 
 pub(super) const PORTS: &[u16] = &[1883];
 
@@ -64,7 +65,8 @@ fn header(reader: &mut Reader<'_>) -> Option<(u8, u32)> {
 }
 
 fn packet(kind: u8, length: u32, mut body: Reader<'_>, whole: bool) -> Option<Finding> {
-    let weak = |fits: bool, name: &str| fits.then(|| Finding::plaintext(Strength::Weak, name));
+    let weak =
+        |fits: bool, name: &'static str| fits.then(|| Finding::plaintext(Strength::Weak, name));
     // With properties of version 5.
     let answer = (2..=128).contains(&length);
     match kind {
@@ -147,8 +149,7 @@ fn arguments(finding: &mut Finding, level: u8, mut body: Reader<'_>) -> Option<(
     // Names are shown; a will is not.
     let client = body.string()?;
     if is_name(client) {
-        finding.evidence.push_str(" client=");
-        finding.evidence.push_str(&mask::key(client, NAME_MAX));
+        finding.evidence.word(" client=").key(client, NAME_MAX);
     }
     if flags & 0x04 != 0 {
         if level == 5 {
@@ -157,14 +158,16 @@ fn arguments(finding: &mut Finding, level: u8, mut body: Reader<'_>) -> Option<(
         body.string()?;
         body.string()?;
     }
+    let mut user_is_token = false;
     if flags & 0x80 != 0 {
         let user = body.string()?;
+        user_is_token = looks_secret(user) && !user.contains(&b'@');
         if is_name(user) {
-            finding.evidence.push_str(" user=");
-            finding.evidence.push_str(&mask::key(user, NAME_MAX));
+            finding.evidence.word(" user=").user(user, true);
         }
     }
-    if flags & 0x40 != 0 {
+    // Some services take an access token in the place of the user, and no password.
+    if flags & 0x40 != 0 || user_is_token {
         finding.credentials.push(CredentialKind::MqttPassword);
     }
     Some(())
@@ -220,12 +223,12 @@ fn publish(kind: u8, length: u32, mut body: Reader<'_>, whole: bool) -> Option<F
         };
     Some(Finding::plaintext(
         strength,
-        format!("PUBLISH {}", mask::key(topic.bytes(), NAME_MAX)),
+        Evidence::of(|e| e.word("PUBLISH ").topic(topic.bytes(), NAME_MAX)),
     ))
 }
 
 /// A number, in version 5 properties, and filters with a byte of options each.
-fn topics(mut body: Reader<'_>, whole: bool, length: u32, name: &str) -> Option<Finding> {
+fn topics(mut body: Reader<'_>, whole: bool, length: u32, name: &'static str) -> Option<Finding> {
     if length < 5 || body.u16() == Some(0) {
         return None;
     }
@@ -258,7 +261,7 @@ fn topics(mut body: Reader<'_>, whole: bool, length: u32, name: &str) -> Option<
     options.then(|| {
         Finding::plaintext(
             strength,
-            format!("{name} {}", mask::key(topic.bytes(), NAME_MAX)),
+            Evidence::of(|e| e.word(name).word(" ").topic(topic.bytes(), NAME_MAX)),
         )
     })
 }

@@ -2,9 +2,9 @@
 
 use crate::finding::{Finding, Strength};
 use crate::names::CredentialKind;
-use crate::parse::lines::{self, Line, Lines, number, split};
+use crate::parse::lines::{Line, Lines, known, number, split};
 use crate::payload::Payload;
-use crate::text::{escape, mask};
+use crate::text::Evidence;
 
 pub(super) const PORTS: &[u16] = &[4222, 6222];
 
@@ -68,12 +68,11 @@ fn connect(options: &[u8]) -> Option<Finding> {
     let is_nats = value(b"\"verbose\":").is_some()
         || value(b"\"pedantic\":").is_some()
         || value(b"\"lang\":").is_some();
-    let mut evidence = String::from("CONNECT");
+    let mut evidence = Evidence::from("CONNECT");
     if let Some(user) = value(b"\"user\":\"")
         && let Some(end) = user.iter().position(|&byte| byte == b'"')
     {
-        evidence.push_str(" user ");
-        evidence.push_str(&lines::name(&user[..end]));
+        evidence.word(" user ").user(&user[..end], true);
     }
     let strength = if is_nats {
         Strength::Certain
@@ -96,10 +95,12 @@ fn line(line: Line<'_>) -> Option<Finding> {
     let (first, last) = (words.next(), words.next_back());
     let between = words.count();
     let upper = verb.to_ascii_uppercase();
-    let plain = |strength, evidence: String| Some(Finding::plaintext(strength, evidence));
+    let plain = |strength, evidence: Evidence| Some(Finding::plaintext(strength, evidence));
+    let with_subject =
+        |verb, subject, whole| Evidence::of(|e| shown(e.word(verb).word(" "), subject, whole));
     match upper.as_slice() {
         b"PUB" | b"HPUB" | b"MSG" | b"HMSG" => {
-            let verb = std::str::from_utf8(&upper).ok()?;
+            let verb = known(&["PUB", "HPUB", "MSG", "HMSG"], verb)?;
             let subject = first.filter(|subject| is_subject(subject))?;
             // HPUB: subject, reply, two sizes. MSG: subject, number, reply, size.
             let most = if verb.starts_with('H') { 3 } else { 2 };
@@ -110,7 +111,7 @@ fn line(line: Line<'_>) -> Option<Finding> {
                 (false, _) => Strength::Weak,
             };
             let whole = line.complete || last.is_some();
-            plain(strength, format!("{verb} {}", shown(subject, whole)))
+            plain(strength, with_subject(verb, subject, whole))
         }
         b"SUB" => {
             let subject = first.filter(|subject| is_subject(subject))?;
@@ -120,10 +121,12 @@ fn line(line: Line<'_>) -> Option<Finding> {
                 (false, _) => Strength::Weak,
             };
             let whole = line.complete || last.is_some();
-            plain(strength, format!("SUB {}", shown(subject, whole)))
+            plain(strength, with_subject("SUB", subject, whole))
         }
         b"UNSUB" => first.and_then(|_| plain(Strength::Likely, "UNSUB".into())),
-        b"PING" | b"PONG" if first.is_none() => plain(Strength::Weak, escape(&upper, 4)),
+        b"PING" | b"PONG" if first.is_none() => {
+            known(&["PING", "PONG"], verb).and_then(|verb| plain(Strength::Weak, verb.into()))
+        }
         b"+OK" if first.is_none() => plain(Strength::Weak, "+OK".into()),
         b"-ERR" => {
             let text = split(line.text).1?;
@@ -143,25 +146,13 @@ fn is_subject(subject: &[u8]) -> bool {
     subject.iter().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Subjects are dotted; `_INBOX` and what follows is made up for one answer.
-fn shown(subject: &[u8], complete: bool) -> String {
+/// Adds a subject; what follows `_INBOX` is made up for one answer.
+fn shown<'e>(evidence: &'e mut Evidence, subject: &[u8], complete: bool) -> &'e mut Evidence {
     if !complete {
-        return mask::MASKED.into();
+        evidence.hidden()
+    } else if subject.starts_with(b"_INBOX.") {
+        evidence.word("_INBOX.").hidden()
+    } else {
+        evidence.topic(subject, SUBJECT_MAX)
     }
-    if subject.starts_with(b"_INBOX.") {
-        return "_INBOX.…".into();
-    }
-    let parts = subject.split(|&byte| byte == b'.');
-    let mut masked = Vec::new();
-    for (at, part) in parts.enumerate() {
-        if at > 0 {
-            masked.push(b'.');
-        }
-        if mask::looks_secret(part) {
-            masked.extend_from_slice(mask::MASKED.as_bytes());
-        } else {
-            masked.extend_from_slice(part);
-        }
-    }
-    escape(masked, SUBJECT_MAX)
 }

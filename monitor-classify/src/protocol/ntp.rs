@@ -3,6 +3,7 @@
 use crate::finding::{Finding, Strength};
 use crate::parse::reader::Reader;
 use crate::payload::Payload;
+use crate::text::Evidence;
 
 pub(super) const PORTS: &[u16] = &[123];
 
@@ -39,7 +40,7 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     if stratum > 16 || !(-8..=24).contains(&poll) || !(-48..=32).contains(&precision) {
         return None;
     }
-    let text = format!("v{version} {name}");
+    let text = Evidence::of(|e| e.word("v").number(version).word(" ").word(name));
     let weak = |text| Some(Finding::plaintext(Strength::Weak, text));
     // Delay and dispersion to the root, in seconds of 16.16 bits: below a minute.
     let (Some(delay), Some(dispersion)) = (reader.u32(), reader.u32()) else {

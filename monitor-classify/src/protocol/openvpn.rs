@@ -50,7 +50,7 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
 }
 
 /// Session, maybe authentication, acknowledgements, number.
-fn reset(mut reader: Reader<'_>, length: u64, name: &str) -> Option<Finding> {
+fn reset(mut reader: Reader<'_>, length: u64, name: &'static str) -> Option<Finding> {
     if !(RESET_MIN..=RESET_MAX).contains(&length) {
         return None;
     }

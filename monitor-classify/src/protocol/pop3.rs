@@ -5,6 +5,7 @@ use crate::names::CredentialKind;
 use crate::parse::lines::{self, Line, Lines, known, number, split};
 use crate::parse::sasl::MECHANISMS;
 use crate::payload::Payload;
+use crate::text::Evidence;
 
 pub(super) const PORTS: &[u16] = &[110, 995];
 
@@ -73,13 +74,14 @@ fn command(line: Line<'_>) -> Option<Finding> {
         }
         b"USER" => {
             let user = argument.filter(|user| !user.contains(&b' '))?;
-            let user = lines::whole_name(user, line.complete);
-            Some(Finding::plaintext(Strength::Weak, format!("USER {user}")))
+            Some(Finding::plaintext(
+                Strength::Weak,
+                Evidence::of(|e| e.word("USER ").user(user, line.complete)),
+            ))
         }
         b"APOP" => {
             let (user, digest) = split(argument?);
             let digest = digest.filter(|digest| !digest.is_empty());
-            let user = lines::whole_name(user, digest.is_some());
             let is_digest = digest.is_some_and(|digest| digest.iter().all(u8::is_ascii_hexdigit));
             let strength = if is_digest {
                 Strength::Certain
@@ -87,14 +89,20 @@ fn command(line: Line<'_>) -> Option<Finding> {
                 Strength::Weak
             };
             let kind = digest.map(|_| CredentialKind::Pop3Password);
-            Some(Finding::plaintext(strength, format!("APOP {user} …")).with_some(kind))
+            let evidence = Evidence::of(|e| {
+                e.word("APOP ")
+                    .user(user, digest.is_some())
+                    .word(" ")
+                    .hidden()
+            });
+            Some(Finding::plaintext(strength, evidence).with_some(kind))
         }
         b"AUTH" => {
             let (mechanism, answer) = split(argument?);
             let mechanism = known(MECHANISMS, mechanism)?;
             let answer = answer.filter(|answer| !answer.is_empty());
             let kind = answer.map(|_| CredentialKind::Pop3Password);
-            let evidence = format!("AUTH {mechanism}");
+            let evidence = Evidence::of(|e| e.word("AUTH ").word(mechanism));
             Some(Finding::plaintext(Strength::Weak, evidence).with_some(kind))
         }
         _ => known(SHARED, verb).map(|verb| Finding::plaintext(Strength::Weak, verb)),

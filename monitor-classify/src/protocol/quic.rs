@@ -4,6 +4,7 @@ use crate::finding::{Finding, Strength};
 use crate::parse::reader::Reader;
 use crate::payload::Payload;
 use crate::shape::randomness::{Look, look};
+use crate::text::Evidence;
 
 pub(super) const PORTS: &[u16] = &[443, 853, 8443];
 
@@ -35,7 +36,7 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
         return None;
     }
     let kind = kind_name(version, first >> 4 & 3);
-    let text = format!("QUIC {name} {kind}");
+    let text = Evidence::of(|e| e.word("QUIC ").word(name).word(" ").word(kind));
     let weak = |text| Some(Finding::undecided(Strength::Likely, text));
     for _ in 0..2 {
         let Some(length) = reader.u8() else {

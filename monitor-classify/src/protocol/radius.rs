@@ -4,11 +4,8 @@ use crate::finding::{Finding, Strength};
 use crate::names::CredentialKind;
 use crate::parse::reader::{Reader, is_name};
 use crate::payload::Payload;
-use crate::text::mask;
 
 pub(super) const PORTS: &[u16] = &[1812, 1813, 1645, 1646, 3799];
-
-const NAME_MAX: usize = 40;
 
 /// Code, number, length, authenticator; then attributes of type and length.
 pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
@@ -37,8 +34,7 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
         attributes += 1;
         match kind {
             1 if is_name(value) => {
-                finding.evidence.push_str(" user=");
-                finding.evidence.push_str(&mask::key(value, NAME_MAX));
+                finding.evidence.word(" user=").user(value, true);
             }
             // User-Password, CHAP-Password; EAP carries hashes, or TLS.
             2 | 3 => finding.credentials.push(CredentialKind::RadiusPassword),

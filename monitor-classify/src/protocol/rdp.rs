@@ -65,7 +65,7 @@ fn negotiates(bytes: &[u8; 8]) -> bool {
 
 /// A message of T.125.
 fn domain(mut reader: Reader<'_>, length: u16, is_filled: bool) -> Finding {
-    let setup = |text| {
+    let setup = |text: &'static str| {
         let strength = if is_filled {
             Strength::Likely
         } else {

@@ -4,7 +4,7 @@ use crate::finding::{Finding, Strength};
 use crate::names::CredentialKind;
 use crate::parse::lines::{self, split};
 use crate::payload::Payload;
-use crate::text::mask;
+use crate::text::Evidence;
 
 pub(super) const PORTS: &[u16] = &[873];
 
@@ -32,13 +32,13 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     let (word, rest) = split(line.text);
     match rest {
         Some(answer) if answer.len() >= 22 => {
-            let evidence = format!("answer of {}", lines::name(word));
+            let evidence = Evidence::of(|e| e.word("answer of ").user(word, true));
             let finding = Finding::plaintext(Strength::Weak, evidence);
             Some(finding.with(CredentialKind::RsyncAuth))
         }
         _ => Some(Finding::plaintext(
             Strength::Weak,
-            mask::key(line.text, MODULE_MAX),
+            Evidence::of(|e| e.key(line.text, MODULE_MAX)),
         )),
     }
 }

@@ -4,7 +4,7 @@ use crate::finding::{Finding, Strength};
 use crate::names::CredentialKind;
 use crate::parse::lines::{self, Line, Lines, starts};
 use crate::payload::Payload;
-use crate::text::mask;
+use crate::text::Evidence;
 
 pub(super) const SIP_PORTS: &[u16] = &[5060, 5080];
 pub(super) const RTSP_PORTS: &[u16] = &[554, 8554];
@@ -43,6 +43,10 @@ const RTSP_METHODS: &[&str] = &[
 
 /// Header fields that are looked at.
 const FIELDS_MAX: usize = 24;
+
+/// Longest scheme, and longest host or path, that is shown.
+const SCHEME_MAX: usize = 40;
+const TARGET_MAX: usize = 60;
 
 /// One of the two.
 struct Form {
@@ -115,10 +119,10 @@ fn answer(line: Line<'_>, form: &Form) -> Option<Finding> {
         .filter(|code| code.iter().all(u8::is_ascii_digit));
     match code {
         Some(code) if fits => {
-            let code = String::from_utf8_lossy(code);
+            let code = lines::number(code)?;
             Some(Finding::plaintext(
                 Strength::Certain,
-                format!("answer {code}"),
+                Evidence::of(|e| e.word("answer ").number(code)),
             ))
         }
         None if fits && !line.complete => Some(Finding::plaintext(Strength::Likely, "answer")),
@@ -140,14 +144,16 @@ fn request(line: Line<'_>, form: &Form) -> Option<Finding> {
         _ if line.complete || !is_target || target == b"*" => return None,
         _ => Strength::Likely,
     };
-    let evidence = format!("{method} {}", shown(target, version.is_some()));
+    let mut evidence = Evidence::from(*method);
+    show(evidence.word(" "), target, version.is_some());
     Some(Finding::plaintext(strength, evidence))
 }
 
-/// `sip:bob@biloxi.example`, without parameters and passwords; `rtsp://host/path`.
-fn shown(target: &[u8], complete: bool) -> String {
+/// Adds `sip:bob@biloxi.example`, without parameters and passwords, or `rtsp://host/path`.
+fn show(evidence: &mut Evidence, target: &[u8], complete: bool) {
     if !complete {
-        return mask::MASKED.into();
+        evidence.hidden();
+        return;
     }
     let end = target.iter().position(|byte| b";?".contains(byte));
     let target = &target[..end.unwrap_or(target.len())];
@@ -156,23 +162,20 @@ fn shown(target: &[u8], complete: bool) -> String {
         .position(|&byte| byte == b':')
         .map_or(0, |at| at + 1);
     let (scheme, rest) = target.split_at(scheme);
+    evidence.name(scheme, SCHEME_MAX);
     let Some(at) = rest.iter().rposition(|&byte| byte == b'@') else {
-        return format!("{}{}", lines::name(scheme), mask::key(rest, 60));
+        evidence.key(rest, TARGET_MAX);
+        return;
     };
     let user = rest[..at].trim_ascii_start();
     let slashes = user.iter().take_while(|&&byte| byte == b'/').count();
+    evidence.word(&"//"[..slashes.min(2)]);
     let user = &user[slashes..];
-    let (user, password) = match user.iter().position(|&byte| byte == b':') {
-        Some(colon) => (&user[..colon], ":…"),
-        None => (user, ""),
+    match user.iter().position(|&byte| byte == b':') {
+        Some(colon) => evidence.user(&user[..colon], true).word(":").hidden(),
+        None => evidence.user(user, true),
     };
-    let slashes = &"//"[..slashes.min(2)];
-    format!(
-        "{}{slashes}{}{password}@{}",
-        lines::name(scheme),
-        lines::name(user),
-        mask::key(&rest[at + 1..], 60)
-    )
+    evidence.word("@").key(&rest[at + 1..], TARGET_MAX);
 }
 
 #[cfg(test)]
@@ -180,7 +183,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn users_are_shown_and_passwords_are_not() {
+    fn users_are_kept_aside_and_passwords_are_not() {
+        let shown = |target, complete| {
+            let mut evidence = Evidence::default();
+            show(&mut evidence, target, complete);
+            evidence.with_users().to_string()
+        };
         assert_eq!(shown(b"sip:bob@host01;x=s3cr3t", true), "sip:bob@host01");
         assert_eq!(shown(b"sip:bob:s3cr3t@host01", true), "sip:bob:…@host01");
         assert_eq!(

@@ -4,6 +4,7 @@ use crate::finding::{Finding, Strength};
 use crate::names::CredentialKind;
 use crate::parse::reader::{Reader, contains};
 use crate::payload::Payload;
+use crate::text::Evidence;
 
 pub(super) const PORTS: &[u16] = &[445, 139];
 
@@ -48,7 +49,7 @@ fn version_2(mut reader: Reader<'_>) -> Option<Finding> {
     };
     Some(Finding::plaintext(
         Strength::Certain,
-        format!("SMB2 {name}"),
+        Evidence::of(|e| e.word("SMB2 ").word(name)),
     ))
 }
 

@@ -6,6 +6,7 @@ use crate::names::CredentialKind;
 use crate::parse::lines::{self, Line, Lines, known, split, starts};
 use crate::parse::sasl::MECHANISMS;
 use crate::payload::Payload;
+use crate::text::Evidence;
 
 pub(super) const PORTS: &[u16] = &[25, 587, 2525, 24, 465];
 
@@ -42,6 +43,9 @@ const EXTENSIONS: &[&str] = &[
     "BURL",
 ];
 
+/// Longest name of a host that is shown.
+const HOST_MAX: usize = 40;
+
 /// Longest line that can be an answer in AUTH.
 const ANSWER_MAX: usize = 512;
 
@@ -69,13 +73,20 @@ fn command(line: Line<'_>) -> Option<Finding> {
     }
     if let Some(greeting) = known(&["EHLO", "HELO", "LHLO"], verb) {
         let host = rest.filter(|host| !host.is_empty())?;
-        let evidence = format!("{greeting} {}", lines::whole_name(host, line.complete));
+        let evidence = Evidence::of(|e| {
+            let e = e.word(greeting).word(" ");
+            if line.complete {
+                e.host(host, HOST_MAX)
+            } else {
+                e.hidden()
+            }
+        });
         return Some(Finding::plaintext(Strength::Certain, evidence));
     }
     for start in ["MAIL FROM:", "RCPT TO:"] {
         if starts(line.text, start) {
             let address = line.text[start.len()..].trim_ascii_start();
-            let evidence = format!("{start}{}", lines::address(address));
+            let evidence = Evidence::of(|e| e.word(start).address(address));
             return Some(Finding::plaintext(Strength::Certain, evidence));
         }
     }
@@ -99,7 +110,7 @@ fn auth(rest: &[u8], complete: bool) -> Option<Finding> {
     let mechanism = known(MECHANISMS, mechanism)?;
     let answer = answer.filter(|answer| !answer.is_empty());
     let kind = answer.map(|_| CredentialKind::SmtpAuth);
-    let evidence = format!("AUTH {mechanism}");
+    let evidence = Evidence::of(|e| e.word("AUTH ").word(mechanism));
     Some(Finding::plaintext(Strength::Weak, evidence).with_some(kind))
 }
 
@@ -153,13 +164,15 @@ fn reply(p: &Payload<'_>, line: Line<'_>) -> Option<Finding> {
         _ => return None,
     };
     let shown = match code {
-        220 if word.contains(&b'.') && !is_enhanced_status(word, code) => {
-            format!(
-                "{code} {}",
-                lines::whole_name(word, text.len() > word.len())
-            )
-        }
-        _ => code.to_string(),
+        220 if word.contains(&b'.') && !is_enhanced_status(word, code) => Evidence::of(|e| {
+            let e = e.number(code).word(" ");
+            if text.len() > word.len() {
+                e.host(word, HOST_MAX)
+            } else {
+                e.hidden()
+            }
+        }),
+        _ => Evidence::of(|e| e.number(code)),
     };
     Some(Finding::plaintext(strength, shown))
 }

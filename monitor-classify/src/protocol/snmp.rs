@@ -5,6 +5,7 @@ use crate::names::CredentialKind;
 use crate::parse::ber::{self, Element, OCTET_STRING, SEQUENCE};
 use crate::parse::reader::{Reader, is_text};
 use crate::payload::Payload;
+use crate::text::Evidence;
 
 pub(super) const PORTS: &[u16] = &[161, 162];
 
@@ -28,18 +29,21 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
 }
 
 /// A community, and the kind of request. The community alone gives access.
-fn community(mut body: Reader<'_>, version: &str) -> Option<Finding> {
+fn community(mut body: Reader<'_>, version: &'static str) -> Option<Finding> {
     let Some(name) = Element::read(&mut body) else {
         return Some(Finding::plaintext(Strength::Weak, version));
     };
     if name.tag != OCTET_STRING || name.length > 255 || !is_text(name.body.bytes()) {
         return None;
     }
-    let finding = |strength, text: String| {
+    let finding = |strength, text: Evidence| {
         Finding::plaintext(strength, text).with(CredentialKind::SnmpCommunity)
     };
     let Some(tag) = body.u8() else {
-        return Some(finding(Strength::Likely, format!("{version} community …")));
+        return Some(finding(
+            Strength::Likely,
+            Evidence::of(|e| e.word(version).word(" community ").hidden()),
+        ));
     };
     let pdu = match tag {
         0xa0 => "get",
@@ -55,7 +59,13 @@ fn community(mut body: Reader<'_>, version: &str) -> Option<Finding> {
     };
     Some(finding(
         Strength::Certain,
-        format!("{version} {pdu} community …"),
+        Evidence::of(|e| {
+            e.word(version)
+                .word(" ")
+                .word(pdu)
+                .word(" community ")
+                .hidden()
+        }),
     ))
 }
 

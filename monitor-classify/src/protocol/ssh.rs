@@ -5,7 +5,7 @@ use crate::finding::{Finding, Strength};
 use crate::parse::lines;
 use crate::payload::Payload;
 use crate::shape::randomness::{Look, look};
-use crate::text::escape;
+use crate::text::Evidence;
 
 pub(super) const PORTS: &[u16] = &[22, 2222];
 
@@ -81,7 +81,7 @@ fn banner(p: &Payload<'_>) -> Option<Finding> {
         return None;
     }
     let first = lines::split(software).0;
-    let shown = escape(first, SOFTWARE_MAX);
+    let shown = Evidence::of(|e| e.name(first, SOFTWARE_MAX));
     let rest = end.map_or(&[][..], |end| &p.bytes[end + 1..]);
     let behind = Payload {
         bytes: rest,

@@ -3,7 +3,7 @@
 use crate::finding::{Finding, Strength};
 use crate::parse::lines::{Line, Lines};
 use crate::payload::Payload;
-use crate::text::mask;
+use crate::text::Evidence;
 
 pub(super) const PORTS: &[u16] = &[8125];
 
@@ -45,13 +45,13 @@ fn metric(line: Line<'_>, cut: bool) -> Option<Finding> {
     let Some(colon) = text.iter().position(|&byte| byte == b':') else {
         // Only the beginning of a name.
         let fits = cut && text.len() >= 3 && text.iter().all(is_name);
-        return fits.then(|| Finding::plaintext(Strength::Weak, mask::MASKED));
+        return fits.then(|| Finding::plaintext(Strength::Weak, Evidence::of(Evidence::hidden)));
     };
     let (name, rest) = (&text[..colon], &text[colon + 1..]);
     if name.is_empty() || !name.iter().all(is_name) {
         return None;
     }
-    let evidence = mask::key(name, NAME_MAX);
+    let evidence = Evidence::of(|e| e.topic(name, NAME_MAX));
     let mut parts = rest.split(|&byte| byte == b'|');
     let value = parts.next()?;
     // Several values stand between colons in newer ones; a set takes any text.

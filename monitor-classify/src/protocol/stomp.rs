@@ -2,9 +2,9 @@
 
 use crate::finding::{Finding, Strength};
 use crate::names::CredentialKind;
-use crate::parse::lines::{self, Lines};
+use crate::parse::lines::Lines;
 use crate::payload::Payload;
-use crate::text::mask;
+use crate::text::Evidence;
 
 pub(super) const PORTS: &[u16] = &[61613, 61614];
 
@@ -73,7 +73,7 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     let command = COMMANDS
         .iter()
         .find(|known| command.text == known.as_bytes())?;
-    let mut evidence = (*command).to_owned();
+    let mut evidence = Evidence::from(*command);
     let mut kind = None;
     let mut fitting = 0;
     for line in lines.take(HEADERS_MAX) {
@@ -92,12 +92,10 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
         }
         match name {
             b"destination" if line.complete => {
-                evidence.push(' ');
-                evidence.push_str(&mask::key(value, DESTINATION_MAX));
+                evidence.word(" ").topic(value, DESTINATION_MAX);
             }
             b"login" => {
-                evidence.push_str(" login ");
-                evidence.push_str(&lines::whole_name(value, line.complete));
+                evidence.word(" login ").user(value, line.complete);
             }
             b"passcode" if !value.is_empty() => kind = Some(CredentialKind::StompPasscode),
             _ => {}

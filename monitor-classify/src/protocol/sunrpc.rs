@@ -4,6 +4,7 @@ use crate::finding::{Finding, Strength};
 use crate::parse::reader::Reader;
 use crate::payload::Payload;
 use crate::payload::Transport;
+use crate::text::Evidence;
 
 pub(super) const PORTS: &[u16] = &[111];
 pub(super) const NFS_PORTS: &[u16] = &[2049];
@@ -63,9 +64,18 @@ fn call(mut reader: Reader<'_>, is_nfs_port: bool) -> Option<(bool, Finding)> {
     if version > 8 || procedure > 255 {
         return None;
     }
-    let text = format!("{name} v{version} call {procedure}");
+    let text = |end| {
+        Evidence::of(|e| {
+            e.word(name)
+                .word(" v")
+                .number(version)
+                .word(" call ")
+                .number(procedure)
+                .word(end)
+        })
+    };
     let finding = match reader.u32() {
-        None => Finding::undecided(Strength::Likely, text),
+        None => Finding::undecided(Strength::Likely, text("")),
         // Length, version, procedure, sequence, service.
         Some(GSS) => {
             reader.take(8);
@@ -73,18 +83,18 @@ fn call(mut reader: Reader<'_>, is_nfs_port: bool) -> Option<(bool, Finding)> {
             reader.take(4);
             match (control, reader.u32()) {
                 (Some(0), Some(PRIVACY)) => {
-                    Finding::encrypted(Strength::Certain, text + " encrypted")
+                    Finding::encrypted(Strength::Certain, text(" encrypted"))
                 }
-                (Some(0), Some(1 | 2)) => Finding::plaintext(Strength::Certain, text),
+                (Some(0), Some(1 | 2)) => Finding::plaintext(Strength::Certain, text("")),
                 // A context is made or ended: tokens, and nothing of the call.
-                (Some(1..=3), _) => Finding::undecided(Strength::Certain, text + " context"),
-                (None, _) | (Some(0), None) => Finding::undecided(Strength::Likely, text),
+                (Some(1..=3), _) => Finding::undecided(Strength::Certain, text(" context")),
+                (None, _) | (Some(0), None) => Finding::undecided(Strength::Likely, text("")),
                 (Some(0), Some(_)) | (Some(4..), _) => return None,
             }
         }
         // A probe for TLS (RFC 9289).
-        Some(7) => Finding::undecided(Strength::Certain, text + " for TLS"),
-        Some(0..=5) => Finding::plaintext(Strength::Certain, text),
+        Some(7) => Finding::undecided(Strength::Certain, text(" for TLS")),
+        Some(0..=5) => Finding::plaintext(Strength::Certain, text("")),
         Some(_) => return None,
     };
     Some((is_nfs, finding))

@@ -3,7 +3,7 @@
 use crate::finding::{Finding, Strength};
 use crate::parse::lines::{self, number, split};
 use crate::payload::Payload;
-use crate::text::escape;
+use crate::text::Evidence;
 
 pub(super) const PORTS: &[u16] = &[514, 601, 1514, 5140];
 
@@ -31,12 +31,9 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
         return Some(new(priority, header));
     }
     if let Some(rest) = behind_timestamp(text) {
-        let mut evidence = severity(priority).to_owned();
-        // `host app[pid]: …`, or the application at once.
-        if let (_, Some(rest)) = split(rest)
-            && let Some(end) = rest.iter().position(|byte| b"[: ".contains(byte))
-        {
-            push_name(&mut evidence, &rest[..end]);
+        let mut evidence = Evidence::from(severity(priority));
+        if let Some(name) = application(rest) {
+            add_name(&mut evidence, name);
         }
         return Some(Finding::plaintext(Strength::Certain, evidence));
     }
@@ -50,14 +47,14 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
 
 /// `1 2003-10-11T22:14:15.003Z host app procid msgid …`; `header` is behind the version.
 fn new(priority: u64, header: &[u8]) -> Finding {
-    let mut evidence = severity(priority).to_owned();
+    let mut evidence = Evidence::from(severity(priority));
     let (time, rest) = split(header);
     let is_time = time == b"-" || (time.len() >= 20 && time.get(10) == Some(&b'T'));
     if let Some(rest) = rest
         && let (_, Some(rest)) = split(rest)
         && let (name, Some(_)) = split(rest)
     {
-        push_name(&mut evidence, name);
+        add_name(&mut evidence, name);
     }
     let strength = if is_time {
         Strength::Certain
@@ -65,6 +62,31 @@ fn new(priority: u64, header: &[u8]) -> Finding {
         Strength::Likely
     };
     Finding::plaintext(strength, evidence)
+}
+
+/// The application in `host app[pid]: …`, or in `app[pid]: …` where the sender leaves its host out, as Docker does.
+/// Nothing where neither form is there: then the first word is one of the message.
+fn application(text: &[u8]) -> Option<&[u8]> {
+    let tag = |text: &'_ [u8]| -> Option<usize> {
+        let end = text.iter().position(|byte| b"[: ".contains(byte))?;
+        match text[end] {
+            b':' => Some(end),
+            // `[pid]:`
+            b'[' => {
+                let digits = text[end + 1..]
+                    .iter()
+                    .take_while(|byte| byte.is_ascii_digit())
+                    .count();
+                text[end + 1 + digits..].starts_with(b"]").then_some(end)
+            }
+            _ => None,
+        }
+    };
+    if let Some(end) = tag(text) {
+        return Some(&text[..end]);
+    }
+    let rest = split(text).1?;
+    tag(rest).map(|end| &rest[..end])
 }
 
 /// Skips the length in front of a message on TCP.
@@ -99,11 +121,10 @@ fn behind_timestamp(text: &[u8]) -> Option<&[u8]> {
     (named && time[2] == b':' && time[5] == b':').then(|| text[15..].trim_ascii_start())
 }
 
-fn push_name(evidence: &mut String, name: &[u8]) {
+fn add_name(evidence: &mut Evidence, name: &[u8]) {
     let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_./".contains(byte);
     if !name.is_empty() && name != b"-" && name.len() <= NAME_MAX && name.iter().all(fits) {
-        evidence.push(' ');
-        evidence.push_str(&escape(name, NAME_MAX));
+        evidence.word(" ").key(name, NAME_MAX);
     }
 }
 

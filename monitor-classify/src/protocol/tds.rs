@@ -5,7 +5,6 @@ use crate::names::CredentialKind;
 use crate::parse::reader::{Reader, is_name};
 use crate::parse::sql;
 use crate::payload::Payload;
-use crate::text::mask;
 
 pub(super) const PORTS: &[u16] = &[1433];
 
@@ -66,7 +65,7 @@ fn batch(finding: &mut Finding, mut body: Reader<'_>, whole: bool, is_filled: bo
     }
     match sql::statement_utf16(body.bytes(), whole) {
         Some(statement) => {
-            finding.evidence = statement.text;
+            finding.evidence = statement.evidence;
             finding.strength = Strength::Certain;
             if statement.password {
                 finding.credentials.push(CredentialKind::TdsLogin);
@@ -126,7 +125,7 @@ fn reply(finding: &mut Finding, mut body: Reader<'_>, is_filled: bool) -> Option
             .is_some_and(|count| (1..=4096).contains(&count) || count == 0xffff),
         _ => false,
     };
-    name.clone_into(&mut finding.evidence);
+    finding.evidence = name.into();
     finding.strength = if fits && is_filled {
         Strength::Likely
     } else {
@@ -140,9 +139,7 @@ fn options(finding: &mut Finding, mut body: Reader<'_>) -> Option<()> {
     // Offset of the version: behind five bytes an option and the end mark.
     match body.u16() {
         None => finding.strength = Strength::Weak,
-        Some(offset) if offset < 128 && offset % 5 == 1 => {
-            "prelogin".clone_into(&mut finding.evidence)
-        }
+        Some(offset) if offset < 128 && offset % 5 == 1 => finding.evidence = "prelogin".into(),
         Some(_) => return None,
     }
     Some(())
@@ -197,12 +194,10 @@ fn login(finding: &mut Finding, body: Reader<'_>, is_filled: bool) -> Option<()>
         bytes.get(offset..offset + length * 2).map(sql::narrow)
     };
     if let Some(user) = text(40).filter(|user| is_name(user)) {
-        finding.evidence.push_str(" user=");
-        finding.evidence.push_str(&mask::key(&user, NAME_MAX));
+        finding.evidence.word(" user=").user(&user, true);
     }
     if let Some(database) = text(68).filter(|name| is_name(name)) {
-        finding.evidence.push_str(" database=");
-        finding.evidence.push_str(&mask::key(&database, NAME_MAX));
+        finding.evidence.word(" database=").key(&database, NAME_MAX);
     }
     if bytes.get(46..48).is_some_and(|length| length != [0, 0]) {
         finding.credentials.push(CredentialKind::TdsLogin);

@@ -26,7 +26,7 @@ const COMMANDS_MAX: usize = 16;
 
 pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     // One alone, of two bytes and without an option, is too little.
-    let (commands, used) = commands(p.bytes)?;
+    let (commands, used, is_ended) = commands(p.bytes)?;
     if commands == 0 && !p.uses_port(PORTS) {
         return None;
     }
@@ -36,7 +36,8 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
         return None;
     }
     if commands > 0 {
-        let strength = if is_short {
+        // One command is chance where it does not end, or the rest is not text.
+        let strength = if is_short || (commands == 1 && !(is_ended && text.is_ascii())) {
             Strength::Weak
         } else if commands > 1 {
             Strength::Certain
@@ -49,9 +50,9 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     Some(Finding::plaintext(Strength::Weak, "text").with_some(prompt(p, text)))
 }
 
-/// How many commands stand at the start, and their bytes.
-fn commands(bytes: &[u8]) -> Option<(usize, usize)> {
-    let (mut count, mut at) = (0, 0);
+/// How many commands stand at the start, their bytes, and whether the last one ends.
+fn commands(bytes: &[u8]) -> Option<(usize, usize, bool)> {
+    let (mut count, mut at, mut is_ended) = (0, 0, true);
     while bytes.get(at) == Some(&IAC) && count < COMMANDS_MAX {
         match bytes.get(at + 1..) {
             Some([WILL..=DONT, option, ..]) if *option <= OPTION_MAX || *option == IAC => at += 3,
@@ -60,20 +61,24 @@ fn commands(bytes: &[u8]) -> Option<(usize, usize)> {
                 let end = window.windows(2).position(|two| two == [IAC, SE]);
                 match end {
                     Some(end) => at += 3 + end + 2,
-                    None if rest.len() < SUBNEGOTIATION_MAX => at = bytes.len(),
+                    None if rest.len() < SUBNEGOTIATION_MAX => {
+                        (at, is_ended) = (bytes.len(), false)
+                    }
                     None => return None,
                 }
             }
             // Go ahead, are you there, interrupt, …
             Some([SE..=249, ..]) => at += 2,
             // Cut inside a command.
-            Some([] | [SB..=DONT]) | None => return (count > 0).then_some((count, bytes.len())),
+            Some([] | [SB..=DONT]) | None => {
+                return (count > 0).then_some((count, bytes.len(), false));
+            }
             Some(_) => return None,
         }
         count += 1;
     }
     // A capture of less than a command proves nothing.
-    Some((count, at.min(bytes.len())))
+    Some((count, at.min(bytes.len()), is_ended))
 }
 
 const fn is_printed(byte: u8) -> bool {

@@ -33,7 +33,7 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     } else {
         Strength::Weak
     };
-    let finding = |text: &str| Some(Finding::plaintext(strength, text));
+    let finding = |text: &'static str| Some(Finding::plaintext(strength, text));
     match kind {
         1 => {
             let is_version = Reader::new(body)

@@ -3,6 +3,7 @@
 
 use crate::finding::{Finding, Strength};
 use crate::payload::Payload;
+use crate::text::Evidence;
 
 pub(super) const PORTS: &[u16] = &[80, 3000, 8000, 8008, 8080, 8888];
 
@@ -76,7 +77,10 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
         _ if fits => Strength::Weak,
         _ => return None,
     };
-    Some(Finding::plaintext(strength, format!("{name} frame")))
+    Some(Finding::plaintext(
+        strength,
+        Evidence::of(|e| e.word(name).word(" frame")),
+    ))
 }
 
 impl<'a> Frame<'a> {

@@ -61,7 +61,7 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
 }
 
 /// An ephemeral key stands next: random, as far as it was captured.
-fn handshake(reader: Reader<'_>, text: &str) -> Finding {
+fn handshake(reader: Reader<'_>, text: &'static str) -> Finding {
     match look(reader.bytes()) {
         Look::Random => Finding::encrypted(Strength::Certain, text),
         Look::Unclear | Look::Readable => Finding::undecided(Strength::Weak, text),

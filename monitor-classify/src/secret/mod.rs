@@ -1,250 +1,114 @@
-//! Credentials that stand in any protocol: private keys, tokens of well-known
-//! issuers, fields named like a password. Named by kind, never copied.
+//! What looks like a secret, and credentials that can occur in any protocol: private keys, tokens of known
+//! issuers, fields named like a password. Credentials are reported by kind, never copied.
 
-use crate::names::CredentialKind;
-
-/// Bytes of a payload that are searched: what is behind is not paid for.
-const SEARCHED_MAX: usize = 1024;
-
-/// Fewest bytes behind the beginning of a token for it to be one.
-const TOKEN_MIN: usize = 12;
-
-/// Beginnings of tokens, and how they are named.
-const TOKENS: &[(&[u8], CredentialKind)] = &[
-    (b"AKIA", CredentialKind::AwsKey),
-    (b"ASIA", CredentialKind::AwsKey),
-    (b"ghp_", CredentialKind::ApiKey),
-    (b"gho_", CredentialKind::ApiKey),
-    (b"ghs_", CredentialKind::ApiKey),
-    (b"github_pat_", CredentialKind::ApiKey),
-    (b"glpat-", CredentialKind::ApiKey),
-    (b"xoxb-", CredentialKind::ApiKey),
-    (b"xoxp-", CredentialKind::ApiKey),
-    (b"sk_live_", CredentialKind::ApiKey),
-    (b"rk_live_", CredentialKind::ApiKey),
-    (b"AIza", CredentialKind::ApiKey),
-    (b"npm_", CredentialKind::ApiKey),
-    (b"hvs.", CredentialKind::ApiKey),
-];
-
-/// Names of fields that hold a secret. Lower case; `-` stands for `_` as well.
-const FIELDS: &[&[u8]] = &[
-    b"password",
-    b"passwd",
-    b"pwd",
-    b"passphrase",
-    b"secret",
-    b"client_secret",
-    b"secret_key",
-    b"api_key",
-    b"apikey",
-    b"access_token",
-    b"refresh_token",
-    b"auth_token",
-    b"private_key",
-    b"aws_secret_access_key",
-    b"secret_access_key",
-];
-
-/// Longest name of [`FIELDS`], and a quote.
-const FIELD_MAX: usize = 24;
-
-/// What a byte is to the search: most are nothing.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Other,
-    /// A letter or digit that starts no token.
-    Word,
-    /// The first letter of a token, where a word starts.
-    Token,
-    /// A dash can start a key.
-    Dash,
-    /// A name ends here and a value follows.
-    Mark,
-}
-
-/// [`Class`] of every byte.
-const CLASSES: [Class; 256] = {
-    let mut classes = [Class::Other; 256];
-    let mut byte = 0_usize;
-    while byte < 256 {
-        classes[byte] = match byte as u8 {
-            b':' | b'=' => Class::Mark,
-            b'-' => Class::Dash,
-            b'A' | b'g' | b'x' | b's' | b'r' | b'n' | b'h' | b'e' => Class::Token,
-            other if other.is_ascii_alphanumeric() => Class::Word,
-            _ => Class::Other,
-        };
-        byte += 1;
-    }
-    classes
-};
-
-/// Kinds of the credentials in a payload that can be read; one for each occurrence.
-pub(crate) fn credentials(bytes: &[u8]) -> Vec<CredentialKind> {
-    let mut kinds = Vec::new();
-    let bytes = &bytes[..bytes.len().min(SEARCHED_MAX)];
-    let mut before = Class::Other;
-    for (at, byte) in bytes.iter().enumerate() {
-        let class = CLASSES[usize::from(*byte)];
-        match class {
-            Class::Other | Class::Word => {}
-            Class::Token if matches!(before, Class::Word | Class::Token) => {}
-            Class::Token => {
-                kinds.extend(token(&bytes[at..]));
-                if is_web_token(&bytes[at..]) {
-                    kinds.push(CredentialKind::Jwt);
-                }
-            }
-            Class::Dash if before == Class::Dash => {}
-            Class::Dash => {
-                if is_private_key(&bytes[at..]) {
-                    kinds.push(CredentialKind::PrivateKey);
-                }
-            }
-            Class::Mark => {
-                if is_secret_field(&bytes[at.saturating_sub(FIELD_MAX)..at], &bytes[at + 1..]) {
-                    kinds.push(CredentialKind::PasswordField);
-                }
-            }
-        }
-        before = class;
-    }
-    kinds
-}
-
-/// `-----BEGIN RSA PRIVATE KEY-----`.
-fn is_private_key(text: &[u8]) -> bool {
-    let line = &text[..text.len().min(50)];
-    line.starts_with(b"-----BEGIN ") && line.windows(11).any(|part| part == b"PRIVATE KEY")
-}
-
-fn token(text: &[u8]) -> Option<CredentialKind> {
-    let (start, kind) = TOKENS.iter().find(|(start, _)| text.starts_with(start))?;
-    let length = text[start.len()..]
-        .iter()
-        .take(TOKEN_MIN)
-        .take_while(|byte| is_token_byte(byte))
-        .count();
-    (length >= TOKEN_MIN).then_some(*kind)
-}
-
-const fn is_token_byte(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
-}
-
-/// A header and the beginning of a payload, both JSON objects in base64.
-fn is_web_token(text: &[u8]) -> bool {
-    if !text.starts_with(b"eyJ") {
-        return false;
-    }
-    let header = text
-        .iter()
-        .take(200)
-        .take_while(|byte| is_token_byte(byte))
-        .count();
-    header >= 16 && text[header..].starts_with(b".eyJ")
-}
-
-/// `"password": "…`, `password=…`, `api_key: …`: the name ends before the mark,
-/// and a value follows it.
-fn is_secret_field(before: &[u8], after: &[u8]) -> bool {
-    let before = before.trim_ascii_end();
-    let name = before
-        .strip_suffix(b"\\\"")
-        .or_else(|| before.strip_suffix(b"\""))
-        .or_else(|| before.strip_suffix(b"'"))
-        .unwrap_or(before);
-    // Most marks follow something else: look at the last letter first.
-    if !matches!(
-        name.last(),
-        Some(b'd' | b'D' | b'e' | b'E' | b't' | b'T' | b'y' | b'Y' | b'n' | b'N')
-    ) {
-        return false;
-    }
-    let fits = |field: &&[u8]| {
-        let Some(at) = name.len().checked_sub(field.len()) else {
-            return false;
-        };
-        // `password` in `db_password` is one as well, in `nopassword` it is not.
-        let separate = at == 0 || !name[at - 1].is_ascii_alphanumeric();
-        let alike = |(byte, known): (&u8, &u8)| {
-            byte.eq_ignore_ascii_case(known) || (*known == b'_' && *byte == b'-')
-        };
-        separate && name[at..].iter().zip(field.iter()).all(alike)
-    };
-    FIELDS.iter().any(fits) && has_value(after)
-}
-
-fn has_value(after: &[u8]) -> bool {
-    let value = after.trim_ascii_start();
-    let value = value
-        .strip_prefix(b"\\\"")
-        .or_else(|| value.strip_prefix(b"\""))
-        .or_else(|| value.strip_prefix(b"'"))
-        .unwrap_or(value);
-    let is_empty = |rest: &[u8]| {
-        matches!(
-            rest.first(),
-            None | Some(b'"' | b'\'' | b',' | b'}' | b'&' | b'\r' | b'\n' | b'\\')
-        )
-    };
-    // `null`, `true` and numbers of JSON are no passwords; a template is none yet.
-    !is_empty(value)
-        && !["null", "true", "false", "{{", "${", "<"]
-            .iter()
-            .any(|other| value.starts_with(other.as_bytes()))
-}
+mod list;
+mod pairs;
+mod scan;
+mod token;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
+pub(crate) mod tests;
 
-    fn found(text: &str) -> Vec<CredentialKind> {
-        credentials(text.as_bytes())
-    }
+use list::{DESCRIPTIONS, NAMES, TOKENS, WEB_TOKEN, is_bound, is_name};
+pub(crate) use scan::credentials;
+pub(crate) use token::looks_random;
 
-    #[test]
-    fn credentials_are_found_wherever_they_stand() {
-        use CredentialKind::*;
-        assert_eq!(
-            found("a\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3"),
-            [PrivateKey]
-        );
-        assert_eq!(found("key AKIAIOSFODNN7EXAMPLE"), [AwsKey]);
-        assert_eq!(
-            found("token=ghp_16C7e42F292c6912E7710c838347Ae178B4a"),
-            [ApiKey]
-        );
-        assert_eq!(found("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.x"), [Jwt]);
-        for field in [
-            r#"{"user":"a","password":"s3cr3t"}"#,
-            "user=a&password=s3cr3t",
-            "db_password: s3cr3t\n",
-            r#"{\"api-key\": \"s3cr3t\"}"#,
-            "API_KEY=s3cr3t",
-            "client_secret = 's3cr3t'",
-        ] {
-            assert_eq!(found(field), [PasswordField], "{field}");
+/// Whether a text looks like a token, hash, identifier, card number or mail address rather than like a chosen name.
+pub(crate) fn looks_secret(text: &[u8]) -> bool {
+    text.contains(&b'@') || is_issued(text) || looks_random(text)
+}
+
+/// Whether a text starts as known issuers start their tokens, and goes on.
+fn is_issued(text: &[u8]) -> bool {
+    let starts = |start: &str| text.len() > start.len() + 4 && text.starts_with(start.as_bytes());
+    starts(WEB_TOKEN) || TOKENS.iter().any(|token| starts(token.start))
+}
+
+/// Whether a name (a query parameter, a path segment, a part of a key) announces that its value is a secret:
+/// `token`, `X-Api-Key`, `session`.
+pub(crate) fn announces(name: &[u8]) -> bool {
+    // Only few letters start one of the names that count within others: most positions are cheap.
+    let begins = |byte: &u8| {
+        matches!(
+            byte.to_ascii_lowercase(),
+            b'a' | b'c' | b'p' | b'r' | b's' | b't'
+        )
+    };
+    let within = || {
+        let places = name.iter().enumerate().filter(|(_, byte)| begins(byte));
+        places.into_iter().any(|(at, _)| {
+            let rest = &name[at..];
+            let fits = |known: &str| {
+                rest.get(..known.len())
+                    .is_some_and(|start| is_name(start, known))
+            };
+            NAMES.iter().any(|row| row.within && fits(row.text))
+        })
+    };
+    within() || NAMES.iter().any(|row| is_name(name, row.text))
+}
+
+/// Whether a header field of this name carries an API key.
+pub(crate) fn is_api_key(field: &str) -> bool {
+    NAMES
+        .iter()
+        .any(|row| row.is_header && is_name(field.as_bytes(), row.text))
+}
+
+/// Where in one part of a name a secret begins that the part itself announces: behind `token_`, `password=`,
+/// `reset%2F`.
+pub(crate) fn rest(part: &[u8]) -> Option<usize> {
+    let mut start = 0;
+    while start < part.len() {
+        let word_len = part[start..]
+            .iter()
+            .position(|byte| b"_-.=,; %".contains(byte))?;
+        let end = start + word_len;
+        let (assigns, length) = separator(&part[end..]);
+        let behind = end + length;
+        if behind >= part.len() {
+            return None;
         }
-    }
-
-    #[test]
-    fn what_is_none_is_not_named() {
-        for text in [
-            "-----BEGIN CERTIFICATE-----",
-            "-----BEGIN PUBLIC KEY-----",
-            "AKIA",
-            "xAKIAIOSFODNN7EXAMPLE",
-            "eyJhbGciOiJIUzI1NiJ9",
-            "password=",
-            r#"{"password":null}"#,
-            r#"{"password":""}"#,
-            "nopassword=1",
-            "password",
-            "a:b=c",
-        ] {
-            assert!(found(text).is_empty(), "{text}");
+        let announced = if assigns {
+            announces(&part[..end])
+        } else {
+            // `api_key_…`: names of two words end here as well.
+            NAMES.iter().any(|row| {
+                row.masks_rest
+                    && end.checked_sub(row.text.len()).is_some_and(|from| {
+                        is_bound(part, from) && is_name(&part[from..end], row.text)
+                    })
+            })
+        };
+        if announced && (assigns || !describes(&part[behind..])) {
+            return Some(behind);
         }
+        start = behind;
     }
+    None
+}
+
+/// Whether what follows a separator is a value, and the separator's length.
+fn separator(text: &[u8]) -> (bool, usize) {
+    match text {
+        [b'%', a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => (true, 3),
+        [b'=' | b'%', ..] => (true, 1),
+        _ => (false, 1),
+    }
+}
+
+/// Whether all words of a text only describe the name in front of them.
+fn describes(text: &[u8]) -> bool {
+    text.split(|byte| b"_-.".contains(byte)).all(|word| {
+        DESCRIPTIONS
+            .iter()
+            .any(|known| word.eq_ignore_ascii_case(known.as_bytes()))
+    })
+}
+
+/// Whether a word announces a secret even in the name of a host.
+pub(crate) fn is_strong(word: &[u8]) -> bool {
+    NAMES
+        .iter()
+        .any(|row| row.masks_rest && is_name(word, row.text))
 }

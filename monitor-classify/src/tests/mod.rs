@@ -4,6 +4,7 @@ mod binary;
 mod every;
 mod http;
 mod noise;
+mod planted;
 mod props;
 mod redis;
 mod samples;
@@ -37,8 +38,13 @@ fn payload(bytes: &[u8], wire_len: usize, src_port: u16, dst_port: u16) -> Paylo
     }
 }
 
-fn evidence(verdict: &Verdict) -> &str {
-    verdict.evidence.as_deref().unwrap_or_default()
+/// The evidence with the names of accounts: the most that can be shown.
+fn evidence(verdict: &Verdict) -> String {
+    let shown = verdict.clone().with_users();
+    shown
+        .evidence
+        .map(|text| text.to_string())
+        .unwrap_or_default()
 }
 
 /// Cuts a message at every byte, by the snap length and by the segment, to and
@@ -55,7 +61,7 @@ fn at_every_length(port: u16, bytes: &[u8], secrets: &[&str]) {
                 let text = evidence(&verdict);
                 // Text on the port of another protocol of text may be taken for that.
                 let by_port = verdict.confidence == Confidence::Likely
-                    && matches!(text, "text" | "markup" | "JSON");
+                    && matches!(text.as_str(), "text" | "markup" | "JSON");
                 assert!(
                     by_port
                         || verdict.protocol == Protocol::Unknown

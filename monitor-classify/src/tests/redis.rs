@@ -143,7 +143,7 @@ fn other_text_protocols_are_not_taken_for_it() {
         b"GET a\x1b[31m\r\n",
     ] {
         let verdict = to(6379, other);
-        let by_port = matches!(evidence(&verdict), "text" | "JSON");
+        let by_port = matches!(evidence(&verdict).as_str(), "text" | "JSON");
         assert!(
             verdict.protocol != Protocol::Redis || by_port,
             "{:?}",

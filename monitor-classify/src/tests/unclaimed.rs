@@ -12,7 +12,10 @@ fn plain(bytes: &[u8], confidence: Confidence, text: &str) {
     let verdict = of(bytes);
     assert_eq!(verdict.protocol, Protocol::Unknown, "{verdict:?}");
     assert_eq!(verdict.exposure, Exposure::Plaintext, "{verdict:?}");
-    assert_eq!((verdict.confidence, evidence(&verdict)), (confidence, text));
+    assert_eq!(
+        (verdict.confidence, evidence(&verdict).as_str()),
+        (confidence, text)
+    );
 }
 
 #[test]
@@ -106,6 +109,23 @@ fn what_may_be_encrypted_is_unknown() {
     let names = b"om,umac-64@openssh.com,umac-128@openssh.com,hmac-sha2-256";
     assert_eq!(of(names).exposure, Exposure::Unknown);
     assert_eq!(of(names).protocol, Protocol::Ssh);
+}
+
+#[test]
+fn a_structured_header_in_front_of_random_bytes_is_unknown() {
+    let random: Vec<u8> = (0..256_u32)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
+    // A session's name and a device's, with their lengths, as file synchronisation sends them.
+    let header = b"\x07\0\0\0\x05alice\0\0\0\x0fapp1/config/db\x01";
+    assert_eq!(of(header).exposure, Exposure::Plaintext);
+    let packet = [&header[..], &random[..120]].concat();
+    let verdict = of(&packet);
+    assert_eq!(verdict.exposure, Exposure::Unknown);
+    assert_eq!(evidence(&verdict), "structured header, then high entropy");
+    // What goes on in the clear can be read.
+    let packet = [&header[..], &header[..], &header[..], &random[..20]].concat();
+    assert_eq!(of(&packet).exposure, Exposure::Plaintext);
 }
 
 #[test]

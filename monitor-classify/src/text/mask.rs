@@ -4,144 +4,110 @@
 //! printed session key can cost its owner a lot.
 
 use super::escape;
+use crate::secret;
 
 /// Stands wherever something was readable on the wire and is not repeated here.
-pub const MASKED: &str = "…";
+pub(crate) const MASKED: &str = "…";
 
-/// Shortest text that is taken for a random token by its look alone.
-const TOKEN_LENGTH: usize = 16;
+/// Longest domain of an address that is shown.
+const ADDRESS_MAX: usize = 40;
 
-/// Well-known prefixes of issued tokens; what follows one is secret, whatever it looks like.
-const TOKEN_PREFIXES: &[&[u8]] = &[
-    b"eyJ",
-    b"ghp_",
-    b"gho_",
-    b"ghs_",
-    b"github_pat_",
-    b"glpat-",
-    b"xox",
-    b"sk_",
-    b"rk_",
-    b"sk-",
-    b"AKIA",
-    b"ASIA",
-    b"AIza",
-    b"SG.",
-    b"hf_",
-    b"npm_",
-    b"pypi-",
-    b"hvs.",
-];
+/// What divides a key into parts; a topic or a subject is divided by dots as well.
+const KEY: &[u8] = b":/|{}";
+const TOPIC: &[u8] = b":/|{}.";
 
-/// A name that contains one of these announces a secret.
-const SECRET_PARTS: &[&[u8]] = &[
-    b"pass",
-    b"secret",
-    b"token",
-    b"session",
-    b"credential",
-    b"apikey",
-    b"api_key",
-    b"api-key",
-];
-
-/// A name that is one of these announces a secret.
-const SECRET_WORDS: &[&[u8]] = &[
-    b"auth",
-    b"oauth",
-    b"jwt",
-    b"otp",
-    b"pwd",
-    b"sig",
-    b"signature",
-    b"reset",
-    b"key",
-    b"sess",
-    b"sid",
-    b"jsessionid",
-    b"invite",
-    b"verify",
-    b"activate",
-    b"code",
-    b"private",
-    b"magic",
-];
-
-/// Whether a name (a query parameter, a path segment, a part of a key)
-/// announces that its value is a secret: `token`, `X-Api-Key`, `session`.
-pub fn announces_secret(name: &[u8]) -> bool {
-    let starts = |at: &[u8], word: &[u8]| {
-        at.get(..word.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(word))
-    };
-    let contains = || {
-        // Only few letters start one of these words: most positions are cheap.
-        let candidates = name.iter().enumerate().filter(|(_, byte)| {
-            matches!(byte.to_ascii_lowercase(), b'p' | b's' | b't' | b'c' | b'a')
-        });
-        candidates
-            .into_iter()
-            .any(|(at, _)| SECRET_PARTS.iter().any(|part| starts(&name[at..], part)))
-    };
-    contains()
-        || SECRET_WORDS
-            .iter()
-            .any(|word| name.eq_ignore_ascii_case(word))
+/// The name of something (a Redis key, a table) with those of its parts masked that are or may be secrets:
+/// `session:…`, `user:42:name`. Escaped; at most `max` characters.
+pub(crate) fn key(name: &[u8], max: usize) -> String {
+    parts(name, KEY, max)
 }
 
-/// Whether a text looks like a token, hash, UUID, card number or mail address
-/// rather than like a chosen name.
-pub fn looks_secret(text: &[u8]) -> bool {
-    let (mut digits, mut upper, mut lower) = (0_usize, 0_usize, 0_usize);
-    let (mut joined, mut address) = (true, false);
-    for byte in text {
-        match byte {
-            b'0'..=b'9' => digits += 1,
-            b'A'..=b'Z' => upper += 1,
-            b'a'..=b'z' => lower += 1,
-            b'-' | b'_' | b'.' | b' ' => joined = false,
-            b'@' => address = true,
-            _ => {}
-        }
-    }
-    address
-        || (text.len() >= TOKEN_LENGTH && digits >= 3 && upper + lower > 0)
-        || digits >= 12
-        || (text.len() >= 24 && joined && upper >= 3 && lower >= 3)
-        || (text.len() >= 32 && joined)
-        || TOKEN_PREFIXES
-            .iter()
-            .any(|prefix| text.len() > prefix.len() + 4 && text.starts_with(prefix))
+/// The same for a name that dots divide: `orders.created`, `reset.…`.
+pub(crate) fn topic(name: &[u8], max: usize) -> String {
+    parts(name, TOPIC, max)
 }
 
-/// A name of something (a Redis key, a topic) with those of its parts masked
-/// that are or may be secrets: `session:…`, `user:42:name`. Escaped; at most
-/// `max` characters.
-pub fn key(name: &[u8], max: usize) -> String {
-    if looks_secret(name) && !name.iter().any(|byte| b":/|".contains(byte)) {
-        return MASKED.into();
-    }
+fn parts(name: &[u8], separators: &[u8], max: usize) -> String {
+    // A token in base64 has slashes: its parts are too short to look like anything.
+    let is_whole_token =
+        name.contains(&b'/') && !name.contains(&b':') && secret::looks_random(name);
     let mut masked = Vec::with_capacity(name.len().min(max) + 8);
     let mut secret_next = false;
-    for part in name.split_inclusive(|byte| b":/|{}".contains(byte)) {
+    for part in name.split_inclusive(|byte| separators.contains(byte)) {
         if masked.len() > max.saturating_mul(4) {
             break;
         }
         let (word, separator) = match part.split_last() {
-            Some((last, word)) if b":/|{}".contains(last) => (word, &part[word.len()..]),
+            Some((last, word)) if separators.contains(last) => (word, &part[word.len()..]),
             _ => (part, &[][..]),
         };
         if !word.is_empty() {
-            if secret_next || looks_secret(word) {
+            let is_piece = is_whole_token && !word.iter().all(u8::is_ascii_lowercase);
+            if secret_next || is_piece || secret::looks_secret(word) {
+                masked.extend_from_slice(MASKED.as_bytes());
+            } else if let Some(at) = secret::rest(word) {
+                masked.extend_from_slice(&word[..at]);
                 masked.extend_from_slice(MASKED.as_bytes());
             } else {
                 masked.extend_from_slice(word);
             }
-            secret_next = announces_secret(word);
+            secret_next = secret::announces(word);
         }
         masked.extend_from_slice(separator);
     }
     escape(masked, max)
+}
+
+/// The name of a host, label by label; a random label is masked, and so is one behind `token`, `password` or the
+/// like, unless it is the domain. Escaped; at most `max` characters.
+pub(crate) fn host(name: &[u8], max: usize) -> String {
+    let labels: Vec<&[u8]> = name.split(|byte| *byte == b'.').collect();
+    // The last two are a domain that was registered.
+    let domain = labels.len().saturating_sub(2);
+    let mut masked = Vec::with_capacity(name.len() + 8);
+    let mut secret_next = false;
+    for (at, label) in labels.iter().enumerate() {
+        if at > 0 {
+            masked.push(b'.');
+        }
+        if label.is_empty() {
+            continue;
+        }
+        if (secret_next && at < domain) || secret::looks_secret(label) {
+            masked.extend_from_slice(MASKED.as_bytes());
+        } else if let Some(rest) = secret::rest(label) {
+            masked.extend_from_slice(&label[..rest]);
+            masked.extend_from_slice(MASKED.as_bytes());
+        } else {
+            masked.extend_from_slice(label);
+        }
+        secret_next = secret::is_strong(label);
+    }
+    escape(masked, max)
+}
+
+/// A name in one piece: of software, of a user. Masked as a whole if it looks like a secret.
+pub(crate) fn name(name: &[u8], max: usize) -> String {
+    let mut parts = name.split(|&byte| byte == b'@');
+    if parts.any(secret::looks_secret) {
+        return MASKED.into();
+    }
+    match secret::rest(name) {
+        Some(at) => escape([&name[..at], MASKED.as_bytes()].concat(), max),
+        None => escape(name, max),
+    }
+}
+
+/// A mail address with its mailbox masked: `…@example.org`.
+pub(crate) fn address(text: &[u8]) -> String {
+    let inside = text.strip_prefix(b"<").unwrap_or(text);
+    let Some(end) = inside.iter().position(|byte| b"> \t".contains(byte)) else {
+        return MASKED.into();
+    };
+    match inside[..end].iter().rposition(|&byte| byte == b'@') {
+        Some(at) => format!("…@{}", host(&inside[at + 1..end], ADDRESS_MAX)),
+        None => MASKED.into(),
+    }
 }
 
 #[cfg(test)]
@@ -149,44 +115,54 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_are_told_from_words() {
-        let secrets: &[&str] = &[
-            "eyJhbGciOiJIUzI1NiJ9",
-            "ghp_16C7e42F292c6912E7",
-            "d41d8cd98f00b204e9800998ecf8427e",
-            "550e8400-e29b-41d4-a716-446655440000",
-            "4111111111111111",
-            "alice@example.org",
-            "bot123456:ABC-DEF1234ghIkl",
-            "XXXXXXXXXXXXxxxxxxxxxxxx",
-        ];
-        for secret in secrets {
-            assert!(looks_secret(secret.as_bytes()), "{secret}");
-        }
-        for word in [
-            "index.html",
-            "api",
-            "v2",
-            "session",
-            "user-settings",
-            "2024",
-            "host01",
+    fn keys_keep_their_structure_and_lose_their_secrets() {
+        for (text, shown) in [
+            ("ip", "ip"),
+            ("user:42:name", "user:42:name"),
+            ("session:42", "session:…"),
+            ("cache:d41d8cd98f00b204e9800998ecf8427e", "cache:…"),
+            ("d41d8cd98f00b204e9800998ecf8427e", "…"),
+            ("a\x1bb", "a\\x1bb"),
+            ("token_hunter2", "token_…"),
+            ("password=hunter2", "password=…"),
+            ("user-api-key-hunter2", "user-api-key-…"),
+            ("reset%2Fhunter2", "reset%2F…"),
+            ("token_count", "token_count"),
+            ("passport/alice", "passport/…"),
+            ("alice@example.org", "…"),
         ] {
-            assert!(!looks_secret(word.as_bytes()), "{word}");
+            assert_eq!(key(text.as_bytes(), 40), shown);
         }
+        assert_eq!(key(&[b'k'; 31], 8), "…");
+        assert_eq!(key(b"orders and payments", 8), "orders …");
     }
 
     #[test]
-    fn keys_keep_their_structure_and_lose_their_secrets() {
-        assert_eq!(key(b"ip", 40), "ip");
-        assert_eq!(key(b"user:42:name", 40), "user:42:name");
-        assert_eq!(key(b"session:42", 40), "session:…");
+    fn dots_divide_topics_and_hosts() {
+        assert_eq!(topic(b"orders.created", 40), "orders.created");
+        assert_eq!(topic(b"reset.hunter2", 40), "reset.…");
+        assert_eq!(host(b"shop.example.org", 40), "shop.example.org");
+        assert_eq!(host(b"auth.example.org", 40), "auth.example.org");
+        assert_eq!(host(b"token.example.org", 40), "token.example.org");
         assert_eq!(
-            key(b"cache:d41d8cd98f00b204e9800998ecf8427e", 40),
-            "cache:…"
+            host(b"token.hunter2.example.org", 40),
+            "token.….example.org"
         );
-        assert_eq!(key(b"d41d8cd98f00b204e9800998ecf8427e", 40), "…");
-        assert_eq!(key(b"a\x1bb", 40), "a\\x1bb");
-        assert_eq!(key(&[b'k'; 31], 8), "kkkkkkk…");
+        assert_eq!(
+            host(b"token-hunter2.example.org", 40),
+            "token-….example.org"
+        );
+        assert_eq!(
+            host(b"V1StGXR8Z5jdHi6BmyT.example.org:443", 40),
+            "….example.org:443"
+        );
+    }
+
+    #[test]
+    fn addresses_lose_their_mailbox() {
+        assert_eq!(address(b"<alice@example.org> SIZE=3"), "…@example.org");
+        assert_eq!(address(b"<alice@exam"), "…");
+        assert_eq!(name(b"eyJhbGciOiJIUzI1NiJ9", 40), "…");
+        assert_eq!(name(b"OpenSSH_9.2p1", 40), "OpenSSH_9.2p1");
     }
 }

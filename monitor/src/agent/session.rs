@@ -30,6 +30,8 @@ pub struct SessionOptions {
     pub docker: DockerSocket,
     /// Whether records hold the payload, not redacted.
     pub show_payload: bool,
+    /// Whether evidence contains the names of accounts.
+    pub show_users: bool,
     /// States of networks are updated several times in this time.
     pub update_over: Duration,
 }
@@ -76,6 +78,7 @@ impl Session {
             decoder: Decoder {
                 udp_ports: plan.load.udp_ports.clone(),
                 show_payload: options.show_payload,
+                show_users: options.show_users,
             },
             agent: Arc::new(Mutex::new(agent)),
             docker,

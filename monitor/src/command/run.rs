@@ -35,6 +35,7 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
     let options = SessionOptions {
         docker,
         show_payload: false,
+        show_users: args.show_users,
         update_over: plan.state_window,
     };
     let session = Session::start(&plan, options)?;

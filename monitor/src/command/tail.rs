@@ -23,6 +23,7 @@ pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Resu
     let options = SessionOptions {
         docker: DockerSocket::Off,
         show_payload: args.show_payload,
+        show_users: args.show_users,
         update_over: plan.state_window,
     };
     let session = Session::start(&plan, options)?;

@@ -17,6 +17,7 @@ pub struct FlowPrinter<W> {
     format: Format,
     paint: Paint,
     closed: bool,
+    show_users: bool,
 }
 
 struct Line<'a>(&'a FlowRecord, Paint);
@@ -35,7 +36,14 @@ impl<W: Write> FlowPrinter<W> {
             format,
             paint: Paint(colour),
             closed: false,
+            show_users: false,
         }
+    }
+
+    /// The same, with the names of accounts in evidence, or without.
+    #[must_use]
+    pub fn show_users(self, show_users: bool) -> FlowPrinter<W> {
+        FlowPrinter { show_users, ..self }
     }
 
     /// Whether the reader has closed the output.
@@ -48,8 +56,15 @@ impl<W: Write> FlowPrinter<W> {
     /// # Errors
     /// A runtime failure. A closed output is none.
     pub fn flow(&mut self, flow: &FlowRecord) -> Result<(), Failure> {
-        let line = Line(flow, self.paint);
-        self.print(flow, &line)
+        if self.show_users {
+            let verdict = flow.verdict.clone().with_users();
+            let flow = FlowRecord {
+                verdict,
+                ..flow.clone()
+            };
+            return self.print(&flow, &Line(&flow, self.paint));
+        }
+        self.print(flow, &Line(flow, self.paint))
     }
 
     /// Prints an association.

@@ -29,6 +29,8 @@ pub struct Decoder {
     pub udp_ports: UdpPorts,
     /// Whether records contain the payload.
     pub show_payload: bool,
+    /// Whether evidence contains the names of accounts.
+    pub show_users: bool,
 }
 
 impl Decoder {
@@ -181,6 +183,9 @@ impl Decoder {
                     }
                     None => classify(&payload),
                 };
+                if self.show_users {
+                    record.verdict = record.verdict.clone().with_users();
+                }
             }
         }
         None

@@ -4,7 +4,7 @@ use crate::finding::{Finding, Strength};
 use crate::names::CredentialKind;
 use crate::parse::reader::{Reader, is_name};
 use crate::payload::Payload;
-use crate::text::mask;
+use crate::text::Evidence;
 
 /// Ends every frame.
 const END: u8 = 0xce;
@@ -77,7 +77,7 @@ fn method(mut body: Reader<'_>, strength: Strength, length: u32) -> Option<Findi
     }
     let mut finding = Finding::plaintext(
         strength.max(Strength::Likely),
-        format!("{name}.{}", method_name(class, method)),
+        Evidence::of(|e| e.word(name).word(".").word(method_name(class, method))),
     );
     describe(&mut finding, class, method, body);
     Some(finding)
@@ -85,10 +85,9 @@ fn method(mut body: Reader<'_>, strength: Strength, length: u32) -> Option<Findi
 
 /// Adds the names in the arguments. Nothing: they were cut.
 fn describe(finding: &mut Finding, class: u16, method: u16, mut body: Reader<'_>) -> Option<()> {
-    let mut add = |label: &str, name: &[u8]| {
+    let mut add = |label: &'static str, name: &[u8]| {
         if is_name(name) {
-            finding.evidence.push_str(label);
-            finding.evidence.push_str(&mask::key(name, NAME_MAX));
+            finding.evidence.word(label).topic(name, NAME_MAX);
         }
     };
     match (class, method) {

@@ -6,6 +6,7 @@ mod performative;
 use crate::finding::{Finding, Strength};
 use crate::parse::reader::Reader;
 use crate::payload::Payload;
+use crate::text::Evidence;
 
 pub(super) const PORTS: &[u16] = &[5672];
 
@@ -42,6 +43,6 @@ fn header(rest: &[u8]) -> Option<Finding> {
     };
     Some(Finding::plaintext(
         Strength::Certain,
-        format!("AMQP {version} header{name}"),
+        Evidence::of(|e| e.word("AMQP ").word(version).word(" header").word(name)),
     ))
 }

@@ -4,7 +4,6 @@ use crate::finding::{Finding, Strength};
 use crate::names::CredentialKind;
 use crate::parse::reader::{Reader, is_name};
 use crate::payload::Payload;
-use crate::text::mask;
 
 /// Longest frame that is believed, in bytes.
 const LENGTH_MAX: u32 = 16 << 20;
@@ -43,8 +42,7 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     // The fields follow in a list: its size, how many, and then each with its type.
     if matches!(code, 0x10 | 0x12 | 0x41) && list(&mut body).is_some() {
         if let Some(text) = string(&mut body).filter(|text| is_name(text)) {
-            finding.evidence.push(' ');
-            finding.evidence.push_str(&mask::key(text, NAME_MAX));
+            finding.evidence.word(" ").topic(text, NAME_MAX);
             if code == 0x41 && text != b"EXTERNAL" && text != b"ANONYMOUS" {
                 finding.credentials.push(CredentialKind::AmqpAuth);
             }

@@ -8,6 +8,7 @@ use crate::finding::{Finding, Strength};
 use crate::parse::reader::Reader;
 use crate::payload::Payload;
 use crate::payload::Transport;
+use crate::text::Evidence;
 use record::{Question, kind_name};
 
 pub(super) const PORTS: &[u16] = &[53];
@@ -16,6 +17,9 @@ pub(super) const LLMNR_PORTS: &[u16] = &[5355];
 
 /// Bytes of the header.
 const HEADER: usize = 12;
+
+/// Longest name that is shown.
+const NAME_MAX: usize = 80;
 
 /// Longest message over UDP that is believed, in bytes.
 const UDP_MAX: u32 = 16_384;
@@ -87,10 +91,9 @@ fn message(p: &Payload<'_>) -> Option<Finding> {
     let mut text = describe(header, &question);
     if header.is_response {
         if header.code != 0 {
-            text.push(' ');
-            text.push_str(code_name(header.code));
+            text.word(" ").word(code_name(header.code));
         } else {
-            text.push_str(&format!(" {} answers", header.answers));
+            text.word(" ").number(header.answers).word(" answers");
         }
     }
     // A query between others ends with its question, or with options.
@@ -127,7 +130,7 @@ fn without_question(
             };
             let strength = if strength == Strength::Likely
                 && (by_length || p.transport == Transport::Udp)
-                && !record.is_root
+                && !record.is_root()
             {
                 Strength::Certain
             } else {
@@ -141,11 +144,19 @@ fn without_question(
 }
 
 /// `A? example.org` or `A example.org`
-fn describe(header: Header, question: &Question) -> String {
-    let kind =
-        kind_name(question.kind).map_or_else(|| format!("TYPE{}", question.kind), str::to_owned);
-    let mark = if header.is_response { "" } else { "?" };
-    format!("{kind}{mark} {}", question.name)
+fn describe(header: Header, question: &Question) -> Evidence {
+    let mut evidence = Evidence::default();
+    match kind_name(question.kind) {
+        Some(kind) => evidence.word(kind),
+        None => evidence.word("TYPE").number(question.kind),
+    };
+    evidence.word(if header.is_response { " " } else { "? " });
+    if question.is_root() {
+        evidence.word(".");
+    } else {
+        evidence.host(&question.name, NAME_MAX);
+    }
+    evidence
 }
 
 /// Identifier, flags, four counts. Err: cut, and whether it fits so far.

@@ -1,23 +1,17 @@
 //! Names, types and classes.
 
 use crate::parse::reader::Reader;
-use crate::text::mask;
 
 /// Longest name (RFC 1035 section 2.3.4).
 const NAME_MAX: usize = 255;
 
-/// Longest name that is shown.
-const SHOWN_MAX: usize = 80;
-
 /// The name, type and class that questions and records start with.
 pub(super) struct Question {
-    /// Escaped; parts that look like secrets masked.
-    pub(super) name: String,
+    /// Labels with dots between them; empty for the root.
+    pub(super) name: Vec<u8>,
     pub(super) kind: u16,
     /// Class IN or any; multicast DNS has a flag in it.
     pub(super) is_internet: bool,
-    /// The name has no label.
-    pub(super) is_root: bool,
 }
 
 impl Question {
@@ -37,21 +31,15 @@ impl Question {
         if class > 255 && class & 0x7fff > 255 && kind != 41 {
             return Err(());
         }
-        let is_root = name.is_empty();
-        let shown = if is_root {
-            ".".to_owned()
-        } else {
-            name.split(|&byte| byte == b'.')
-                .map(|label| mask::key(label, SHOWN_MAX))
-                .collect::<Vec<_>>()
-                .join(".")
-        };
         Ok(Some(Self {
-            name: shown,
+            name,
             kind,
             is_internet: matches!(class & 0x7fff, 1 | 255) || kind == 41,
-            is_root,
         }))
+    }
+
+    pub(super) fn is_root(&self) -> bool {
+        self.name.is_empty()
     }
 }
 

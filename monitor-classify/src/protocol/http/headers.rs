@@ -2,29 +2,14 @@
 
 use super::service;
 use crate::names::CredentialKind;
-use crate::text::escape;
+use crate::secret;
+use crate::text::Evidence;
 
 /// Header fields that are parsed; more are ignored.
 pub(super) const HEADERS_MAX: usize = 32;
 
 /// Longest `Upgrade` value that is shown.
 const UPGRADE_MAX: usize = 24;
-
-/// Names of fields that carry an API key by convention.
-const API_KEYS: &[&str] = &[
-    "x-api-key",
-    "api-key",
-    "apikey",
-    "x-auth-token",
-    "x-access-token",
-    "x-vault-token",
-    "private-token",
-    "x-goog-api-key",
-    "x-amz-security-token",
-    "x-registry-auth",
-    "x-consul-token",
-    "x-csrf-token",
-];
 
 /// The header fields of a message, as far as they were captured.
 pub(super) struct Fields<'h, 'b> {
@@ -78,14 +63,13 @@ impl<'h, 'b> Fields<'h, 'b> {
     }
 
     /// Adds ` upgrade=websocket`: from here on the flow may change its protocol.
-    pub(super) fn describe_upgrade(&self, evidence: &mut String) {
+    pub(super) fn describe_upgrade(&self, evidence: &mut Evidence) {
         let Some(protocol) = self.value("upgrade") else {
             return;
         };
         let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"-./".contains(byte);
         if !protocol.is_empty() && protocol.len() <= UPGRADE_MAX && protocol.iter().all(token) {
-            evidence.push_str(" upgrade=");
-            evidence.push_str(&escape(protocol, UPGRADE_MAX));
+            evidence.word(" upgrade=").key(protocol, UPGRADE_MAX);
         }
     }
 }
@@ -111,7 +95,7 @@ pub(crate) fn kind(name: &str, value: &[u8]) -> Option<CredentialKind> {
         19 if is("proxy-authorization") => Some(CredentialKind::HttpProxyAuthorization),
         6 if is("cookie") => Some(CredentialKind::Cookie),
         10 if is("set-cookie") => Some(CredentialKind::SetCookie),
-        _ if API_KEYS.iter().any(|known| is(known)) => Some(CredentialKind::HttpApiKey),
+        _ if secret::is_api_key(name) => Some(CredentialKind::HttpApiKey),
         _ => None,
     }
 }

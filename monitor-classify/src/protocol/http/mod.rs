@@ -8,14 +8,11 @@ mod request;
 mod response;
 mod service;
 mod status;
-mod target;
 
 use crate::finding::Finding;
-use crate::names::CredentialKind;
 use crate::payload::Payload;
 
 pub(super) use headers::kind as field_credential;
-pub(super) use target::show_host;
 
 /// HTTP, proxies, and services with an HTTP API: Docker, etcd, Consul, Elasticsearch.
 pub(super) const PORTS: &[u16] = &[80, 3128, 8000, 8008, 8080, 8888, 2375, 2379, 8500, 9200];
@@ -44,9 +41,4 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
         return None;
     }
     request::inspect(bytes, method)
-}
-
-/// A request target without its secrets, and the kinds of these.
-pub(super) fn redact_target(target: &[u8]) -> (String, Vec<CredentialKind>) {
-    target::redact(target, true)
 }

@@ -2,16 +2,19 @@
 
 use super::headers::{Fields, HEADERS_MAX};
 use super::service;
-use super::target::{self, show_host};
 use crate::finding::{Finding, Strength};
 use crate::names::Exposure;
-use crate::text::{escape, mask};
+use crate::text::Evidence;
 
 /// Methods that a request line cut before its version may start with.
 /// Not among them: those that SIP and RTSP share and that come with `*`.
-const METHODS: &[&[u8]] = &[
-    b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"PATCH", b"OPTIONS", b"TRACE",
+const METHODS: &[&str] = &[
+    "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE",
 ];
+
+/// Longest method, and longest host, that is shown.
+const METHOD_MAX: usize = 24;
+const HOST_MAX: usize = 60;
 
 /// `bytes` start with a method of `method` bytes and a space.
 pub(super) fn inspect(bytes: &[u8], method: usize) -> Option<Finding> {
@@ -24,7 +27,9 @@ pub(super) fn inspect(bytes: &[u8], method: usize) -> Option<Finding> {
         return cut_before_version(bytes, method, parsed.is_ok());
     }
     let name = request.method?;
-    let (target, mut credentials) = target::redact(request.path?.as_bytes(), true);
+    let mut evidence = Evidence::default();
+    evidence.name(name.as_bytes(), METHOD_MAX).word(" ");
+    let mut credentials = evidence.url(request.path?.as_bytes(), true);
     let fields = Fields::new(
         request.headers,
         bytes,
@@ -32,18 +37,16 @@ pub(super) fn inspect(bytes: &[u8], method: usize) -> Option<Finding> {
     );
     fields.credentials(&mut credentials);
 
-    let mut evidence = format!("{name} {target}");
     if let Some(host) = fields
         .value("host")
         .filter(|host| !host.is_empty() && name != "CONNECT")
     {
-        evidence.push(' ');
-        evidence.push_str(show_host(host).as_deref().unwrap_or(mask::MASKED));
+        evidence.word(" ").authority(host, HOST_MAX);
     }
     fields.describe_upgrade(&mut evidence);
     let path = request.path.unwrap_or_default().as_bytes();
     if let Some(service) = service::of_path(path).or_else(|| fields.service()) {
-        evidence.push_str(&format!(" ({service})"));
+        evidence.word(" (").word(service).word(")");
     }
     Some(Finding {
         strength: Strength::Certain,
@@ -64,7 +67,8 @@ fn cut_before_version(bytes: &[u8], method: usize, may_continue: bool) -> Option
         || rest
             .get(..8)
             .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https://"));
-    if !may_continue || !is_url || !METHODS.contains(&name) {
+    let name = METHODS.iter().find(|known| known.as_bytes() == name)?;
+    if !may_continue || !is_url {
         return None;
     }
     let (path, version) = match rest.iter().position(|&byte| byte == b' ') {
@@ -76,14 +80,12 @@ fn cut_before_version(bytes: &[u8], method: usize, may_continue: bool) -> Option
     if !fits {
         return None;
     }
-    let (target, credentials) = target::redact(path, version.is_some());
+    let mut evidence = Evidence::from(*name);
+    let credentials = evidence.word(" ").url(path, version.is_some());
     Some(Finding {
         strength: Strength::Likely,
         exposure: Exposure::Plaintext,
-        evidence: format!("{} {target}", escape(name, METHOD_LENGTH)),
+        evidence,
         credentials,
     })
 }
-
-/// Longest of [`METHODS`].
-const METHOD_LENGTH: usize = 7;

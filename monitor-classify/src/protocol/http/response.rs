@@ -4,7 +4,7 @@ use super::headers::{Fields, HEADERS_MAX};
 use super::status;
 use crate::finding::{Finding, Strength};
 use crate::names::Exposure;
-use crate::text::escape;
+use crate::text::Evidence;
 
 /// Longest media type that is shown.
 const MEDIA_TYPE_MAX: usize = 60;
@@ -40,12 +40,11 @@ pub(super) fn inspect(bytes: &[u8]) -> Option<Finding> {
         fields.credentials(&mut credentials);
         let mut evidence = describe(code, response.reason);
         if let Some(media_type) = fields.value("content-type").and_then(media_type) {
-            evidence.push(' ');
-            evidence.push_str(&media_type);
+            evidence.word(" ").key(media_type, MEDIA_TYPE_MAX);
         }
         fields.describe_upgrade(&mut evidence);
         if let Some(service) = fields.service() {
-            evidence.push_str(&format!(" ({service})"));
+            evidence.word(" (").word(service).word(")");
         }
         (Strength::Certain, evidence)
     } else if bytes.starts_with(b"HTTP/1.") && parsed.is_ok() {
@@ -64,17 +63,17 @@ pub(super) fn inspect(bytes: &[u8]) -> Option<Finding> {
 /// The status with its standard reason. The reason on the wire is free text, so
 /// it is not repeated, except for the answer to CONNECT, after which another
 /// protocol starts.
-fn describe(code: u16, reason: Option<&str>) -> String {
+fn describe(code: u16, reason: Option<&str>) -> Evidence {
     let tunnel = reason.is_some_and(|reason| reason.eq_ignore_ascii_case("connection established"));
     match status::reason(code) {
-        _ if tunnel => format!("{code} Connection established"),
-        Some(reason) => format!("{code} {reason}"),
-        None => code.to_string(),
+        _ if tunnel => Evidence::of(|e| e.number(code).word(" Connection established")),
+        Some(reason) => Evidence::of(|e| e.number(code).word(" ").word(reason)),
+        None => Evidence::of(|e| e.number(code)),
     }
 }
 
 /// `text/html; charset=utf-8` → `text/html`.
-fn media_type(value: &[u8]) -> Option<String> {
+fn media_type(value: &[u8]) -> Option<&[u8]> {
     let end = value
         .iter()
         .position(|&byte| byte == b';')
@@ -86,5 +85,5 @@ fn media_type(value: &[u8]) -> Option<String> {
         .iter()
         .any(|known| top.eq_ignore_ascii_case(known.as_bytes()));
     let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+*".contains(byte);
-    (known && !sub.is_empty() && sub.iter().all(token)).then(|| escape(media_type, MEDIA_TYPE_MAX))
+    (known && !sub.is_empty() && sub.iter().all(token)).then_some(media_type)
 }

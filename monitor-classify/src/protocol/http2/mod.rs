@@ -11,6 +11,7 @@ mod huffman;
 use crate::finding::{Finding, Strength};
 use crate::names::{CredentialKind, Protocol};
 use crate::payload::Payload;
+use crate::text::Evidence;
 use frame::{Frame, Kind};
 use hpack::Header;
 
@@ -19,6 +20,10 @@ pub(super) const GRPC_PORTS: &[u16] = &[50_051, 2379, 2380, 4317];
 
 /// What a client sends first (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Longest method, and longest host, that is shown.
+const NAME_MAX: usize = 40;
+const HOST_MAX: usize = 60;
 
 /// Frames of a payload that are looked at.
 const FRAMES_MAX: usize = 8;
@@ -49,10 +54,10 @@ struct Summary {
     /// A frame proved more than its shape.
     proof: bool,
     is_grpc: bool,
-    method: Option<String>,
-    path: Option<String>,
-    authority: Option<String>,
-    status: Option<String>,
+    method: Option<Evidence>,
+    path: Option<Evidence>,
+    authority: Option<Evidence>,
+    status: Option<Evidence>,
     credentials: Vec<CredentialKind>,
 }
 
@@ -131,16 +136,16 @@ impl Summary {
         self.proof |= header.is_standard;
         let value = header.value.as_deref().unwrap_or_default();
         match name {
-            ":method" => self.method = Some(crate::parse::lines::name(value.as_bytes())),
-            ":status" => self.status = Some(crate::parse::lines::name(value.as_bytes())),
+            ":method" => self.method = Some(Evidence::of(|e| e.name(value.as_bytes(), NAME_MAX))),
+            ":status" => self.status = Some(Evidence::of(|e| e.name(value.as_bytes(), NAME_MAX))),
             ":path" if header.value.is_some() => {
                 self.is_grpc |= names_a_call(value);
-                let (path, credentials) = super::http::redact_target(value.as_bytes());
+                let mut path = Evidence::default();
+                self.credentials.extend(path.url(value.as_bytes(), true));
                 self.path = Some(path);
-                self.credentials.extend(credentials);
             }
             ":authority" if header.value.is_some() => {
-                self.authority = super::http::show_host(value.as_bytes());
+                self.authority = Some(Evidence::of(|e| e.authority(value.as_bytes(), HOST_MAX)));
             }
             "content-type" => self.is_grpc |= value.starts_with("application/grpc"),
             "grpc-status"
@@ -170,22 +175,25 @@ impl Summary {
                 _ => Strength::Weak,
             }
         };
-        let mut words: Vec<String> = Vec::new();
-        words.extend(self.method.filter(|_| protocol == Protocol::Http2));
-        words.extend(self.path);
-        words.extend(self.authority);
-        words.extend(self.status);
-        if words.is_empty() {
-            let what = match self.first {
+        let method = self.method.filter(|_| protocol == Protocol::Http2);
+        let mut evidence = Evidence::default();
+        let fields = [method, self.path, self.authority, self.status];
+        for field in fields.into_iter().flatten() {
+            if !evidence.is_empty() {
+                evidence.word(" ");
+            }
+            evidence.evidence(&field);
+        }
+        if evidence.is_empty() {
+            evidence.word(match self.first {
                 _ if self.preface => "preface",
                 Some(kind) => kind.name(),
                 None => "frames",
-            };
-            words.push(what.to_owned());
+            });
         }
         Finding {
             credentials: self.credentials,
-            ..Finding::plaintext(strength, words.join(" "))
+            ..Finding::plaintext(strength, evidence)
         }
     }
 }

@@ -5,7 +5,6 @@ use crate::names::CredentialKind;
 use crate::parse::reader::{Reader, is_name};
 use crate::payload::Payload;
 use crate::payload::Transport;
-use crate::text::mask;
 
 const NAME_MAX: usize = 48;
 
@@ -58,8 +57,7 @@ pub(crate) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     if key > 0
         && let Some(key) = reader.take(usize::from(key)).filter(|key| is_name(key))
     {
-        finding.evidence.push(' ');
-        finding.evidence.push_str(&mask::key(key, NAME_MAX));
+        finding.evidence.word(" ").key(key, NAME_MAX);
     }
     if is_request && matches!(operation, 0x21 | 0x22) {
         finding.credentials.push(CredentialKind::MemcachedAuth);

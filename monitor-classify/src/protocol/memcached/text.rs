@@ -5,7 +5,7 @@ use crate::finding::{Finding, Strength};
 use crate::names::CredentialKind;
 use crate::parse::lines::{self, Line, known, number, split};
 use crate::payload::{Payload, Transport};
-use crate::text::mask;
+use crate::text::Evidence;
 
 /// Longest key that memcached takes.
 const KEY_MAX: usize = 250;
@@ -34,6 +34,20 @@ const ANSWERS: &[(&str, Strength)] = &[
     ("NF", Strength::Weak),
     ("EX", Strength::Weak),
     ("MN", Strength::Weak),
+];
+
+/// Commands without a key, and what they prove.
+const WITHOUT_KEY: &[(&str, Strength)] = &[
+    ("stats", Strength::Weak),
+    ("version", Strength::Weak),
+    ("quit", Strength::Weak),
+    ("flush_all", Strength::Likely),
+    ("verbosity", Strength::Likely),
+    ("mn", Strength::Weak),
+    ("shutdown", Strength::Weak),
+    ("slabs", Strength::Weak),
+    ("lru_crawler", Strength::Likely),
+    ("watch", Strength::Weak),
 ];
 
 pub(crate) fn inspect(p: &Payload<'_>) -> Option<Finding> {
@@ -65,13 +79,13 @@ fn command(line: Line<'_>, verb: &[u8], rest: Option<&[u8]>) -> Option<Finding> 
     }
     let key = split(arguments).0;
     let has_more = split(arguments).1.is_some() || line.complete;
-    let show = |verb: &str| format!("{verb} {}", shown(key, has_more));
+    let show = |verb: &'static str| with_key(verb, key, has_more);
     let words = || {
         arguments
             .split(|&byte| byte == b' ')
             .filter(|word| !word.is_empty())
     };
-    let plain = |strength, evidence: String| Some(Finding::plaintext(strength, evidence));
+    let plain = |strength, evidence: Evidence| Some(Finding::plaintext(strength, evidence));
     match verb {
         b"get" | b"gets" => {
             let fits = is_key(key) && words().all(is_key);
@@ -113,7 +127,7 @@ fn command(line: Line<'_>, verb: &[u8], rest: Option<&[u8]>) -> Option<Finding> 
                 Strength::Weak
             };
             (number_fits || !line.complete)
-                .then(|| Finding::plaintext(strength, format!("{verb} {}", shown(key, has_more))))
+                .then(|| Finding::plaintext(strength, with_key(verb, key, has_more)))
         }
         b"delete" if is_key(key) && words().count() <= 2 => plain(Strength::Weak, show("delete")),
         b"mg" | b"ms" | b"md" | b"ma" | b"me" => {
@@ -127,22 +141,18 @@ fn command(line: Line<'_>, verb: &[u8], rest: Option<&[u8]>) -> Option<Finding> 
             };
             fits.then(|| Finding::plaintext(strength, show(verb)))
         }
-        b"stats" | b"version" | b"quit" | b"flush_all" | b"verbosity" | b"mn" | b"shutdown"
-        | b"slabs" | b"lru_crawler" | b"watch" => {
-            let strength = if matches!(verb, b"flush_all" | b"verbosity" | b"lru_crawler") {
-                Strength::Likely
-            } else {
-                Strength::Weak
-            };
-            plain(strength, String::from_utf8_lossy(verb).into_owned())
+        _ => {
+            let (verb, strength) = WITHOUT_KEY
+                .iter()
+                .find(|(known, _)| verb == known.as_bytes())?;
+            plain(*strength, (*verb).into())
         }
-        _ => None,
     }
 }
 
 fn answer(line: Line<'_>, word: &[u8], rest: Option<&[u8]>) -> Option<Finding> {
     let text = rest.unwrap_or_default();
-    let plain = |strength, evidence: String| Some(Finding::plaintext(strength, evidence));
+    let plain = |strength, evidence: Evidence| Some(Finding::plaintext(strength, evidence));
     match word {
         b"VALUE" => {
             let (key, numbers) = split(text);
@@ -162,7 +172,7 @@ fn answer(line: Line<'_>, word: &[u8], rest: Option<&[u8]>) -> Option<Finding> {
                 Strength::Likely
             };
             (fits || !line.complete)
-                .then(|| Finding::plaintext(strength, format!("VALUE {}", shown(key, true))))
+                .then(|| Finding::plaintext(strength, with_key("VALUE", key, true)))
         }
         // `STAT pid 123`; POP3 has the word alone.
         b"STAT" if split(text).1.is_some() => plain(Strength::Likely, "STAT".into()),
@@ -170,7 +180,7 @@ fn answer(line: Line<'_>, word: &[u8], rest: Option<&[u8]>) -> Option<Finding> {
         b"CLIENT_ERROR" | b"SERVER_ERROR" if rest.is_some() => {
             let kind = text == b"unauthenticated" || text == b"authentication failure";
             let kind = kind.then_some(CredentialKind::MemcachedAuth);
-            let word = String::from_utf8_lossy(word);
+            let word = known(&["CLIENT_ERROR", "SERVER_ERROR"], word)?;
             Some(Finding::plaintext(Strength::Certain, word).with_some(kind))
         }
         b"VA" if number(split(text).0).is_some() => plain(Strength::Likely, "VA".into()),
@@ -179,7 +189,7 @@ fn answer(line: Line<'_>, word: &[u8], rest: Option<&[u8]>) -> Option<Finding> {
             let (answer, strength) = ANSWERS
                 .iter()
                 .find(|(answer, _)| word == answer.as_bytes())?;
-            plain(*strength, (*answer).to_owned())
+            plain(*strength, (*answer).into())
         }
         _ => None,
     }
@@ -194,10 +204,13 @@ fn is_key(key: &[u8]) -> bool {
     (1..=KEY_MAX).contains(&key.len()) && key.iter().all(|byte| *byte > b' ')
 }
 
-fn shown(key: &[u8], complete: bool) -> String {
+/// `get user:42`, with the key hidden if it is cut.
+fn with_key(verb: &'static str, key: &[u8], complete: bool) -> Evidence {
+    let mut evidence = Evidence::from(verb);
     if complete {
-        mask::key(key, SHOWN_MAX)
+        evidence.word(" ").key(key, SHOWN_MAX);
     } else {
-        mask::MASKED.into()
+        evidence.word(" ").hidden();
     }
+    evidence
 }

@@ -3,8 +3,8 @@
 use super::packet::{Message, Packet};
 use crate::finding::Strength::{self, Certain, Likely, Weak};
 use crate::parse::reader::is_name;
-use crate::parse::sql::{self, Statement};
-use crate::text::mask;
+use crate::parse::sql;
+use crate::text::Evidence;
 
 const NAME_MAX: usize = 32;
 
@@ -17,13 +17,14 @@ pub(super) fn inspect(packet: &Packet<'_>, is_filled: bool) -> Option<Message> {
     let length = packet.length - 1;
     // A length that fills the packet makes it surer.
     let sure = |fits: Strength, alone: Strength| if is_filled { fits } else { alone };
-    let simple = |name: &str| (length == 0 && is_filled).then(|| Message::new(Likely, name));
+    let simple =
+        |name: &'static str| (length == 0 && is_filled).then(|| Message::new(Likely, name));
     match command {
         0x01 => simple("COM_QUIT"),
         0x02 => {
             let fits = is_name(body.bytes()) && length <= IDENTIFIER_MAX;
-            let name = mask::key(body.bytes(), NAME_MAX);
-            fits.then(|| Message::new(sure(Likely, Weak), format!("USE {name}")))
+            let evidence = Evidence::of(|e| e.word("USE ").key(body.bytes(), NAME_MAX));
+            fits.then(|| Message::new(sure(Likely, Weak), evidence))
         }
         0x03 | 0x16 => query(packet, command, body.bytes()),
         0x04 => {
@@ -38,8 +39,8 @@ pub(super) fn inspect(packet: &Packet<'_>, is_filled: bool) -> Option<Message> {
         0x11 => {
             let user = body.c_string().filter(|name| is_name(name))?;
             let answer = body.u8()?;
-            let name = mask::key(user, NAME_MAX);
-            let mut message = Message::new(sure(Likely, Weak), format!("log-in user={name}"));
+            let evidence = Evidence::of(|e| e.word("log-in user=").user(user, true));
+            let mut message = Message::new(sure(Likely, Weak), evidence);
             message.password = answer > 0;
             Some(message)
         }
@@ -72,21 +73,21 @@ fn query(packet: &Packet<'_>, command: u8, text: &[u8]) -> Option<Message> {
         [0, 1, text @ ..] if command == 0x03 => text,
         text => text,
     };
-    let Statement { text, password } = sql::statement(text, packet.whole).or_else(|| {
-        let few = !text.is_empty() && text.len() <= 16 && !packet.whole;
-        (few && is_name(text)).then(|| Statement {
-            text: String::new(),
-            password: false,
-        })
-    })?;
-    let mut message = if text.is_empty() {
-        Message::new(Weak, "query")
-    } else {
-        Message::new(Certain, text)
+    let statement = sql::statement(text, packet.whole);
+    let few = !text.is_empty() && text.len() <= 16 && !packet.whole;
+    let (strength, evidence, password) = match statement {
+        Some(statement) => (Certain, statement.evidence, statement.password),
+        None if few && is_name(text) => (Weak, "query".into(), false),
+        None => return None,
     };
-    if command == 0x16 {
-        message.evidence.insert_str(0, "prepare ");
-    }
+    let mut message = if command == 0x16 {
+        Message::new(
+            strength,
+            Evidence::of(|e| e.word("prepare ").evidence(&evidence)),
+        )
+    } else {
+        Message::new(strength, evidence)
+    };
     message.password = password;
     Some(message)
 }

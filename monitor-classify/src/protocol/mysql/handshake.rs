@@ -4,7 +4,7 @@ use super::packet::{Message, Packet, length_encoded};
 use crate::finding::Strength::{Certain, Likely, Weak};
 use crate::names::Exposure;
 use crate::parse::reader::{Reader, is_name};
-use crate::text::mask;
+use crate::text::Evidence;
 
 const NAME_MAX: usize = 32;
 
@@ -40,7 +40,7 @@ pub(super) fn greeting(packet: &Packet<'_>) -> Option<Message> {
     };
     Some(Message::new(
         strength,
-        format!("greeting {}", mask::key(version, NAME_MAX)),
+        Evidence::of(|e| e.word("greeting ").name(version, NAME_MAX)),
     ))
 }
 
@@ -93,8 +93,7 @@ pub(super) fn response(packet: &Packet<'_>) -> Option<Message> {
 fn names(mut body: Reader<'_>, capabilities: u32, message: &mut Message) -> Option<()> {
     let user = body.c_string()?;
     if is_name(user) {
-        message.evidence.push_str(" user=");
-        message.evidence.push_str(&mask::key(user, NAME_MAX));
+        message.evidence.word(" user=").user(user, true);
     }
     let length = if capabilities & LENGTH_ENCODED_ANSWER != 0 {
         length_encoded(&mut body)?
@@ -114,8 +113,7 @@ fn names(mut body: Reader<'_>, capabilities: u32, message: &mut Message) -> Opti
 fn database(mut body: Reader<'_>, capabilities: u32, message: &mut Message) -> Option<()> {
     if capabilities & WITH_DATABASE != 0 {
         let name = body.c_string().filter(|name| is_name(name))?;
-        message.evidence.push_str(" database=");
-        message.evidence.push_str(&mask::key(name, NAME_MAX));
+        message.evidence.word(" database=").key(name, NAME_MAX);
     }
     Some(())
 }

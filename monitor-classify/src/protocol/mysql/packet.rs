@@ -3,6 +3,7 @@
 use crate::finding::Strength;
 use crate::names::Exposure;
 use crate::parse::reader::Reader;
+use crate::text::Evidence;
 
 /// A packet: 3 bytes of length (little-endian), a sequence number, contents.
 #[derive(Clone, Copy)]
@@ -32,12 +33,12 @@ impl<'a> Packet<'a> {
 pub(super) struct Message {
     pub(super) strength: Strength,
     pub(super) exposure: Exposure,
-    pub(super) evidence: String,
+    pub(super) evidence: Evidence,
     pub(super) password: bool,
 }
 
 impl Message {
-    pub(super) fn new(strength: Strength, evidence: impl Into<String>) -> Self {
+    pub(super) fn new(strength: Strength, evidence: impl Into<Evidence>) -> Self {
         Self {
             strength,
             exposure: Exposure::Plaintext,

@@ -3,6 +3,7 @@
 use super::packet::{Message, Packet, length_encoded, string};
 use crate::finding::Strength::{Certain, Likely, Weak};
 use crate::parse::reader::{Reader, is_name};
+use crate::text::Evidence;
 
 /// Plug-ins that check passwords, by their names' endings or beginnings.
 fn is_plugin(name: &[u8]) -> bool {
@@ -82,7 +83,10 @@ fn error(packet: &Packet<'_>, mut body: Reader<'_>) -> Option<Message> {
         [] | [b'#', ..] => Likely,
         _ => Likely,
     };
-    Some(Message::new(strength, format!("error {code}")))
+    Some(Message::new(
+        strength,
+        Evidence::of(|e| e.word("error ").number(code)),
+    ))
 }
 
 /// The definition of a column, which starts with the catalogue `def`.

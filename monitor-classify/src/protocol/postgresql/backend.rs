@@ -3,7 +3,7 @@
 use super::message::{Frame, Message};
 use crate::finding::Strength::{Certain, Likely, Weak};
 use crate::parse::reader::{Reader, is_name, is_text};
-use crate::text::mask;
+use crate::text::Evidence;
 
 const NAME_MAX: usize = 32;
 
@@ -67,7 +67,7 @@ pub(super) fn inspect(frame: &Frame<'_>) -> Option<Message> {
     }
 }
 
-fn empty(length: usize, name: &str) -> Option<Message> {
+fn empty(length: usize, name: &'static str) -> Option<Message> {
     (length == 0).then(|| Message::new(Weak, name))
 }
 
@@ -108,7 +108,7 @@ fn parameter(frame: &Frame<'_>, mut body: Reader<'_>) -> Option<Message> {
     fits.then(|| {
         Message::new(
             strength,
-            format!("ParameterStatus {}", mask::key(name, NAME_MAX)),
+            Evidence::of(|e| e.word("ParameterStatus ").key(name, NAME_MAX)),
         )
     })
 }
@@ -139,7 +139,7 @@ fn columns(frame: &Frame<'_>, mut body: Reader<'_>) -> Option<Message> {
     };
     Some(Message::new(
         strength,
-        format!("columns {}", mask::key(name, NAME_MAX)),
+        Evidence::of(|e| e.word("columns ").key(name, NAME_MAX)),
     ))
 }
 
@@ -190,7 +190,7 @@ fn error(frame: &Frame<'_>, mut body: Reader<'_>) -> Option<Message> {
     } else {
         "NoticeResponse"
     };
-    let mut evidence = kind.to_owned();
+    let mut evidence = Evidence::from(kind);
     let mut fields = 0;
     while let Some(field) = body.u8() {
         if field == 0 {
@@ -208,8 +208,7 @@ fn error(frame: &Frame<'_>, mut body: Reader<'_>) -> Option<Message> {
         }
         fields += 1;
         if field == b'C' && text.len() == 5 && text.iter().all(u8::is_ascii_alphanumeric) {
-            evidence.push(' ');
-            evidence.push_str(&String::from_utf8_lossy(text));
+            evidence.word(" ").key(text, NAME_MAX);
         }
     }
     let strength = match fields {

@@ -4,6 +4,7 @@ use super::message::{Frame, Message};
 use crate::finding::Strength::{Certain, Likely, Weak};
 use crate::parse::reader::{Reader, is_name};
 use crate::parse::sql;
+use crate::text::Evidence;
 
 /// Longest password message: those of GSSAPI are the longest.
 const PASSWORD_MAX: usize = 1 << 16;
@@ -18,7 +19,7 @@ pub(super) fn inspect(frame: &Frame<'_>) -> Option<Message> {
                 // An empty query, or one cut in its verb, or a comment.
                 return starts_like_text(text).then(|| Message::new(Weak, "Query"));
             };
-            let mut message = Message::new(Certain, statement.text);
+            let mut message = Message::new(Certain, statement.evidence);
             message.password = statement.password;
             Some(message)
         }
@@ -37,7 +38,10 @@ pub(super) fn inspect(frame: &Frame<'_>) -> Option<Message> {
             let Some(statement) = sql::statement(text, whole) else {
                 return starts_like_text(text).then(|| Message::new(Weak, "Parse"));
             };
-            let mut message = Message::new(Certain, format!("Parse {}", statement.text));
+            let mut message = Message::new(
+                Certain,
+                Evidence::of(|e| e.word("Parse ").evidence(&statement.evidence)),
+            );
             message.password = statement.password;
             Some(message)
         }

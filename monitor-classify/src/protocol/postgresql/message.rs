@@ -2,6 +2,7 @@
 
 use crate::finding::Strength;
 use crate::parse::reader::Reader;
+use crate::text::Evidence;
 
 /// Longest message that is believed, in bytes: what the server accepts.
 const LENGTH_MAX: u32 = 1 << 30;
@@ -10,12 +11,12 @@ const LENGTH_MAX: u32 = 1 << 30;
 pub(super) struct Message {
     /// How sure it is, beside type and length.
     pub(super) strength: Strength,
-    pub(super) evidence: String,
+    pub(super) evidence: Evidence,
     pub(super) password: bool,
 }
 
 impl Message {
-    pub(super) fn new(strength: Strength, evidence: impl Into<String>) -> Self {
+    pub(super) fn new(strength: Strength, evidence: impl Into<Evidence>) -> Self {
         Self {
             strength,
             evidence: evidence.into(),

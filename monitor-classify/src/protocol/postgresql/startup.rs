@@ -3,7 +3,7 @@
 use crate::finding::{Finding, Strength};
 use crate::parse::reader::{Reader, is_name};
 use crate::payload::Payload;
-use crate::text::mask;
+use crate::text::Evidence;
 
 /// Longest startup packet that the server accepts (`MAX_STARTUP_PACKET_LENGTH`).
 const LENGTH_MAX: u32 = 10_000;
@@ -41,7 +41,7 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
 
 /// Names and values up to an empty name.
 fn parameters(mut reader: Reader<'_>, strength: Strength) -> Option<Finding> {
-    let mut evidence = "StartupMessage".to_owned();
+    let mut evidence = Evidence::from("StartupMessage");
     if reader
         .bytes()
         .first()
@@ -54,13 +54,11 @@ fn parameters(mut reader: Reader<'_>, strength: Strength) -> Option<Finding> {
             break;
         };
         if (name == b"user" || name == b"database") && is_name(value) {
-            let name = if name == b"user" {
-                " user="
+            if name == b"user" {
+                evidence.word(" user=").user(value, true);
             } else {
-                " database="
-            };
-            evidence.push_str(name);
-            evidence.push_str(&mask::key(value, NAME_MAX));
+                evidence.word(" database=").key(value, NAME_MAX);
+            }
         }
     }
     Some(Finding::plaintext(strength, evidence))

@@ -4,7 +4,7 @@ use super::command::{Command, Shows};
 use super::lookup::{self, subcommand};
 use super::resp::{Reader, Stop, Value};
 use crate::finding::Strength;
-use crate::text::mask::{self, MASKED};
+use crate::text::Evidence;
 
 /// Words of a command that are kept; those behind only have to fit.
 pub(super) const WORDS_MAX: usize = 8;
@@ -66,8 +66,7 @@ const STATUSES: &[&str] = &[
 
 /// A message and what it proves.
 pub(super) struct Message {
-    /// Redacted and escaped.
-    pub(super) evidence: String,
+    pub(super) evidence: Evidence,
     /// How many signs of RESP it holds.
     pub(super) signs: u32,
     /// Whether POP3, NATS and other protocols write the same.
@@ -154,7 +153,8 @@ impl Message {
             message.credential = credential;
             message.strength = Some(Strength::Certain);
         } else if describe {
-            message.evidence = format!("{} of {count}", aggregate_name(kind));
+            message.evidence =
+                Evidence::of(|e| e.word(aggregate_name(kind)).word(" of ").number(count));
         }
         Ok(message)
     }
@@ -162,7 +162,7 @@ impl Message {
     /// A reply by type and size, never by content.
     fn of_value(value: Value<'_>, describe: bool) -> Result<Self, Stop> {
         let mut message = Self {
-            evidence: String::new(),
+            evidence: Evidence::default(),
             signs: signs(value),
             shared: false,
             strength: None,
@@ -171,18 +171,18 @@ impl Message {
         };
         message.evidence = match value {
             // Described once it is known that it is no command.
-            Value::Aggregate { .. } => String::new(),
+            Value::Aggregate { .. } => Evidence::default(),
             Value::Bulk {
                 length, complete, ..
             } => {
                 message.cut = !complete;
                 if describe {
-                    format!("bulk {length} bytes")
+                    Evidence::of(|e| e.word("bulk ").number(length).word(" bytes"))
                 } else {
-                    String::new()
+                    Evidence::default()
                 }
             }
-            Value::Null | Value::Scalar { .. } if !describe => String::new(),
+            Value::Null | Value::Scalar { .. } if !describe => Evidence::default(),
             Value::Null => "nil".into(),
             Value::Scalar { kind } => match kind {
                 b':' => "integer".into(),
@@ -200,9 +200,9 @@ impl Message {
                 message.shared = !own;
                 message.signs += u32::from(own);
                 if describe {
-                    format!("{}{word}", char::from(kind))
+                    Evidence::of(|e| e.word(if kind == b'-' { "-" } else { "+" }).word(word))
                 } else {
-                    String::new()
+                    Evidence::default()
                 }
             }
         };
@@ -262,32 +262,33 @@ pub(super) fn show(
     words: &[Word<'_>],
     total: u64,
     describe: bool,
-) -> (String, bool) {
+) -> (Evidence, bool) {
     let argument = words.get(1).filter(|word| word.complete);
     let sub = match (command.shows, argument) {
         (Shows::Subcommand, Some(word)) => subcommand(word.bytes),
         _ => None,
     };
     if !describe {
-        return (String::new(), has_credential(command, sub, words));
+        return (Evidence::default(), has_credential(command, sub, words));
     }
-    let mut evidence = command.name.to_owned();
+    let mut evidence = Evidence::from(command.name);
     let mut shown = 1;
-    let mut push = |text: &str| {
-        evidence.push(' ');
-        evidence.push_str(text);
-        shown += 1;
-    };
     if let Some(sub) = sub {
-        push(sub);
+        evidence.word(" ").word(sub);
+        shown += 1;
     }
     match (command.shows, argument) {
-        (Shows::Key, Some(key)) => push(&mask::key(key.bytes, KEY_MAX)),
+        (Shows::Key, Some(key)) => {
+            evidence.word(" ").key(key.bytes, KEY_MAX);
+            shown += 1;
+        }
         _ if command.name == "HELLO" => {
             if let Some(version) = argument.filter(|word| matches!(word.bytes, b"2" | b"3")) {
-                push(if version.bytes == b"2" { "2" } else { "3" });
+                evidence.word(if version.bytes == b"2" { " 2" } else { " 3" });
+                shown += 1;
                 if is_word(words.get(2), "AUTH") {
-                    push("AUTH");
+                    evidence.word(" AUTH");
+                    shown += 1;
                 }
             }
         }
@@ -297,14 +298,14 @@ pub(super) fn show(
                 .filter(|word| word.complete)
                 .and_then(parameter)
             {
-                push(parameter);
+                evidence.word(" ").key(parameter, KEY_MAX);
+                shown += 1;
             }
         }
         _ => {}
     }
     if total > shown {
-        evidence.push(' ');
-        evidence.push_str(MASKED);
+        evidence.word(" ").hidden();
     }
     (evidence, has_credential(command, sub, words))
 }
@@ -314,10 +315,10 @@ fn is_word(word: Option<&Word<'_>>, text: &str) -> bool {
 }
 
 /// A configuration parameter may be shown if it looks like the name of one.
-fn parameter<'a>(word: &Word<'a>) -> Option<&'a str> {
+fn parameter<'a>(word: &Word<'a>) -> Option<&'a [u8]> {
     let letters = |byte: &u8| byte.is_ascii_lowercase() || *byte == b'-';
     let fits = word.bytes.len() <= 40 && word.bytes.iter().all(letters);
-    std::str::from_utf8(word.bytes).ok().filter(|_| fits)
+    fits.then_some(word.bytes)
 }
 
 /// Whether a password is among the words, even one cut after its announcement.

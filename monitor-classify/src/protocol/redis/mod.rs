@@ -14,6 +14,7 @@ mod resp;
 use crate::finding::{Finding, Strength};
 use crate::names::Exposure;
 use crate::payload::Payload;
+use crate::text::Evidence;
 use message::Message;
 use resp::{Reader, Stop};
 
@@ -68,7 +69,7 @@ fn read(reader: &mut Reader<'_>, is_server: bool, describe: bool) -> Result<Mess
 #[derive(Default)]
 struct Seen {
     messages: usize,
-    first: Option<String>,
+    first: Option<Evidence>,
     signs: u32,
     /// A sign that other protocols share (`+OK`) was counted.
     shared_sign: bool,
@@ -93,7 +94,10 @@ impl Seen {
     fn finding(self) -> Option<Finding> {
         let mut evidence = self.first?;
         if self.messages > 1 {
-            evidence.push_str(&format!(" (+{})", self.messages - 1));
+            evidence
+                .word(" (+")
+                .number(self.messages as u64 - 1)
+                .word(")");
         }
         let by_signs = match self.signs {
             0..LIKELY_SIGNS => Strength::Weak,

@@ -4,7 +4,7 @@ use super::record::version_name;
 use super::suites::{Suite, is_grease, is_tls_1_3};
 use crate::finding::Strength;
 use crate::parse::reader::Reader;
-use crate::text::escape;
+use crate::text::Evidence;
 
 /// Longest server name that is shown; longer ones do not exist in DNS.
 const NAME_MAX: usize = 64;
@@ -33,8 +33,8 @@ pub(crate) struct Hello {
     null: bool,
     /// All suites were captured.
     all_suites: bool,
-    server_name: Option<String>,
-    protocols: Vec<String>,
+    server_name: Option<Vec<u8>>,
+    protocols: Vec<Vec<u8>>,
 }
 
 impl Hello {
@@ -70,23 +70,23 @@ impl Hello {
     }
 
     /// `TLS 1.3 ClientHello sni=example.org alpn=h2`
-    pub(crate) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> Evidence {
         let version = match self.version {
             Some(0x0302) if self.is_datagram => "TLS 1.0",
             version => version.map_or("TLS", version_name),
         };
         let datagram = if self.is_datagram { "D" } else { "" };
-        let mut text = format!("{datagram}{version} {}", self.name);
+        let mut text = Evidence::from(datagram);
+        text.word(version).word(" ").word(self.name);
         if let Some(name) = &self.server_name {
-            text.push_str(" sni=");
-            text.push_str(name);
+            text.word(" sni=").host(name, NAME_MAX);
         }
-        if !self.protocols.is_empty() {
-            text.push_str(" alpn=");
-            text.push_str(&self.protocols.join(","));
+        for (at, protocol) in self.protocols.iter().enumerate() {
+            let text = text.word(if at == 0 { " alpn=" } else { "," });
+            text.key(protocol, PROTOCOL_MAX);
         }
         if self.null {
-            text.push_str(" with NULL cipher");
+            text.word(" with NULL cipher");
         }
         text
     }
@@ -248,22 +248,22 @@ fn supported_by_client(mut body: Reader<'_>) -> Option<u16> {
 }
 
 /// The first host name (RFC 6066 section 3).
-fn server_name(mut body: Reader<'_>) -> Option<String> {
+fn server_name(mut body: Reader<'_>) -> Option<Vec<u8>> {
     body.u16()?;
     let kind = body.u8()?;
     let length = body.u16()?;
     let name = body.take(usize::from(length))?;
-    (kind == 0 && !name.is_empty()).then(|| escape(name, NAME_MAX))
+    (kind == 0 && !name.is_empty()).then(|| name.to_vec())
 }
 
 /// Application protocols in the order of preference (RFC 7301).
-fn protocols(mut body: Reader<'_>) -> Vec<String> {
+fn protocols(mut body: Reader<'_>) -> Vec<Vec<u8>> {
     let mut names = Vec::new();
     body.u16();
     while let Some(name) = body.u8().and_then(|length| body.take(usize::from(length))) {
         let grease = matches!(*name, [a, b] if is_grease(u16::from_be_bytes([a, b])));
         if !name.is_empty() && !grease && names.len() < PROTOCOLS_MAX {
-            names.push(escape(name, PROTOCOL_MAX));
+            names.push(name.to_vec());
         }
     }
     names

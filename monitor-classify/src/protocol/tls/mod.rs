@@ -17,6 +17,7 @@ use crate::names::Exposure;
 use crate::parse::reader::Reader;
 use crate::payload::Payload;
 use crate::shape::randomness::{Look, look, starts_readable};
+use crate::text::Evidence;
 use record::{ContentType, Record};
 
 pub(super) use hello::{Hello, client as client_hello, server as server_hello};
@@ -47,7 +48,7 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
 struct Records {
     count: usize,
     /// What the first record is.
-    evidence: Option<String>,
+    evidence: Option<Evidence>,
     strength: Option<Strength>,
     /// The sender changes its keys here: what follows is protected.
     keys_changed: bool,
@@ -64,7 +65,7 @@ impl Records {
             ContentType::Handshake => self.handshake(record)?,
             ContentType::ApplicationData => {
                 self.protected_body(record.body);
-                let evidence = format!("{} application data", record.version_name());
+                let evidence = named(record, "application data");
                 (evidence, Strength::Likely)
             }
             ContentType::ChangeCipherSpec => {
@@ -77,7 +78,7 @@ impl Records {
                 } else {
                     Strength::Likely
                 };
-                (format!("{} ChangeCipherSpec", record.version_name()), whole)
+                (named(record, "ChangeCipherSpec"), whole)
             }
             ContentType::Alert => self.alert(record)?,
         };
@@ -91,15 +92,14 @@ impl Records {
         Some(())
     }
 
-    fn handshake(&mut self, record: &Record<'_>) -> Option<(String, Strength)> {
-        let name = record.version_name();
+    fn handshake(&mut self, record: &Record<'_>) -> Option<(Evidence, Strength)> {
         let mut reader = Reader::new(record.body);
         if reader.is_empty() {
-            return Some((format!("{name} handshake"), Strength::Weak));
+            return Some((named(record, "handshake"), Strength::Weak));
         }
         if !self.unfinished.is_empty() && !self.keys_changed {
             self.go_on(record.body)?;
-            return Some((format!("{name} handshake"), Strength::Likely));
+            return Some((named(record, "handshake"), Strength::Likely));
         }
         let Some((kind, message)) = record.clear_message(self.keys_changed) else {
             // After a change of keys, or in the middle of a flow that changed
@@ -115,18 +115,18 @@ impl Records {
             } else {
                 Strength::Weak
             };
-            return Some((format!("{name} handshake"), strength));
+            return Some((named(record, "handshake"), strength));
         };
         if record.body.len() == usize::from(record.length) {
             self.unfinished = record::unfinished(record.body).to_vec();
         }
         // Behind type and length.
         if reader.take(4).is_none() {
-            return Some((format!("{name} {message}"), Strength::Likely));
+            return Some((named(record, message), Strength::Likely));
         }
         match self.hello(kind, reader)? {
             Some(hello) => Some((hello.describe(), hello.strength())),
-            None => Some((format!("{name} {message}"), Strength::Likely)),
+            None => Some((named(record, message), Strength::Likely)),
         }
     }
 
@@ -164,8 +164,8 @@ impl Records {
 
     /// Two bytes are an alert in the clear; more are one under protection, or
     /// one with nothing but a checksum.
-    fn alert(&mut self, record: &Record<'_>) -> Option<(String, Strength)> {
-        let evidence = format!("{} alert", record.version_name());
+    fn alert(&mut self, record: &Record<'_>) -> Option<(Evidence, Strength)> {
+        let mut evidence = named(record, "alert");
         let names_one = |level: u8, code: u8| {
             matches!(level, 1 | 2)
                 .then(|| record::alert_name(code))
@@ -174,7 +174,8 @@ impl Records {
         match *record.body {
             [level, code] if record.length == 2 => {
                 let name = names_one(level, code)?;
-                Some((format!("{evidence} {name}"), Strength::Likely))
+                evidence.word(" ").word(name);
+                Some((evidence, Strength::Likely))
             }
             _ if record.length < 16 => (record.length == 2).then_some((evidence, Strength::Weak)),
             [level, code, ..] if names_one(level, code).is_some() => {
@@ -203,7 +204,7 @@ impl Records {
     fn finding(self) -> Option<Finding> {
         let mut evidence = self.evidence?;
         let exposure = if self.readable {
-            evidence.push_str(", not encrypted");
+            evidence.word(", not encrypted");
             Exposure::Plaintext
         } else if self.encrypts {
             Exposure::Encrypted
@@ -217,4 +218,9 @@ impl Records {
             credentials: Vec::new(),
         })
     }
+}
+
+/// `TLS 1.2/1.3 alert`
+fn named(record: &Record<'_>, what: &'static str) -> Evidence {
+    Evidence::of(|e| e.word(record.version_name()).word(" ").word(what))
 }

@@ -5,7 +5,7 @@ use crate::finding::{Finding, Strength};
 use crate::names::CredentialKind;
 use crate::parse::reader::{Reader, is_name};
 use crate::payload::Payload;
-use crate::text::mask;
+use crate::text::Evidence;
 
 /// Longest packet by default (`jute.maxbuffer`), and a little.
 const LENGTH_MAX: u32 = 4 << 20;
@@ -112,7 +112,7 @@ fn request(mut reader: Reader<'_>, number: u32, is_filled: bool) -> Option<Findi
     if !is_name(path.bytes()) {
         return None;
     }
-    let text = format!("{name} {}", mask::key(path.bytes(), NAME_MAX));
+    let text = Evidence::of(|e| e.word(name).word(" ").key(path.bytes(), NAME_MAX));
     Some(Finding::plaintext(Strength::Certain, text))
 }
 

@@ -122,16 +122,23 @@ fn check(problem: impl Fn(&Case) -> Option<String>) {
 fn messages_are_told_and_described() {
     check(|case| {
         let verdict = classify(&case.payload(case.bytes.len(), case.port));
-        let expected = Verdict {
-            protocol: case.protocol,
-            exposure: case.exposure,
-            confidence: case.confidence,
-            evidence: Some(case.evidence.clone()),
-            credentials: case.credentials.clone(),
-        };
-        (verdict != expected).then(|| {
+        let said = (
+            verdict.protocol,
+            verdict.exposure,
+            verdict.confidence,
+            evidence(&verdict),
+            &verdict.credentials,
+        );
+        let expected = (
+            case.protocol,
+            case.exposure,
+            case.confidence,
+            case.evidence.clone(),
+            &case.credentials,
+        );
+        (said != expected).then(|| {
             format!(
-                "{verdict:?}, not {expected:?}, of {}",
+                "{said:?}, not {expected:?}, of {}",
                 case.bytes.escape_ascii()
             )
         })

@@ -52,6 +52,7 @@ pub(super) async fn run(args: &AuditArgs, stop: impl Future<Output = ()>) -> Res
     let options = SessionOptions {
         docker,
         show_payload: false,
+        show_users: args.show_users,
         update_over: args.duration,
     };
     let session = Session::start(&plan, options)?;

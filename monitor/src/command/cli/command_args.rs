@@ -21,6 +21,9 @@ pub struct RunArgs {
     /// Address to serve /metrics, /networks and /healthz on [default: 127.0.0.1:9469]
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
+    /// Show the names of accounts in evidence
+    #[arg(long)]
+    pub show_users: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take a comment as help")]
     pub docker: DockerArgs,
@@ -49,6 +52,9 @@ pub struct AuditArgs {
     /// redacted in it
     #[arg(long, value_name = "FILE")]
     pub write: Option<PathBuf>,
+    /// Show the names of accounts in evidence
+    #[arg(long)]
+    pub show_users: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take a comment as help")]
     pub docker: DockerArgs,
@@ -72,6 +78,9 @@ pub struct TailArgs {
     /// Show payload bytes, escaped but NOT redacted: the output then contains secrets of others
     #[arg(long)]
     pub show_payload: bool,
+    /// Show the names of accounts in evidence
+    #[arg(long)]
+    pub show_users: bool,
     /// Also write every sample to this pcapng file, with the verdict as comment of each packet; payload is NOT
     /// redacted in it
     #[arg(long, value_name = "FILE")]
@@ -129,6 +138,9 @@ pub struct ReadArgs {
     /// Show payload bytes, escaped but NOT redacted: the output then contains secrets of others
     #[arg(long, conflicts_with = "flows")]
     pub show_payload: bool,
+    /// Show the names of accounts in evidence
+    #[arg(long)]
+    pub show_users: bool,
     /// Configuration file, for ports and names of networks [default: /etc/overlay-monitor/config.toml, if it exists]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -65,7 +65,7 @@ fn read(args: &ReadArgs, reading: Reading, stop: &Stop) -> Result<(), Failure> {
         };
         let mut flows = Flows {
             tracker: Tracker::new(reading.udp_ports, names),
-            printer: FlowPrinter::new(out, args.format, colour),
+            printer: FlowPrinter::new(out, args.format, colour).show_users(args.show_users),
         };
         let outcome = all_files(args, stop, &mut flows);
         // What was read is printed, whatever came after it.
@@ -76,6 +76,7 @@ fn read(args: &ReadArgs, reading: Reading, stop: &Stop) -> Result<(), Failure> {
             decoder: Decoder {
                 udp_ports: reading.udp_ports,
                 show_payload: args.show_payload,
+                show_users: args.show_users,
             },
             printer: Printer::buffered(out, args.format, colour, args.lines, args.all),
         };

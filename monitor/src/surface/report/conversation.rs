@@ -9,7 +9,9 @@ use monitor_common::encapsulation::Encapsulation;
 use monitor_common::key::NetworkId;
 
 use crate::traffic::sample_record::SampleRecord;
-use monitor_classify::{Confidence, CredentialKind, Exposure, Protocol, Transport, is_usual_port};
+use monitor_classify::{
+    Confidence, CredentialKind, Evidence, Exposure, Protocol, Transport, is_usual_port,
+};
 
 /// Conversations that are kept: in all, of networks without a requirement, and of one network.
 const ALL: usize = 16_384;
@@ -57,7 +59,7 @@ pub struct Speech {
     /// The best confidence of its samples.
     pub confidence: Confidence,
     /// Evidence: redacted and escaped.
-    pub evidence: Option<String>,
+    pub evidence: Option<Evidence>,
     /// Credentials in cleartext.
     pub credentials: BTreeSet<CredentialKind>,
     /// Samples with this verdict.

@@ -110,7 +110,7 @@ pub(super) fn record(
             protocol: Protocol::Redis,
             exposure: Readable::Plaintext,
             confidence: Confidence::Certain,
-            evidence: Some("HGETALL ip".to_owned()),
+            evidence: Some("HGETALL ip".into()),
             credentials: vec![],
         },
         reason: None,
@@ -158,7 +158,7 @@ pub(super) fn hostile() -> Audit {
         let client = format!("fd00:1234:5678:9abc:def0:1234:5678:{n:x}");
         let mut record = record(Some(4096), (&client, 40_000), ("fd00::1", 80));
         record.verdict.protocol = Protocol::Http;
-        record.verdict.evidence = Some(HOSTILE.to_owned());
+        record.verdict.evidence = Some(HOSTILE.into());
         record.verdict.credentials = CredentialKind::ALL.to_vec();
         conversations.add(&record);
     }

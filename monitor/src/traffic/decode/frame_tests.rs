@@ -11,6 +11,7 @@ fn decode(frame: &[u8], show_payload: bool) -> SampleRecord {
     let decoder = Decoder {
         udp_ports: UdpPorts::default(),
         show_payload,
+        show_users: false,
     };
     let sample = Sample {
         time_ns: 0,
@@ -141,6 +142,7 @@ fn every_truncation_of_every_shape_decodes_without_a_panic() {
             let decoder = Decoder {
                 udp_ports: UdpPorts::default(),
                 show_payload: true,
+                show_users: false,
             };
             let record = decoder.decode(
                 &mut LiveFlows::default(),

@@ -23,6 +23,7 @@ impl Live {
             decoder: Decoder {
                 udp_ports: UdpPorts::default(),
                 show_payload: false,
+                show_users: false,
             },
             flows: LiveFlows::default(),
             now: Timestamp::UNIX_EPOCH,

@@ -7,11 +7,11 @@ use monitor_common::wire::tcp;
 use super::flow_table::End;
 use super::packet_walk::FlowPacket;
 use super::stream::{Continuity, Stream};
-use super::verdict_merge::{add_credentials, better, evidence_after, is_conclusive};
+use super::verdict_merge::{add_credentials, better, is_conclusive};
 use crate::traffic::flow_verdict::FlowVerdict;
 use monitor_classify::{
-    Confidence, Exposure, Payload, Protocol, Transport, Verdict, ah, classify, classify_as,
-    classify_on, esp,
+    Confidence, Evidence, Exposure, Payload, Protocol, Transport, Verdict, ah, classify,
+    classify_as, classify_on, esp,
 };
 
 /// Payload packets of each direction that are inspected while nothing is known of the flow; of later ones, one in
@@ -246,7 +246,10 @@ impl Flow {
         if changes || (first && found.confidence != Confidence::None) {
             add_credentials(&mut found, &self.verdict);
             if before == Exposure::Plaintext && found.exposure == Exposure::Encrypted {
-                found.evidence = Some(evidence_after(&self.verdict, found.evidence.as_deref()));
+                found.evidence = Some(Evidence::after(
+                    self.verdict.protocol,
+                    found.evidence.as_ref(),
+                ));
             }
             self.verdict = found;
             self.from_opener = is_opener;

@@ -1,6 +1,6 @@
 //! Merges the verdicts on several packets of a flow.
 
-use monitor_classify::{Confidence, EVIDENCE_MAX, Exposure, Protocol, Verdict};
+use monitor_classify::{Confidence, Exposure, Protocol, Verdict};
 
 /// Whether the verdict on a packet alone is conclusive, so that earlier packets add nothing.
 pub(super) fn is_conclusive(alone: &Verdict) -> bool {
@@ -37,17 +37,4 @@ pub(super) fn add_credentials(verdict: &mut Verdict, also: &Verdict) {
     verdict.credentials.extend(&also.credentials);
     verdict.credentials.sort_unstable();
     verdict.credentials.dedup();
-}
-
-/// The evidence for a flow that was plaintext before it was encrypted: `after http: …`.
-pub(super) fn evidence_after(before: &Verdict, evidence: Option<&str>) -> String {
-    let text = format!(
-        "after {}: {}",
-        before.protocol,
-        evidence.unwrap_or("encrypted")
-    );
-    match text.char_indices().nth(EVIDENCE_MAX) {
-        Some((end, _)) => text[..end].to_owned(),
-        None => text,
-    }
 }

@@ -1,19 +1,17 @@
-//! Request targets (RFC 9112 section 3.2) without their secrets.
+//! URLs and request targets (RFC 9112 section 3.2) without their secrets.
 
+use super::{escape, mask};
 use crate::names::CredentialKind;
-use crate::text::{escape, mask};
+use crate::secret;
 
 /// Longest target that is shown; room is left for the host.
 const TARGET_MAX: usize = 80;
 
-/// Longest host that is shown.
-const HOST_MAX: usize = 60;
-
 /// Longest name of a query parameter that is shown.
 const NAME_MAX: usize = 32;
 
-/// `; = ? &`, percent-encoded: they end what is shown of a path segment.
-const ENCODED_ENDS: &[&[u8; 3]] = &[b"%3b", b"%3d", b"%3f", b"%26"];
+/// `/ ; = ? &`, percent-encoded: they end what is shown of a path segment.
+const ENCODED_ENDS: &[&[u8; 3]] = &[b"%2f", b"%3b", b"%3d", b"%3f", b"%26"];
 
 /// The target with everything masked that may be a secret: values of
 /// parameters, user and password, segments that look like tokens. What the
@@ -42,16 +40,10 @@ pub(super) fn redact(target: &[u8], complete: bool) -> (String, Vec<CredentialKi
     (shorten(out), credentials)
 }
 
-/// Whether this is a host, maybe with a port, and nothing else.
-fn is_authority(text: &[u8]) -> bool {
+/// Whether this is a host, perhaps with a port, and nothing else.
+pub(super) fn is_authority(text: &[u8]) -> bool {
     text.iter()
         .all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(byte))
-        && !mask::looks_secret(text.split(|&byte| byte == b'.').next().unwrap_or_default())
-}
-
-/// A host and port, if it looks like one.
-pub(crate) fn show_host(host: &[u8]) -> Option<String> {
-    is_authority(host).then(|| escape(host, HOST_MAX))
 }
 
 /// Length of the scheme in front of `://`.
@@ -83,7 +75,7 @@ fn authority<'t>(
         None => authority,
     };
     if (complete || !rest.is_empty()) && is_authority(host) {
-        out.push_str(&escape(host, TARGET_MAX));
+        out.push_str(&mask::host(host, TARGET_MAX));
     } else {
         out.push_str(mask::MASKED);
     }
@@ -106,7 +98,10 @@ fn segments(path: &[u8], complete: bool, out: &mut String) {
         }
         let cut = !complete && parts.peek().is_none();
         let name = &segment[..shown_length(segment)];
-        if cut || secret_next || mask::looks_secret(name) || holds(segment, b"%40") {
+        if cut || secret_next || secret::looks_secret(name) || holds(segment, b"%40") {
+            out.push_str(mask::MASKED);
+        } else if let Some(at) = secret::rest(name) {
+            out.push_str(&escape(&name[..at], TARGET_MAX));
             out.push_str(mask::MASKED);
         } else {
             out.push_str(&escape(name, TARGET_MAX));
@@ -114,7 +109,7 @@ fn segments(path: &[u8], complete: bool, out: &mut String) {
                 out.push_str(mask::MASKED);
             }
         }
-        secret_next = mask::announces_secret(name);
+        secret_next = secret::announces(name);
     }
 }
 
@@ -154,7 +149,7 @@ fn parameters(query: &[u8], out: &mut String, credentials: &mut Vec<CredentialKi
                 out.push_str(mask::MASKED);
             }
             out.push('=');
-            if !value.is_empty() && mask::announces_secret(name) {
+            if !value.is_empty() && secret::announces(name) {
                 credentials.push(CredentialKind::Url);
             }
         }
@@ -164,7 +159,7 @@ fn parameters(query: &[u8], out: &mut String, credentials: &mut Vec<CredentialKi
 
 fn is_name(name: &[u8]) -> bool {
     let part = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.[]".contains(byte);
-    name.len() <= NAME_MAX && name.iter().all(part) && !mask::looks_secret(name)
+    name.len() <= NAME_MAX && name.iter().all(part) && !secret::looks_secret(name)
 }
 
 /// Cuts text that is safe already.
