@@ -189,8 +189,8 @@ fn cleartext_sent_and_received_is_said_counted_and_over_after_a_clean_window() {
     agent.monitor.wait_for("it is over", |monitor| {
         let err = monitor.err();
         [
-            "is sent, to 192.168.77.2: 300 packets",
-            "is received, from 192.168.77.2: 300 packets",
+            "was sent to 192.168.77.2: 300 packets",
+            "was received from 192.168.77.2: 300 packets",
         ]
         .iter()
         .all(|part| line(&err, &["INFO violation over: ", part]).is_some())

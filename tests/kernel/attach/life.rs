@@ -97,9 +97,9 @@ fn what_a_kill_leaves_is_removed_by_detach() {
         assert_eq!(detach.code, Some(0), "{detach:?}");
         let is_filter = |line: &&&str| line.starts_with("filter");
         let says = match expected.killed.iter().filter(is_filter).count() {
-            0 => "nothing of ours is left on 2 interfaces",
-            1 => "eth0: removed 1 TC filter left by an overlay-monitor that was killed",
-            _ => "eth0: removed 2 TC filters left by an overlay-monitor that was killed",
+            0 => "nothing of ours is attached to 2 interfaces",
+            1 => "eth0: removed 1 TC filter left by a killed overlay-monitor",
+            _ => "eth0: removed 2 TC filters left by a killed overlay-monitor",
         };
         assert!(detach.out.contains(says), "{detach:?}");
         assert_eq!(attached(lab.node1()), [""; 0]);

@@ -42,11 +42,11 @@ fn two_agents_count_the_same_and_go_one_by_one() {
     let detach = run(node, &["detach"]);
     assert_eq!(detach.code, Some(0), "{detach:?}");
     let says: &[&str] = if has_tcx() {
-        &["nothing of ours is left on 2 interfaces"]
+        &["nothing of ours is attached to 2 interfaces"]
     } else {
         &[
             "eth0: removed 2 TC filters",
-            "eth0: left 2 TC filters of a running overlay-monitor alone",
+            "eth0: kept 2 TC filters of a running overlay-monitor",
         ]
     };
     assert!(

@@ -27,7 +27,7 @@ fn an_interface_is_followed_and_no_count_is_lost() {
     assert_received(&agent, "x0", 20);
     let said = agent.monitor.err();
     assert!(
-        !said.contains("attached again") && !said.contains("gone"),
+        !said.contains("attached again") && !said.contains("removed"),
         "{said}"
     );
 
@@ -39,7 +39,12 @@ fn an_interface_is_followed_and_no_count_is_lost() {
     assert_eq!(agent.ask("/healthz").unwrap().1, "blind: no interface x0\n");
     assert_eq!(up(&agent, "x0"), Some(0));
     assert_received(&agent, "x0", 20);
-    assert!(agent.monitor.err().contains("x0: the interface is gone"));
+    assert!(
+        agent
+            .monitor
+            .err()
+            .contains("x0: the interface was removed")
+    );
 
     // Back: another interface of the same name.
     veth(host, "x0", "x1");

@@ -152,10 +152,7 @@ fn xdp(interface: &Interface, link: &Link) -> Finding {
         | LinkKind::Overlay
         | LinkKind::Other => limited(
             what,
-            format!(
-                "falls back to TC: native XDP does not exist for a {}",
-                name_of(link)
-            ),
+            format!("falls back to TC: a {} has no native XDP", name_of(link)),
         ),
     }
 }
