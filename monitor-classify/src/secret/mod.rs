@@ -27,25 +27,44 @@ fn is_issued(text: &[u8]) -> bool {
 /// Whether a name (a query parameter, a path segment, a part of a key) announces that its value is a secret:
 /// `token`, `X-Api-Key`, `session`.
 pub(crate) fn announces(name: &[u8]) -> bool {
-    // Only few letters start one of the names that count within others: most positions are cheap.
-    let begins = |byte: &u8| {
-        matches!(
-            byte.to_ascii_lowercase(),
-            b'a' | b'c' | b'p' | b'r' | b's' | b't'
-        )
-    };
     let within = || {
-        let places = name.iter().enumerate().filter(|(_, byte)| begins(byte));
-        places.into_iter().any(|(at, _)| {
-            let rest = &name[at..];
-            let fits = |known: &str| {
-                rest.get(..known.len())
-                    .is_some_and(|start| is_name(start, known))
-            };
-            NAMES.iter().any(|row| row.within && fits(row.text))
+        name.windows(2).enumerate().any(|(at, pair)| {
+            begins_name(pair) && {
+                let rest = &name[at..];
+                NAMES.iter().any(|row| {
+                    row.within
+                        && rest
+                            .get(..row.text.len())
+                            .is_some_and(|start| is_name(start, row.text))
+                })
+            }
         })
     };
     within() || NAMES.iter().any(|row| is_name(name, row.text))
+}
+
+/// For each first letter of a name that announces a secret within others, its second letters as bits: most positions
+/// of a text are passed over with one look.
+const BEGINNINGS: [u32; 26] = {
+    let mut letters = [0; 26];
+    let mut row = 0;
+    while row < NAMES.len() {
+        let text = NAMES[row].text.as_bytes();
+        if NAMES[row].within {
+            letters[(text[0] - b'a') as usize] |= 1 << (text[1] - b'a');
+        }
+        row += 1;
+    }
+    letters
+};
+
+fn begins_name(pair: &[u8]) -> bool {
+    let letter = |byte: u8| (byte | 0x20).wrapping_sub(b'a');
+    let (first, second) = (letter(pair[0]), letter(pair[1]));
+    second < 26
+        && BEGINNINGS
+            .get(usize::from(first))
+            .is_some_and(|seconds| seconds >> second & 1 == 1)
 }
 
 /// Whether a header field of this name carries an API key.
@@ -75,6 +94,7 @@ pub(crate) fn rest(part: &[u8]) -> Option<usize> {
             // `api_key_…`: names of two words end here as well.
             NAMES.iter().any(|row| {
                 row.masks_rest
+                    && part[end.saturating_sub(1)] | 0x20 == row.text.as_bytes()[row.text.len() - 1]
                     && end.checked_sub(row.text.len()).is_some_and(|from| {
                         is_bound(part, from) && is_name(&part[from..end], row.text)
                     })
