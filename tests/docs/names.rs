@@ -1,7 +1,11 @@
 //! Names of files in the documents that lead through the code.
 
 /// The documents in which each name of a file must be its path from the root.
-const DOCUMENTS: [&str; 1] = ["docs/development.md"];
+const DOCUMENTS: [&str; 3] = [
+    "CONTRIBUTING.md",
+    "docs/architecture.md",
+    "docs/development.md",
+];
 /// Names that any folder may have.
 const ANYWHERE: [&str; 2] = ["mod.rs", "tests.rs"];
 const KINDS: [&str; 6] = [".rs", ".md", ".toml", ".json", ".sh", ".pcap"];

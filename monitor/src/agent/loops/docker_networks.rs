@@ -24,7 +24,7 @@ const STARTING: Duration = Duration::from_secs(30);
 /// Time from an event to the list, so that the events of one change cause one list.
 const SETTLE: Duration = Duration::from_millis(100);
 /// The next list waits this many times as long as the last one took, so that at most a tenth of the time goes into
-/// lists; but no longer than the maximum, since the daemon may have been slow.
+/// lists that take a third of a second or less. It waits no longer than the maximum, since the daemon may have been slow.
 const SHARE: u32 = 9;
 const SHARE_MAX: Duration = Duration::from_secs(3);
 /// First and longest wait before the next attempt to connect.

@@ -135,8 +135,8 @@ fn xdp(interface: &Interface, link: &Link) -> Finding {
         ),
         LinkKind::Veth => works(
             what,
-            "native XDP for received packets. Attaching disables TSO and USO of its peer: in a trial one TCP \
-             stream over VXLAN fell to 0.36 of its rate (0.98 with --hook auto)",
+            "native XDP for received packets. Attaching disables TSO and USO of its peer, which costs a TCP stream most of its \
+             rate (docs/costs.md); --hook auto does neither",
         ),
         LinkKind::Bond => works(
             what,
