@@ -9,6 +9,7 @@
 //! * [`encapsulation`]: the table of encapsulations; [`reason`]: the table of why a packet was not parsed.
 //! * [`key`], [`count`], [`cpu_state`], [`sample`], [`config`], [`xfrm_layout`]: what the kernel programs and the agent
 //!   exchange, in the bytes of [`shared`]; [`map_size`]: how many entries the maps have.
+//! * [`bench`]: what the benchmark exchanges with its own kernel programs.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -16,6 +17,7 @@
 extern crate std;
 
 pub mod address;
+pub mod bench;
 pub mod config;
 pub mod count;
 pub mod cpu_state;

@@ -1,4 +1,4 @@
-//! Network devices: what they counted, and their offloads.
+//! Network devices: the kernel's counters, and offloads.
 
 use std::fs;
 use std::io;
@@ -6,8 +6,10 @@ use std::net::UdpSocket;
 use std::ops::Sub;
 use std::os::fd::AsRawFd;
 
-/// A device's own counters: frames and bytes (layer 2, without FCS) since it was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+use serde::{Deserialize, Serialize};
+
+/// The kernel's counters of a device since it was created: frames, and bytes of layer 2 without FCS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DeviceStats {
     /// Frames received.
     pub rx_packets: u64,
@@ -26,7 +28,7 @@ pub struct DeviceStats {
 impl Sub for DeviceStats {
     type Output = Self;
 
-    /// What was counted between two readings of the same device, `self` the later one.
+    /// The counts between two readings of the same device; `self` is the later one.
     fn sub(self, earlier: Self) -> Self {
         Self {
             rx_packets: self.rx_packets.saturating_sub(earlier.rx_packets),
@@ -39,16 +41,19 @@ impl Sub for DeviceStats {
     }
 }
 
-/// Counters of a device in the namespace of the calling thread.
+/// Counters of a device in the network namespace of the calling thread.
+///
+/// # Errors
+/// `NotFound` when there is no such device.
 pub(crate) fn stats(device: &str) -> io::Result<DeviceStats> {
-    // Of this thread: /proc/net is the namespace of the main thread.
+    // Not /proc/net, which shows the namespace of the main thread.
     let table = fs::read_to_string("/proc/thread-self/net/dev")?;
     parse(&table, device)
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no device {device} here")))
 }
 
-/// Columns of `/proc/net/dev` (`dev_seq_printf_stats` in net/core/net-procfs.c): eight of receive (bytes,
-/// packets, errors, drop, …), then eight of transmit.
+/// Parses `/proc/net/dev`. After the name come eight columns for receive (bytes, packets, errors, drop, …), then
+/// eight for transmit (`dev_seq_printf_stats` in net/core/net-procfs.c).
 fn parse(table: &str, device: &str) -> Option<DeviceStats> {
     let line = table.lines().find_map(|line| {
         let (name, numbers) = line.split_once(':')?;
@@ -86,9 +91,9 @@ fn parse(table: &str, device: &str) -> Option<DeviceStats> {
     })
 }
 
-/// Turns off what joins or leaves together packets (GRO, GSO, TSO), so that a packet on the device is a
-/// packet on the wire. For a device in the namespace of the calling thread.
-pub(crate) fn offloads_off(device: &str) -> io::Result<()> {
+/// Turns off GRO, GSO and TSO of a device in the network namespace of the calling thread, so that each packet on
+/// the device is one packet on the wire.
+pub(crate) fn disable_offloads(device: &str) -> io::Result<()> {
     // linux/ethtool.h
     const ETHTOOL_STSO: u32 = 0x1f;
     const ETHTOOL_SGSO: u32 = 0x24;
@@ -115,7 +120,7 @@ pub(crate) fn offloads_off(device: &str) -> io::Result<()> {
         if unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL as _, &raw mut request) } < 0
         {
             let error = io::Error::last_os_error();
-            // A device that has no such offload has none to turn off.
+            // The device does not have this offload.
             if error.raw_os_error() != Some(libc::EOPNOTSUPP) {
                 return Err(error);
             }

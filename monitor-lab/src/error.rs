@@ -1,33 +1,33 @@
-//! What can go wrong with a lab, and what the reader can do about it.
+//! Errors of a lab: what failed, why, and what to do.
 
 use std::io;
 
-/// Result of this crate.
+/// `Result` with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Why the lab could not be set up or used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Namespaces and their devices are made by root only.
-    #[error("the lab makes network namespaces, which only root may do: start it as root (sudo)")]
+    /// The process may not create network namespaces.
+    #[error("the lab creates network namespaces, which only root may do: start it as root (sudo)")]
     NotRoot,
-    /// A program that the lab starts is not installed.
+    /// A program that the lab runs is not installed.
     #[error(
         "the program `{program}` is missing: install the Debian package `{package}` (apt-get install {package})"
     )]
     MissingProgram {
         /// Name of the program.
         program: String,
-        /// Debian package that has it.
+        /// Debian package that contains it.
         package: &'static str,
     },
-    /// The kernel cannot do IPsec ESP.
+    /// The kernel has no IPsec ESP. The string is the message of `ip xfrm state add`.
     #[error(
-        "this kernel has no ESP (IPsec), so no overlay can be encrypted here: `ip xfrm state add` says \"{0}\"; \
-         start the lab on a kernel with CONFIG_INET_ESP, for example in a virtual machine: cargo xtask vm"
+        "this kernel has no ESP (IPsec), so it cannot encrypt an overlay: `ip xfrm state add` failed with \"{0}\"; \
+         run the lab on a kernel with CONFIG_INET_ESP, for example in a virtual machine: cargo xtask vm"
     )]
     NoEsp(String),
-    /// A program that the lab started failed.
+    /// A program that the lab ran failed.
     #[error("`{command}` failed on {host}: {message}")]
     Command {
         /// Command line, without its input.
@@ -37,30 +37,30 @@ pub enum Error {
         /// What it printed, or its exit status.
         message: String,
     },
-    /// A service of the lab did not come up, or ended.
+    /// A service did not start.
     #[error("{name} did not start: {message}")]
     Service {
         /// Name of the service.
         name: String,
-        /// What happened, with the end of its log.
+        /// What happened, and the end of its log.
         message: String,
     },
     /// A system call failed.
     #[error("{what}: {source}")]
     Io {
-        /// What was tried.
+        /// What was being done.
         what: String,
         /// Why it failed.
         source: io::Error,
     },
-    /// The caller asked for something that this lab does not have.
+    /// The request or the settings are invalid.
     #[error("{0}")]
     Usage(String),
 }
 
-/// Says what was tried when a system call failed.
+/// Adds to a failed system call what was being done.
 pub(crate) trait Context<T> {
-    /// Adds the description; it is only built on failure.
+    /// Wraps the error in [`Error::Io`]. `what` is only called on failure.
     fn context(self, what: impl FnOnce() -> String) -> Result<T>;
 }
 

@@ -1,8 +1,8 @@
-//! Encryption of overlay networks between two nodes, with the parameters that Docker's engine uses
+//! Encrypts overlay networks between two nodes with the parameters of Docker's engine
 //! (`daemon/libnetwork/drivers/overlay/encryption.go` in Moby).
 //!
-//! Security associations belong to the pair of nodes and are shared by all encrypted networks; which
-//! datagrams take them is decided by a firewall mark that a rule sets by VNI.
+//! All encrypted networks share the security associations of the pair of nodes. A firewall rule marks datagrams by
+//! VNI, and the IPsec policy encrypts the marked ones.
 
 use std::fmt::{self, Write};
 use std::net::IpAddr;
@@ -11,18 +11,18 @@ use std::time::Duration;
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::error::{Context, Error, Result};
-use crate::host::Host;
+use crate::lab_host::Host;
 
-/// Docker's firewall mark of datagrams to be encrypted, and its request id of states and policy.
+/// Docker's firewall mark of datagrams to be encrypted. Also its request id of XFRM states and policies.
 pub const MARK: u32 = 0xD0_C4E3;
 
-/// Bytes that ESP adds to a datagram at most, which Docker takes off the MTU (`pktExpansion`).
+/// Most bytes that ESP adds to a datagram. Docker subtracts them from the MTU (`pktExpansion`).
 pub(crate) const OVERHEAD: u32 = 26;
 
-/// Longer than any packet is on the way between two nodes of the lab, an emulated machine included.
+/// Longest time that a packet takes between two nodes of the lab, on an emulated machine too.
 const IN_FLIGHT: Duration = Duration::from_millis(500);
 
-/// One key of the ring. Docker keeps three and sends with the first.
+/// One key of the ring.
 struct Key {
     tag: u32,
     secret: [u8; 16],
@@ -36,7 +36,7 @@ impl Key {
         Ok(Self { tag, secret })
     }
 
-    /// Key and salt (RFC 4106, section 8.1): 16 bytes of AES-128 key, then the tag, in hexadecimal.
+    /// AES-128 key (16 bytes) and salt (4 bytes, the tag) in hexadecimal, as RFC 4106, section 8.1, orders them.
     fn hex(&self) -> String {
         let salted = self.secret.into_iter().chain(self.tag.to_be_bytes());
         salted.fold("0x".to_owned(), |mut text, byte| {
@@ -46,7 +46,7 @@ impl Key {
     }
 }
 
-/// The keys of a lab: random and never written anywhere.
+/// The keys of a lab: three, as Docker has; it sends with the first. Random, and never written to a file.
 pub(crate) struct KeyRing([Key; 3]);
 
 impl fmt::Debug for KeyRing {
@@ -61,8 +61,8 @@ impl KeyRing {
     }
 }
 
-/// The SPI of one direction: FNV-1a over source, tag (big endian) and destination, addresses in their
-/// 16-byte form (`buildSPI`).
+/// The SPI of one direction: FNV-1a (32 bits) over source, tag (big endian) and destination; addresses have 16 bytes,
+/// IPv4 as IPv4-mapped (`buildSPI`).
 fn spi(source: IpAddr, tag: u32, destination: IpAddr) -> u32 {
     let sixteen = |address: IpAddr| match address {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
@@ -77,8 +77,8 @@ fn spi(source: IpAddr, tag: u32, destination: IpAddr) -> u32 {
     })
 }
 
-/// The `ip` line of a state: no extended sequence numbers, no replay window.
-fn state_line(source: IpAddr, destination: IpAddr, key: &Key) -> String {
+/// The `ip` line that adds a security association, without extended sequence numbers and replay window.
+fn add_association(source: IpAddr, destination: IpAddr, key: &Key) -> String {
     format!(
         "xfrm state add src {source} dst {destination} proto esp spi {:#x} reqid {MARK} mode transport \
          replay-window 0 aead rfc4106(gcm(aes)) {} 64",
@@ -87,8 +87,8 @@ fn state_line(source: IpAddr, destination: IpAddr, key: &Key) -> String {
     )
 }
 
-/// The `ip` line of the outbound policy under a key; `verb` is `add` or `update`.
-fn policy_line(verb: &str, local: IpAddr, remote: IpAddr, key: &Key) -> String {
+/// The `ip` line of the outbound policy for a key; `verb` is `add` or `update`.
+fn outbound_policy(verb: &str, local: IpAddr, remote: IpAddr, key: &Key) -> String {
     format!(
         "xfrm policy {verb} src {local} dst {remote} proto udp dport 4789 dir out mark {MARK:#x} mask 0xffffffff \
          tmpl src {local} dst {remote} proto esp spi {:#x} reqid {MARK} mode transport",
@@ -96,34 +96,34 @@ fn policy_line(verb: &str, local: IpAddr, remote: IpAddr, key: &Key) -> String {
     )
 }
 
-/// The `ip` lines that a node needs for one peer: an outbound state and policy under the first key, an
-/// inbound state for each key.
-fn xfrm_lines(local: IpAddr, remote: IpAddr, keys: &KeyRing) -> Vec<String> {
+/// The `ip` lines for one peer of a node: an outbound association and policy for the first key, and an inbound
+/// association for each key.
+fn peer_lines(local: IpAddr, remote: IpAddr, keys: &KeyRing) -> Vec<String> {
     let first = &keys.0[0];
-    let mut lines = vec![state_line(local, remote, first)];
-    lines.extend(keys.0.iter().map(|key| state_line(remote, local, key)));
-    lines.push(policy_line("add", local, remote, first));
+    let mut lines = vec![add_association(local, remote, first)];
+    lines.extend(keys.0.iter().map(|key| add_association(remote, local, key)));
+    lines.push(outbound_policy("add", local, remote, first));
     lines
 }
 
-/// One change of keys, in the three steps that Docker's engine takes when its manager rotates them (`updateKeys`): both
-/// nodes learn the new key, then send with the next one, then forget the oldest. What is on its way meanwhile arrives.
+/// Rotates the keys once, in the three steps of Docker's engine (`updateKeys`): both nodes add the new key, then send
+/// with the next one, then delete the oldest. Packets in flight arrive, because both nodes know their key.
 pub(crate) fn rotate(nodes: &[Host; 2], keys: &mut KeyRing) -> Result<()> {
     let [oldest, next, last] = &keys.0;
     let new = Key::random(last.tag.wrapping_add(1))?;
     let ends = [(&nodes[0], &nodes[1]), (&nodes[1], &nodes[0])];
     let ends = ends.map(|(node, peer)| (node, node.address(), peer.address()));
     for (node, local, remote) in ends {
-        node.batch("ip", &[state_line(remote, local, &new)])?;
+        node.batch("ip", &[add_association(remote, local, &new)])?;
     }
     for (node, local, remote) in ends {
         let lines = [
-            state_line(local, remote, next),
-            policy_line("update", local, remote, next),
+            add_association(local, remote, next),
+            outbound_policy("update", local, remote, next),
         ];
         node.batch("ip", &lines)?;
     }
-    // What was sent under the oldest key has arrived by then.
+    // Packets that were sent with the oldest key arrive before it is deleted.
     std::thread::sleep(IN_FLIGHT);
     for (node, local, remote) in ends {
         let delete = |source: IpAddr, destination: IpAddr| {
@@ -139,9 +139,9 @@ pub(crate) fn rotate(nodes: &[Host; 2], keys: &mut KeyRing) -> Result<()> {
     Ok(())
 }
 
-/// The rules that make the VNIs encrypted: mark what leaves, drop what comes in cleartext.
-/// `@th,96,24` is the VNI: 8 bytes of UDP and 4 of VXLAN flags behind the start of the UDP header (RFC 7348).
-fn rules(vnis: &[u32]) -> String {
+/// The nftables rules for encrypted VNIs: mark outgoing datagrams, drop those that arrive in cleartext. `@th,96,24` is the
+/// VNI: 24 bits after 8 bytes of UDP header and 4 bytes of VXLAN flags (RFC 7348, section 5).
+fn firewall_rules(vnis: &[u32]) -> String {
     let vnis = vnis
         .iter()
         .map(u32::to_string)
@@ -164,12 +164,12 @@ fn rules(vnis: &[u32]) -> String {
 /// Encrypts the networks `vnis` between `node` and the host at `remote`.
 ///
 /// # Errors
-/// [`Error::NoEsp`] when the kernel cannot.
+/// [`Error::NoEsp`] when the kernel refuses the associations.
 pub(crate) fn encrypt(node: &Host, remote: IpAddr, keys: &KeyRing, vnis: &[u32]) -> Result<()> {
-    node.batch("ip", &xfrm_lines(node.address(), remote, keys))
+    node.batch("ip", &peer_lines(node.address(), remote, keys))
         .map_err(|error| match error {
-            // The parameters are fixed and the namespace is new: whatever is refused here is what the kernel
-            // lacks (ESP, the AEAD algorithm), under messages that differ from version to version.
+            // The parameters are fixed and the namespace is new, so a refusal means that the kernel lacks ESP or the
+            // AEAD algorithm. The messages differ between versions of the kernel and of iproute2.
             Error::Command { message, .. } => {
                 let reason = message.lines().next().unwrap_or_default();
                 let reason = reason
@@ -179,7 +179,8 @@ pub(crate) fn encrypt(node: &Host, remote: IpAddr, keys: &KeyRing, vnis: &[u32])
             }
             other => other,
         })?;
-    node.feed("nft", &["-f", "-"], &rules(vnis)).map(drop)
+    node.feed("nft", &["-f", "-"], &firewall_rules(vnis))
+        .map(drop)
 }
 
 #[cfg(test)]
@@ -209,13 +210,13 @@ mod tests {
     }
 
     #[test]
-    fn one_state_out_three_in_and_a_policy() {
+    fn a_peer_has_one_association_out_three_in_and_a_policy() {
         let keys = KeyRing::random().unwrap();
         let (one, two) = (
             "192.168.77.1".parse().unwrap(),
             "192.168.77.2".parse().unwrap(),
         );
-        let lines = xfrm_lines(one, two, &keys);
+        let lines = peer_lines(one, two, &keys);
         let starting = |text: &str| lines.iter().filter(|line| line.starts_with(text)).count();
         assert_eq!(starting("xfrm state add src 192.168.77.1 "), 1);
         assert_eq!(starting("xfrm state add src 192.168.77.2 "), 3);
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn key_carries_its_tag_as_salt() {
+    fn the_tag_of_a_key_is_its_salt() {
         let key = Key {
             tag: 0x0102_0304,
             secret: [0xab; 16],

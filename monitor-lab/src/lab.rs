@@ -1,16 +1,20 @@
-//! The lab as a whole: two nodes, a wire, overlay networks, services.
+//! The lab as a whole: two nodes, a wire, overlay networks, and the application on them.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
+use monitor_common::wire::VNI_MAX;
+
+use crate::app::http_client::{self, Page};
+use crate::app::published_port::{self, Publish};
+use crate::app::{redis, web};
 use crate::error::{Context, Error, Result};
 use crate::esp::{self, KeyRing};
-use crate::host::Host;
+use crate::lab_host::Host;
 use crate::overlay::{self, ContainerPlan, Overlay, Plan};
-use crate::process::Spawner;
+use crate::process::{Process, Spawner};
 use crate::scratch::Scratch;
-use crate::service::Services;
 use crate::tools;
 
 /// Name of the application's network.
@@ -21,12 +25,10 @@ pub const WEB: &str = "app1-web";
 pub const REDIS: &str = "app1-redis";
 /// Container with the HTTP client, on node2.
 pub const CLIENT: &str = "app1-client";
-/// First VNI that Docker hands out.
+/// First VNI that Docker assigns (`daemon/libnetwork/drivers/overlay` in Moby).
 const FIRST_VNI: u32 = 4096;
-/// Largest VNI: 24 bits.
-const LAST_VNI: u32 = (1 << 24) - 1;
 
-/// What a lab shall be. Made by [`Lab::builder`].
+/// Settings of a lab. Made by [`Lab::builder`].
 #[derive(Debug, Clone)]
 pub struct Builder {
     encrypted: bool,
@@ -51,35 +53,34 @@ impl Builder {
         self
     }
 
-    /// Lets nothing on the wire but what is sent on purpose, and every packet alone: GRO, GSO and TSO off,
-    /// neighbours and forwarding tables static, no IPv6. The devices' counters are then those of the
-    /// traffic, to the packet. Default: no.
+    /// Keeps background traffic off the wire and packets unmerged: GRO, GSO and TSO off, static neighbour and
+    /// forwarding tables, no IPv6. The devices' counters then equal the traffic, to the packet. Default: no.
     #[must_use]
     pub fn quiet(mut self, quiet: bool) -> Self {
         self.quiet = quiet;
         self
     }
 
-    /// One more overlay network, with a container `NAME.1` on node1 and `NAME.2` on node2.
+    /// Adds an overlay network, with a container `NAME.1` on node1 and `NAME.2` on node2.
     #[must_use]
     pub fn overlay(mut self, name: &str, vni: u32, encrypted: bool) -> Self {
         self.others.push((name.to_owned(), vni, encrypted));
         self
     }
 
-    /// Where the program `overlay-lab` lies, whose web app [`Lab::start_web`] starts. Default: this very
-    /// program, or a neighbour of it.
+    /// Path of the program `overlay-lab`, which contains the web app that [`Lab::start_web`] starts. Default: the
+    /// running program, or `overlay-lab` beside it.
     #[must_use]
     pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = Some(program.into());
         self
     }
 
-    /// Sets the lab up: about 0.1 s, no service started.
+    /// Creates the namespaces, devices and networks; starts no service. Takes about 0.1 s.
     ///
     /// # Errors
-    /// [`Error::NotRoot`], [`Error::MissingProgram`], [`Error::NoEsp`] (when anything shall be encrypted),
-    /// or what failed. Nothing is left behind then.
+    /// [`Error::NotRoot`], [`Error::MissingProgram`], [`Error::NoEsp`] (when a network is to be encrypted),
+    /// [`Error::Usage`] for invalid settings, or the command that failed. After an error nothing remains.
     pub fn build(self) -> Result<Lab> {
         if !rustix::process::geteuid().is_root() {
             return Err(Error::NotRoot);
@@ -94,7 +95,8 @@ impl Builder {
         if !encrypted.is_empty() {
             tools::require(&["nft"])?;
         }
-        let spawner = Spawner::new().context(|| "starting the lab's spawner thread".to_owned())?;
+        let spawner = Spawner::new()
+            .context(|| "starting the thread that starts the lab's programs".to_owned())?;
         let node = |name: &str, last: u8| {
             Host::new(
                 name,
@@ -104,7 +106,7 @@ impl Builder {
             )
         };
         let nodes = [node("node1", 1)?, node("node2", 2)?];
-        let mtu = overlay::wire(&nodes, self.quiet)?;
+        let mtu = overlay::connect_nodes(&nodes, self.quiet)?;
         let mut keys = None;
         if !encrypted.is_empty() {
             let ring = KeyRing::random()?;
@@ -117,7 +119,10 @@ impl Builder {
             .map(|plan| Overlay::new(plan, &nodes, mtu, self.quiet, &spawner))
             .collect::<Result<Vec<_>>>()?;
         Ok(Lab {
-            services: Services::default(),
+            redis: None,
+            web: None,
+            published: None,
+            gateway: None,
             nodes,
             overlays,
             keys,
@@ -158,9 +163,9 @@ impl Builder {
             });
         }
         for (index, plan) in plans.iter().enumerate() {
-            if plan.vni > LAST_VNI {
+            if plan.vni > VNI_MAX {
                 return Err(Error::Usage(format!(
-                    "{} is no VNI: they end at {LAST_VNI} (24 bits)",
+                    "VNI {} is out of range: a VNI has 24 bits, so the largest is {VNI_MAX}",
                     plan.vni
                 )));
             }
@@ -178,22 +183,26 @@ impl Builder {
     }
 }
 
-/// A running lab. Dropping it, or the end of this process by whatever means, removes all of it.
+/// A running lab. The kernel removes all of it when it is dropped, or when this process ends in any way.
 #[derive(Debug)]
 pub struct Lab {
-    // First, so that the services end before their hosts do.
-    pub(crate) services: Services,
+    // The processes come first: fields are dropped in order, and a process must end before its host does.
+    redis: Option<Process>,
+    web: Option<Process>,
+    published: Option<(Publish, Process)>,
+    /// Address of the web app's container on the link to its node, once that link exists.
+    gateway: Option<Ipv4Addr>,
     nodes: [Host; 2],
     overlays: Vec<Overlay>,
-    /// Of encrypted networks.
+    /// ESP keys, if a network is encrypted.
     keys: Option<Mutex<KeyRing>>,
-    pub(crate) scratch: Scratch,
-    pub(crate) quiet: bool,
-    pub(crate) program: Option<PathBuf>,
+    scratch: Scratch,
+    quiet: bool,
+    program: Option<PathBuf>,
 }
 
 impl Lab {
-    /// A plain `app1-network` with VNI 4096, unless told otherwise.
+    /// Settings of a lab with only `app1-network`: VNI 4096, not encrypted, not quiet.
     #[must_use]
     pub fn builder() -> Builder {
         Builder {
@@ -205,13 +214,13 @@ impl Lab {
         }
     }
 
-    /// The host at 192.168.77.1, with the web app's container.
+    /// The node at 192.168.77.1, with the web app's container.
     #[must_use]
     pub fn node1(&self) -> &Host {
         &self.nodes[0]
     }
 
-    /// The host at 192.168.77.2, with the containers of Redis and the client.
+    /// The node at 192.168.77.2, with the containers of Redis and the client.
     #[must_use]
     pub fn node2(&self) -> &Host {
         &self.nodes[1]
@@ -234,11 +243,20 @@ impl Lab {
         &self.overlays
     }
 
-    /// Changes the keys of encrypted networks once, on both nodes, as Docker does every 12 hours. No packet is lost by
-    /// it. Takes half a second.
+    /// Every namespace of the lab: nodes, sandboxes, containers.
+    pub fn hosts(&self) -> impl Iterator<Item = &Host> {
+        let inside = self
+            .overlays
+            .iter()
+            .flat_map(|overlay| overlay.sandboxes().iter().chain(overlay.containers()));
+        self.nodes.iter().chain(inside)
+    }
+
+    /// Rotates the keys of encrypted networks once, on both nodes, as Docker does every 12 hours. No packet is
+    /// lost. Takes half a second.
     ///
     /// # Errors
-    /// [`Error::Usage`] when nothing is encrypted, or what failed.
+    /// [`Error::Usage`] when no network is encrypted, or the command that failed.
     pub fn rotate_keys(&self) -> Result<()> {
         match &self.keys {
             Some(keys) => {
@@ -251,12 +269,74 @@ impl Lab {
         }
     }
 
-    /// Every namespace of the lab: nodes, sandboxes, containers.
-    pub fn hosts(&self) -> impl Iterator<Item = &Host> {
-        let inside = self
-            .overlays
-            .iter()
-            .flat_map(|overlay| overlay.sandboxes().iter().chain(overlay.containers()));
-        self.nodes.iter().chain(inside)
+    /// Starts `redis-server` in the container `app1-redis` (10.0.1.3:6379). It keeps its data in memory.
+    ///
+    /// # Errors
+    /// [`Error::MissingProgram`], or [`Error::Service`] when it does not start.
+    pub fn start_redis(&mut self) -> Result<()> {
+        self.redis = Some(redis::start(self.container(REDIS)?, &self.scratch)?);
+        Ok(())
+    }
+
+    /// Starts the web app in the container `app1-web` (10.0.1.7:80). For each `GET /` it counts the client in
+    /// Redis (`HINCRBY ip CLIENT 1`), reads all counts (`HGETALL ip`) and shows them on a page.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when the program `overlay-lab` is not found, [`Error::Service`] when it does not start.
+    pub fn start_web(&mut self) -> Result<()> {
+        let redis = SocketAddr::new(self.container(REDIS)?.address(), redis::PORT);
+        self.web = Some(web::start(
+            self.container(WEB)?,
+            redis,
+            self.program.as_deref(),
+            &self.scratch,
+        )?);
+        Ok(())
+    }
+
+    /// Publishes the web app on node1's address on the wire, in place of what was published before. The
+    /// connection from node1 to the container does not cross the wire.
+    ///
+    /// # Errors
+    /// [`Error::MissingProgram`], or [`Error::Service`] when nginx does not start.
+    pub fn publish(&mut self, how: Publish) -> Result<()> {
+        self.published = None;
+        let target = match self.gateway {
+            Some(target) => target,
+            None => overlay::gateway(self.node1(), self.container(WEB)?, self.quiet)?,
+        };
+        self.gateway = Some(target);
+        let nginx = published_port::start(self.node1(), how, target, &self.scratch)?;
+        self.published = Some((how, nginx));
+        Ok(())
+    }
+
+    /// How the web app is published now; `None` when it is not.
+    #[must_use]
+    pub fn published(&self) -> Option<Publish> {
+        self.published.as_ref().map(|(how, _)| *how)
+    }
+
+    /// Sends `GET http://host01/` from the client's container to the web app's, through the overlay, `times`
+    /// times, each on a connection of its own.
+    ///
+    /// # Errors
+    /// [`Error::Command`] when there is no response.
+    pub fn http_get(&self, times: usize) -> Result<Vec<Page>> {
+        let (client, web) = (self.container(CLIENT)?, self.container(WEB)?);
+        http_client::get(client, "http", web.address(), web::PORT, times)
+    }
+
+    /// Sends `GET http://host01/` (or `https`) from node2's own address to the published port on node1, `times`
+    /// times, each on a connection of its own.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when nothing is published, [`Error::Command`] when there is no response.
+    pub fn http_get_published(&self, times: usize) -> Result<Vec<Page>> {
+        let how = self
+            .published()
+            .ok_or_else(|| Error::Usage("no port is published".to_owned()))?;
+        let address = self.node1().address();
+        http_client::get(self.node2(), how.scheme(), address, how.port(), times)
     }
 }

@@ -13,29 +13,42 @@
 //!                  └───────────── the wire (veth) ──────────┘
 //! ```
 //!
-//! The packets are the kernel's own, Redis and nginx the distribution's. Nothing has a name or lies on the
-//! disk: when the process that holds a [`Lab`] ends, even by `kill -9`, the kernel removes all of it.
+//! The kernel makes the packets; Redis and nginx are the distribution's programs. No namespace has a name and no
+//! file is on the disk: when the process that holds a [`Lab`] ends, even by `kill -9`, the kernel removes all
+//! of it.
+//!
+//! | file or folder | what |
+//! | --- | --- |
+//! | `lab.rs` | [`Lab`] and its [`Builder`]: which host is where and what runs on it |
+//! | `overlay.rs`, `esp.rs` | the wire, overlay networks, and their encryption as Docker sets it up |
+//! | `app/` | Redis, the web app, its published port, the HTTP client |
+//! | `lab_host.rs`, `netns.rs`, `device.rs`, `process.rs`, `scratch.rs`, `tools.rs` | one host: its namespace, devices, programs and files |
+//! | [`recording`] | traffic of real servers as test fixtures |
+//! | `cli.rs`, `cli/` | the program `overlay-lab`: `demo`, `bench`, `record`, `up` |
+//!
+//! Used by the tests of the workspace (as a library) and by `cargo xtask demo`, `bench` and `record` (as a program).
 
+mod app;
 mod device;
 mod error;
 mod esp;
-mod host;
 mod lab;
+mod lab_host;
 mod netns;
 mod overlay;
 mod process;
 mod scratch;
-mod service;
 mod tools;
 
-pub mod record;
-pub mod web;
+pub mod recording;
 
+pub use app::http_client::Page;
+pub use app::published_port::Publish;
+pub use app::web_server::serve as serve_web;
 pub use device::DeviceStats;
 pub use error::{Error, Result};
 pub use esp::MARK;
-pub use host::Host;
 pub use lab::{Builder, CLIENT, Lab, NETWORK, REDIS, WEB};
+pub use lab_host::Host;
 pub use overlay::Overlay;
 pub use process::Process;
-pub use service::{Page, Publish};

@@ -1,4 +1,4 @@
-//! `overlay-lab`: the lab from the command line.
+//! The program `overlay-lab`.
 
 mod cli;
 

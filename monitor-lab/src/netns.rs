@@ -1,8 +1,8 @@
 //! Network namespaces without a name.
 //!
-//! A namespace lives as long as a process, a device or a file descriptor refers to it. Ours are held by a
-//! descriptor of the lab and by the processes in it and have no name under `/run/netns`: when the lab ends,
-//! even by SIGKILL, the kernel removes them with every device, address and IPsec state inside.
+//! The kernel keeps a namespace as long as a process or a file descriptor refers to it. A namespace of the lab
+//! has no name under `/run/netns`; only a descriptor of the lab and the processes inside refer to it. When the
+//! lab ends, even by SIGKILL, the kernel removes it with every device, address and IPsec state inside.
 
 use std::fs::File;
 use std::io;
@@ -17,21 +17,21 @@ use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space,
 pub(crate) struct NetNs(OwnedFd);
 
 impl NetNs {
-    /// Makes an empty one. Needs CAP_SYS_ADMIN.
+    /// Creates an empty one. Needs CAP_SYS_ADMIN.
     pub(crate) fn new() -> io::Result<Self> {
         thread::scope(|scope| {
-            let made = scope.spawn(|| {
-                // SAFETY: a network namespace is per thread and no descriptor or memory is unshared with it;
-                // this thread ends right here.
+            let created = scope.spawn(|| {
+                // SAFETY: NEWNET unshares neither descriptors nor memory, and it affects only this thread, which
+                // ends here.
                 unsafe { unshare_unsafe(UnshareFlags::NEWNET) }?;
                 File::open("/proc/thread-self/ns/net").map(|file| Self(file.into()))
             });
-            made.join().unwrap_or_else(|panic| resume_unwind(panic))
+            created.join().unwrap_or_else(|panic| resume_unwind(panic))
         })
     }
 
-    /// Runs `work` on a thread of its own inside the namespace. The thread ends with it, sockets and
-    /// descriptors that it returns stay good.
+    /// Runs `work` inside the namespace, on a thread that ends with it. Sockets and descriptors that `work`
+    /// returns stay valid.
     pub(crate) fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> io::Result<T> {
         thread::scope(|scope| {
             let inside = scope.spawn(|| {
@@ -42,23 +42,23 @@ impl NetNs {
         })
     }
 
-    /// The path under which another process of this machine reaches it while the lab lives.
+    /// The path by which another process of this machine can open it while the lab lives.
     pub(crate) fn path(&self) -> String {
         format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd())
     }
 
-    /// Number that tells namespaces apart (inode on nsfs).
+    /// Its inode number on nsfs, which identifies it.
     pub(crate) fn inode(&self) -> io::Result<u64> {
         Ok(rustix::fs::fstat(&self.0)?.st_ino)
     }
 
-    /// A second descriptor of it.
+    /// Another descriptor of it.
     pub(crate) fn try_clone(&self) -> io::Result<OwnedFd> {
         self.0.try_clone()
     }
 }
 
-/// Moves the calling thread into the namespace. One system call: safe between fork and exec.
+/// Moves the calling thread into the namespace by one system call (setns), so it is safe between fork and exec.
 pub(crate) fn join(namespace: BorrowedFd<'_>) -> io::Result<()> {
     Ok(move_into_link_name_space(
         namespace,

@@ -1,29 +1,29 @@
-//! The wire between the nodes, and overlay networks over it, in the shape that Docker gives them: per
-//! node and network a sandbox namespace with a bridge `br0` and a VXLAN device `vxlan0`, and containers
-//! joined to the bridge by `eth0`. The VXLAN device's outer datagrams are those of the node's namespace.
+//! The wire between the nodes, and overlay networks over it, built as Docker builds them. For each node and network
+//! there is a sandbox namespace with a bridge `br0` and a VXLAN device `vxlan0`; `eth0` of each container is a
+//! port of the bridge. The VXLAN device sends its outer datagrams from the node's namespace.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use monitor_common::wire::vxlan;
+
 use crate::error::Result;
 use crate::esp;
-use crate::host::Host;
+use crate::lab_host::Host;
 use crate::process::Spawner;
 
-/// MTU of the wire.
+/// MTU of the wire in bytes.
 const WIRE_MTU: u32 = 1500;
-/// What VXLAN adds: outer IPv4 and UDP headers, VXLAN header, inner Ethernet header (RFC 7348).
+/// Bytes that VXLAN adds: outer IPv4 (20) and UDP (8), VXLAN (8), inner Ethernet (14) (RFC 7348, section 5).
 const VXLAN_OVERHEAD: u32 = 50;
-/// VXLAN's port (RFC 7348).
-const VXLAN_PORT: u16 = 4789;
 
-// Interface numbers. The two ends of a veth must not have the same, each in its namespace: the kernel's
-// link watch then takes the link for one without a lower device, and brings it up to a second later
+// Interface indexes. The two ends of a veth must not have the same index in their namespaces: the kernel's link watch
+// then treats the link as one without a lower device and brings it up as much as a second later
 // (linkwatch_urgent_event in net/core/link_watch.c).
 const OWN_LINK: usize = 10;
 const FIRST_PORT: usize = 20;
 
-/// An overlay network as asked for.
+/// Settings of an overlay network.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) name: String,
@@ -32,7 +32,7 @@ pub(crate) struct Plan {
     pub(crate) containers: Vec<ContainerPlan>,
 }
 
-/// A container as asked for.
+/// Settings of a container.
 #[derive(Debug, Clone)]
 pub(crate) struct ContainerPlan {
     pub(crate) name: String,
@@ -73,13 +73,13 @@ impl Overlay {
         self.vni
     }
 
-    /// Whether its datagrams are to be encrypted.
+    /// Whether its datagrams must be encrypted.
     #[must_use]
     pub fn encrypted(&self) -> bool {
         self.encrypted
     }
 
-    /// MTU of its containers' `eth0`: 1450, or 1424 encrypted.
+    /// MTU of its containers' `eth0` in bytes: 1450, or 1424 encrypted.
     #[must_use]
     pub fn mtu(&self) -> u32 {
         self.mtu
@@ -97,7 +97,7 @@ impl Overlay {
         &self.containers
     }
 
-    /// Sets the network up on both nodes.
+    /// Creates the network on both nodes.
     pub(crate) fn new(
         plan: &Plan,
         nodes: &[Host; 2],
@@ -136,15 +136,15 @@ impl Overlay {
             containers,
         };
         for node in 0..nodes.len() {
-            overlay.raise_sandbox(plan, nodes, node)?;
+            overlay.set_up_sandbox(plan, nodes, node)?;
         }
         for (host, container) in overlay.containers.iter().zip(&plan.containers) {
-            overlay.raise_container(plan, host, container, quiet)?;
+            overlay.set_up_container(plan, host, container, quiet)?;
         }
         if quiet {
             for sandbox in &overlay.sandboxes {
-                sandbox.offloads_off("vxlan0")?;
-                sandbox.offloads_off("br0")?;
+                sandbox.disable_offloads("vxlan0")?;
+                sandbox.disable_offloads("br0")?;
             }
         }
         overlay
@@ -154,22 +154,23 @@ impl Overlay {
         Ok(overlay)
     }
 
-    fn raise_sandbox(&self, plan: &Plan, nodes: &[Host; 2], node: usize) -> Result<()> {
+    fn set_up_sandbox(&self, plan: &Plan, nodes: &[Host; 2], node: usize) -> Result<()> {
         let (here, there) = (&nodes[node], &nodes[1 - node]);
         let (mtu, vni, sandbox) = (self.mtu, self.vni, &self.sandboxes[node]);
-        // Made from the node's namespace, so that the outer datagrams stay there when the device moves.
+        // Created from the node's namespace: the outer datagrams stay in it although the device is in another.
         here.batch(
             "ip",
             &[format!(
-                "link add vxlan0 mtu {mtu} netns {} type vxlan id {vni} local {} dstport {VXLAN_PORT} \
+                "link add vxlan0 mtu {mtu} netns {} type vxlan id {vni} local {} dstport {} \
                  learning proxy l2miss l3miss",
                 sandbox.namespace_path(),
                 here.address(),
+                vxlan::PORT,
             )],
         )?;
         let mut lines = vec![
             "link set lo up".to_owned(),
-            // Else the bridge joins multicast groups itself, and says so to everyone.
+            // With snooping the bridge joins multicast groups itself and announces that to all ports.
             format!("link add br0 mtu {mtu} type bridge mcast_snooping 0"),
             "link set vxlan0 master br0 up".to_owned(),
             "link set br0 up".to_owned(),
@@ -186,7 +187,7 @@ impl Overlay {
                 ));
                 lines.push(format!("link set veth{index} master br0 up"));
             } else {
-                // The engine tells each node where the others' containers are; ARP is answered by the device.
+                // As Docker's engine does for containers of other nodes; the device answers ARP itself (`proxy`).
                 lines.push(format!(
                     "neigh replace {} lladdr {mac} dev vxlan0 nud permanent",
                     container.address
@@ -205,7 +206,7 @@ impl Overlay {
         }
     }
 
-    fn raise_container(
+    fn set_up_container(
         &self,
         plan: &Plan,
         host: &Host,
@@ -229,14 +230,14 @@ impl Overlay {
                     other.mac()
                 )
             }));
-            host.offloads_off("eth0")?;
+            host.disable_offloads("eth0")?;
         }
         host.batch("ip", &lines)
     }
 }
 
-/// Joins the nodes by a wire: `eth0` in each, 192.168.77.1 and .2.
-pub(crate) fn wire(nodes: &[Host; 2], quiet: bool) -> Result<u32> {
+/// Connects the nodes by a veth pair: `eth0` in each, 192.168.77.1 and .2. Returns the MTU in bytes.
+pub(crate) fn connect_nodes(nodes: &[Host; 2], quiet: bool) -> Result<u32> {
     let mac = |node: usize| format!("02:00:c0:a8:4d:{:02x}", node + 1);
     nodes[0].batch(
         "ip",
@@ -256,7 +257,7 @@ pub(crate) fn wire(nodes: &[Host; 2], quiet: bool) -> Result<u32> {
             "link set eth0 up".to_owned(),
         ];
         if quiet {
-            host.offloads_off("eth0")?;
+            host.disable_offloads("eth0")?;
             lines.push(format!(
                 "neigh replace {} lladdr {} dev eth0 nud permanent",
                 nodes[1 - node].address(),
@@ -269,10 +270,10 @@ pub(crate) fn wire(nodes: &[Host; 2], quiet: bool) -> Result<u32> {
     Ok(WIRE_MTU)
 }
 
-/// Gives a container a second device `eth1` to its node, as Docker's gateway bridge does: the way from a
-/// published port on the host to the container. Never on the wire.
-pub(crate) fn gateway(node: &Host, container: &Host, quiet: bool) -> Result<(Ipv4Addr, Ipv4Addr)> {
-    let (host_side, container_side) = (
+/// Connects a container to its node by a second device `eth1`, as Docker's gateway bridge does, so that a port
+/// published on the node reaches the container without crossing the wire. Returns the container's address there.
+pub(crate) fn gateway(node: &Host, container: &Host, quiet: bool) -> Result<Ipv4Addr> {
+    let (node_side, container_side) = (
         Ipv4Addr::new(172, 31, 255, 1),
         Ipv4Addr::new(172, 31, 255, 2),
     );
@@ -284,7 +285,7 @@ pub(crate) fn gateway(node: &Host, container: &Host, quiet: bool) -> Result<(Ipv
                 OWN_LINK + 1,
                 container.namespace_path()
             ),
-            format!("addr add {host_side}/24 dev gateway0"),
+            format!("addr add {node_side}/24 dev gateway0"),
             "link set gateway0 up".to_owned(),
         ],
     )?;
@@ -296,9 +297,9 @@ pub(crate) fn gateway(node: &Host, container: &Host, quiet: bool) -> Result<(Ipv
         ],
     )?;
     if quiet {
-        node.offloads_off("gateway0")?;
-        container.offloads_off("eth1")?;
+        node.disable_offloads("gateway0")?;
+        container.disable_offloads("eth1")?;
     }
     node.wait_for_links()?;
-    Ok((host_side, container_side))
+    Ok(container_side)
 }

@@ -1,4 +1,4 @@
-//! Children that cannot outlive the lab.
+//! Child processes that cannot outlive the lab.
 
 use std::fmt;
 use std::io;
@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
-/// Asks the kernel to kill the child when the thread that started it ends, however it ends.
+/// Makes the kernel kill the child when the thread that started it ends (PR_SET_PDEATHSIG, prctl(2)).
 pub(crate) fn die_with_parent(command: &mut Command) {
     let parent = rustix::process::getpid();
     // SAFETY: between fork and exec only system calls are made.
     unsafe {
         command.pre_exec(move || {
             rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-            // The parent may have died before the request was in place.
+            // The parent may have died before the system call.
             if rustix::process::getppid() == Some(parent) {
                 Ok(())
             } else {
@@ -29,8 +29,8 @@ pub(crate) fn die_with_parent(command: &mut Command) {
 
 type Job = (Command, mpsc::SyncSender<io::Result<Child>>);
 
-/// The one thread that starts the lab's children. The kernel's "parent death" is the death of the *thread*
-/// that forked, so a child started from a passing thread would die with that.
+/// The one thread that starts the lab's children. "Parent death" is the end of the *thread* that forked
+/// (prctl(2)), so a child that a short-lived thread starts would be killed when that thread ends.
 pub(crate) struct Spawner(Mutex<mpsc::Sender<Job>>);
 
 impl Spawner {
@@ -40,7 +40,7 @@ impl Spawner {
             .name("lab-spawner".to_owned())
             .spawn(move || {
                 for (mut command, answer) in queue {
-                    // Nobody waiting means that the child would be nobody's.
+                    // The caller has gone, so no one else would end the child.
                     if let Err(mpsc::SendError(Ok(mut child))) = answer.send(command.spawn()) {
                         let _ = child.kill();
                         let _ = child.wait();
@@ -54,7 +54,7 @@ impl Spawner {
     pub(crate) fn spawn(self: &Arc<Self>, command: Command) -> io::Result<Process> {
         let name = command.get_program().to_string_lossy().into_owned();
         let (answer, child) = mpsc::sync_channel(1);
-        let gone = || io::Error::other("the lab's spawner thread is gone");
+        let gone = || io::Error::other("the thread that starts the lab's programs has ended");
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -75,34 +75,34 @@ impl fmt::Debug for Spawner {
     }
 }
 
-/// A running program of the lab. Dropping it kills it; so does the end of the lab.
+/// A running program of the lab. It is killed when this is dropped or when the lab ends.
 #[derive(Debug)]
 pub struct Process {
-    /// The child, for its pipes and its process id. Do not wait for it by hand; use [`Process::stop`].
+    /// The child, for its pipes and its process id. To wait for its end use [`Process::stop`].
     pub child: Child,
     name: String,
-    // Keeps the thread alive whose end would kill the child.
+    // Keeps the thread alive that started the child: its end would kill the child.
     _spawner: Arc<Spawner>,
 }
 
 impl Process {
-    /// The program that was started.
+    /// The program that was started, as a path or name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Ends it as Ctrl-C would and waits; kills it when it has not ended after `patience`.
+    /// Sends SIGINT, as Ctrl-C does, and waits for the end. Sends SIGKILL after `patience`.
     ///
     /// # Errors
-    /// `TimedOut` when it had to be killed, or what the kernel said.
+    /// `TimedOut` when SIGKILL was needed, or the error of a system call.
     pub fn stop(&mut self, patience: Duration) -> io::Result<ExitStatus> {
         if let Some(status) = self.child.try_wait()? {
             return Ok(status);
         }
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         if let Some(pid) = pid {
-            // Not waited for yet, so the number is still this child's.
+            // The child was not reaped yet, so the process id is still its own.
             rustix::process::kill_process(pid, Signal::INT)?;
         }
         let end = Instant::now() + patience;

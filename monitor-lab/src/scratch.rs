@@ -1,4 +1,4 @@
-//! A folder in memory that nothing has to clean up.
+//! A folder in memory that needs no clean-up.
 
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -8,8 +8,8 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, 
 
 use crate::error::{Context, Result};
 
-/// A tmpfs that is mounted nowhere: it is reached through the lab's file descriptor and gone when the last
-/// descriptor is closed, also when the lab is killed.
+/// A tmpfs that is not mounted anywhere. Paths into it go through the lab's file descriptor. The kernel frees it when
+/// the last descriptor is closed, also when the lab is killed.
 #[derive(Debug)]
 pub(crate) struct Scratch(OwnedFd);
 
@@ -26,10 +26,10 @@ impl Scratch {
         };
         mount()
             .map(Self)
-            .context(|| "making a tmpfs for the services' configuration".to_owned())
+            .context(|| "creating a tmpfs for the services' files".to_owned())
     }
 
-    /// Path of `name` in it, good in this process and its children.
+    /// Path of `name` in it, for this process and others while the lab lives.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         PathBuf::from(format!(
             "/proc/{}/fd/{}/{name}",
@@ -38,17 +38,17 @@ impl Scratch {
         ))
     }
 
-    /// Writes a file and gives its path.
+    /// Writes a file and returns its path.
     pub(crate) fn write(&self, name: &str, content: &str) -> Result<PathBuf> {
         let path = self.path(name);
         fs::write(&path, content).context(|| format!("writing {name} to the lab's tmpfs"))?;
         Ok(path)
     }
 
-    /// Makes a folder and gives its path.
+    /// Creates a folder and returns its path.
     pub(crate) fn folder(&self, name: &str) -> Result<PathBuf> {
         let path = self.path(name);
-        fs::create_dir_all(&path).context(|| format!("making {name} in the lab's tmpfs"))?;
+        fs::create_dir_all(&path).context(|| format!("creating {name} in the lab's tmpfs"))?;
         Ok(path)
     }
 }
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_lie_in_memory_and_in_no_mount_table() {
+    fn files_are_in_memory_and_in_no_mount_table() {
         let before = fs::read_to_string("/proc/self/mountinfo").unwrap();
         let scratch = Scratch::new().unwrap();
         let path = scratch.write("a", "content").unwrap();

@@ -1,11 +1,11 @@
-//! The programs of the distribution that the lab starts.
+//! Finds the distribution's programs that the lab runs.
 
 use std::env;
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 
-/// Programs and the Debian packages that have them.
+/// Programs and the Debian packages that contain them.
 const PACKAGES: &[(&str, &str)] = &[
     ("bridge", "iproute2"),
     ("curl", "curl"),
@@ -19,10 +19,10 @@ const PACKAGES: &[(&str, &str)] = &[
     ("tcpdump", "tcpdump"),
 ];
 
-/// Where a program lies: in `PATH`, or where root's programs lie, which `su` leaves out.
+/// Path of a program: in `PATH`, or in the folders for root's programs, which `su` does not add to `PATH`.
 ///
 /// # Errors
-/// [`Error::MissingProgram`] with the name of its package.
+/// [`Error::MissingProgram`] with the name of the package that contains it.
 pub(crate) fn find(program: &str) -> Result<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
@@ -39,7 +39,7 @@ pub(crate) fn find(program: &str) -> Result<PathBuf> {
         })
 }
 
-/// Checks that all of `programs` are there, before anything is made.
+/// Fails if one of `programs` is not installed. Called before anything is created.
 pub(crate) fn require(programs: &[&str]) -> Result<()> {
     programs
         .iter()

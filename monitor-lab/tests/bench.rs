@@ -1,4 +1,4 @@
-//! A very short benchmark, with the real programs in this kernel.
+//! Very short benchmarks of the real programs on this kernel. Needs root.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// Runs `overlay-lab bench` and gives its report.
+/// Runs `overlay-lab bench` and returns its report.
 fn bench(arguments: &[&str]) -> Value {
     let output = Command::new(env!("CARGO_BIN_EXE_overlay-lab"))
         .arg("bench")
@@ -32,7 +32,7 @@ fn number(row: &Value, of: &str) -> f64 {
 
 #[test]
 fn many_flows_cost_more_than_one_and_counting_more_than_nothing() {
-    // Six rounds are the fewest that a verdict is given for.
+    // With fewer than six rounds a goal is never resolved.
     let report = bench(&[
         "kernel",
         "--only",
@@ -54,7 +54,7 @@ fn many_flows_cost_more_than_one_and_counting_more_than_nothing() {
         assert!(number(counting, "measured") > 0.0, "{counting}");
         assert_ne!(counting["verdict"], Value::Null);
     }
-    // 100,000 entries do not fit into any cache that one entry fits into.
+    // One entry fits into the fastest cache, 100,000 do not.
     let one = number(row("1 flow in", "as `run`"), "measured");
     let many = number(row("100000 flows in", "as `run`"), "measured");
     assert!(
@@ -65,7 +65,7 @@ fn many_flows_cost_more_than_one_and_counting_more_than_nothing() {
 }
 
 #[test]
-fn what_arrives_in_a_flood_is_counted() {
+fn all_packets_of_a_flood_are_counted() {
     let report = bench(&["live", "--runs", "1", "--frames", "20000"]);
     let rows = report["parts"][0]["rows"].as_array().unwrap();
     let counted: Vec<_> = rows.iter().map(|row| &row["counted"]).collect();
@@ -80,7 +80,7 @@ fn what_arrives_in_a_flood_is_counted() {
     }
 }
 
-/// Runs what must fail, and gives its error.
+/// Runs a command that must fail, and returns its standard error.
 fn refused(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_overlay-lab"))
         .arg("bench")
@@ -94,11 +94,14 @@ fn refused(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn what_cannot_be_done_is_said_before_anything_is_measured() {
-    let said = refused(&["kernel", "--only", "no such row"]);
-    assert!(said.contains("no case has such a name"), "{said}");
-    let said = refused(&["kernel", "--docs", "/dev/null/none"]);
-    assert!(said.contains("there is no folder /dev/null/none"), "{said}");
-    let said = refused(&["live", "--monitor", "/dev/null/none"]);
-    assert!(said.contains("--monitor PATH"), "{said}");
+fn invalid_options_fail_before_anything_is_measured() {
+    let error = refused(&["kernel", "--only", "no such row"]);
+    assert!(error.contains("no row matches --only"), "{error}");
+    let error = refused(&["kernel", "--docs", "/dev/null/none"]);
+    assert!(
+        error.contains("there is no folder /dev/null/none"),
+        "{error}"
+    );
+    let error = refused(&["live", "--monitor", "/dev/null/none"]);
+    assert!(error.contains("--monitor PATH"), "{error}");
 }

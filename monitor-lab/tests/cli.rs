@@ -1,4 +1,4 @@
-//! The command line of `overlay-lab`: what it refuses, how, and with which exit code.
+//! The command line of `overlay-lab`: error messages and exit codes.
 
 #![allow(
     clippy::unwrap_used,
@@ -28,7 +28,10 @@ fn finish(command: &mut Command) -> (Option<i32>, String, String) {
 fn a_step_that_does_not_exist_is_a_usage_error() {
     let (code, _, error) = run(&["demo", "--steps", "5"]);
     assert_eq!(code, Some(2));
-    assert!(error.contains("`5` is no step; they are 1 to 4"), "{error}");
+    assert!(
+        error.contains("`5` is not a step: the steps are 1 to 4"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -49,11 +52,11 @@ fn a_missing_monitor_is_named_with_what_to_do() {
 }
 
 #[test]
-fn a_monitor_that_ends_is_an_error_that_quotes_it() {
+fn a_monitor_that_exits_is_quoted() {
     let (code, out, error) = run(&["demo", "--steps", "1", "--monitor", "/bin/cat"]);
     assert_eq!(code, Some(4));
     assert!(out.contains("Step 1 of 4"), "{out}");
-    // cat does not know `-i`, and says so.
+    // cat exits with a message, because it has no option `-i`.
     assert!(
         error.contains("ended early") && error.contains("cat:"),
         "{error}"
@@ -61,8 +64,8 @@ fn a_monitor_that_ends_is_an_error_that_quotes_it() {
 }
 
 #[test]
-fn without_root_it_says_so() {
-    // Nobody, in a user namespace of its own.
+fn without_root_the_error_asks_for_root() {
+    // A user namespace without a mapping, in which the program runs as the user nobody.
     let mut command = Command::new("unshare");
     let (code, out, error) = finish(command.args(["--user", PROGRAM, "up"]));
     assert_eq!((code, out.as_str()), (Some(3), ""), "{error}");
@@ -70,8 +73,8 @@ fn without_root_it_says_so() {
 }
 
 #[test]
-fn a_reader_that_leaves_ends_it_quietly() {
-    // Gone before the first line, so that it does not depend on who is faster.
+fn a_reader_that_closes_the_pipe_is_not_a_failure() {
+    // Closed before the first line, so that the test does not depend on timing.
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let output = Command::new(PROGRAM)

@@ -1,4 +1,4 @@
-//! The lab on this kernel: what crosses its wire, and that nothing is left of it. Needs root.
+//! The lab on this kernel: what crosses its wire, and that nothing of it remains. Needs root.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,16 +17,19 @@ use std::time::{Duration, Instant};
 
 use monitor_lab::{Error, Lab, Publish};
 
-use common::{oracle, running, settled, watch};
+use common::{attach_oracle, idle_counters, oracle_counts, running};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_overlay-lab");
 
 #[test]
 fn a_plain_overlay_carries_http_and_redis_in_vxlan() {
     let lab = running(false);
-    watch(lab.node2());
+    attach_oracle(lab.node2());
     let vxlan = &lab.overlays()[0].sandboxes()[1];
-    let before = (settled(lab.node2(), "eth0"), settled(vxlan, "vxlan0"));
+    let before = (
+        idle_counters(lab.node2(), "eth0"),
+        idle_counters(vxlan, "vxlan0"),
+    );
     let pages = lab.http_get(3).unwrap();
     assert_eq!(pages.len(), 3);
     for (visit, page) in (1..).zip(&pages) {
@@ -34,15 +37,15 @@ fn a_plain_overlay_carries_http_and_redis_in_vxlan() {
         let count = format!("<td>10.0.1.9</td><td>{visit}</td>");
         assert!(page.body.contains(&count), "{}", page.body);
     }
-    let wire = settled(lab.node2(), "eth0") - before.0;
-    let inside = settled(vxlan, "vxlan0") - before.1;
-    // Redis is on node2, the web app on node1: both conversations cross the wire.
+    let wire = idle_counters(lab.node2(), "eth0") - before.0;
+    let inside = idle_counters(vxlan, "vxlan0") - before.1;
+    // Redis is on node2 and the web app on node1, so both conversations cross the wire.
     assert!(wire.rx_packets > 30, "{wire:?}");
     assert_eq!(
         (wire.rx_packets, wire.tx_packets),
         (inside.rx_packets, inside.tx_packets)
     );
-    assert_eq!(oracle(lab.node2()), [wire.rx_packets, 0]);
+    assert_eq!(oracle_counts(lab.node2()), [wire.rx_packets, 0]);
     assert_eq!((wire.rx_dropped, wire.tx_dropped), (0, 0));
 }
 
@@ -63,7 +66,7 @@ fn the_published_port_answers_on_the_host_network() {
 #[test]
 fn a_quiet_wire_is_silent() {
     let lab = running(false);
-    let before = settled(lab.node1(), "eth0");
+    let before = idle_counters(lab.node1(), "eth0");
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(lab.node1().device_stats("eth0").unwrap(), before);
 }
@@ -120,8 +123,8 @@ fn overlays_do_not_share_a_vni() {
     assert!(error.to_string().contains("24 bits"), "{error}");
 }
 
-/// What a lab could leave in the machine's own namespace: devices, mounts, named namespaces.
-fn surroundings() -> (BTreeSet<String>, String, Vec<String>) {
+/// What a lab could leave behind in the machine's namespaces: devices, mounts, named network namespaces.
+fn machine_state() -> (BTreeSet<String>, String, Vec<String>) {
     let names = |folder: &str| match fs::read_dir(folder) {
         Ok(entries) => entries
             .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
@@ -149,8 +152,8 @@ fn processes() -> impl Iterator<Item = PathBuf> {
         .filter(numbered)
 }
 
-/// Whether a link of `/proc` points to one of the namespaces.
-fn points(link: &Path, namespaces: &[String]) -> bool {
+/// Whether a link in `/proc` points to one of the namespaces.
+fn points_to(link: &Path, namespaces: &[String]) -> bool {
     fs::read_link(link).is_ok_and(|to| {
         namespaces
             .iter()
@@ -158,22 +161,22 @@ fn points(link: &Path, namespaces: &[String]) -> bool {
     })
 }
 
-/// Whether any process or descriptor of this machine refers to one of the namespaces.
-fn referred(namespaces: &[String]) -> bool {
+/// Whether a process or descriptor of this machine refers to one of the namespaces.
+fn is_referred(namespaces: &[String]) -> bool {
     processes().any(|process| {
         let mut descriptors = fs::read_dir(process.join("fd"))
             .into_iter()
             .flatten()
             .flatten();
-        points(&process.join("ns/net"), namespaces)
-            || descriptors.any(|entry| points(&entry.path(), namespaces))
+        points_to(&process.join("ns/net"), namespaces)
+            || descriptors.any(|entry| points_to(&entry.path(), namespaces))
     })
 }
 
-/// The programs that run inside the namespaces. (Redis overwrites its environment with its title, so the
-/// mark alone would miss it.)
-fn inside(namespaces: &[String]) -> BTreeSet<String> {
-    let inside = processes().filter(|process| points(&process.join("ns/net"), namespaces));
+/// Names of the programs that run in the namespaces. (Redis overwrites its environment with its title, so the mark does
+/// not find it.)
+fn programs_in(namespaces: &[String]) -> BTreeSet<String> {
+    let inside = processes().filter(|process| points_to(&process.join("ns/net"), namespaces));
     inside
         .map(|process| {
             fs::read_to_string(process.join("comm"))
@@ -184,7 +187,7 @@ fn inside(namespaces: &[String]) -> BTreeSet<String> {
         .collect()
 }
 
-/// Processes that carry a variable in their environment, the mark of one test.
+/// Command lines of the processes that have a variable in their environment: the mark of one test.
 fn marked(mark: &str) -> Vec<String> {
     let marked = processes().filter(|process| {
         let environment = fs::read(process.join("environ")).unwrap_or_default();
@@ -204,20 +207,20 @@ fn namespaces(lab: &Lab) -> Vec<String> {
 }
 
 #[test]
-fn dropping_a_lab_leaves_nothing() {
-    let before = surroundings();
+fn dropping_a_lab_removes_all_of_it() {
+    let before = machine_state();
     let mut lab = running(false);
     lab.publish(Publish::Plain).unwrap();
     let namespaces = namespaces(&lab);
-    assert!(referred(&namespaces));
+    assert!(is_referred(&namespaces));
     drop(lab);
-    assert!(!referred(&namespaces));
-    assert_eq!(surroundings(), before);
+    assert!(!is_referred(&namespaces));
+    assert_eq!(machine_state(), before);
 }
 
 #[test]
-fn killing_a_lab_leaves_nothing() {
-    let before = surroundings();
+fn killing_a_lab_removes_all_of_it() {
+    let before = machine_state();
     let mark = format!("OVERLAY_LAB_TEST={}", std::process::id());
     let (key, value) = mark.split_once('=').unwrap();
     let mut lab = Command::new(PROGRAM)
@@ -239,19 +242,19 @@ fn killing_a_lab_leaves_nothing() {
         .collect();
     assert_eq!(namespaces.len(), 7, "{lines:?}");
     let services = ["nginx", "overlay-lab", "redis-server"].map(str::to_owned);
-    assert_eq!(inside(&namespaces), BTreeSet::from(services));
+    assert_eq!(programs_in(&namespaces), BTreeSet::from(services));
     assert_eq!(
         marked(&mark).len(),
         3,
-        "the lab itself, nginx and the web app keep the mark"
+        "the lab, nginx and the web app have the mark"
     );
     lab.kill().unwrap();
     lab.wait().unwrap();
     let end = Instant::now() + Duration::from_secs(1);
-    while Instant::now() < end && (!marked(&mark).is_empty() || referred(&namespaces)) {
+    while Instant::now() < end && (!marked(&mark).is_empty() || is_referred(&namespaces)) {
         std::thread::sleep(Duration::from_millis(10));
     }
     assert_eq!(marked(&mark), Vec::<String>::new());
-    assert!(!referred(&namespaces));
-    assert_eq!(surroundings(), before);
+    assert!(!is_referred(&namespaces));
+    assert_eq!(machine_state(), before);
 }

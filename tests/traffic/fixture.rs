@@ -12,7 +12,7 @@ use monitor_classify::{Protocol, recognised};
 use monitor_common::direction::Direction;
 use monitor_common::link::Link;
 use monitor_common::sample::{Sample, Trigger};
-use monitor_lab::record::{Expected, ExpectedFlow, Recording, conversations, frames};
+use monitor_lab::recording::{Expected, ExpectedFlow, Recording, conversations, frames};
 
 /// Where they lie. The recordings' names are those of the fixtures.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/traffic");

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use monitor::traffic::record_text::SampleLine;
 use monitor::traffic::sample_record::SampleRecord;
 use monitor_classify::{Confidence, Exposure, Protocol};
-use monitor_lab::record::Readable;
+use monitor_lab::recording::Readable;
 
 use fixture::{Fixture, Flow};
 use report::Shares;

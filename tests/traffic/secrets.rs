@@ -4,7 +4,7 @@ use monitor::base::udp_ports::UdpPorts;
 use monitor::traffic::capture::Packet;
 use monitor::traffic::flows::{Names, Tracker};
 use monitor_classify::{Confidence, Protocol};
-use monitor_lab::record::{Readable, frames};
+use monitor_lab::recording::{Readable, frames};
 
 use super::fixture::Fixture;
 use super::{SNAPS, line, report};

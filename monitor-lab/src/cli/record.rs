@@ -1,4 +1,4 @@
-//! `overlay-lab record`: real traffic as fixtures for the tests.
+//! `overlay-lab record`: records traffic of real servers as test fixtures.
 
 use std::fs;
 use std::io::{Write, stdout};
@@ -7,35 +7,37 @@ use std::process::ExitCode;
 
 use clap::Args;
 use monitor_lab::Error;
-use monitor_lab::record::{self, Recording};
+use monitor_lab::recording::{self, Recording};
 
 /// Options of `overlay-lab record`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Fixtures to record; none: all
+    /// Recordings to run [default: all]
     names: Vec<String>,
-    /// Folder with the recordings, NAME.toml
+    /// Folder with the definitions of recordings, NAME.toml
     #[arg(long, value_name = "FOLDER", default_value = "monitor-lab/recordings")]
     recordings: PathBuf,
-    /// Folder for NAME.pcap and NAME.json
+    /// Folder for the fixtures, NAME.pcap and NAME.json
     #[arg(long, value_name = "FOLDER", default_value = "tests/fixtures/traffic")]
     out: PathBuf,
-    /// A tree of unpacked packages that lies over this machine's files in the sandbox
+    /// Folder with unpacked packages, which is copied over this machine's files in the sandbox
     #[arg(long, value_name = "FOLDER")]
     over: Option<PathBuf>,
-    /// Print the names of all fixtures and stop
+    /// Print the names of all recordings and exit
     #[arg(long)]
     list: bool,
-    /// Already in the sandbox (started by itself)
+    /// Set by `overlay-lab record` when it runs itself in the sandbox
     #[arg(long, hide = true)]
     inside: bool,
 }
 
-/// Records one after the other, each in a sandbox of its own.
+/// Runs the recordings one after the other, each in its own sandbox.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let folder = arguments.recordings.canonicalize().map_err(|error| {
         let folder = arguments.recordings.display();
-        Error::Usage(format!("no folder with recordings, {folder}: {error}"))
+        Error::Usage(format!(
+            "cannot open the folder with recordings, {folder}: {error}"
+        ))
     })?;
     let known = Recording::names(&folder)?;
     if arguments.list {
@@ -49,8 +51,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     if arguments.inside {
         for name in &arguments.names {
-            let said = record::record(&Recording::read(&folder, name)?)?;
-            writeln!(stdout(), "{name}: {said}")?;
+            let summary = recording::record(&Recording::read(&folder, name)?)?;
+            writeln!(stdout(), "{name}: {summary}")?;
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -68,8 +70,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         .transpose()?;
     let mut failed = Vec::new();
     for name in names {
-        let again = ["record", "--inside", "--recordings", &folder, name];
-        if let Err(error) = record::run_in_sandbox(&again, &out, over.as_deref()) {
+        let arguments = ["record", "--inside", "--recordings", &folder, name];
+        if let Err(error) = recording::run_in_sandbox(&arguments, &out, over.as_deref()) {
             eprintln!("{name}: {error}");
             failed.push(name.as_str());
         }

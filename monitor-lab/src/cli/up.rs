@@ -1,4 +1,4 @@
-//! `overlay-lab up`: the lab to look around in.
+//! `overlay-lab up`: a lab that stays up, to explore by hand.
 
 use std::io::{self, Write, stdin, stdout};
 use std::process::ExitCode;
@@ -15,15 +15,15 @@ pub(crate) struct Arguments {
     /// VNI of app1-network
     #[arg(long, default_value_t = 4096)]
     vni: u32,
-    /// Let nothing on the wire but what is sent on purpose
+    /// Keep background traffic off the wire, and turn off offloads
     #[arg(long)]
     quiet: bool,
-    /// Publish the web app by HTTPS instead of HTTP
+    /// Publish the web app with HTTPS instead of HTTP
     #[arg(long)]
     tls: bool,
 }
 
-/// Sets the lab up, says how to get in, and waits for the end of standard input (Ctrl-D) or a signal.
+/// Sets the lab up, prints how to enter its hosts, and waits for the end of standard input (Ctrl-D) or a signal.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut lab = Lab::builder()
         .encrypted(arguments.encrypted)
@@ -38,7 +38,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Publish::Plain
     })?;
     let mut out = stdout().lock();
-    writeln!(out, "Enter a host with: nsenter --net=PATH COMMAND")?;
+    writeln!(
+        out,
+        "Run a command on a host with: nsenter --net=PATH COMMAND"
+    )?;
     for host in lab.hosts() {
         let (name, address, inode) = (host.name(), host.address(), host.namespace_inode()?);
         writeln!(
@@ -47,7 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             host.namespace_path()
         )?;
     }
-    writeln!(out, "Ready. Ctrl-D or Ctrl-C ends it, and nothing is left.")?;
+    writeln!(out, "Ready. Ctrl-D or Ctrl-C removes the lab.")?;
     out.flush()?;
     io::copy(&mut stdin().lock(), &mut io::sink())?;
     Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! What the tests of the lab share.
+//! Helpers of the lab's tests.
 
 #![allow(dead_code, reason = "not every test uses all of it")]
 #![allow(
@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use monitor_lab::{DeviceStats, Host, Lab};
 
-/// Reads a counter until it stands still.
-pub(crate) fn settled(host: &Host, device: &str) -> DeviceStats {
+/// Reads the counters of a device until they no longer change.
+pub(crate) fn idle_counters(host: &Host, device: &str) -> DeviceStats {
     let mut last = host.device_stats(device).unwrap();
     loop {
         std::thread::sleep(Duration::from_millis(100));
@@ -35,17 +35,17 @@ pub(crate) fn running(encrypted: bool) -> Lab {
     lab
 }
 
-/// Counts datagrams on node2's wire by an independent hand, nftables: (VXLAN of VNI 4096, ESP), received.
+/// nftables rules that count received datagrams on the wire: VXLAN of VNI 4096, and ESP. They share no code with the lab.
 const ORACLE: &str = "table netdev oracle { chain wire { type filter hook ingress device eth0 priority 0; \
     udp dport 4789 @th,96,24 4096 counter; ip protocol esp counter; }\n}";
 
-/// Sets the oracle up.
-pub(crate) fn watch(host: &Host) {
+/// Attaches the oracle to a host's wire.
+pub(crate) fn attach_oracle(host: &Host) {
     host.run("nft", &[ORACLE]).unwrap();
 }
 
-/// What the oracle has counted.
-pub(crate) fn oracle(host: &Host) -> [u64; 2] {
+/// Packets that the oracle has counted: VXLAN of VNI 4096, ESP.
+pub(crate) fn oracle_counts(host: &Host) -> [u64; 2] {
     let rules = host
         .run("nft", &["list", "table", "netdev", "oracle"])
         .unwrap();

@@ -1,10 +1,9 @@
-//! What `cargo xtask bench` measures with: the programs that the cost of the real ones is compared with,
-//! and those that vary a packet, so that a test run is not one hot packet over and over.
+//! The kernel programs of `cargo xtask bench`: those that the cost of the real ones is compared with, and those that vary
+//! a packet, so that a test run does not repeat one hot packet.
 #![no_std]
 #![no_main]
 
 mod floor;
-mod varied;
 mod vary;
 
 #[panic_handler]

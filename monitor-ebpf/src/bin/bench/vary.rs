@@ -11,7 +11,7 @@ use aya_ebpf::helpers::generated::bpf_redirect;
 use aya_ebpf::macros::{btf_map, classifier, xdp};
 use aya_ebpf::programs::{TcContext, XdpContext};
 
-use crate::varied::Varied;
+use monitor_common::bench::Varied;
 
 /// One element: what to do. A benchmark keeps to one CPU.
 #[btf_map]
@@ -81,11 +81,11 @@ fn vary(start: usize, end: usize) {
     };
     // SAFETY: an element of the map, which only this program uses while it runs.
     let varied = unsafe { &mut *varied };
-    let mut random = varied.state;
+    let mut random = varied.random;
     random ^= random << 13;
     random ^= random >> 7;
     random ^= random << 17;
-    varied.state = random;
+    varied.random = random;
     let flow = (((random >> 32) * u64::from(varied.flows)) >> 32) as u32;
     let vni = varied.vni_base + (flow & varied.vni_mask);
     put(start, end, varied.vni_at, vni << 8);

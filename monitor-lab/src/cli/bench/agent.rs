@@ -1,6 +1,5 @@
-//! `bench agent`: what the agent's own process takes.
+//! `bench agent`: time of a scrape, and memory of the agent.
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -9,28 +8,28 @@ use monitor_lab::Lab;
 
 use super::cases::DEFAULT;
 use super::packets::{self, Family};
-use super::pin;
-use super::programs::{Programs, Variety};
-use super::progress::Progress;
+use super::programs::{Programs, Variety, wire_ifindex};
 use super::report::{Part, Row, Unit};
 use super::watcher::{Setup, Watcher};
-use crate::cli::demo::metrics;
+use super::{memory, pin};
+use crate::cli::agent_metrics;
+use crate::cli::progress::Progress;
 
-/// How much of it.
+/// Options.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
-    /// Rounds; each starts the agent anew.
+    /// Rounds; each starts a new agent.
     pub(super) runs: u32,
-    /// The monitor's program.
+    /// Path of overlay-monitor.
     pub(super) monitor: PathBuf,
 }
 
-/// Not 4789, which the lab's own VXLAN devices listen on.
+/// UDP port of the frames. Not 4789, on which the lab's VXLAN devices receive.
 const PORT: u16 = 8472;
-/// Each round ends with one scrape after another; their mean is the round's.
+/// Scrapes in each round; their mean is its result.
 const SCRAPES: u32 = 3;
 
-/// How many VNIs the agent has seen when it is measured, and the goals: milliseconds and MiB at most.
+/// Number of VNIs that the agent has counted, and the goals: at most so many milliseconds and MiB.
 const LOADS: &[(u32, Option<f64>, Option<f64>)] =
     &[(1024, None, Some(30.0)), (16_384, Some(100.0), None)];
 
@@ -40,7 +39,7 @@ struct Series {
     memory_mib: Vec<f64>,
 }
 
-/// Measures.
+/// Runs the benchmark.
 pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
     let setup = Setup {
         monitor: plan.monitor.clone(),
@@ -48,7 +47,7 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
     };
     let lab = Lab::builder().quiet(true).build()?;
     lab.node2().run("ethtool", &["-K", "eth0", "gro", "on"])?;
-    let ifindex = super::ifindex(lab.node1())?;
+    let ifindex = wire_ifindex(lab.node1())?;
     let frame = packets::vxlan(Family::V4, PORT, 18);
     let mut programs = Programs::load()?;
     let mut all: Vec<Series> = LOADS.iter().map(|_| Series::default()).collect();
@@ -63,12 +62,12 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
             };
             lab.node1().enter(|| {
                 pin::to_one_cpu()?;
-                // So many that none is left out.
+                // 20 frames for each VNI, so that none is left out.
                 programs.send(&frame, variety, ifindex, vnis * 20)
             })??;
             let start = Instant::now();
             for _ in 0..SCRAPES {
-                let page = metrics::get(lab.node2(), "/metrics")?;
+                let page = agent_metrics::get(lab.node2(), "/metrics")?;
                 let rows = page.lines().filter(|line| {
                     line.starts_with("overlay_packets_total{")
                         && line.contains("encapsulation=\"vxlan\"")
@@ -76,14 +75,14 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
                 let rows = rows.count();
                 anyhow::ensure!(
                     rows >= *vnis as usize,
-                    "the page has {rows} networks, and {vnis} were sent"
+                    "/metrics has {rows} networks, but frames of {vnis} were sent"
                 );
             }
             let took = start.elapsed().as_secs_f64() * 1e3;
             series.scrape_ms.push(took / f64::from(SCRAPES));
-            series
-                .memory_mib
-                .push(memory_mib(watching.process_id().context("no process")?)?);
+            series.memory_mib.push(memory::resident_mib(
+                watching.process_id().context("the agent has no process")?,
+            )?);
             watching.stop()?;
         }
         progress.step();
@@ -109,35 +108,11 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
         name: "agent",
         title: "The agent itself",
         method: format!(
-            "What `overlay-monitor run` takes itself, in {} rounds: time until a page of /metrics is read whole \
-             (mean of {SCRAPES}), and its resident memory after that. Maps in the kernel are not in it.",
+            "Time and memory of the process `overlay-monitor run`, in {} rounds: time until /metrics is read completely \
+             (mean of {SCRAPES}), and resident memory after that, without the kernel's maps.",
             plan.runs
         ),
         unit: Unit::Value,
         rows,
     })
-}
-
-pub(super) fn memory_mib(process: u32) -> anyhow::Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    rss_mib(&status).context("the kernel tells no VmRSS")
-}
-
-fn rss_mib(status: &str) -> Option<f64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: f64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kib / 1024.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn memory_as_the_kernel_prints_it() {
-        assert_eq!(rss_mib("Name:\tx\nVmRSS:\t    2048 kB\n"), Some(2.0));
-        assert_eq!(rss_mib("Name:\tx\n"), None);
-    }
 }

@@ -1,4 +1,4 @@
-//! What is measured, as data: what is switched on, and which packets.
+//! What is measured, as data: features of the monitor, and packets.
 
 use monitor::kernel::{Caps, LoadOptions};
 use monitor_common::wire::vxlan;
@@ -6,22 +6,22 @@ use monitor_common::wire::vxlan;
 use super::packets::{self, Family, Frame};
 use super::programs::Variety;
 
-/// What the monitor is made to do.
+/// Features of the monitor that are on.
 #[derive(Clone, Copy)]
 pub(super) struct Features {
-    /// For people.
+    /// Text for tables.
     pub(super) label: &'static str,
-    /// How the programs are loaded for it.
+    /// Options with which the programs are loaded.
     pub(super) options: fn() -> LoadOptions,
-    /// The same as arguments of `overlay-monitor run`.
+    /// The same options as arguments of `overlay-monitor run`.
     pub(super) arguments: &'static [&'static str],
-    /// Most that a VXLAN packet should cost at XDP with one flow, in nanoseconds above the floor.
+    /// Goal for a VXLAN packet of one flow at XDP: at most so many nanoseconds above the empty program.
     goal_one_flow: Option<f64>,
-    /// The same with 100,000 flows at random.
+    /// The same for 100,000 random flows.
     goal_many_flows: Option<f64>,
 }
 
-/// Counts, and does nothing else.
+/// Counting only.
 pub(super) const COUNTS: Features = Features {
     label: "counts",
     options: || LoadOptions {
@@ -41,7 +41,7 @@ pub(super) const COUNTS: Features = Features {
     goal_many_flows: None,
 };
 
-/// What `run` does by itself.
+/// The defaults of `overlay-monitor run`.
 pub(super) const DEFAULT: Features = Features {
     label: "as `run`: counts, exact exposure, 1 in 1000",
     options: || LoadOptions {
@@ -55,7 +55,7 @@ pub(super) const DEFAULT: Features = Features {
     goal_many_flows: Some(60.0),
 };
 
-/// Counts, and asks of each packet whether its network must be encrypted.
+/// Counting, and a look-up for each packet whether its network must be encrypted.
 const POLICY: Features = Features {
     label: "counts, with networks that must be encrypted",
     options: || LoadOptions {
@@ -67,7 +67,7 @@ const POLICY: Features = Features {
     goal_many_flows: None,
 };
 
-/// Samples everything.
+/// A sample of every packet.
 const SAMPLES: Features = Features {
     label: "every packet sampled, 256 bytes",
     options: || LoadOptions {
@@ -80,10 +80,10 @@ const SAMPLES: Features = Features {
     goal_many_flows: None,
 };
 
-/// What is measured with all packets: one line for each way to run.
+/// Features that are measured with all packets.
 pub(super) const FEATURES: &[Features] = &[COUNTS, DEFAULT];
 
-/// Flows and VNIs of the packets that vary, and whether IPv6 is measured with them too.
+/// Flows and VNIs of the varied packets, and whether IPv6 is measured too.
 const VARIETIES: &[(Variety, bool)] = &[
     (Variety { flows: 1, vnis: 1 }, true),
     (
@@ -117,17 +117,17 @@ const VARIETIES: &[(Variety, bool)] = &[
 ];
 const MANY: u32 = 100_000;
 
-/// One row of the measurements by test run.
+/// One row of `bench kernel`.
 pub(super) struct Case {
-    /// What the row is called.
+    /// Name of the row.
     pub(super) name: String,
     /// The packet.
     pub(super) frame: Frame,
-    /// What is switched on.
+    /// Features that are on.
     pub(super) features: Features,
-    /// How the packets differ; `None`: one hot packet over and over.
+    /// How packets differ. `None`: one hot packet, repeated.
     pub(super) variety: Option<Variety>,
-    /// Most that it should cost above the floor at XDP, in nanoseconds.
+    /// Goal at XDP: at most so many nanoseconds above the empty program.
     pub(super) goal: Option<f64>,
 }
 
@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_case_has_a_name_of_its_own() {
+    fn the_name_of_each_case_is_unique() {
         let cases = all();
         let mut names: Vec<_> = cases
             .iter()

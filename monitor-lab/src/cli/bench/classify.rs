@@ -1,4 +1,4 @@
-//! `bench classify`: what it costs to say what a payload speaks.
+//! `bench classify`: nanoseconds per payload of the classifiers.
 
 use std::fs;
 use std::hint::black_box;
@@ -7,18 +7,18 @@ use std::time::Instant;
 
 use anyhow::Context;
 use monitor_classify::{Payload, Transport, classifiers, classify};
-use monitor_lab::record::{IpTransport, Packet, frames};
+use monitor_lab::recording::{IpTransport, Packet, frames};
 
-use super::progress::Progress;
 use super::report::{Part, Row, Unit};
+use crate::cli::progress::Progress;
 
-/// Where the fixtures lie in the tree that this program was built from.
+/// Folder with the fixtures in the source tree of this program.
 pub(super) const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/traffic");
 
-/// How much of it.
+/// Options.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
-    /// Rounds; each lets every classifier judge every payload.
+    /// Rounds; in each, every classifier gets every payload.
     pub(super) runs: u32,
     /// Folder with capture files.
     pub(super) fixtures: PathBuf,
@@ -28,12 +28,12 @@ pub(super) struct Plan {
 const SAMPLE: usize = 256;
 /// Calls that are timed together.
 const CALLS: u32 = 10;
-/// Such timings of each case in a round, of which the fastest counts: others use the machine, too.
+/// Timings of each payload in a round. The fastest one counts, because other programs use the machine too.
 const TRIES: u32 = 5;
-/// A classifier shall cost less than this for a payload, in nanoseconds.
+/// Goal for one classifier: at most so many nanoseconds per payload.
 const GOAL: f64 = 1000.0;
 
-/// What a sample of the agent holds of a frame.
+/// A payload as a sample of the agent contains it.
 struct Sampled {
     bytes: Vec<u8>,
     wire_len: u32,
@@ -53,7 +53,7 @@ impl Sampled {
     }
 }
 
-/// Measures.
+/// Runs the benchmark.
 pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
     let samples = samples(&plan.fixtures)?;
     let classifiers: Vec<_> = classifiers().iter().collect();
@@ -72,10 +72,10 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
     }
     let mut rows = vec![
         row("all together, median of the payloads", &whole[0], None),
-        row("all together, dearest payload", &whole[1], None),
+        row("all together, slowest payload", &whole[1], None),
     ];
     let mut before = None;
-    for (classifier, [medians, dearest]) in classifiers.iter().zip(&costs) {
+    for (classifier, [medians, slowest]) in classifiers.iter().zip(&costs) {
         let protocol = classifier.protocol();
         let also = if before == Some(protocol) {
             ", also"
@@ -84,22 +84,22 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
         };
         before = Some(protocol);
         if medians.is_empty() {
-            // No payload of its transport is in any fixture (AH).
+            // No fixture has a payload of its transport (AH).
             continue;
         }
         let name = |what| format!("{protocol}{also}, {what}");
         rows.push(row(&name("median"), medians, Some(GOAL)));
-        rows.push(row(&name("dearest"), dearest, Some(GOAL)));
+        rows.push(row(&name("slowest"), slowest, Some(GOAL)));
     }
     Ok(Part {
         name: "classify",
         title: "Classifiers",
         method: format!(
-            "Nanoseconds to judge one payload, of {} that real servers and clients sent (the recorded fixtures), as a \
-             sample of {SAMPLE} bytes of the frame holds them; the fastest of {TRIES} timings of {CALLS} calls each, \
-             in {} rounds. Each classifier alone, over all payloads of its transport, most of which it has to refuse: \
-             the median of the payloads, and the dearest. Then all together, as every sample of a flow that is not \
-             known yet is judged.",
+            "Nanoseconds to classify one payload, over {} payloads of real servers and clients (the recorded fixtures), \
+             cut as in a sample of {SAMPLE} bytes of the frame; the fastest of {TRIES} timings of {CALLS} calls each, in \
+             {} rounds. First all classifiers together, as for each sample of a flow that has no verdict yet. Then each \
+             classifier alone, over all payloads of its transport, most of which it must reject: the median of the \
+             payloads, and the slowest.",
             samples.len(),
             plan.runs
         ),
@@ -116,11 +116,11 @@ fn row(what: &str, nanoseconds: &[f64], goal: Option<f64>) -> Row {
     )
 }
 
-/// Adds the median and the highest cost over some payloads.
+/// Adds the median and the highest of the nanoseconds over some payloads.
 fn add<'a, T>(
     costs: &mut [Vec<f64>; 2],
     samples: impl Iterator<Item = &'a Sampled>,
-    mut judge: impl FnMut(&Payload<'_>) -> T,
+    mut classify: impl FnMut(&Payload<'_>) -> T,
 ) {
     let mut each: Vec<f64> = samples
         .map(|sample| {
@@ -128,7 +128,7 @@ fn add<'a, T>(
             let tries = (0..TRIES).map(|_| {
                 let start = Instant::now();
                 for _ in 0..CALLS {
-                    black_box(judge(black_box(&payload)));
+                    black_box(classify(black_box(&payload)));
                 }
                 start.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)
             });
@@ -140,12 +140,12 @@ fn add<'a, T>(
     costs[1].extend(each.last());
 }
 
-/// The payloads of all capture files of a folder.
+/// The payloads in all capture files of a folder.
 fn samples(folder: &Path) -> anyhow::Result<Vec<Sampled>> {
     let hint = || {
         format!(
-            "no recorded fixtures in {}: name their folder with --fixtures FOLDER, or record them with `cargo xtask \
-             record`",
+            "there are no recorded fixtures in {}: name their folder with --fixtures FOLDER, or record them with `cargo \
+             xtask record`",
             folder.display()
         )
     };
@@ -192,10 +192,10 @@ fn sampled(frame: &[u8]) -> Option<Sampled> {
 mod tests {
     use super::*;
 
-    /// Those of AH and of ESP inside an overlay: no fixture has any.
+    /// Classifiers of AH and of ESP inside an overlay, of which no fixture has a payload.
     const MISSING: usize = 2;
 
-    /// The figures are of the machine; that there is one of every classifier is not.
+    /// Checks that each classifier has rows; the figures depend on the machine.
     #[test]
     fn every_classifier_and_all_together_are_measured_on_the_fixtures() {
         let part = run(&Plan {
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_fixtures_says_what_to_do() {
+    fn without_fixtures_the_error_says_how_to_record_them() {
         let error = samples(Path::new("/nowhere")).err().unwrap();
         assert!(
             format!("{error:#}").contains("cargo xtask record"),

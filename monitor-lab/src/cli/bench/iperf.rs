@@ -1,4 +1,4 @@
-//! `bench iperf`: what is left of an overlay's throughput while somebody watches both nodes.
+//! `bench iperf`: throughput of an overlay while both nodes are watched.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -11,23 +11,22 @@ use serde_json::Value;
 
 use super::cases::DEFAULT;
 use super::programs::Programs;
-use super::progress::Progress;
-use super::report::{Counted, Part, Row, Unit};
-use super::stats::{Median, ratios};
+use super::report::{Counted, Median, Part, Row, Unit, ratios};
 use super::watcher::{Lost, Setup, Watcher, Watching};
+use crate::cli::progress::Progress;
 
-/// How much of it.
+/// Options.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     /// Rounds; each measures every row once.
     pub(super) runs: u32,
     /// Seconds of each measurement.
     pub(super) seconds: u32,
-    /// The monitor's program.
+    /// Path of overlay-monitor.
     pub(super) monitor: PathBuf,
 }
 
-/// Who watches, in turn.
+/// Watchers, in turn.
 const WATCHERS: &[Watcher] = &[
     Watcher::Monitor("tc", DEFAULT),
     Watcher::Monitor("xdp", DEFAULT),
@@ -35,18 +34,18 @@ const WATCHERS: &[Watcher] = &[
     Watcher::Tcpdump,
 ];
 
-/// How long iperf3 may take beyond its seconds.
+/// How long the server may take to listen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A kind of traffic.
 struct Load {
     name: &'static str,
     arguments: &'static [&'static str],
-    /// Part of the rate with nobody watching that the monitor shall leave.
+    /// Goal: with the monitor at least this share of the rate without a watcher.
     goal: f64,
-    /// The rate that iperf3 measured at the receiver.
+    /// The receiver's rate in iperf3's JSON, in the unit of `name`.
     rate: fn(&Value) -> Option<f64>,
-    /// Whether a packet on the wire is a packet in the overlay, so that they can be counted against each other.
+    /// Whether each packet on the wire is one packet in the overlay, so that the two counts can be compared.
     countable: bool,
 }
 
@@ -71,17 +70,17 @@ const LOADS: &[Load] = &[
     },
 ];
 
-/// What a row is made of: one watcher under one load, and nobody right before it.
+/// The measurements of a row: a watcher under a load, and no watcher right before it.
 #[derive(Default)]
 struct Series {
-    nobody: Vec<f64>,
+    unwatched: Vec<f64>,
     rate: Vec<f64>,
-    /// CPU of one watcher, in percent of a core.
+    /// CPU time of one watcher in percent of a core.
     cpu: Vec<f64>,
     counted: Counted,
 }
 
-/// Measures.
+/// Runs the benchmark.
 pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
     let setup = Setup {
         monitor: plan.monitor.clone(),
@@ -89,7 +88,7 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
     };
     let lab = Lab::builder().build()?;
     let mut programs = Programs::load()?;
-    let _server = server(lab.container(WEB)?)?;
+    let _server = start_server(lab.container(WEB)?)?;
     let mut series: Vec<Vec<Series>> = WATCHERS
         .iter()
         .map(|_| LOADS.iter().map(|_| Series::default()).collect())
@@ -98,11 +97,11 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
     let mut progress = Progress::new("iperf3 over the overlay", plan.runs);
     for round in 0..plan.runs as usize {
         for place in 0..WATCHERS.len() {
-            // Another begins each round, so that nobody always comes first.
+            // Each round begins with another watcher, so that none is always first.
             let at = (place + round) % WATCHERS.len();
             for (load, series) in LOADS.iter().zip(&mut series[at]) {
-                let end = client(plan, lab.container(CLIENT)?, lab.container(WEB)?, load)?;
-                series.nobody.push(rate(load, &end)?);
+                let end = run_client(plan, lab.container(CLIENT)?, lab.container(WEB)?, load)?;
+                series.unwatched.push(rate(load, &end)?);
             }
             let both = [lab.node1(), lab.node2()]
                 .map(|node| setup.start(WATCHERS[at], node, &mut programs));
@@ -120,12 +119,12 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
         name: "iperf",
         title: "Throughput of an overlay",
         method: format!(
-            "What is left of the rate that iperf3 measures between two containers in a VXLAN overlay, while both \
-             nodes' interfaces are watched: {} interleaved rounds of {} seconds. Each is compared with nobody \
-             watching, measured right before. Sender, receiver, both nodes and all watchers share {} CPUs. Missed: \
-             packets that the VXLAN device delivered and the watcher of its node has not counted. CPU: that of \
-             one watcher's own process, of one core. Dropped: what tcpdump had no room for, in its own words, under \
-             both loads together.",
+            "Share of the rate that iperf3 measures between two containers in a VXLAN overlay which remains while the \
+             interfaces of both nodes are watched: {} interleaved rounds of {} seconds. Each is compared with the rate \
+             without a watcher, measured right before. Sender, receiver, both nodes and all watchers share {} CPUs. \
+             Missed: packets that the VXLAN device delivered and the watcher of its node did not count. CPU: time of \
+             one watcher's process, in percent of a core. Dropped: packets that tcpdump reports as dropped, under both \
+             loads together.",
             plan.runs,
             plan.seconds,
             thread::available_parallelism().map_or(1, usize::from)
@@ -153,13 +152,13 @@ fn measure(
     let cpu = || both.iter().map(Watching::cpu).sum::<Duration>();
     let (counted_before, delivered_before) = (counted()?, delivered()?);
     let (cpu_before, start) = (cpu(), Instant::now());
-    let end = client(plan, lab.container(CLIENT)?, server, load)?;
+    let end = run_client(plan, lab.container(CLIENT)?, server, load)?;
     let used = (cpu() - cpu_before).as_secs_f64() / both.len() as f64;
     series
         .cpu
         .push(100.0 * used / start.elapsed().as_secs_f64());
     series.rate.push(rate(load, &end)?);
-    // The watcher's window is the wider one.
+    // Read before the watcher's count, so that the watcher has seen all these packets.
     let delivered = delivered()? - delivered_before;
     if let (true, Some(before), Some(after)) = (load.countable, counted_before, counted()?) {
         series.counted.packets += delivered;
@@ -169,7 +168,7 @@ fn measure(
 }
 
 fn rate(load: &Load, end: &Value) -> anyhow::Result<f64> {
-    (load.rate)(end).context("iperf3 wrote no rate")
+    (load.rate)(end).context("the output of iperf3 has no rate")
 }
 
 fn rows(series: &[Vec<Series>], lost: &[Vec<Lost>]) -> Vec<Row> {
@@ -180,8 +179,8 @@ fn rows(series: &[Vec<Series>], lost: &[Vec<Lost>]) -> Vec<Row> {
             let (who, hook, features) = watcher.labels();
             let ours = matches!(watcher, Watcher::Monitor(..));
             let labels = (format!("{who}, {}", load.name), hook, features);
-            let kept = ratios(&with.rate, &with.nobody);
-            let mut row = Row::kept(labels, &with.nobody, &kept, ours.then_some(load.goal));
+            let kept = ratios(&with.rate, &with.unwatched);
+            let mut row = Row::kept(labels, &with.unwatched, &kept, ours.then_some(load.goal));
             row.cpu_percent = watcher.is_process().then(|| Median::of(&with.cpu));
             row.counted = (ours && load.countable).then_some(with.counted);
             row.dropped_percent = dropped_percent(&lost[at]);
@@ -191,15 +190,15 @@ fn rows(series: &[Vec<Series>], lost: &[Vec<Lost>]) -> Vec<Row> {
     rows
 }
 
-/// What a watcher says that it had no room for, under all loads together; `None` if it says nothing.
+/// Share of packets that a watcher reports as dropped, in percent, over all loads; `None` if it reports nothing.
 fn dropped_percent(lost: &[Lost]) -> Option<f64> {
     let dropped: u64 = lost.iter().map(|lost| lost.dropped).sum();
     let received: u64 = lost.iter().map(|lost| lost.received).sum();
     (received > 0).then(|| 100.0 * dropped as f64 / received as f64)
 }
 
-/// Starts the receiver, and waits until it listens.
-fn server(host: &Host) -> anyhow::Result<Process> {
+/// Starts the server and waits until it listens.
+fn start_server(host: &Host) -> anyhow::Result<Process> {
     let mut command = host.command("iperf3")?;
     command
         .args(["-s", "--forceflush"])
@@ -208,7 +207,7 @@ fn server(host: &Host) -> anyhow::Result<Process> {
         .stderr(Stdio::null());
     let process = host.spawn(command)?;
     let end = Instant::now() + PATIENCE;
-    // In hexadecimal: port 5201 in state "listen".
+    // Port 5201 and state TCP_LISTEN, in hexadecimal (proc(5), include/net/tcp_states.h).
     let listens = |table: &str| {
         table
             .lines()
@@ -219,15 +218,15 @@ fn server(host: &Host) -> anyhow::Result<Process> {
         .any(|path| matches!(host.enter(|| std::fs::read_to_string(path)), Ok(Ok(table)) if listens(&table)))
     {
         if Instant::now() > end {
-            bail!("iperf3 does not listen within {PATIENCE:?}");
+            bail!("iperf3 did not listen within {PATIENCE:?}");
         }
         thread::sleep(Duration::from_millis(20));
     }
     Ok(process)
 }
 
-/// Runs the sender to its end; gives what it wrote at its end.
-fn client(plan: &Plan, host: &Host, server: &Host, load: &Load) -> anyhow::Result<Value> {
+/// Runs the client to its end; returns the part `end` of its JSON.
+fn run_client(plan: &Plan, host: &Host, server: &Host, load: &Load) -> anyhow::Result<Value> {
     let address = server.address().to_string();
     let seconds = plan.seconds.to_string();
     let mut arguments = vec![
@@ -240,12 +239,13 @@ fn client(plan: &Plan, host: &Host, server: &Host, load: &Load) -> anyhow::Resul
         "5000",
     ];
     arguments.extend(load.arguments);
-    // Right after a test the server may still be busy with its end.
+    // Several attempts: right after a test the server may still be closing it.
     let mut last = None;
     for _ in 0..5 {
         match host.run("iperf3", &arguments) {
             Ok(text) => {
-                let mut all: Value = serde_json::from_str(&text).context("iperf3 wrote no JSON")?;
+                let mut all: Value =
+                    serde_json::from_str(&text).context("the output of iperf3 is not JSON")?;
                 return Ok(all["end"].take());
             }
             Err(error) => last = Some(error),
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn losses_of_all_rounds_are_added_up() {
+    fn losses_of_all_rounds_are_summed() {
         let lost = |received, dropped| Lost { received, dropped };
         assert_eq!(dropped_percent(&[lost(100, 50), lost(300, 50)]), Some(25.0));
         assert_eq!(dropped_percent(&[]), None);

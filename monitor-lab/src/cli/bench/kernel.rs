@@ -1,4 +1,4 @@
-//! `bench kernel`: what a packet costs in the programs, by test runs.
+//! `bench kernel`: nanoseconds per packet in the kernel programs, by test runs.
 
 use std::thread;
 
@@ -11,33 +11,33 @@ use monitor_classify::{Exposure, Protocol};
 use super::cases::{self, Case};
 use super::pin;
 use super::programs::{Hook, Programs, Target};
-use super::progress::Progress;
-use super::report::{Part, Row, Unit};
-use super::stats::{Median, differences};
+use super::report::{Median, Part, Row, Unit, differences};
+use crate::cli::progress::Progress;
 
-/// How much of it.
+/// Options.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     /// Rounds; each measures every case once.
     pub(super) runs: u32,
     /// Packets in each measurement.
     pub(super) packets: u32,
-    /// Only the cases whose name or hook contains this.
+    /// Only rows whose hook, packet and features contain this.
     pub(super) only: Option<String>,
 }
 
-/// A ring that holds every sample of so many packets, so that none is lost while nobody reads.
+/// Size in bytes of a ring that holds a sample of each of `packets`, because it is read only after a run.
 fn ring_bytes(packets: u32) -> u32 {
-    const RECORD: u32 = 512;
+    /// Most bytes that a sample takes in the ring.
+    const SAMPLE: u32 = 512;
     packets
-        .saturating_mul(RECORD)
+        .saturating_mul(SAMPLE)
         .clamp(1 << 20, 1 << 28)
         .next_power_of_two()
 }
 
-/// Measures, on one CPU.
+/// Runs the benchmark, on one CPU.
 pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
-    // A thread of its own: whoever is started later shall not be kept there.
+    // On a thread that ends afterwards, because threads and processes inherit the pinning.
     let measured = thread::scope(|scope| scope.spawn(|| on_one_cpu(plan)).join());
     measured.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
@@ -64,7 +64,7 @@ fn on_one_cpu(plan: &Plan) -> anyhow::Result<Part> {
             for bench in &mut benches {
                 look_up.push(bench.measure(plan.packets, &mut programs)?);
             }
-            // The round's own: how fast the machine was, without the noise of a single measurement.
+            // The median of the round: the speed of the machine, with less noise than one measurement has.
             rounds.push(Median::of(&look_up).median);
             progress.step();
         }
@@ -78,17 +78,16 @@ fn on_one_cpu(plan: &Plan) -> anyhow::Result<Part> {
         ));
         rows.extend(benches.iter().map(|bench| bench.row(&rounds)));
     }
-    anyhow::ensure!(!rows.is_empty(), "no case has such a name");
+    anyhow::ensure!(!rows.is_empty(), "no row matches --only");
     Ok(Part {
         name: "kernel",
-        title: "In the programs",
+        title: "In the kernel programs",
         method: format!(
-            "What a packet costs in the kernel programs above an empty program of the same type, measured beside \
-             it in each of {} interleaved rounds of {} packets (BPF_PROG_TEST_RUN, on one CPU). \"One packet\" is \
-             the same hot packet over and over. The others write another flow, drawn at random, and its VNI into \
-             each packet before the program is called; the empty program gets the same packets. Goals are in \
-             look-ups, since nanoseconds differ from machine to machine: one look-up in a per-CPU hash, measured \
-             in the same rounds, took {}.",
+            "Time of a packet in the kernel programs above that in an empty program of the same type, which is measured \
+             beside it in each of {} interleaved rounds of {} packets (BPF_PROG_TEST_RUN, on one CPU). \"One packet\" \
+             repeats the same hot packet. The other rows write a random flow and its VNI into each packet before the \
+             program is called; the empty program gets the same packets. Goals are in look-ups, because nanoseconds \
+             differ from machine to machine: one look-up in a per-CPU hash, measured in the same rounds, took {}.",
             plan.runs,
             plan.packets,
             look_ups.join(", ")
@@ -106,10 +105,10 @@ impl Plan {
     }
 }
 
-/// How often flows without a verdict are looked for before a measurement.
-const JUDGED: usize = 32;
+/// Attempts to give every flow a verdict before a measurement.
+const ATTEMPTS: usize = 32;
 
-/// A case, loaded, with what was measured so far.
+/// A case with its loaded programs and its measurements so far.
 struct Bench {
     case: Case,
     hook: Hook,
@@ -129,7 +128,7 @@ impl Bench {
         })?;
         let ring = kernel
             .take_samples()
-            .ok_or_else(|| anyhow!("no sample ring"))?;
+            .ok_or_else(|| anyhow!("the kernel programs have no sample ring"))?;
         let flows = case.variety.map_or(1, |variety| variety.flows);
         let mut bench = Bench {
             case,
@@ -139,24 +138,24 @@ impl Bench {
             floor: Vec::new(),
             packet: Vec::new(),
         };
-        // The first packets make their map entries, which no later one does: so often that all but one flow
-        // in 20,000 came three times. Its samples find the ring full, which is no matter here.
+        // The first packets of a flow insert map entries, which is not measured. With 15 packets a flow all but one
+        // in 20,000 flows have had three. Their samples may overflow the ring, which does not matter here.
         for target in [Target::Floor, Target::Reference] {
             let (frame, variety) = (&bench.case.frame, bench.case.variety);
             programs.time(hook, target, frame, variety, 1000)?;
         }
         bench.packet(flows.saturating_mul(15).max(1000), programs)?;
         if (bench.case.features.options)().exposure {
-            bench.judge(flows, programs)?;
+            bench.set_verdicts(flows, programs)?;
         }
         Ok(bench)
     }
 
-    /// Gives every flow its verdict, as the agent does within milliseconds: what is measured is what a flow
-    /// costs for the rest of its life.
-    fn judge(&mut self, flows: u32, programs: &mut Programs) -> anyhow::Result<()> {
+    /// Sets a verdict for every flow, as the agent does within milliseconds: the measurement is of the later packets of
+    /// flows.
+    fn set_verdicts(&mut self, flows: u32, programs: &mut Programs) -> anyhow::Result<()> {
         let verdict = class(Protocol::Http, Exposure::Plaintext);
-        for _ in 0..JUDGED {
+        for _ in 0..ATTEMPTS {
             let waiting = self.kernel.flows()?;
             if waiting.len() as u64 * 1000 <= u64::from(flows) {
                 return Ok(());
@@ -167,12 +166,12 @@ impl Bench {
             }
             self.packet(flows.saturating_mul(5).max(1000), programs)?;
         }
-        anyhow::bail!("the verdicts on {flows} flows do not stay in the kernel's map")
+        anyhow::bail!("the kernel's map does not keep the verdicts of {flows} flows")
     }
 
-    /// Gives what one look-up took meanwhile.
+    /// Measures the case once. Returns the nanoseconds of one look-up meanwhile.
     fn measure(&mut self, packets: u32, programs: &mut Programs) -> anyhow::Result<f64> {
-        // Side by side, so that what disturbs the machine disturbs all three.
+        // One right after the other, so that a disturbance of the machine affects all three.
         let (frame, variety) = (&self.case.frame, self.case.variety);
         let floor = programs.time(self.hook, Target::Floor, frame, variety, packets)?;
         let reference = programs.time(self.hook, Target::Reference, frame, variety, packets)?;
@@ -181,23 +180,24 @@ impl Bench {
         let lost = self.kernel.state()?.ring_full - lost_before;
         anyhow::ensure!(
             lost == 0,
-            "{lost} samples lost: take fewer --packets, or it measures a full ring"
+            "{lost} samples were lost, so the result would be that of a full ring: use fewer --packets"
         );
         self.floor.push(floor);
         self.packet.push(packet);
         Ok(reference - floor)
     }
 
+    /// Nanoseconds per packet in the monitor's program.
     fn packet(&mut self, packets: u32, programs: &mut Programs) -> anyhow::Result<f64> {
         let (frame, variety) = (&self.case.frame, self.case.variety);
-        let target = Target::Real(&mut self.kernel);
+        let target = Target::Monitor(&mut self.kernel);
         let took = programs.time(self.hook, target, frame, variety, packets)?;
-        // Not timed: the ring holds a whole run.
+        // Not timed. The ring holds the samples of a whole run.
         while self.ring.next().is_some() {}
         Ok(took)
     }
 
-    /// `look_up`: nanoseconds of one look-up in each round.
+    /// The row of the table. `look_up` has the nanoseconds of one look-up in each round.
     fn row(&self, look_up: &[f64]) -> Row {
         let labels = (
             self.case.name.clone(),

@@ -1,4 +1,4 @@
-//! `bench live`: what a packet costs on a real interface, all that the kernel does with it included.
+//! `bench live`: nanoseconds per packet on an interface, with everything that the kernel does with it.
 
 use std::path::PathBuf;
 use std::thread;
@@ -10,36 +10,33 @@ use monitor_lab::{Host, Lab};
 use super::cases::FEATURES;
 use super::packets::{self, Family, Frame};
 use super::pin;
-use super::programs::{Hook, Programs, Target, Variety};
-use super::progress::Progress;
-use super::report::{Counted, Part, Row, Unit};
-use super::stats::{Median, differences, ratios};
+use super::programs::{Hook, Programs, Target, Variety, wire_ifindex};
+use super::report::{Counted, Median, Part, Row, Unit, differences, ratios};
 use super::watcher::{Setup, Watcher, Watching};
+use crate::cli::progress::Progress;
 
-/// How much of it.
+/// Options.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     /// Rounds; each measures every row once.
     pub(super) runs: u32,
     /// Frames in each measurement.
     pub(super) frames: u32,
-    /// The monitor's program.
+    /// Path of overlay-monitor.
     pub(super) monitor: PathBuf,
 }
 
-/// Not 4789, which the lab's own VXLAN devices listen on: nothing shall be done with the packets.
+/// UDP port of the frames. Not 4789, on which the lab's VXLAN devices receive: nothing must process the packets.
 const PORT: u16 = 8472;
-/// Bytes of the inner TCP segment: small packets are the hard case.
+/// Payload bytes of the inner TCP segment. Small packets are the most expensive case per byte.
 const PAYLOAD: usize = 18;
-/// Frames sent before each measurement, so that map entries and caches are as later.
+/// Frames sent before each measurement, so that map entries exist and caches are warm.
 const WARM_UP: u32 = 40_000;
 
-/// Pieces that each measurement is made of; their median counts, so that a moment in which the CPU did something
-/// else does not.
-const PIECES: u32 = 5;
+/// Parts of each measurement. Its result is their median, which ignores a part during which the CPU did other work.
+const PARTS: u32 = 5;
 
-/// How many VNIs, and what that may add at TCX and at XDP: nanoseconds on the machine for which the goals were
-/// set.
+/// Flows and VNIs, and the goals at TCX and at XDP: nanoseconds per packet on the machine for which goals were set.
 const LOADS: &[(Variety, f64, f64)] = &[
     (Variety { flows: 1, vnis: 1 }, 35.0, 15.0),
     (
@@ -54,36 +51,36 @@ const LOADS: &[(Variety, f64, f64)] = &[
 
 /// One measurement.
 struct Measured {
-    /// Nanoseconds for each frame that arrived.
+    /// Nanoseconds per frame that arrived.
     packet: f64,
-    /// CPU of the watcher's process, in percent of a core.
+    /// CPU time of the watcher's process in percent of a core.
     cpu: f64,
-    /// The watcher's count against the device's, if it has one.
+    /// The watcher's count against the device's, if the watcher counts.
     counted: Option<Counted>,
 }
 
-/// What a row is made of: one watcher under one load, and nobody right before it.
+/// The measurements of a row: a watcher under a load, and no watcher right before it.
 #[derive(Default)]
 struct Series {
-    nobody: Vec<f64>,
+    unwatched: Vec<f64>,
     packet: Vec<f64>,
     cpu: Vec<f64>,
     counted: Option<Counted>,
 }
 
-/// Measures.
+/// Runs the benchmark.
 pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
     let setup = Setup {
         monitor: plan.monitor.clone(),
         port: PORT,
     };
     let lab = Lab::builder().quiet(true).build()?;
-    // Makes the veth take frames from its peer's queue in batches (NAPI), which live frames need, and which it
-    // does anyway with an XDP program. No packet here is of those that GRO joins.
+    // With GRO on, the veth takes frames from its peer in batches (NAPI), which live frames need; with an XDP program
+    // it does so anyway. GRO merges none of these packets.
     lab.node2().run("ethtool", &["-K", "eth0", "gro", "on"])?;
     let flood = Flood {
         lab: &lab,
-        ifindex: super::ifindex(lab.node1())?,
+        ifindex: wire_ifindex(lab.node1())?,
         frame: packets::vxlan(Family::V4, PORT, PAYLOAD),
         frames: plan.frames,
     };
@@ -98,14 +95,14 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
     for round in 0..plan.runs as usize {
         look_up.push(one_look_up(&mut programs, &flood.frame)?);
         for place in 0..watchers.len() {
-            // Another begins each round, so that nobody always comes first.
+            // Each round begins with another watcher, so that none is always first.
             let at = (place + round) % watchers.len();
-            let nobody = setup.start(Watcher::Nobody, lab.node2(), &mut programs)?;
+            let unwatched = setup.start(Watcher::Nothing, lab.node2(), &mut programs)?;
             for (load, series) in LOADS.iter().zip(&mut series[at]) {
-                let measured = flood.measure(&mut programs, load.0, &nobody)?;
-                series.nobody.push(measured.packet);
+                let measured = flood.measure(&mut programs, load.0, &unwatched)?;
+                series.unwatched.push(measured.packet);
             }
-            nobody.stop()?;
+            unwatched.stop()?;
             let watching = setup.start(watchers[at], lab.node2(), &mut programs)?;
             for (load, series) in LOADS.iter().zip(&mut series[at]) {
                 series.add(&flood.measure(&mut programs, load.0, &watching)?);
@@ -118,15 +115,14 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
         name: "live",
         title: "On an interface",
         method: format!(
-            "What each packet takes longer than with nobody watching, measured right before, in {} interleaved \
-             rounds of {} frames of {} bytes (the median of five pieces). One CPU sends them through a veth pair \
-             (live frames of BPF_PROG_TEST_RUN) and does all that the receiver's kernel does with them, until the \
-             stack drops them, since they are for nobody; so the time for each packet that arrives is the whole \
-             cost. The base is that time with nobody watching. Other CPUs are free for the programs that read. \
-             tcpdump's row has what it costs the CPU that receives, not what it loses. \"Kept\" is what arrived \
-             per second, of what arrives with nobody watching; missed is what arrived by the device's own counter \
-             and not by the monitor's; CPU is that of the watcher's own process. One look-up, for scale, took \
-             {:.1} ns.",
+            "Time that a watcher adds to each packet, in {} interleaved rounds of {} frames of {} bytes (median of \
+             {PARTS} parts). One CPU sends the frames through a veth pair (live frames of BPF_PROG_TEST_RUN) and does \
+             the receiving kernel's work, until the stack drops them because no one has their address; so the time of \
+             each packet that arrives is the whole cost. The base is that time without a watcher, measured right \
+             before. Other CPUs are free for the programs that read. The row of tcpdump has its cost on the receiving \
+             CPU, not its losses. Kept: packets per second, of those that arrive without a watcher. Missed: packets \
+             that the device counted and the monitor did not. CPU: time of the watcher's process. One look-up, for \
+             scale, took {:.1} ns.",
             plan.runs,
             plan.frames,
             flood.frame.bytes.len(),
@@ -137,7 +133,7 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
     })
 }
 
-/// Many frames from node1 to node2.
+/// A flood of frames from node1 to node2.
 struct Flood<'a> {
     lab: &'a Lab,
     ifindex: u32,
@@ -160,21 +156,21 @@ impl Flood<'_> {
         };
         let received = || arrived(self.lab.node2());
         send(WARM_UP)?;
-        let (first, frames) = (received()?, self.frames / PIECES);
+        let (first, frames) = (received()?, self.frames / PARTS);
         let counted = watching.counted()?;
         let (cpu, start) = (watching.cpu(), Instant::now());
-        let mut pieces = Vec::new();
-        for _ in 0..PIECES {
+        let mut parts = Vec::new();
+        for _ in 0..PARTS {
             let before = received()?;
             let took = send(frames)? * f64::from(frames);
-            // What each one took that arrived.
-            pieces.push(took / (received()? - before).max(1) as f64);
+            // Per frame that arrived, not per frame that was sent.
+            parts.push(took / (received()? - before).max(1) as f64);
         }
         let cpu = (watching.cpu() - cpu).as_secs_f64() / start.elapsed().as_secs_f64();
         let packets = received()? - first;
         let counted = counted.zip(watching.counted()?);
         Ok(Measured {
-            packet: Median::of(&pieces).median,
+            packet: Median::of(&parts).median,
             cpu: 100.0 * cpu,
             counted: counted.map(|(before, after)| Counted {
                 packets,
@@ -213,7 +209,7 @@ fn watchers() -> Vec<Watcher> {
     all
 }
 
-/// Every watcher under every load.
+/// The rows of the table: each watcher under each load.
 fn rows(watchers: &[Watcher], series: &[Vec<Series>], look_up: &[f64]) -> Vec<Row> {
     let mut rows = Vec::new();
     for (watcher, loads) in watchers.iter().zip(series) {
@@ -227,10 +223,16 @@ fn rows(watchers: &[Watcher], series: &[Vec<Series>], look_up: &[f64]) -> Vec<Ro
                 Watcher::Monitor(..) => Some(*tcx),
                 _ => None,
             };
-            let added = differences(&with.packet, &with.nobody);
-            let mut row = Row::added((case, hook, features), &with.nobody, &added, look_up, goal);
+            let added = differences(&with.packet, &with.unwatched);
+            let mut row = Row::added(
+                (case, hook, features),
+                &with.unwatched,
+                &added,
+                look_up,
+                goal,
+            );
             // Packets per second on one CPU are the inverse of the time of each.
-            row.kept = Some(Median::of(&ratios(&with.nobody, &with.packet)));
+            row.kept = Some(Median::of(&ratios(&with.unwatched, &with.packet)));
             row.cpu_percent = watcher.is_process().then(|| Median::of(&with.cpu));
             row.counted = with.counted;
             rows.push(row);
@@ -239,8 +241,8 @@ fn rows(watchers: &[Watcher], series: &[Vec<Series>], look_up: &[f64]) -> Vec<Ro
     rows
 }
 
-/// Packets that a host has received so far: read until it stands still, since the kernel may have put the rest
-/// off to a thread.
+/// Packets that a host has received so far. Reads until the counter no longer changes, because the kernel may have left
+/// the rest to a thread.
 fn arrived(host: &Host) -> anyhow::Result<u64> {
     const PAUSE: Duration = Duration::from_millis(2);
     let mut last = host.device_stats("eth0")?.rx_packets;
@@ -252,10 +254,10 @@ fn arrived(host: &Host) -> anyhow::Result<u64> {
         }
         last = now;
     }
-    bail!("packets still arrive, and nobody sends any")
+    bail!("packets keep arriving although none are sent")
 }
 
-/// What one look-up takes now.
+/// Nanoseconds of one look-up at this moment.
 fn one_look_up(programs: &mut Programs, frame: &Frame) -> anyhow::Result<f64> {
     const PACKETS: u32 = 200_000;
     let floor = programs.time(Hook::Tc, Target::Floor, frame, None, PACKETS)?;

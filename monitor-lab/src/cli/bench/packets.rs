@@ -1,19 +1,19 @@
-//! The packets, byte by byte.
+//! The frames, byte by byte.
 
 use monitor_common::wire::vxlan;
 
-/// A frame, and where in it the numbers are that a run varies.
+/// A frame, and the offsets in it that a run varies.
 #[derive(Clone, Debug)]
 pub(super) struct Frame {
-    /// From the Ethernet header on, without FCS.
+    /// The frame from the Ethernet header, without FCS.
     pub(super) bytes: Vec<u8>,
-    /// Where VNI and reserved byte are (VXLAN).
+    /// Offset in bytes of VNI and reserved byte; 0 without VXLAN.
     pub(super) vni_at: usize,
-    /// Where the last four bytes of the inner source address are (VXLAN).
+    /// Offset in bytes of the last 4 bytes of the inner source address; 0 without VXLAN.
     pub(super) flow_at: usize,
 }
 
-/// Which IP, outside and inside.
+/// IP version, outer and inner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
     /// IPv4.
@@ -23,7 +23,7 @@ pub(super) enum Family {
 }
 
 impl Family {
-    /// For people.
+    /// Text for tables.
     pub(super) const fn label(self) -> &'static str {
         match self {
             Family::V4 => "IPv4",
@@ -31,6 +31,7 @@ impl Family {
         }
     }
 
+    /// Bytes of the IP header.
     const fn header(self) -> usize {
         match self {
             Family::V4 => 20,
@@ -38,7 +39,7 @@ impl Family {
         }
     }
 
-    /// Where the last four bytes of the source address are in the header.
+    /// Offset in the IP header of the last 4 bytes of the source address.
     const fn source_end(self) -> usize {
         match self {
             Family::V4 => 12,
@@ -51,7 +52,7 @@ const ETHERNET: usize = 14;
 const UDP: usize = 8;
 const VXLAN: usize = 8;
 
-/// TCP with `payload` bytes, of no overlay.
+/// TCP with `payload` bytes, outside any overlay.
 pub(super) fn host(family: Family, payload: usize) -> Frame {
     Frame {
         bytes: tcp(family, payload),
@@ -60,7 +61,7 @@ pub(super) fn host(family: Family, payload: usize) -> Frame {
     }
 }
 
-/// VXLAN (VNI 4096) with TCP of `payload` bytes inside, to a UDP port.
+/// VXLAN (VNI 4096) to a UDP port, with TCP of `payload` bytes inside.
 pub(super) fn vxlan(family: Family, port: u16, payload: usize) -> Frame {
     let inner = tcp(family, payload);
     let mut datagram = vec![0xc0, 0];
@@ -76,7 +77,7 @@ pub(super) fn vxlan(family: Family, port: u16, payload: usize) -> Frame {
     }
 }
 
-/// ESP with `payload` bytes behind its header.
+/// ESP with `payload` bytes after its header.
 pub(super) fn esp(family: Family, payload: usize) -> Frame {
     let mut packet = vec![0x2a, 0xd4, 0x57, 0x7a, 0, 0, 0, 1];
     packet.resize(packet.len() + payload, 0x5a);
@@ -87,7 +88,7 @@ pub(super) fn esp(family: Family, payload: usize) -> Frame {
     }
 }
 
-/// The usual packet of the measurements by test run.
+/// The VXLAN packet of `bench kernel`: 1000 bytes of TCP payload.
 pub(super) fn usual(family: Family) -> Frame {
     vxlan(family, vxlan::PORT, 1000)
 }
@@ -122,8 +123,8 @@ fn ip(family: Family, protocol: u8, payload: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// To a station that is nobody's here: a stack drops it soon, which keeps what is measured large beside what
-/// is not.
+/// The destination is the address of no device here: the stack drops the frame early, so its own time is small beside
+/// what is measured.
 fn ethernet(family: Family, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
     frame.extend(match family {
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_numbers_are_where_the_parser_finds_them() {
+    fn the_offsets_are_where_the_parser_finds_the_fields() {
         for family in [Family::V4, Family::V6] {
             let mut frame = usual(family);
             frame.bytes[frame.vni_at..frame.vni_at + 4].copy_from_slice(&[1, 2, 3, 0]);
@@ -167,13 +168,13 @@ mod tests {
             assert_eq!(addresses.source[1] as u32, 0x0a09_0807, "{family:?}");
             assert!(
                 frame.flow_at + 4 < 256,
-                "within reach of the programs that vary it"
+                "the kernel programs vary only the first 256 bytes"
             );
         }
     }
 
     #[test]
-    fn the_others_are_what_they_are_called() {
+    fn frames_without_vxlan_are_what_their_names_say() {
         for family in [Family::V4, Family::V6] {
             let kind = |frame: &Frame| outer(&frame.bytes).kind;
             assert!(matches!(kind(&host(family, 18)), OuterKind::Host));

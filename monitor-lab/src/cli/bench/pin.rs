@@ -1,8 +1,8 @@
-//! Keeping a measurement on one CPU.
+//! Keeps a measurement on one CPU.
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// Keeps the calling thread on the last CPU that it may use: the first has most of the interrupts.
+/// Pins the calling thread to the last CPU that it may use, because the first one handles most interrupts.
 pub(super) fn to_one_cpu() -> anyhow::Result<()> {
     let allowed = sched_getaffinity(None)?;
     let last = (0..CpuSet::MAX_CPU).rev().find(|cpu| allowed.is_set(*cpu));

@@ -1,4 +1,4 @@
-//! The benchmark's own programs in the kernel, and test runs of them and of the real ones.
+//! The benchmark's own kernel programs, and test runs of them and of the monitor's.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -13,10 +13,11 @@ use aya::programs::{
 };
 use aya::{Ebpf, include_bytes_aligned};
 use monitor::kernel::{Entry, Kernel};
+use monitor_common::bench::Varied;
 use monitor_common::direction::Direction;
+use monitor_lab::Host;
 
 use super::packets::Frame;
-use super::varied::Varied;
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -26,14 +27,14 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(
 /// `BPF_MAP_UPDATE_ELEM` (`include/uapi/linux/bpf.h`).
 const MAP_UPDATE: libc::c_long = 2;
 
-/// Where packets are seen, as a type of program.
+/// Where packets are seen: a type of kernel program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hook {
-    /// XDP for frames in one buffer.
+    /// XDP, for frames in one buffer.
     Xdp,
-    /// XDP for frames in several.
+    /// XDP with frags, for frames in several buffers.
     XdpFrags,
-    /// TC, ingress.
+    /// TC at ingress.
     Tc,
 }
 
@@ -41,7 +42,7 @@ impl Hook {
     /// All of them.
     pub(super) const ALL: [Hook; 3] = [Hook::Xdp, Hook::XdpFrags, Hook::Tc];
 
-    /// For people.
+    /// Text for tables.
     pub(super) const fn label(self) -> &'static str {
         match self {
             Hook::Xdp => "XDP",
@@ -50,7 +51,7 @@ impl Hook {
         }
     }
 
-    /// What the goals, which are those of XDP, are multiplied by.
+    /// Factor on the goals, which are for XDP.
     pub(super) const fn allowance(self) -> f64 {
         match self {
             Hook::Xdp | Hook::XdpFrags => 1.0,
@@ -58,7 +59,7 @@ impl Hook {
         }
     }
 
-    /// The real program.
+    /// The monitor's program.
     pub(super) const fn entry(self) -> Entry {
         match self {
             Hook::Xdp => Entry::Xdp,
@@ -100,26 +101,26 @@ impl Hook {
     }
 }
 
-/// What a test run runs.
+/// The program that a test run measures.
 pub(super) enum Target<'a> {
     /// An empty program.
     Floor,
-    /// One look-up in a per-CPU hash, and one addition.
+    /// A program with one look-up in a per-CPU hash and one addition.
     Reference,
-    /// The real program.
-    Real(&'a mut Kernel),
+    /// The monitor's program.
+    Monitor(&'a mut Kernel),
 }
 
-/// How much the packets of a run differ.
+/// How the packets of a run differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Variety {
-    /// Inner flows, drawn at random.
+    /// Number of inner flows, drawn at random.
     pub(super) flows: u32,
-    /// VNIs that these flows belong to: a power of two.
+    /// Number of VNIs of these flows: a power of two.
     pub(super) vnis: u32,
 }
 
-/// An empty program at an interface. Dropping it detaches.
+/// An attached empty program. It is detached when this is dropped.
 #[expect(dead_code, reason = "held for their Drop, which detaches")]
 pub(super) enum Link {
     Xdp(XdpLink),
@@ -129,27 +130,26 @@ pub(super) enum Link {
 /// The benchmark's object, loaded.
 pub(super) struct Programs {
     ebpf: Ebpf,
-    varied: Array<MapData, Varied>,
+    varied: Array<MapData, [u8; Varied::SIZE]>,
 }
 
-// SAFETY: numbers only, without padding: 8 bytes, then six times 4.
-unsafe impl aya::Pod for Varied {}
-
 impl Programs {
-    /// Loads the object; its programs are loaded when they are needed.
+    /// Loads the maps of the object. Each program is loaded when it is first used.
     pub(super) fn load() -> anyhow::Result<Programs> {
         let mut ebpf = Ebpf::load(OBJECT)
-            .context("cannot load the benchmark's own eBPF programs (this takes root)")?;
-        let varied = ebpf.take_map("VARIED").context("no map VARIED")?;
+            .context("cannot load the benchmark's own eBPF programs (this needs root)")?;
+        let varied = ebpf
+            .take_map("VARIED")
+            .context("the eBPF object of the benchmark has no map VARIED")?;
         Ok(Programs {
             ebpf,
             varied: Array::try_from(varied)?,
         })
     }
 
-    /// Nanoseconds per packet, by the kernel's own clock around its loop: whole nanoseconds. (Ours would
-    /// also measure how a run is set up, which takes milliseconds for XDP.) With `variety` each packet is
-    /// another one, and what it costs to make it so is in the time.
+    /// Nanoseconds per packet, measured by the kernel around its loop, in whole nanoseconds. (A clock in user space would
+    /// include the set-up of the run, which takes milliseconds for XDP.) With `variety` the time includes varying the
+    /// packet.
     pub(super) fn time(
         &mut self,
         hook: Hook,
@@ -166,14 +166,14 @@ impl Programs {
         let result = match (variety, target) {
             (Some(variety), target) => {
                 self.vary(frame, variety, 0)?;
-                self.lead_to(hook, target)?;
+                self.set_tail_call(hook, target)?;
                 run(self.program(hook.vary())?, options)?
             }
             (None, Target::Floor) => run(self.program(hook.floor())?, options)?,
             (None, Target::Reference) => run(self.program(hook.reference())?, options)?,
-            (None, Target::Real(kernel)) => kernel.test_run(hook.entry(), options)?,
+            (None, Target::Monitor(kernel)) => kernel.test_run(hook.entry(), options)?,
         };
-        // Else the program at the end of the tail call was not run.
+        // Another value means that the tail call did not reach the program.
         let passed = match hook {
             Hook::Tc => u32::MAX,
             Hook::Xdp | Hook::XdpFrags => 2,
@@ -187,8 +187,8 @@ impl Programs {
         Ok(result.duration.as_secs_f64() * 1e9)
     }
 
-    /// Sends `packets` live frames by the interface of this index, of the network namespace of the calling
-    /// thread, and gives the nanoseconds that each took, the work of its receiver included.
+    /// Sends `packets` live frames through the interface `ifindex` of the calling thread's network namespace. Returns the
+    /// nanoseconds per frame, which include the work of the receiver.
     pub(super) fn send(
         &mut self,
         frame: &Frame,
@@ -196,7 +196,7 @@ impl Programs {
         ifindex: u32,
         packets: u32,
     ) -> anyhow::Result<f64> {
-        /// As many as the kernel takes at a time by itself; a ring of veth holds four times that.
+        /// The kernel's default batch (TEST_XDP_BATCH_SIZE in net/bpf/test_run.c); a veth ring holds four of them.
         const BATCH: u32 = 64;
         self.vary(frame, variety, ifindex)?;
         let options = TestRunOptions {
@@ -210,8 +210,8 @@ impl Programs {
         Ok(result.duration.as_secs_f64() * 1e9)
     }
 
-    /// Attaches an empty program to what an interface of the calling thread's network namespace receives.
-    /// For an interface of the lab only: a program that is there is not looked for.
+    /// Attaches an empty program to the ingress of an interface of the calling thread's network namespace. Only for an
+    /// interface of the lab, because it does not check for a program that is attached already.
     pub(super) fn attach_floor(&mut self, hook: Hook, interface: &str) -> anyhow::Result<Link> {
         Ok(match self.program(hook.floor())? {
             Program::Xdp(program) => {
@@ -225,13 +225,13 @@ impl Programs {
                     .context("cannot attach an empty program by TCX (Linux 6.6 and later)")?;
                 Link::Tc(program.take_link(id)?)
             }
-            _ => bail!("not a program that can be attached"),
+            _ => bail!("this type of program cannot be attached"),
         })
     }
 
     fn vary(&mut self, frame: &Frame, variety: Variety, ifindex: u32) -> anyhow::Result<()> {
         let varied = Varied {
-            state: 0x9e37_79b9_7f4a_7c15,
+            random: 0x9e37_79b9_7f4a_7c15,
             vni_at: u32::try_from(frame.vni_at)?,
             flow_at: u32::try_from(frame.flow_at)?,
             flows: variety.flows.max(1),
@@ -239,12 +239,12 @@ impl Programs {
             vni_mask: variety.vnis.next_power_of_two() - 1,
             ifindex,
         };
-        Ok(self.varied.set(0, varied, 0)?)
+        Ok(self.varied.set(0, varied.to_bytes(), 0)?)
     }
 
-    /// Puts the target where the program that varies packets goes on to.
-    fn lead_to(&mut self, hook: Hook, target: Target<'_>) -> anyhow::Result<()> {
-        // Loaded first: an array of programs takes those of the type that first used it.
+    /// Makes `target` the destination of the tail call in the program that varies packets.
+    fn set_tail_call(&mut self, hook: Hook, target: Target<'_>) -> anyhow::Result<()> {
+        // Loaded first, because an array of programs accepts only the type of the first program that uses it.
         self.program(hook.vary())?;
         let set = |ebpf: &Ebpf, program: BorrowedFd<'_>| {
             let map = ebpf.map(hook.next());
@@ -266,17 +266,17 @@ impl Programs {
                 let program = self.program(name)?.fd()?.try_clone()?;
                 set(&self.ebpf, program.as_fd())
             }
-            Target::Real(kernel) => match hook.entry() {
+            Target::Monitor(kernel) => match hook.entry() {
                 Entry::Tc(direction) => set(&self.ebpf, kernel.tc(direction)?.fd()?.as_fd()),
                 entry => set(&self.ebpf, kernel.fd(entry)?),
             },
         }
     }
 
-    /// A program, loaded.
+    /// A program by its name; loads it if necessary.
     fn program(&mut self, name: &str) -> anyhow::Result<&mut Program> {
         let program = self.ebpf.program_mut(name).ok_or_else(|| {
-            anyhow!("the eBPF object of the benchmark has no program {name}: build it anew")
+            anyhow!("the eBPF object of the benchmark has no program {name}: rebuild it with `cargo xtask build`")
         })?;
         let loaded = match program {
             Program::Xdp(program) => program.load(),
@@ -290,16 +290,23 @@ impl Programs {
     }
 }
 
+/// Index of `eth0` of a host.
+pub(super) fn wire_ifindex(host: &Host) -> anyhow::Result<u32> {
+    let interface = host.enter(|| monitor::base::interface::Interface::by_name("eth0"))?;
+    Ok(interface?.index)
+}
+
+/// Runs a loaded program on a frame (BPF_PROG_TEST_RUN).
 fn run(program: &Program, options: TestRunOptions<'_>) -> anyhow::Result<TestRunResult> {
     Ok(match program {
         Program::Xdp(program) => program.test_run(options)?,
         Program::SchedClassifier(program) => program.test_run(options)?,
-        _ => bail!("not a program that can be run on a frame"),
+        _ => bail!("this type of program cannot be run on a frame"),
     })
 }
 
-/// Sets the only element of an array of programs. By the system call itself: aya takes only programs that it
-/// has loaded as such, and the real ones are behind their façade.
+/// Sets the only element of an array of programs. It uses the system call, because aya takes only its own program types,
+/// and the monitor's programs are private to it.
 fn set_program(map: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
     /// The part of `union bpf_attr` for `BPF_MAP_UPDATE_ELEM`.
     #[repr(C)]

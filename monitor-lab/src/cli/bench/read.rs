@@ -1,4 +1,4 @@
-//! `bench read`: how fast capture files are read, beside tcpdump and tshark.
+//! `bench read`: time to read a capture file, beside tcpdump and tshark.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -9,51 +9,57 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use monitor_lab::Lab;
 
-use super::agent;
-use super::progress::Progress;
-use super::report::{Part, Row, Unit};
-use super::stats;
+use super::memory;
+use super::report::{Part, Row, Unit, ratios};
+use crate::cli::progress::Progress;
 
-/// How much of it.
+/// Options.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
-    /// Rounds; each lets every reader read the file once.
+    /// Rounds; in each, every program reads the file once.
     pub(super) runs: u32,
-    /// Length of the file in MiB.
+    /// Size of the file in MiB.
     pub(super) mebibytes: u64,
-    /// The monitor's program.
+    /// Path of overlay-monitor.
     pub(super) monitor: PathBuf,
 }
 
-/// Pages that are fetched for the recording: HTTP to the web container, and Redis from there.
+/// Pages that are fetched for the capture: HTTP to the web app, and Redis from there.
 const PAGES: usize = 20;
-/// Bytes of the file's header, and of each packet's.
-const HEADER: usize = 24;
-const RECORD: usize = 16;
-/// Where the addresses of the inner IPv4 packet stand: behind Ethernet, IPv4, UDP, VXLAN and Ethernet.
+/// Bytes of the header of a pcap file (pcap-savefile(5)).
+const FILE_HEADER: usize = 24;
+/// Bytes of the header of each packet.
+const PACKET_HEADER: usize = 16;
+/// Offset in the frame of the inner IPv4 addresses: after Ethernet, IPv4, UDP, VXLAN, Ethernet, and 12 bytes of IPv4.
 const INNER_ADDRESSES: usize = 14 + 20 + 8 + 8 + 14 + 12;
 
-/// A file that is taken away.
-struct Removed(PathBuf);
+/// A file that is removed when this is dropped.
+struct TemporaryFile(PathBuf);
 
-impl Drop for Removed {
+impl Drop for TemporaryFile {
     fn drop(&mut self) {
         drop(fs::remove_file(&self.0));
     }
 }
 
-/// Measures.
+/// Runs the benchmark.
 pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
     let folder = std::env::temp_dir();
-    let file = Removed(folder.join(format!("overlay-lab-read-{}.pcap", std::process::id())));
-    let recorded = record(&file.0)?;
-    let packets = repeat(&recorded, plan.mebibytes << 20, &file.0)?;
-    let monitor = plan.monitor.to_str().context("the path of the monitor")?;
-    let path = file.0.to_str().context("the path of the file")?;
+    let file = TemporaryFile(folder.join(format!("overlay-lab-read-{}.pcap", std::process::id())));
+    let captured = capture(&file.0)?;
+    let packets = repeat(&captured, plan.mebibytes << 20, &file.0)?;
+    let monitor = plan
+        .monitor
+        .to_str()
+        .context("the path of overlay-monitor is not UTF-8")?;
+    let path = file
+        .0
+        .to_str()
+        .context("the path of the capture file is not UTF-8")?;
     let mut took: [Vec<f64>; 3] = Default::default();
     let mut memory = Vec::new();
     let mut progress = Progress::new("reading of capture files", plan.runs);
-    // Once before: the file is in the page cache then.
+    // Not measured: brings the file into the page cache.
     time(monitor, &["read", "--flows", "--format", "json", path])?;
     for _ in 0..plan.runs {
         let (seconds, mebibytes) = time(monitor, &["read", "--flows", "--format", "json", path])?;
@@ -74,8 +80,8 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
         title: "Reading of capture files",
         method: format!(
             "Time of `overlay-monitor read --flows --format json` for a file of {} MiB in the page cache, output \
-             discarded, beside `tcpdump -nn -r` and `tshark -r` of the same file, in turn, in {} rounds. The file is \
-             recorded in the lab (HTTP and Redis in VXLAN) and repeated with other inner addresses: {packets} packets.",
+             discarded, beside `tcpdump -nn -r` and `tshark -r` for the same file, in turn, in {} rounds. The file is \
+             a capture of the lab (HTTP and Redis in VXLAN), repeated with other inner addresses: {packets} packets.",
             plan.mebibytes, plan.runs
         ),
         unit: Unit::Value,
@@ -83,13 +89,13 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
             Row::value(labels("seconds"), ours, None),
             Row::value(labels("million packets a second"), &rate, None),
             Row::value(
-                labels("part of the time of tcpdump"),
-                &stats::ratios(ours, tcpdump),
+                labels("share of the time of tcpdump"),
+                &ratios(ours, tcpdump),
                 Some(1.0),
             ),
             Row::value(
-                labels("part of the time of tshark"),
-                &stats::ratios(ours, tshark),
+                labels("share of the time of tshark"),
+                &ratios(ours, tshark),
                 Some(0.1),
             ),
             Row::value(labels("memory (RSS), MiB"), &memory, None),
@@ -97,8 +103,8 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
     })
 }
 
-/// A conversation on the lab's wire, as tcpdump writes it.
-fn record(path: &Path) -> anyhow::Result<Vec<u8>> {
+/// Captures a conversation on the lab's wire: the bytes of a pcap file of tcpdump.
+fn capture(path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut lab = Lab::builder().quiet(true).build()?;
     lab.start_redis()?;
     lab.start_web()?;
@@ -107,31 +113,32 @@ fn record(path: &Path) -> anyhow::Result<Vec<u8>> {
         .args(["-i", "eth0", "-U", "-s", "0", "-w"])
         .arg(path);
     command.stdout(Stdio::null()).stderr(Stdio::null());
-    let recording = lab.node1().spawn(command)?;
+    let tcpdump = lab.node1().spawn(command)?;
     let start = Instant::now();
     while !fs::metadata(path).is_ok_and(|meta| meta.len() != 0) {
         anyhow::ensure!(
             start.elapsed() < Duration::from_secs(30),
-            "tcpdump does not begin"
+            "tcpdump did not start to write"
         );
         std::thread::sleep(Duration::from_millis(50));
     }
     lab.http_get(PAGES)?;
     std::thread::sleep(Duration::from_secs(1));
-    drop(recording);
+    drop(tcpdump);
     Ok(fs::read(path)?)
 }
 
-/// Writes a recording many times, each time with other inner addresses; gives the number of packets.
-fn repeat(recorded: &[u8], length: u64, path: &Path) -> anyhow::Result<u64> {
-    let (header, mut packets) = recorded
-        .split_at_checked(HEADER)
-        .context("tcpdump recorded nothing")?;
+/// Repeats a capture, each time with other inner addresses, up to a length in bytes. Returns the number of packets.
+fn repeat(captured: &[u8], length: u64, path: &Path) -> anyhow::Result<u64> {
+    let (header, mut packets) = captured
+        .split_at_checked(FILE_HEADER)
+        .context("tcpdump captured nothing")?;
     let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
     out.write_all(header)?;
-    // Whole packets, in the byte order of this machine.
+    // Each packet with its header, whose fields are in the byte order of this machine; and whether it has an overlay's
+    // addresses.
     let mut copy: Vec<(Vec<u8>, bool)> = Vec::new();
-    while let Some((head, rest)) = packets.split_first_chunk::<RECORD>() {
+    while let Some((head, rest)) = packets.split_first_chunk::<PACKET_HEADER>() {
         let length = u32::from_ne_bytes([head[8], head[9], head[10], head[11]]) as usize;
         let Some((frame, rest)) = rest.split_at_checked(length) else {
             break;
@@ -149,7 +156,7 @@ fn repeat(recorded: &[u8], length: u64, path: &Path) -> anyhow::Result<u64> {
         for (packet, is_inner) in &mut copy {
             if *is_inner {
                 for end in [0, 4] {
-                    let at = RECORD + INNER_ADDRESSES + end + 1;
+                    let at = PACKET_HEADER + INNER_ADDRESSES + end + 1;
                     packet[at] = high;
                     packet[at + 1] = low;
                 }
@@ -158,13 +165,13 @@ fn repeat(recorded: &[u8], length: u64, path: &Path) -> anyhow::Result<u64> {
             written += packet.len() as u64;
             count += 1;
         }
-        anyhow::ensure!(!copy.is_empty(), "tcpdump recorded no packet");
+        anyhow::ensure!(!copy.is_empty(), "tcpdump captured no packet");
     }
     out.flush()?;
     Ok(count)
 }
 
-/// Seconds that a command takes, with its output discarded, and its most memory in MiB.
+/// Runs a command with its output discarded. Returns its time in seconds and its largest resident memory in MiB.
 fn time(program: &str, arguments: &[&str]) -> anyhow::Result<(f64, f64)> {
     let start = Instant::now();
     let mut child = Command::new(program)
@@ -179,8 +186,8 @@ fn time(program: &str, arguments: &[&str]) -> anyhow::Result<(f64, f64)> {
         if let Some(status) = child.try_wait()? {
             break status;
         }
-        // Gone again, perhaps.
-        if let Ok(now) = agent::memory_mib(child.id()) {
+        // Fails when the process has just ended.
+        if let Ok(now) = memory::resident_mib(child.id()) {
             memory = memory.max(now);
         }
         std::thread::sleep(Duration::from_millis(5));
@@ -189,6 +196,6 @@ fn time(program: &str, arguments: &[&str]) -> anyhow::Result<(f64, f64)> {
     if status.success() {
         Ok((seconds, memory))
     } else {
-        Err(io::Error::other(format!("{program} ended with {status}")).into())
+        Err(io::Error::other(format!("{program} exited with {status}")).into())
     }
 }

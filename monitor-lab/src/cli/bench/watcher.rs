@@ -1,44 +1,43 @@
-//! Who watches the wire while something is measured: the monitor, others for comparison, or nobody.
+//! What watches the wire during a measurement: nothing, the monitor, or another program for comparison.
 
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::mpsc;
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use monitor_lab::{Host, Process};
 
 use super::cases::Features;
 use super::programs::{Hook, Link, Programs};
-use crate::cli::demo::metrics;
+use crate::cli::agent_metrics;
+use crate::cli::child_output::{Errors, Kept};
+use crate::cli::monitor_program::start_run;
 
-/// How long a program may take to start or to end.
+/// How long a program may take to start or to exit.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The interface that is watched.
 const INTERFACE: &str = "eth0";
 
-/// One way to watch.
+/// What is attached to the interface.
 #[derive(Clone, Copy)]
 pub(super) enum Watcher {
-    /// Nothing is attached.
-    Nobody,
-    /// An empty program of ours.
+    /// Nothing.
+    Nothing,
+    /// An empty kernel program.
     Empty(Hook),
     /// `overlay-monitor run`, with this `--hook`.
     Monitor(&'static str, Features),
     /// `tcpdump -w`.
     Tcpdump,
-    /// A set of nftables that counts by VNI.
+    /// An nftables set that counts by VNI.
     Nftables,
 }
 
 impl Watcher {
-    /// Who, at which hook, doing what.
+    /// For tables: name, hook and features.
     pub(super) fn labels(&self) -> (String, &'static str, String) {
         let (who, hook, what) = match self {
-            Watcher::Nobody => ("nobody", "", ""),
+            Watcher::Nothing => ("nothing", "", ""),
             Watcher::Empty(hook) => ("an empty program", hook_label(*hook), "nothing"),
             Watcher::Monitor(hook, features) => {
                 let hook = if *hook == "xdp" { "XDP" } else { "TCX" };
@@ -50,7 +49,7 @@ impl Watcher {
         (who.to_owned(), hook, what.to_owned())
     }
 
-    /// Whether it has a process of its own while it watches.
+    /// Whether it is a process, whose CPU time can be measured.
     pub(super) const fn is_process(&self) -> bool {
         matches!(self, Watcher::Monitor(..) | Watcher::Tcpdump)
     }
@@ -63,26 +62,26 @@ const fn hook_label(hook: Hook) -> &'static str {
     }
 }
 
-/// What watchers need to know.
+/// What all watchers of a benchmark have in common.
 pub(super) struct Setup {
-    /// The monitor's program.
+    /// Path of overlay-monitor.
     pub(super) monitor: PathBuf,
-    /// UDP port of VXLAN.
+    /// UDP port of VXLAN on the wire.
     pub(super) port: u16,
 }
 
-/// A watcher at work. Dropping it ends it.
+/// A watcher that is attached. It is detached when this is dropped.
 pub(super) struct Watching<'a> {
     host: &'a Host,
     watcher: Watcher,
     process: Option<Process>,
-    /// What a program says on standard error, all of it, when it has ended.
-    said: Option<JoinHandle<String>>,
+    /// Standard error of tcpdump.
+    errors: Option<Kept>,
     _link: Option<Link>,
 }
 
 impl Setup {
-    /// Starts watching what a host receives; when it returns, every packet is seen.
+    /// Attaches a watcher to the interface of a host. When this returns, it sees every received packet.
     pub(super) fn start<'a>(
         &self,
         watcher: Watcher,
@@ -93,17 +92,22 @@ impl Setup {
             host,
             watcher,
             process: None,
-            said: None,
+            errors: None,
             _link: None,
         };
         match watcher {
-            Watcher::Nobody => {}
+            Watcher::Nothing => {}
             Watcher::Empty(hook) => {
                 let link = host.enter(|| programs.attach_floor(hook, INTERFACE))??;
                 watching._link = Some(link);
             }
-            Watcher::Monitor(hook, features) => self.monitor(&mut watching, hook, features)?,
-            Watcher::Tcpdump => self.tcpdump(&mut watching)?,
+            Watcher::Monitor(hook, features) => {
+                let port = self.port.to_string();
+                let mut arguments = vec!["--hook", hook, "--vxlan-port", &port];
+                arguments.extend(features.arguments);
+                watching.process = Some(start_run(&self.monitor, host, INTERFACE, &arguments)?);
+            }
+            Watcher::Tcpdump => self.start_tcpdump(&mut watching)?,
             Watcher::Nftables => {
                 let port = self.port;
                 let table = format!(
@@ -117,43 +121,7 @@ impl Setup {
         Ok(watching)
     }
 
-    fn monitor(
-        &self,
-        watching: &mut Watching<'_>,
-        hook: &str,
-        features: Features,
-    ) -> anyhow::Result<()> {
-        let host = watching.host;
-        let mut command = host.command(&self.monitor.to_string_lossy())?;
-        command
-            .args(["run", "-i", INTERFACE, "--hook", hook])
-            .args(["--listen", &metrics::ADDRESS.to_string()])
-            .args(["--vxlan-port", &self.port.to_string()])
-            .args(features.arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let mut process = host.spawn(command)?;
-        let (said, _first) = listen(&mut process)?;
-        let end = Instant::now() + PATIENCE;
-        while let Err(error) = metrics::get(host, "/healthz") {
-            if process.child.try_wait()?.is_some() {
-                bail!(
-                    "overlay-monitor run ended early: {}",
-                    said.join().unwrap_or_default()
-                );
-            }
-            if Instant::now() > end {
-                return Err(error.context("overlay-monitor run does not answer"));
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        watching.process = Some(process);
-        watching.said = Some(said);
-        Ok(())
-    }
-
-    fn tcpdump(&self, watching: &mut Watching<'_>) -> anyhow::Result<()> {
+    fn start_tcpdump(&self, watching: &mut Watching<'_>) -> anyhow::Result<()> {
         let host = watching.host;
         let mut command = host.command("tcpdump")?;
         command
@@ -163,34 +131,29 @@ impl Setup {
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let mut process = host.spawn(command)?;
-        let (said, first) = listen(&mut process)?;
-        let line = first
-            .recv_timeout(PATIENCE)
-            .context("tcpdump does not say that it listens")?;
-        if !line.contains("listening on") {
-            bail!("tcpdump does not listen: {line}");
-        }
+        let is_capturing = |line: &str| line.contains("listening on");
+        let errors = Errors::of(&mut process)?;
+        watching.errors = Some(errors.wait_for("tcpdump", PATIENCE, is_capturing)?);
         watching.process = Some(process);
-        watching.said = Some(said);
         Ok(())
     }
 }
 
 impl Watching<'_> {
-    /// VXLAN packets counted so far among those received, by those that can tell at any time.
+    /// Received VXLAN packets that it has counted so far. Only the monitor's count can be read while it runs.
     pub(super) fn counted(&self) -> anyhow::Result<Option<u64>> {
         match self.watcher {
-            Watcher::Monitor(..) => Ok(Some(metrics::scrape(self.host)?.vxlan.rx_packets)),
-            Watcher::Nobody | Watcher::Empty(_) | Watcher::Tcpdump | Watcher::Nftables => Ok(None),
+            Watcher::Monitor(..) => Ok(Some(agent_metrics::scrape(self.host)?.vxlan.rx_packets)),
+            Watcher::Nothing | Watcher::Empty(_) | Watcher::Tcpdump | Watcher::Nftables => Ok(None),
         }
     }
 
-    /// The number of its process, if it has one.
+    /// Its process id, if it is a process.
     pub(super) fn process_id(&self) -> Option<u32> {
         Some(self.process.as_ref()?.child.id())
     }
 
-    /// CPU time that its process has used so far, to the nanosecond.
+    /// CPU time of its process so far (`/proc/PID/task/*/schedstat`, in nanoseconds); 0 without a process.
     pub(super) fn cpu(&self) -> Duration {
         let Some(process) = &self.process else {
             return Duration::ZERO;
@@ -203,7 +166,7 @@ impl Watching<'_> {
         Duration::from_nanos(times.sum())
     }
 
-    /// Ends it. Gives what it had to say of packets that it lost, if it says so.
+    /// Detaches it. Returns the losses that tcpdump reports; `None` for the others.
     pub(super) fn stop(mut self) -> anyhow::Result<Option<Lost>> {
         if let Watcher::Nftables = self.watcher {
             self.host.run("nft", &["delete table netdev bench"])?;
@@ -213,29 +176,27 @@ impl Watching<'_> {
         };
         process
             .stop(PATIENCE)
-            .with_context(|| format!("ending {}", process.name()))?;
-        let said = self.said.take().map(JoinHandle::join);
-        let said = said.and_then(Result::ok).unwrap_or_default();
-        Ok(match self.watcher {
-            Watcher::Tcpdump => Lost::parse(&said),
-            _ => None,
-        })
+            .with_context(|| format!("stopping {}", process.name()))?;
+        Ok(self
+            .errors
+            .take()
+            .and_then(|errors| Lost::parse(&errors.lines())))
     }
 }
 
-/// What tcpdump says of itself at its end.
+/// Losses that tcpdump reports when it exits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Lost {
-    /// Packets that it was given.
+    /// Packets that passed its filter.
     pub(super) received: u64,
-    /// Packets that it had no room for.
+    /// Packets that did not fit into its buffer.
     pub(super) dropped: u64,
 }
 
 impl Lost {
-    fn parse(said: &str) -> Option<Lost> {
+    fn parse(lines: &[String]) -> Option<Lost> {
         let number = |what: &str| {
-            let line = said.lines().find(|line| line.ends_with(what))?;
+            let line = lines.iter().find(|line| line.ends_with(what))?;
             line.split(' ').next()?.parse().ok()
         };
         Some(Lost {
@@ -245,36 +206,22 @@ impl Lost {
     }
 }
 
-/// Reads a program's standard error to its end, the last 64 lines of it; hands on the first line.
-fn listen(process: &mut Process) -> anyhow::Result<(JoinHandle<String>, mpsc::Receiver<String>)> {
-    let errors = process.child.stderr.take().context("no error output")?;
-    let (first, receiver) = mpsc::sync_channel(1);
-    let reader = thread::spawn(move || {
-        let mut all: Vec<String> = Vec::new();
-        for line in BufReader::new(errors).lines().map_while(Result::ok) {
-            let _ = first.try_send(line.clone());
-            if all.len() == 64 {
-                all.remove(0);
-            }
-            all.push(line);
-        }
-        all.join("\n")
-    });
-    Ok((reader, receiver))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_tcpdump_says_at_its_end() {
-        let said = "tcpdump: listening on eth0\n5 packets captured\n12 packets received by filter\n7 packets dropped by kernel";
+    fn losses_are_read_from_what_tcpdump_prints() {
+        let parse = |printed: &str| {
+            let lines: Vec<String> = printed.lines().map(str::to_owned).collect();
+            Lost::parse(&lines)
+        };
         let lost = Lost {
             received: 12,
             dropped: 7,
         };
-        assert_eq!(Lost::parse(said), Some(lost));
-        assert_eq!(Lost::parse("tcpdump: no such device"), None);
+        let printed = "tcpdump: listening on eth0\n5 packets captured\n12 packets received by filter\n7 packets dropped by kernel";
+        assert_eq!(parse(printed), Some(lost));
+        assert_eq!(parse("tcpdump: no such device"), None);
     }
 }

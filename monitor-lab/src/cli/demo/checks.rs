@@ -1,50 +1,32 @@
-//! Judges what was seen in a step.
+//! Compares what was seen in a step with what is expected, and the monitor's counters with the kernel's.
 
-use super::agent::Sample;
-use super::metrics::Count;
-use super::observe::Seen;
-use super::steps::{Expected, Step};
 use monitor_lab::{DeviceStats, Publish};
 
-/// One thing that had to be seen.
+use super::seen::{Sample, Seen};
+use super::steps::{Expected, Step};
+use crate::cli::agent_metrics::Count;
+
+/// The result of one comparison.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Check {
-    pub(super) good: bool,
-    /// What was seen, good or not.
+    /// Whether it was as expected.
+    pub(super) passed: bool,
+    /// What was seen: a sentence.
     pub(super) text: String,
 }
 
-/// All readable things, each once, in the order in which they crossed the wire; what Redis answers comes
-/// last, for it says less than its commands.
-pub(super) fn evidence(samples: &[Sample]) -> Vec<&str> {
-    let (mut all, mut answers) = (Vec::new(), Vec::new());
-    for sample in samples
-        .iter()
-        .filter(|sample| sample.exposure == "plaintext")
-    {
-        let text = sample.evidence.as_deref().unwrap_or(&sample.protocol);
-        let answer = sample.protocol == "redis" && sample.src_port == Some(6379);
-        let list = if answer { &mut answers } else { &mut all };
-        if !list.contains(&text) {
-            list.push(text);
-        }
-    }
-    all.append(&mut answers);
-    all
-}
-
-/// What the step must show, and whether it did.
-pub(super) fn judge(step: &Step, seen: &Seen) -> Vec<Check> {
+/// All comparisons of a step.
+pub(super) fn compare(step: &Step, seen: &Seen) -> Vec<Check> {
     let mut checks = match step.expected {
         Expected::ReadableOverlay => vec![readable_overlay(&seen.samples)],
         Expected::ReadablePublished => {
-            vec![readable_published(&seen.samples), overlay_silent(seen)]
+            vec![readable_published(&seen.samples), no_cleartext_vxlan(seen)]
         }
-        Expected::Nothing => vec![nothing_readable(step, &seen.samples), overlay_silent(seen)],
+        Expected::Nothing => vec![nothing_readable(step, seen), no_cleartext_vxlan(seen)],
     };
     checks.push(match (step.encrypted, step.publish) {
         (false, _) => counts_equal(
-            "Packets of VNI 4096",
+            "packets of VNI 4096",
             seen.counts.network,
             Some(seen.wire),
             seen.overlay,
@@ -55,19 +37,19 @@ pub(super) fn judge(step: &Step, seen: &Seen) -> Vec<Check> {
             Some(seen.wire),
             seen.overlay,
         ),
-        // The wire carries the published port as well.
+        // The wire also carries the traffic of the published port.
         (true, Some(_)) => counts_equal("ESP packets", seen.counts.esp, None, seen.overlay),
     });
     checks
 }
 
-/// HTTP and Redis inside VNI 4096.
+/// HTTP and Redis can be read inside VNI 4096.
 fn readable_overlay(samples: &[Sample]) -> Check {
-    let inside = |protocol: &str, words: &str| {
+    let has = |protocol: &str, words: &str| {
         samples.iter().any(|sample| {
             sample.vni == Some(4096)
                 && sample.protocol == protocol
-                && sample.exposure == "plaintext"
+                && sample.is_plaintext()
                 && sample
                     .evidence
                     .as_deref()
@@ -80,83 +62,81 @@ fn readable_overlay(samples: &[Sample]) -> Check {
         ("redis", "HGETALL ip"),
     ]
     .into_iter()
-    .filter(|(protocol, words)| !inside(protocol, words))
+    .filter(|(protocol, words)| !has(protocol, words))
     .map(|(_, words)| words)
     .collect();
     if missing.is_empty() {
-        good("Both conversations can be read: HTTP (GET / host01) and Redis (HINCRBY ip, HGETALL ip)".to_owned())
+        passed("Anyone on the wire can read both conversations: HTTP (GET / host01) and Redis (HINCRBY ip, HGETALL ip)".to_owned())
     } else {
-        bad(format!("The monitor did not see: {}", missing.join(", ")))
+        failed(format!("The monitor did not show: {}", missing.join(", ")))
     }
 }
 
-/// HTTP outside any overlay, request and answer.
+/// HTTP can be read outside any overlay, in both directions.
 fn readable_published(samples: &[Sample]) -> Check {
-    let outside = |direction: &str| {
+    let has = |direction: &str| {
         samples.iter().any(|sample| {
             sample.encapsulation == "none"
                 && sample.direction == direction
                 && sample.protocol == "http"
-                && sample.exposure == "plaintext"
+                && sample.is_plaintext()
                 && (direction == "rx" || sample.src_port == Some(80))
         })
     };
-    match (outside("rx"), outside("tx")) {
-        (true, true) => good(
-            "Request and answer can be read on the wire: the overlay's encryption ends where the port is published"
+    match (has("rx"), has("tx")) {
+        (true, true) => passed(
+            "Anyone on the wire can read request and response: the overlay's encryption does not cover the published port"
                 .to_owned(),
         ),
-        (false, _) => bad("The monitor did not see the HTTP request to the published port".to_owned()),
-        (true, false) => bad("The monitor did not see the HTTP answer of the published port".to_owned()),
+        (false, _) => failed("The monitor did not show the HTTP request to the published port".to_owned()),
+        (true, false) => failed("The monitor did not show the HTTP response of the published port".to_owned()),
     }
 }
 
-/// No sample in plaintext, and some that prove that the monitor looked.
-fn nothing_readable(step: &Step, samples: &[Sample]) -> Check {
-    let readable = evidence(samples);
+/// No sample is plaintext. With TLS on the published port there must be samples of it, as proof that the monitor saw
+/// the traffic.
+fn nothing_readable(step: &Step, seen: &Seen) -> Check {
+    let readable = seen.readable();
     if !readable.is_empty() {
-        return bad(format!("Still readable: {}", readable.join(", ")));
+        return failed(format!("Still readable: {}", readable.join(", ")));
     }
-    let tls = samples
+    let has_tls = seen
+        .samples
         .iter()
-        .filter(|sample| sample.protocol == "tls" && sample.exposure == "encrypted")
-        .count();
+        .any(|sample| sample.protocol == "tls" && sample.exposure == "encrypted");
     match step.publish {
-        Some(Publish::Tls) if tls == 0 => {
-            bad("The monitor did not recognise TLS on the published port".to_owned())
+        Some(Publish::Tls) if !has_tls => {
+            failed("The monitor did not recognise TLS on the published port".to_owned())
         }
         Some(Publish::Tls) => {
-            good("Nothing can be read: TLS to the client, ESP between the nodes".to_owned())
+            passed("Nothing can be read: TLS to the client, ESP between the nodes".to_owned())
         }
-        _ => good("Nothing can be read: between the nodes there is only ESP".to_owned()),
+        _ => passed("Nothing can be read: there is only ESP between the nodes".to_owned()),
     }
 }
 
-/// The overlay is on the wire as ESP only: no VXLAN packet, and ESP samples seen.
-fn overlay_silent(seen: &Seen) -> Check {
+/// The overlay crossed the wire as ESP only: ESP samples, and no VXLAN packet.
+fn no_cleartext_vxlan(seen: &Seen) -> Check {
     let vxlan = seen.counts.vxlan.packets();
-    let sampled = seen
-        .samples
-        .iter()
-        .filter(|sample| sample.encapsulation == "vxlan")
-        .count();
-    let esp = seen
-        .samples
-        .iter()
-        .filter(|sample| sample.encapsulation == "esp")
-        .count();
+    let samples_in = |encapsulation: &str| {
+        let samples = seen.samples.iter();
+        samples
+            .filter(|sample| sample.encapsulation == encapsulation)
+            .count()
+    };
+    let sampled = samples_in("vxlan");
     if vxlan > 0 || sampled > 0 {
-        bad(format!(
+        failed(format!(
             "{vxlan} VXLAN packets crossed the wire in cleartext ({sampled} sampled)"
         ))
-    } else if esp == 0 {
-        bad("The monitor showed no ESP packet".to_owned())
+    } else if samples_in("esp") == 0 {
+        failed("The monitor showed no ESP packet".to_owned())
     } else {
-        good("No VXLAN packet, so no byte of VNI 4096, crossed the wire in cleartext".to_owned())
+        passed("No VXLAN packet, so no byte of VNI 4096, crossed the wire in cleartext".to_owned())
     }
 }
 
-/// The monitor's count is that of the kernel's devices, to the packet; of the wire also to the byte.
+/// The monitor counted as many packets as the kernel's devices, and on the wire as many bytes.
 fn counts_equal(
     what: &str,
     monitor: Count,
@@ -165,60 +145,64 @@ fn counts_equal(
 ) -> Check {
     let packets = (monitor.rx_packets, monitor.tx_packets);
     let bytes = (monitor.rx_bytes, monitor.tx_bytes);
-    let mut wrong = Vec::new();
+    let mut different = Vec::new();
     if packets != (overlay.rx_packets, overlay.tx_packets) {
-        wrong.push(format!(
+        different.push(format!(
             "vxlan0 {} and {}",
             overlay.rx_packets, overlay.tx_packets
         ));
     }
     if let Some(wire) = wire {
         if packets != (wire.rx_packets, wire.tx_packets) {
-            wrong.push(format!("eth0 {} and {}", wire.rx_packets, wire.tx_packets));
+            different.push(format!("eth0 {} and {}", wire.rx_packets, wire.tx_packets));
         }
         if bytes != (wire.rx_bytes, wire.tx_bytes) {
-            wrong.push(format!(
-                "eth0 {} and {} bytes where the monitor has {} and {}",
+            different.push(format!(
+                "eth0 {} and {} bytes where the monitor counted {} and {}",
                 wire.rx_bytes, wire.tx_bytes, bytes.0, bytes.1
             ));
         }
     }
     let counted = format!(
-        "{what} counted: {} received and {} sent",
+        "The monitor counted {} received and {} sent {what}",
         packets.0, packets.1
     );
     if monitor.rx_packets == 0 || monitor.tx_packets == 0 {
-        bad(format!("{counted}; some had to be"))
-    } else if wrong.is_empty() {
-        let of = if wire.is_some() {
-            "eth0 (also to the byte) and vxlan0"
+        failed(format!("{counted}; there must be some in both directions"))
+    } else if different.is_empty() {
+        let devices = if wire.is_some() {
+            "eth0 (to the byte) and vxlan0"
         } else {
             "vxlan0"
         };
-        good(format!(
-            "{counted}, exactly as the kernel's own counters of {of} say"
+        passed(format!(
+            "{counted}, equal to the kernel's counters of {devices}"
         ))
     } else {
-        bad(format!(
-            "{counted}, but the kernel's own counters say: {}",
-            wrong.join("; ")
+        failed(format!(
+            "{counted}, but the kernel's counters differ: {}",
+            different.join("; ")
         ))
     }
 }
 
-fn good(text: String) -> Check {
-    Check { good: true, text }
+fn passed(text: String) -> Check {
+    Check { passed: true, text }
 }
 
-fn bad(text: String) -> Check {
-    Check { good: false, text }
+fn failed(text: String) -> Check {
+    Check {
+        passed: false,
+        text,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::metrics::Counts;
+    use super::super::seen::Printed;
     use super::super::steps::STEPS;
     use super::*;
+    use crate::cli::agent_metrics::Counts;
 
     fn sample(
         encapsulation: &str,
@@ -256,8 +240,10 @@ mod tests {
         }
     }
 
-    fn all_good(step: usize, seen: &Seen) -> bool {
-        judge(&STEPS[step - 1], seen).iter().all(|check| check.good)
+    fn all_passed(step: usize, seen: &Seen) -> bool {
+        compare(&STEPS[step - 1], seen)
+            .iter()
+            .all(|check| check.passed)
     }
 
     fn plain() -> Seen {
@@ -276,6 +262,7 @@ mod tests {
                 readable("redis", "HGETALL ip"),
                 readable("redis", "HGETALL ip"),
             ],
+            printed: Printed::default(),
         }
     }
 
@@ -289,21 +276,22 @@ mod tests {
                 esp: count(20),
             },
             samples: vec![sample("esp", "unknown", "encrypted", None)],
+            printed: Printed::default(),
         }
     }
 
     #[test]
     fn plain_overlay_must_be_readable_and_counted_to_the_packet() {
-        assert!(all_good(1, &plain()));
+        assert!(all_passed(1, &plain()));
         assert_eq!(
-            evidence(&plain().samples),
+            plain().readable(),
             ["GET / host01", "HINCRBY ip 10.0.1.9 1", "HGETALL ip"]
         );
         for without in 0..3 {
             let mut seen = plain();
             let text = seen.samples[without].evidence.clone();
             seen.samples.retain(|sample| sample.evidence != text);
-            assert!(!all_good(1, &seen), "{text:?}");
+            assert!(!all_passed(1, &seen), "{text:?}");
         }
         for change in [
             (|seen: &mut Seen| seen.counts.network.rx_packets -= 1) as fn(&mut Seen),
@@ -319,7 +307,7 @@ mod tests {
         ] {
             let mut seen = plain();
             change(&mut seen);
-            assert!(!all_good(1, &seen), "{seen:?}");
+            assert!(!all_passed(1, &seen), "{seen:?}");
         }
     }
 
@@ -329,13 +317,14 @@ mod tests {
             overlay: device(0),
             counts: Counts::default(),
             samples: Vec::new(),
+            printed: Printed::default(),
         }
     }
 
     #[test]
     fn encrypted_overlay_must_be_esp_only() {
-        assert!(all_good(2, &encrypted()));
-        assert!(!all_good(2, &nothing()), "an idle wire proves nothing");
+        assert!(all_passed(2, &encrypted()));
+        assert!(!all_passed(2, &nothing()), "an idle wire must not pass");
         for change in [
             (|seen: &mut Seen| seen.counts.vxlan.rx_packets = 1) as fn(&mut Seen),
             |seen| {
@@ -348,35 +337,35 @@ mod tests {
         ] {
             let mut seen = encrypted();
             change(&mut seen);
-            assert!(!all_good(2, &seen), "{seen:?}");
+            assert!(!all_passed(2, &seen), "{seen:?}");
         }
     }
 
     #[test]
-    fn published_port_must_show_request_and_answer() {
+    fn published_port_must_show_request_and_response() {
         let mut seen = encrypted();
-        assert!(!all_good(3, &seen));
+        assert!(!all_passed(3, &seen));
         seen.wire = device(50);
         seen.samples
             .push(sample("none", "http", "plaintext", Some("GET / host01")));
-        assert!(!all_good(3, &seen), "the answer is missing");
+        assert!(!all_passed(3, &seen), "the response is missing");
         seen.samples.push(Sample {
             direction: "tx".to_owned(),
             ..sample("none", "http", "plaintext", Some("200"))
         });
-        assert!(all_good(3, &seen));
-        assert!(!all_good(4, &seen));
+        assert!(all_passed(3, &seen));
+        assert!(!all_passed(4, &seen));
     }
 
     #[test]
     fn published_tls_must_show_tls_and_nothing_else() {
         let mut seen = encrypted();
         seen.wire = device(50);
-        assert!(!all_good(4, &seen), "no TLS seen");
+        assert!(!all_passed(4, &seen), "no TLS sample");
         seen.samples
             .push(sample("none", "tls", "encrypted", Some("host01")));
-        assert!(all_good(4, &seen));
+        assert!(all_passed(4, &seen));
         seen.samples.push(sample("none", "http", "plaintext", None));
-        assert!(!all_good(4, &seen));
+        assert!(!all_passed(4, &seen));
     }
 }

@@ -1,5 +1,6 @@
-//! Sets one step up, sends its requests, and collects what the monitor and the kernel say of them.
+//! Sets a step up in a lab, sends its requests, and returns what the monitor and the kernel saw.
 
+use std::io;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,32 +8,25 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use monitor_lab::{DeviceStats, Host, Lab};
 
-use super::agent::{Agents, Sample};
-use super::metrics::{self, Counts};
-use super::screen::Screen;
+use super::monitors::Monitors;
+use super::seen::Seen;
 use super::steps::Step;
+use crate::cli::agent_metrics::{self, Counts};
 
-/// Requests that are sent in each step.
-const REQUESTS: usize = 10;
+/// Requests in each step.
+pub(super) const REQUESTS: usize = 10;
 
-/// How long the wire may take to come to rest.
+/// How long connections may take to close, so that the wire is idle.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Time without a packet after which the wire counts as idle.
+const IDLE: Duration = Duration::from_millis(200);
 
-/// What was seen on node1 while the requests were sent.
-#[derive(Debug)]
-pub(super) struct Seen {
-    /// The kernel's own count of the wire: `eth0`.
-    pub(super) wire: DeviceStats,
-    /// The kernel's own count of the overlay: `vxlan0`.
-    pub(super) overlay: DeviceStats,
-    /// The monitor's counts.
-    pub(super) counts: Counts,
-    /// The monitor's samples.
-    pub(super) samples: Vec<Sample>,
-}
-
-/// Shows one step up to its verdict.
-pub(super) fn observe(step: &Step, monitor: &Path, screen: &mut Screen) -> anyhow::Result<Seen> {
+/// Runs a step. Calls `before_requests` when the monitor watches, right before the requests.
+pub(super) fn observe(
+    step: &Step,
+    monitor: &Path,
+    before_requests: impl FnOnce() -> io::Result<()>,
+) -> anyhow::Result<Seen> {
     let mut lab = Lab::builder()
         .encrypted(step.encrypted)
         .quiet(true)
@@ -43,11 +37,10 @@ pub(super) fn observe(step: &Step, monitor: &Path, screen: &mut Screen) -> anyho
         lab.publish(how)?;
     }
     let node = lab.node1();
-    let vxlan = &lab.overlays()[0].sandboxes()[0];
-    let agents = Agents::start(monitor, node, screen.live())?;
-    let before = still(node, vxlan)?;
-    screen.command("node1#", "overlay-monitor tail -i eth0 --host-flows all")?;
-    screen.command(step.request(), &format!("({REQUESTS} times)"))?;
+    let sandbox = &lab.overlays()[0].sandboxes()[0];
+    let monitors = Monitors::start(monitor, node)?;
+    let before = Reading::when_idle(node, sandbox)?;
+    before_requests()?;
     let pages = match step.publish {
         Some(_) => lab.http_get_published(REQUESTS)?,
         None => lab.http_get(REQUESTS)?,
@@ -59,37 +52,40 @@ pub(super) fn observe(step: &Step, monitor: &Path, screen: &mut Screen) -> anyho
             page.body.trim()
         );
     }
-    let after = still(node, vxlan)?;
-    let (wire, overlay) = (after.0 - before.0, after.1 - before.1);
-    let counts = Counts {
-        network: after.2.network - before.2.network,
-        vxlan: after.2.vxlan - before.2.vxlan,
-        esp: after.2.esp - before.2.esp,
-    };
-    let samples = agents.stop()?;
+    let after = Reading::when_idle(node, sandbox)?;
+    let (printed, samples) = monitors.stop()?;
     Ok(Seen {
-        wire,
-        overlay,
-        counts,
+        wire: after.wire - before.wire,
+        overlay: after.overlay - before.overlay,
+        counts: after.counts.since(before.counts),
         samples,
+        printed,
     })
 }
 
-/// What the wire, the overlay and the monitor have counted at a moment at which nothing moves.
-type Reading = (DeviceStats, DeviceStats, Counts);
+/// The counters of the wire, the overlay and the monitor at one moment.
+struct Reading {
+    wire: DeviceStats,
+    overlay: DeviceStats,
+    counts: Counts,
+}
 
-/// Reads all counters, again until the wire stood still from before the first to after the last
-/// (connections take a moment to close).
-fn still(node: &Host, vxlan: &Host) -> anyhow::Result<Reading> {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let wire = node.device_stats("eth0")?;
-        thread::sleep(Duration::from_millis(200));
-        let overlay = vxlan.device_stats("vxlan0")?;
-        let counts = metrics::scrape(node)?;
-        // When it never rests the counts differ, and the step says so.
-        if node.device_stats("eth0")? == wire || Instant::now() > end {
-            return Ok((wire, overlay, counts));
+impl Reading {
+    /// Reads all counters while the wire is idle: again until the wire's counters are equal before and after. After
+    /// [`PATIENCE`] it returns the last reading; a check of the step then reports that the counts differ.
+    fn when_idle(node: &Host, sandbox: &Host) -> anyhow::Result<Reading> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let wire = node.device_stats("eth0")?;
+            thread::sleep(IDLE);
+            let reading = Reading {
+                wire,
+                overlay: sandbox.device_stats("vxlan0")?,
+                counts: agent_metrics::scrape(node)?,
+            };
+            if node.device_stats("eth0")? == wire || Instant::now() > end {
+                return Ok(reading);
+            }
         }
     }
 }

@@ -1,0 +1,180 @@
+//! Options of `overlay-lab bench`; runs the benchmarks and writes the report.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+
+use super::report::{Machine, Part, Report, documents, plot, tables};
+use super::{agent, classify, iperf, kernel, live, read};
+use crate::cli::monitor_program;
+
+/// Options of `overlay-lab bench`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    what: Option<What>,
+    /// Rounds of each benchmark [default: 21; iperf, agent, classify and read 7]
+    #[arg(long, global = true, value_parser = clap::value_parser!(u32).range(1..=1001))]
+    runs: Option<u32>,
+    /// Packets in each measurement (`kernel`)
+    #[arg(long, global = true, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1000..=10_000_000))]
+    packets: u32,
+    /// Frames in each measurement (`live`)
+    #[arg(long, global = true, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1000..=10_000_000))]
+    frames: u32,
+    /// Seconds of each measurement (`iperf`)
+    #[arg(long, global = true, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=60))]
+    seconds: u32,
+    /// Size of the capture file in MiB (`read`)
+    #[arg(long, global = true, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=16_384))]
+    mebibytes: u64,
+    /// Folder with the recorded fixtures (`classify`)
+    #[arg(long, global = true, value_name = "FOLDER", default_value = classify::FIXTURES)]
+    fixtures: PathBuf,
+    /// Path of the overlay-monitor to measure [default: beside this program]
+    #[arg(long, global = true, value_name = "PATH")]
+    monitor: Option<PathBuf>,
+    /// Measure only rows whose hook, packet and features, such as `XDP: IPv4 ESP; counts`, contain this (`kernel`)
+    #[arg(long, global = true, value_name = "TEXT")]
+    only: Option<String>,
+    /// Write JSON to a file (`-`: to standard output, instead of the tables)
+    #[arg(long, global = true, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the plot to a file
+    #[arg(long, global = true, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Write benchmarks.md, benchmarks.svg and benchmarks.json to a folder
+    #[arg(long, global = true, value_name = "FOLDER")]
+    docs: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+enum What {
+    /// Nanoseconds per packet in the kernel programs: one hot packet, and many flows and VNIs (BPF_PROG_TEST_RUN)
+    ///
+    /// Each round measures every row once, and an empty program of the same type beside it. The result is the difference:
+    /// its median over the rounds, with the 95 % confidence interval. Nothing is attached.
+    Kernel,
+    /// Nanoseconds per packet on an interface, everything included: without the monitor, with it, and with others
+    ///
+    /// Sends live frames through a veth pair between two network namespaces. In turn there is nothing attached, an empty
+    /// program, the monitor at TC and at XDP, nftables and tcpdump.
+    Live,
+    /// Share of iperf3's rate over the overlay that remains with the monitor, and with others
+    ///
+    /// Sends a TCP stream and a flood of small UDP packets between two containers of the lab. In turn there is nothing
+    /// attached, the monitor at TC and at XDP, nftables and tcpdump, on both nodes.
+    Iperf,
+    /// Time of a scrape, and memory of the agent, with many VNIs
+    Agent,
+    /// Nanoseconds per payload of each classifier, and of all together, over the recorded fixtures
+    ///
+    /// Each payload is cut as in a sample of 256 bytes of the frame. Needs no root.
+    Classify,
+    /// Time to read a capture file, beside tcpdump and tshark; runs only if it is named
+    ///
+    /// Captures a conversation in the lab and repeats it with other addresses in a file in the folder for temporary
+    /// files. Removes the file at the end.
+    Read,
+}
+
+/// Runs the benchmarks.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    // First, because the measurements take minutes.
+    check_outputs(arguments)?;
+    let monitor = match arguments.what {
+        Some(What::Kernel | What::Classify) => PathBuf::new(),
+        Some(What::Live | What::Iperf | What::Agent | What::Read) | None => {
+            monitor_program::find(arguments.monitor.as_deref())?
+        }
+    };
+    let mut report = Report {
+        schema: 1,
+        machine: Machine::of_this_run(jiff::Timestamp::now().strftime("%Y-%m-%d").to_string()),
+        parts: Vec::new(),
+    };
+    let wanted = |what| arguments.what.is_none_or(|only| only == what);
+    if wanted(What::Kernel) {
+        report.parts.push(kernel::run(&kernel::Plan {
+            runs: arguments.runs.unwrap_or(21),
+            packets: arguments.packets,
+            only: arguments.only.clone(),
+        })?);
+    }
+    if wanted(What::Live) {
+        report.parts.push(live::run(&live::Plan {
+            runs: arguments.runs.unwrap_or(21),
+            frames: arguments.frames,
+            monitor: monitor.clone(),
+        })?);
+    }
+    if wanted(What::Iperf) {
+        report.parts.push(iperf::run(&iperf::Plan {
+            runs: arguments.runs.unwrap_or(7),
+            seconds: arguments.seconds,
+            monitor: monitor.clone(),
+        })?);
+    }
+    if wanted(What::Agent) {
+        report.parts.push(agent::run(&agent::Plan {
+            runs: arguments.runs.unwrap_or(7),
+            monitor: monitor.clone(),
+        })?);
+    }
+    if wanted(What::Classify) {
+        report.parts.push(classify::run(&classify::Plan {
+            runs: arguments.runs.unwrap_or(7),
+            fixtures: arguments.fixtures.clone(),
+        })?);
+    }
+    // Only if it is named, because tshark takes minutes and nothing of the kernel is measured.
+    if arguments.what == Some(What::Read) {
+        report.parts.push(read::run(&read::Plan {
+            runs: arguments.runs.unwrap_or(7),
+            mebibytes: arguments.mebibytes,
+            monitor: monitor.clone(),
+        })?);
+    }
+    write(arguments, &report)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Fails if a folder for the output does not exist.
+fn check_outputs(arguments: &Arguments) -> anyhow::Result<()> {
+    let files = [&arguments.json, &arguments.svg].into_iter().flatten();
+    let folders = files
+        .map(|file| file.parent().unwrap_or(file))
+        .chain(arguments.docs.as_deref());
+    for folder in folders.filter(|folder| !folder.as_os_str().is_empty()) {
+        anyhow::ensure!(folder.is_dir(), "there is no folder {}", folder.display());
+    }
+    Ok(())
+}
+
+fn write(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
+    if let Some(path) = &arguments.svg {
+        documents::write_file(path, &plot::draw(report))?;
+    }
+    if let Some(folder) = &arguments.docs {
+        documents::write(folder, report)?;
+    }
+    let mut out = io::stdout().lock();
+    match &arguments.json {
+        Some(path) if path == Path::new("-") => {
+            out.write_all(documents::json(report)?.as_bytes())?;
+            return Ok(());
+        }
+        Some(path) => documents::write_file(path, &documents::json(report)?)?,
+        None => {}
+    }
+    let machine = tables::wrapped(&report.machine.describe());
+    writeln!(out, "{machine}\n")?;
+    report
+        .parts
+        .iter()
+        .try_for_each(|part: &Part| out.write_all(tables::text(part).as_bytes()))
+        .context("cannot write to standard output")
+}

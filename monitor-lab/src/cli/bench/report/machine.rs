@@ -1,0 +1,190 @@
+//! The machine that was measured. Numbers cannot be compared without it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
+
+use serde::Serialize;
+
+/// The machine, and the day.
+#[derive(Debug, Serialize)]
+pub(crate) struct Machine {
+    /// Day of the measurement, UTC.
+    pub(crate) date: String,
+    /// Version of the kernel (`/proc/sys/kernel/osrelease`).
+    pub(crate) kernel: String,
+    /// Name of the processor, from `/proc/cpuinfo`.
+    pub(crate) processor: String,
+    /// Number of CPUs that this process may use.
+    pub(crate) cpus: usize,
+    /// Whether this is a virtual machine.
+    pub(crate) virtual_machine: bool,
+    /// Memory in MiB.
+    pub(crate) memory_mib: u64,
+    /// The kernel's mitigations by processor flaw (`/sys/devices/system/cpu/vulnerabilities`), where the processor has
+    /// the flaw. They make calls more expensive.
+    pub(crate) mitigations: BTreeMap<String, String>,
+    /// Whether eBPF programs are compiled to machine code.
+    pub(crate) jit: bool,
+    /// Load average of the last minute at the start (`/proc/loadavg`). Well above 0: other programs were running.
+    pub(crate) load: f64,
+    /// Build profile of the programs in user space: `release` or `debug`. Kernel programs are always optimised.
+    pub(crate) build: &'static str,
+    /// Versions by program.
+    pub(crate) versions: BTreeMap<String, String>,
+}
+
+impl Machine {
+    /// This machine now; `date` is the day.
+    pub(crate) fn of_this_run(date: String) -> Machine {
+        let cpuinfo = read("/proc/cpuinfo");
+        let load = read("/proc/loadavg");
+        Machine {
+            date,
+            kernel: read("/proc/sys/kernel/osrelease"),
+            processor: field(&cpuinfo, "model name")
+                .unwrap_or("unknown processor")
+                .to_owned(),
+            cpus: std::thread::available_parallelism().map_or(1, usize::from),
+            virtual_machine: field(&cpuinfo, "flags")
+                .is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor")),
+            memory_mib: memory(&read("/proc/meminfo")),
+            mitigations: mitigations(),
+            jit: read("/proc/sys/net/core/bpf_jit_enable") != "0",
+            load: load
+                .split(' ')
+                .next()
+                .and_then(|load| load.parse().ok())
+                .unwrap_or(0.0),
+            build: if cfg!(debug_assertions) {
+                "debug"
+            } else {
+                "release"
+            },
+            versions: versions(),
+        }
+    }
+
+    /// All of it as text: a few sentences.
+    pub(crate) fn describe(&self) -> String {
+        let mitigations = if self.mitigations.is_empty() {
+            "none needed".to_owned()
+        } else {
+            let all = self.mitigations.iter();
+            all.map(|(flaw, what)| format!("{flaw}: {what}"))
+                .collect::<Vec<_>>()
+                .join(". ")
+        };
+        let versions = self
+            .versions
+            .iter()
+            .map(|(name, version)| format!("{name} {version}"));
+        format!(
+            "{}. Linux {}, {} CPUs of {}{}, {} MiB of memory, eBPF JIT {}, load {:.2} at the start. \
+             Mitigations: {mitigations}. Programs: {} ({} build).",
+            self.date,
+            self.kernel,
+            self.cpus,
+            self.processor,
+            if self.virtual_machine {
+                " (a virtual machine)"
+            } else {
+                ""
+            },
+            self.memory_mib,
+            if self.jit { "on" } else { "off" },
+            self.load,
+            versions.collect::<Vec<_>>().join(", "),
+            self.build
+        )
+    }
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(path)
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
+}
+
+/// Value of the first line `name : value`.
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        (key.trim() == name).then(|| value.trim())
+    })
+}
+
+/// Total memory in MiB.
+fn memory(meminfo: &str) -> u64 {
+    field(meminfo, "MemTotal")
+        .and_then(|value| value.trim_end_matches(" kB").parse::<u64>().ok())
+        .map_or(0, |kib| kib / 1024)
+}
+
+fn mitigations() -> BTreeMap<String, String> {
+    let Ok(folder) = fs::read_dir("/sys/devices/system/cpu/vulnerabilities") else {
+        return BTreeMap::new();
+    };
+    folder
+        .flatten()
+        .map(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            (name, read(&entry.path().to_string_lossy()))
+        })
+        .filter(|(_, what)| what != "Not affected" && !what.is_empty())
+        .collect()
+}
+
+/// Versions of overlay-monitor and of the programs that are measured beside it.
+fn versions() -> BTreeMap<String, String> {
+    let mut versions = BTreeMap::from([(
+        "overlay-monitor".to_owned(),
+        env!("CARGO_PKG_VERSION").to_owned(),
+    )]);
+    for program in ["iperf3", "nft", "tcpdump"] {
+        let Ok(output) = Command::new(program).arg("--version").output() else {
+            continue;
+        };
+        let printed = [output.stdout, output.stderr].concat();
+        if let Some(version) = version(&String::from_utf8_lossy(&printed)) {
+            versions.insert(program.to_owned(), version);
+        }
+    }
+    versions
+}
+
+/// The first word that begins with a digit and contains a dot, without a `v` before it.
+fn version(printed: &str) -> Option<String> {
+    printed
+        .split_whitespace()
+        .map(|word| word.trim_start_matches('v'))
+        .find(|word| word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit()))
+        .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_found_in_what_a_program_prints() {
+        assert_eq!(
+            version("nftables v1.0.6 (Lester Gooch #5)").as_deref(),
+            Some("1.0.6")
+        );
+        assert_eq!(
+            version("iperf 3.12 (cJSON 1.7.15)").as_deref(),
+            Some("3.12")
+        );
+        assert_eq!(version("no number"), None);
+    }
+
+    #[test]
+    fn files_of_the_kernel() {
+        let text = "processor\t: 0\nmodel name\t: AMD EPYC\nflags\t\t: fpu hypervisor\n";
+        assert_eq!(field(text, "model name"), Some("AMD EPYC"));
+        assert_eq!(field(text, "name"), None);
+        assert_eq!(memory("MemTotal:       24576 kB\n"), 24);
+    }
+}

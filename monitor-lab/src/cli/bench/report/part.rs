@@ -1,0 +1,258 @@
+//! The measurements as data, from which table, plot, document and JSON are made.
+
+use serde::Serialize;
+
+use super::goal::GoalResult;
+use super::machine::Machine;
+use super::median::Median;
+
+/// Nanoseconds of one look-up in a per-CPU hash on the machine for which the goals were set. Goals are converted to
+/// look-ups, because nanoseconds differ from machine to machine.
+const GOAL_LOOK_UP_NS: f64 = 6.0;
+
+/// The measurements of one run of `overlay-lab bench`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    /// Version of the JSON.
+    pub(crate) schema: u32,
+    /// The machine that was measured.
+    pub(crate) machine: Machine,
+    /// One for each benchmark.
+    pub(crate) parts: Vec<Part>,
+}
+
+/// The measurements of one benchmark.
+#[derive(Debug, Serialize)]
+pub(crate) struct Part {
+    /// Name on the command line: `kernel`, `live`, `iperf`, `agent`, `classify` or `read`.
+    pub(crate) name: &'static str,
+    /// Heading.
+    pub(crate) title: &'static str,
+    /// What the numbers are and how they were measured: a paragraph.
+    pub(crate) method: String,
+    /// Unit of all rows.
+    pub(crate) unit: Unit,
+    /// Rows of the table.
+    pub(crate) rows: Vec<Row>,
+}
+
+/// What [`Row::measured`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Unit {
+    /// Nanoseconds per packet, above the base.
+    AddedNanoseconds,
+    /// Ratio to the base.
+    Ratio,
+    /// The unit that the row names; there is no base.
+    Value,
+}
+
+/// One row of a table.
+#[derive(Debug, Serialize)]
+pub(crate) struct Row {
+    /// The packet, the load or the quantity, and what watches.
+    pub(crate) case: String,
+    /// Where packets are seen.
+    pub(crate) hook: &'static str,
+    /// Features of the monitor that are on.
+    pub(crate) features: String,
+    /// What the result is compared with, measured in the same rounds: nanoseconds per packet, or a rate.
+    pub(crate) base: Median,
+    /// The result, in the part's unit.
+    pub(crate) measured: Median,
+    /// The result in look-ups in a per-CPU hash, which were measured in the same rounds.
+    pub(crate) look_ups: Option<Median>,
+    /// The goal: an upper limit in look-ups or in the row's unit, or a lower limit of the ratio.
+    pub(crate) goal: Option<f64>,
+    /// Whether the goal was met. JSON calls it `verdict`.
+    #[serde(rename = "verdict")]
+    pub(crate) goal_result: Option<GoalResult>,
+    /// The watcher's count of packets against the device's.
+    pub(crate) counted: Option<Counted>,
+    /// Packets per second as a ratio to those of the base ([`Unit::AddedNanoseconds`]).
+    pub(crate) kept: Option<Median>,
+    /// CPU time of the watcher's process in percent of a core.
+    pub(crate) cpu_percent: Option<Median>,
+    /// Packets that the watcher reports as dropped, in percent of those that it received.
+    pub(crate) dropped_percent: Option<f64>,
+}
+
+/// A watcher's count against the device's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Counted {
+    /// Packets by the device's counter.
+    pub(crate) packets: u64,
+    /// Difference of the watcher's count to it.
+    pub(crate) missed: u64,
+}
+
+impl Row {
+    /// A row of nanoseconds per packet above `base`. `look_up` has the nanoseconds of one look-up in each round. `goal`
+    /// is an upper limit in nanoseconds on the machine for which goals were set.
+    pub(crate) fn added(
+        labels: (String, &'static str, String),
+        base: &[f64],
+        added: &[f64],
+        look_up: &[f64],
+        goal: Option<f64>,
+    ) -> Row {
+        let in_look_ups: Vec<f64> = added
+            .iter()
+            .zip(look_up)
+            .map(|(added, look_up)| added / look_up.max(1.0))
+            .collect();
+        let look_ups = Median::of(&in_look_ups);
+        let goal = goal.map(|goal| goal / GOAL_LOOK_UP_NS);
+        Row {
+            look_ups: Some(look_ups),
+            goal,
+            goal_result: goal.map(|goal| GoalResult::at_most(&look_ups, goal)),
+            ..Row::new(labels, base, added)
+        }
+    }
+
+    /// A row of ratios to the rate `base`. `goal` is a lower limit.
+    pub(crate) fn kept(
+        labels: (String, &'static str, String),
+        base: &[f64],
+        ratios: &[f64],
+        goal: Option<f64>,
+    ) -> Row {
+        let row = Row::new(labels, base, ratios);
+        Row {
+            goal,
+            goal_result: goal.map(|goal| GoalResult::at_least(&row.measured, goal)),
+            ..row
+        }
+    }
+
+    /// A row of values in the unit that its labels name. `goal` is an upper limit in the same unit.
+    pub(crate) fn value(
+        labels: (String, &'static str, String),
+        values: &[f64],
+        goal: Option<f64>,
+    ) -> Row {
+        let row = Row::new(labels, &[], values);
+        Row {
+            goal,
+            goal_result: goal.map(|goal| GoalResult::at_most(&row.measured, goal)),
+            ..row
+        }
+    }
+
+    fn new(labels: (String, &'static str, String), base: &[f64], measured: &[f64]) -> Row {
+        let (case, hook, features) = labels;
+        Row {
+            case,
+            hook,
+            features,
+            base: Median::of(base),
+            measured: Median::of(measured),
+            look_ups: None,
+            goal: None,
+            goal_result: None,
+            counted: None,
+            kept: None,
+            cpu_percent: None,
+            dropped_percent: None,
+        }
+    }
+
+    /// The last column of the table: whether the goal was met, whether the result differs from noise, and the other
+    /// measurements of the row.
+    pub(crate) fn remark(&self, unit: Unit) -> String {
+        let nothing = match unit {
+            Unit::AddedNanoseconds | Unit::Value => 0.0,
+            Unit::Ratio => 1.0,
+        };
+        let mut words: Vec<String> = Vec::new();
+        words.extend(self.goal_result.map(|result| result.label().to_owned()));
+        if !self.measured.has_interval() {
+            words.push("too few rounds".to_owned());
+        } else if !self.measured.differs_from(nothing) {
+            words.push("within the noise".to_owned());
+        }
+        if let Some(kept) = self.kept {
+            words.push(format!("kept {:.2}", kept.median));
+        }
+        if let Some(Counted { packets, missed }) = self.counted {
+            words.push(format!("missed {missed} of {packets}"));
+        }
+        if let Some(cpu) = self.cpu_percent {
+            words.push(format!(
+                "CPU {:.1} % ({:.1} to {:.1})",
+                cpu.median, cpu.low, cpu.high
+            ));
+        }
+        if let Some(percent) = self.dropped_percent {
+            words.push(format!("dropped {percent:.1} %"));
+        }
+        words.join("; ")
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    fn labels() -> (String, &'static str, String) {
+        (
+            "IPv4 <VXLAN> & more".to_owned(),
+            "XDP",
+            "features".to_owned(),
+        )
+    }
+
+    /// A part with a row that met its goal and a row without a goal.
+    pub(crate) fn part(unit: Unit) -> Part {
+        let some = [10.0; 21];
+        Part {
+            name: "kernel",
+            title: "In the kernel programs",
+            method: "How it was measured.".to_owned(),
+            unit,
+            rows: match unit {
+                Unit::AddedNanoseconds => vec![
+                    Row::added(labels(), &some, &some, &some, Some(8.0)),
+                    Row::added(labels(), &some, &some, &some, None),
+                ],
+                Unit::Ratio => vec![Row::kept(labels(), &some, &[0.99; 21], Some(0.97))],
+                Unit::Value => vec![Row::value(labels(), &some, Some(100.0))],
+            },
+        }
+    }
+
+    /// A report with parts of two units.
+    pub(crate) fn report() -> Report {
+        Report {
+            schema: 1,
+            machine: Machine::of_this_run("2026-01-01".to_owned()),
+            parts: vec![part(Unit::AddedNanoseconds), part(Unit::Ratio)],
+        }
+    }
+
+    #[test]
+    fn goals_in_nanoseconds_are_compared_in_look_ups() {
+        // A machine ten times as slow per look-up: 80 ns are still the 8 ns of the goal.
+        let row = Row::added(labels(), &[5.0; 21], &[80.0; 21], &[60.0; 21], Some(8.0));
+        assert_eq!(row.goal_result, Some(GoalResult::Met));
+        let row = Row::added(labels(), &[5.0; 21], &[80.0; 21], &[30.0; 21], Some(8.0));
+        assert_eq!(row.goal_result, Some(GoalResult::NotMet));
+        assert_eq!(row.remark(Unit::AddedNanoseconds), "not met");
+    }
+
+    #[test]
+    fn noise_is_called_noise() {
+        let noise: Vec<f64> = (0..21).map(|n| 0.9 + f64::from(n) * 0.01).collect();
+        let mut row = Row::kept(labels(), &[1000.0; 21], &noise, Some(0.5));
+        row.counted = Some(Counted {
+            packets: 7,
+            missed: 0,
+        });
+        assert_eq!(
+            row.remark(Unit::Ratio),
+            "met; within the noise; missed 0 of 7"
+        );
+    }
+}
