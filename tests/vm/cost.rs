@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use aya::programs::loaded_programs;
 use aya::sys::{Stats, enable_stats};
 use monitor::kernel::{Kernel, LoadOptions};
-use monitor::traffic::counted::Attribution;
+use monitor::kernel::Attribution;
 use monitor_lab::{CLIENT, Host, Lab, WEB};
 use overlay_tests::wire::Pair;
 

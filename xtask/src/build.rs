@@ -22,19 +22,6 @@ pub(crate) fn build(ctx: &Ctx, release: bool) -> Result<()> {
     Ok(())
 }
 
-/// Builds all binaries and all tests of user space, in one go, so that they share what they depend on.
-pub(crate) fn everything(ctx: &Ctx) -> Result<()> {
-    let mut cmd = cargo();
-    cmd.current_dir(&ctx.root).args([
-        "build",
-        "--workspace",
-        "--exclude",
-        "xtask",
-        "--all-targets",
-    ]);
-    run(&mut cmd).context("user space does not build; see the compiler's errors above")
-}
-
 /// Folder of the user-space binaries, absolute.
 pub(crate) fn out_dir(ctx: &Ctx, release: bool) -> Result<PathBuf> {
     let mut cmd = cargo();

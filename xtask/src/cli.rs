@@ -132,33 +132,40 @@ fn variable(text: &str) -> Result<(String, String), String> {
 
 /// Build everything and run all tests
 ///
-/// Kernel programs, lint, unit tests, command-line tests, and tests with real
-/// packets in network namespaces on this kernel; then those on Debian kernels
-/// in a virtual machine, where there is ESP. Needs root. A table says what
-/// passed and failed on which kernel; the last line is `N passed, N failed`.
+/// Lint, unit tests, examples of the documentation, command-line tests, tests
+/// with real packets in network namespaces on this kernel, and a short fuzzing
+/// run. Beside them, on a Debian kernel in a virtual machine: the tests that
+/// need ESP, VLANs or bonds, and a few others. Needs root. Tables at the end say
+/// where the time went, which tests were slowest, and what passed on which
+/// kernel; the last line is `N passed, N failed`.
 ///
 /// Examples:
+///   cargo xtask test --quick
 ///   cargo xtask test --matrix
 ///   cargo xtask test --kernels 5.10 --only kernel_walk,kernel_attach --vm-only
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Test {
-    /// Kernels of the virtual machine, separated by commas
-    #[arg(long, value_delimiter = ',', default_value = crate::vm::DEFAULT_KERNEL, value_name = "VERSIONS")]
-    pub(crate) kernels: Vec<String>,
-    /// All kernels that the virtual machine can boot, one after the other
+    /// Leave out the virtual machine, fuzzing, and the checks of lint that compile
+    #[arg(long, conflicts_with_all = ["kernels", "matrix", "vm_only", "only"])]
+    pub(crate) quick: bool,
+    /// Run all tests that can run there on these kernels of the virtual machine, separated by
+    /// commas [default: some tests, on 6.1]
+    #[arg(long, value_delimiter = ',', value_name = "VERSIONS")]
+    pub(crate) kernels: Option<Vec<String>>,
+    /// As --kernels with every kernel that the virtual machine can boot
     #[arg(long, conflicts_with_all = ["kernels", "no_vm"])]
     pub(crate) matrix: bool,
-    /// Leave out the tests in the virtual machine
-    #[arg(long)]
+    /// Leave out the virtual machine
+    #[arg(long, conflicts_with_all = ["kernels", "only"])]
     pub(crate) no_vm: bool,
-    /// Leave out lint, and all tests on this machine
+    /// Leave out everything but the virtual machine
     #[arg(long, conflicts_with = "no_vm")]
     pub(crate) vm_only: bool,
     /// In the virtual machine only these test programs, separated by commas (kernel_walk, vm_esp, …)
     #[arg(long, value_delimiter = ',', value_name = "PROGRAMS")]
     pub(crate) only: Vec<String>,
-    /// Only tests whose name contains this; lint is left out
+    /// Only tests whose name contains this; lint and fuzzing are left out
     pub(crate) filter: Option<String>,
 }
 

@@ -10,6 +10,7 @@ mod paths;
 mod proc;
 mod setup;
 mod swarm;
+mod table;
 mod test;
 mod vm;
 

@@ -46,6 +46,14 @@ pub(crate) fn main(ctx: &Ctx) -> Result<()> {
     bail!("failed: {}", failed.join(", "));
 }
 
+/// The checks that take no compiler.
+pub(crate) fn quick(ctx: &Ctx) -> Result<()> {
+    components(ctx)?;
+    format(ctx, "Cargo.toml")?;
+    format(ctx, "monitor-ebpf/Cargo.toml")?;
+    ebpf::check(ctx, None)
+}
+
 /// rustup's default profile has both; the minimal one has not.
 fn components(ctx: &Ctx) -> Result<()> {
     const ADD: &str = "rustup component add clippy rustfmt";
@@ -82,6 +90,8 @@ fn clippy(ctx: &Ctx) -> Result<()> {
         "clippy",
         "--workspace",
         "--all-targets",
+        "--features",
+        "overlay-tests/vm",
         "--",
         "-D",
         "warnings",

@@ -1,5 +1,12 @@
 //! Reads what Rust's test harness prints.
 
+use std::time::Duration;
+
+/// Arguments that make it print how long each test took.
+pub(super) const ARGUMENTS: &[&str] = &["-Zunstable-options", "--report-time"];
+/// Variables with which the harness of a stable compiler takes these arguments.
+pub(super) const VARIABLES: &[(&str, &str)] = &[("RUSTC_BOOTSTRAP", "1")];
+
 /// What was counted so far, over all test programs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
@@ -8,14 +15,18 @@ pub(crate) struct Tally {
     pub(crate) ignored: u64,
     /// Names of failed tests.
     pub(crate) failures: Vec<String>,
+    /// How long each test took, where it is known.
+    pub(crate) times: Vec<(Duration, String)>,
+    /// How long each test program took.
+    pub(crate) programs: Vec<(Duration, String)>,
+    /// Test programs that the output says have ended, with or without a result.
+    pub(crate) ended: Vec<String>,
     /// Test programs that began.
     started: u64,
     /// Test programs that printed their result.
     finished: u64,
     /// The test program that runs, where the output names it.
     program: String,
-    /// Test programs that the output named.
-    named: usize,
     /// Failures before the one that runs.
     failures_before: usize,
 }
@@ -27,8 +38,10 @@ impl Tally {
         if let Some(program) = line.trim_start().strip_prefix("Running ") {
             self.lose();
             self.program = crate::proc::printable(program);
-            self.named += 1;
             self.failures_before = self.failures.len();
+        } else if let Some(program) = line.strip_prefix("     Ended ") {
+            self.lose();
+            self.ended.push(crate::proc::printable(program));
         } else if let Some(rest) = line.strip_prefix("test result: ") {
             if let Some((passed, failed, ignored)) = result(rest) {
                 self.finished += 1;
@@ -37,14 +50,31 @@ impl Tally {
                 self.ignored += ignored;
             }
         } else if let Some(rest) = line.strip_prefix("test ") {
-            // A test's own output may stand between its name and the word.
-            if let Some(name) = rest.strip_suffix(" ... FAILED") {
-                self.failures.push(crate::proc::printable(name));
-            }
+            self.test(rest);
         } else if let Some(rest) = line.strip_prefix("running ")
             && (rest.ends_with(" test") || rest.ends_with(" tests"))
         {
             self.started += 1;
+        }
+    }
+
+    /// `NAME ... ok <0.123s>`; a test's own output may stand before the word.
+    fn test(&mut self, line: &str) {
+        let (line, time) = match line.rsplit_once(" <") {
+            Some((line, time)) => (line, time.strip_suffix("s>")),
+            None => (line, None),
+        };
+        let Some((name, outcome)) = line.split_once(" ... ") else {
+            return;
+        };
+        let name = crate::proc::printable(name);
+        if let Some(time) = time.and_then(|time| time.parse().ok())
+            && let Ok(time) = Duration::try_from_secs_f64(time)
+        {
+            self.times.push((time, format!("{}: {name}", self.program)));
+        }
+        if outcome.ends_with("FAILED") {
+            self.failures.push(name);
         }
     }
 
@@ -55,21 +85,25 @@ impl Tally {
             self.program = name.to_owned();
         }
         self.lose();
-        if !succeeded && self.failed == 0 {
+        if self.failed == 0 && (!succeeded || self.finished == 0) {
             self.failed = 1;
+            let what = if self.finished == 0 {
+                "printed no result of a test"
+            } else {
+                "failed, although no test did"
+            };
             self.failures
-                .push(format!("{name}: failed before any test did; see above"));
+                .push(format!("{name}: {what}; see its output above"));
         }
     }
 
-    /// Forgets the test program that runs, which is to run again, and gives how many have ended before it.
-    pub(crate) fn begin_again(&mut self) -> usize {
+    /// Prepares for a second run of the test program that runs. Failures that it has reported stay.
+    pub(crate) fn begin_again(&mut self) {
         if self.started > self.finished {
             self.started = self.finished;
-            self.failures.truncate(self.failures_before);
-            self.named -= 1;
+            self.failed += (self.failures.len() - self.failures_before) as u64;
         }
-        self.named
+        self.failures_before = self.failures.len();
     }
 
     /// Counts a program that began and never printed its result.
@@ -85,17 +119,18 @@ impl Tally {
         self.started = self.finished;
     }
 
-    /// Adds another step's counts; `place` says where its tests ran.
-    pub(crate) fn add(&mut self, other: &Self, place: &str) {
+    /// Adds the counts of another; `place` says where its tests ran.
+    pub(crate) fn add(&mut self, other: &Self, place: Option<&str>) {
         self.passed += other.passed;
         self.failed += other.failed;
         self.ignored += other.ignored;
-        self.failures.extend(
-            other
-                .failures
-                .iter()
-                .map(|name| format!("{name} ({place})")),
-        );
+        self.times.extend(other.times.iter().cloned());
+        self.programs.extend(other.programs.iter().cloned());
+        self.failures
+            .extend(other.failures.iter().map(|name| match place {
+                Some(place) => format!("{name} ({place})"),
+                None => name.clone(),
+            }));
     }
 }
 
@@ -163,33 +198,48 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_begins_again_counts_once() {
-        let first = "     Running vm_one\nrunning 1 test\ntest a ... FAILED\n\
-             test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured\n";
-        let mut again = tally(&format!(
-            "{first}     Running vm_two\nrunning 2 tests\ntest b ... FAILED\n"
-        ));
-        assert_eq!(again.begin_again(), 1);
-        assert_eq!(again.failures, ["a"]);
+    fn a_program_that_begins_again_keeps_its_failures() {
+        let mut again = tally("     Running vm_two\nrunning 2 tests\ntest b ... FAILED <0.1s>\n");
+        again.begin_again();
         let second = "     Running vm_two\nrunning 2 tests\ntest result: ok. 2 passed; 0 failed; 0 ignored; 0 measured\n";
         second.lines().for_each(|line| again.line(line));
         again.settle("the run", false);
-        assert_eq!(
-            (again.passed, again.failed, again.failures.len()),
-            (2, 1, 1)
-        );
-        // Between two programs.
-        assert_eq!(tally(first).begin_again(), 1);
+        assert_eq!((again.passed, again.failed), (2, 1));
+        assert_eq!(again.failures, ["b"]);
     }
 
     #[test]
-    fn what_did_not_even_start_counts_as_a_failure() {
-        let mut tally = Tally::default();
-        tally.settle("cargo test", false);
-        assert_eq!(tally.failed, 1);
-        let mut fine = Tally::default();
-        fine.settle("cargo test", true);
-        assert_eq!((fine.failed, fine.failures.len()), (0, 0));
+    fn times_are_read_and_other_output_is_passed_over() {
+        let tally = tally(
+            "     Running cli\ntest a::b ... ok <1.500s>\ntest c ... words of its own ok <0.250s>\n\
+             test d - should panic ... ok <2s>\ntest e ... ignored\ntest f ... FAILED <x>\n",
+        );
+        let times: Vec<(f64, &str)> = tally
+            .times
+            .iter()
+            .map(|(time, name)| (time.as_secs_f64(), name.as_str()))
+            .collect();
+        assert_eq!(
+            times,
+            [
+                (1.5, "cli: a::b"),
+                (0.25, "cli: c"),
+                (2.0, "cli: d - should panic")
+            ]
+        );
+        assert_eq!(tally.failures, ["f"]);
+    }
+
+    #[test]
+    fn what_printed_no_result_counts_as_a_failure() {
+        for succeeded in [false, true] {
+            let mut tally = Tally::default();
+            tally.settle("cli", succeeded);
+            assert_eq!(tally.failed, 1);
+        }
+        let mut none = tally("running 0 tests\ntest result: ok. 0 passed; 0 failed; 0 ignored\n");
+        none.settle("cli", true);
+        assert_eq!((none.failed, none.failures.len()), (0, 0));
     }
 
     #[test]

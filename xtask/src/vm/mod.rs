@@ -53,6 +53,8 @@ pub(crate) struct Job {
     pub(crate) folder: PathBuf,
     /// Empty: an interactive shell.
     pub(crate) command: Vec<String>,
+    /// Whether other programs of this machine go first.
+    pub(crate) nice: bool,
     /// The guest's host name.
     pub(crate) name: String,
     /// Folders whose files lie over the machine's root, the first on top.
@@ -87,6 +89,7 @@ impl Job {
             env: Vec::new(),
             folder: folder.to_owned(),
             command: command.iter().map(|word| (*word).to_owned()).collect(),
+            nice: false,
             name: "overlay-vm".to_owned(),
             trees: Vec::new(),
             load: Vec::new(),
@@ -155,6 +158,9 @@ pub(crate) fn run(ctx: &Ctx, job: &Job, sink: &mut (dyn Write + Send)) -> Result
         .with_context(|| format!("cannot write {}", initrd.display()))?;
 
     let mut cmd = qemu.command();
+    if job.nice {
+        cmd = niced(&cmd);
+    }
     let accel = if job.kvm { "kvm" } else { "tcg,thread=multi" };
     // Without five levels of page tables and SMAP: emulating them costs time.
     cmd.args(["-accel", accel, "-cpu", "max,-la57,-smap"])
@@ -215,6 +221,19 @@ pub(crate) fn run(ctx: &Ctx, job: &Job, sink: &mut (dyn Write + Send)) -> Result
         }
         Err(error) => Err(error.context(format!("kernel {} in QEMU", kernel.release))),
     }
+}
+
+/// The command at low priority.
+fn niced(cmd: &Command) -> Command {
+    let mut niced = Command::new("nice");
+    niced.arg(cmd.get_program()).args(cmd.get_args());
+    for (name, value) in cmd.get_envs() {
+        match value {
+            Some(value) => niced.env(name, value),
+            None => niced.env_remove(name),
+        };
+    }
+    niced
 }
 
 /// A folder of this machine's, read-only, under the name `tag`.

@@ -32,7 +32,7 @@ pub(super) enum End {
 /// there for a moment. QEMU's emulation can come upon it when it has long been taken away again: a known race of its
 /// translator, which says nothing about the kernel, nor about what was attached.
 #[derive(Debug)]
-pub(crate) struct StaleBreakpoint(String);
+pub(crate) struct StaleBreakpoint(pub(crate) String);
 
 impl std::fmt::Display for StaleBreakpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -47,8 +47,23 @@ impl std::fmt::Display for StaleBreakpoint {
 
 impl std::error::Error for StaleBreakpoint {}
 
-/// What a kernel says that dies of it.
+/// What a kernel says that dies of a breakpoint.
 const BREAKPOINT: &str = "int3: 0000 [#";
+/// The instruction.
+const INT3: &str = "cc";
+
+/// Whether a kernel's console says that it died of a breakpoint that is not in its memory any more. The line `Code:`
+/// shows the bytes around the next instruction, which is marked: `… 55 <48> 89 …`. A breakpoint that is still there
+/// is a fault of the kernel, or of what we attached.
+fn is_stale_breakpoint(console: &str) -> bool {
+    let Some((_, oops)) = console.split_once(BREAKPOINT) else {
+        return false;
+    };
+    let code = oops.lines().find_map(|line| line.split_once("Code: "));
+    let before = code.and_then(|(_, bytes)| bytes.split_once('<'));
+    let last = before.and_then(|(bytes, _)| bytes.split_whitespace().next_back());
+    last.is_some_and(|byte| byte != INT3)
+}
 
 /// Ends QEMU whatever happens.
 struct Machine(Child);
@@ -115,7 +130,7 @@ pub(super) fn run(
         drop(machine);
         match end? {
             Some(end) => Ok(end),
-            None if text(console).contains(BREAKPOINT) => {
+            None if is_stale_breakpoint(&text(console)) => {
                 Err(StaleBreakpoint(last_lines(console)).into())
             }
             None => bail!(
@@ -266,6 +281,20 @@ pub(super) fn last_lines(console: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_breakpoint_that_is_gone_is_the_emulators() {
+        let console = |byte: &str| {
+            format!(
+                "int3: 0000 [#1] PREEMPT SMP\nRIP: 0010:xfrm_output+0x1/0x2a0\n\
+                 Code: cc cc 66 0f 1f 00 {byte} <1f> 44 00 00 41 57\n"
+            )
+        };
+        assert!(is_stale_breakpoint(&console("0f")));
+        assert!(!is_stale_breakpoint(&console("cc")));
+        assert!(!is_stale_breakpoint("int3: 0000 [#1] PREEMPT SMP\n"));
+        assert!(!is_stale_breakpoint("Oops: 0000 [#1]\nCode: 0f <1f>\n"));
+    }
 
     #[test]
     fn reports_are_read() {
