@@ -70,10 +70,13 @@ pub(crate) struct Build {
 /// Check format, warnings, imports, licences and the committed objects
 ///
 /// rustfmt and clippy (warnings are errors) over the workspace and the kernel
-/// programs; the committed objects against their sources; and the licence of
-/// every dependency in both lock files against deny.toml.
+/// programs; the committed objects against their sources; and, by cargo-deny,
+/// licences and advisories of every dependency in both lock files (deny.toml).
 #[derive(clap::Args)]
 pub(crate) struct Lint {
+    /// Install cargo-deny if it is missing, instead of leaving its checks out
+    #[arg(long)]
+    pub(crate) deny: bool,
     /// Only look for imports that point upward between layers or in a circle
     #[arg(long)]
     pub(crate) imports: bool,
@@ -169,25 +172,28 @@ pub(crate) struct Test {
     pub(crate) filter: Option<String>,
 }
 
-/// Search for bytes that break a promise, in all that reads what strangers wrote
+/// Fuzz everything that parses untrusted input
 ///
-/// Fuzz targets for every classifier, for capture files and `read`, samples, the
-/// configuration file and Docker's answers, under libFuzzer: guided by the
-/// coverage of instrumented, optimised code with assertions and overflow checks.
-/// They begin with the recorded fixtures, and go on from what they found before
+/// Targets for every classifier, for capture files and `read`, samples, the
+/// configuration file and Docker's answers, under libFuzzer, guided by the
+/// coverage of instrumented code with assertions and overflow checks. They
+/// begin with the recorded fixtures and continue from earlier runs
 /// (target/fuzz/corpus). Each input is held to bounds of memory and of time.
-/// What is found is kept in target/fuzz/found, and the exit code is 1.
+/// Findings are kept in target/fuzz/found, and the exit code is 1.
 ///
 /// Examples:
 ///   cargo xtask fuzz                            a short run, as in the tests
-///   cargo xtask fuzz --iterations 10000000
+///   cargo xtask fuzz --seconds 3600
 ///   cargo xtask fuzz --only read --only classify-redis
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Fuzz {
-    /// Inputs in all; each target gets its share
-    #[arg(long, default_value_t = Fuzz::SHORT, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]
-    pub(crate) iterations: u64,
+    /// Run for about this long; each target gets its share, of at least a second
+    #[arg(long, default_value_t = Fuzz::SHORT, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) seconds: u64,
+    /// Run so many inputs instead, in all; each target gets its share
+    #[arg(long, conflicts_with = "seconds", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]
+    pub(crate) iterations: Option<u64>,
     /// Only this target; may be repeated
     #[arg(long, value_name = "TARGET")]
     pub(crate) only: Vec<String>,
@@ -197,8 +203,8 @@ pub(crate) struct Fuzz {
 }
 
 impl Fuzz {
-    /// Inputs of a short run: about a minute.
-    pub(crate) const SHORT: u64 = 400_000;
+    /// Seconds of a short run.
+    pub(crate) const SHORT: u64 = 60;
 }
 
 fn parallel(text: &str) -> Result<usize, String> {

@@ -1,5 +1,6 @@
 //! `cargo xtask`: builds, tests and runs overlay-monitor from a fresh clone.
 
+mod as_rustc;
 mod build;
 mod cli;
 mod ebpf;
@@ -23,7 +24,7 @@ use cli::{Cli, Task};
 use paths::Ctx;
 
 fn main() -> ExitCode {
-    if let Some(code) = ebpf::wrapper::act() {
+    if let Some(code) = as_rustc::act() {
         return code;
     }
     let cli = Cli::parse();
@@ -49,7 +50,7 @@ fn start(cli: Cli) -> Result<ExitCode> {
         }
         Task::Bpf => ebpf::main(&ctx)?,
         Task::Lint(args) if args.imports => lint::imports::check(&ctx)?,
-        Task::Lint(_) => lint::main(&ctx)?,
+        Task::Lint(args) => lint::main(&ctx, args.deny)?,
         Task::Fuzz(args) => fuzz::main(&ctx, &args)?,
         Task::Demo => return Ok(ExitCode::from(lab::demo(&ctx)?)),
         Task::Bench(args) => return Ok(ExitCode::from(lab::bench(&ctx, &args.args)?)),

@@ -1,7 +1,6 @@
 //! Builds the kernel programs. Their objects are committed, so that a build of user space needs no LLVM.
 
 mod record;
-pub(crate) mod wrapper;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,6 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::as_rustc::Change;
 use crate::paths::{Ctx, make_dir, read, write_atomic};
 use crate::proc::{capture, isolated_cargo, run, say};
 use crate::setup::compiler::{self, Compiler, TARGET};
@@ -240,7 +240,7 @@ impl Tools {
         ));
         let target_dir = ctx.path(WORK).join("build");
         let mut cmd = self.cargo(ctx, "build", &target_dir, &self.remapped(ctx)?);
-        wrapper::wrap(&mut cmd)?;
+        Change::Metadata.apply(&mut cmd)?;
         run(&mut cmd)
             .context("the kernel programs do not build; see the compiler's errors above")?;
         let release = target_dir.join(TARGET).join("release");

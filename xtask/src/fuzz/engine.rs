@@ -1,43 +1,20 @@
-//! The engine with the targets in it, instrumented.
+//! Builds the fuzz targets with their engine.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
+use crate::as_rustc::Change;
+use crate::build;
 use crate::paths::Ctx;
-use crate::proc::{capture, cargo, run, say};
+use crate::proc::{run, say};
 
-/// LLVM's coverage for libFuzzer: counters of edges, and what comparisons compare. No sanitizer is among them (those take
-/// a nightly compiler): Rust's own checks find what goes wrong, with assertions and overflow checks switched on.
-const FLAGS: &[&str] = &[
-    "--cfg=fuzzing",
-    "-Cpasses=sancov-module",
-    "-Cllvm-args=-sanitizer-coverage-level=4",
-    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
-    "-Cllvm-args=-sanitizer-coverage-pc-table",
-    "-Cllvm-args=-sanitizer-coverage-trace-compares",
-];
-
-/// Builds it into `folder`, apart from other builds, whose code is not instrumented.
-pub(super) fn build(ctx: &Ctx, folder: &Path) -> Result<PathBuf> {
-    let host = host()?;
-    say("building the fuzz targets, optimised and instrumented");
-    let mut cmd = cargo();
-    cmd.current_dir(&ctx.root)
-        .args(["build", "-p", "overlay-fuzz", "--bin", "overlay-fuzz"])
-        .args(["--features", "engine", "--profile", "fuzz"])
-        // With a target named, the flags are not for what runs in the build.
-        .args(["--target", &host, "--target-dir"])
-        .arg(folder)
-        .env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f"));
-    run(&mut cmd).context("the fuzz targets do not build; the compiler's words are above")?;
-    Ok(folder.join(host).join("fuzz/overlay-fuzz"))
-}
-
-/// The target triple of this machine.
-fn host() -> Result<String> {
-    let version = capture(Command::new("rustc").arg("-vV"))?;
-    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
-    Ok(host.context("`rustc -vV` names no host")?.to_owned())
+/// Builds the engine, whose code is instrumented: the profile and the dependencies are those of the tests.
+pub(super) fn build(ctx: &Ctx) -> Result<PathBuf> {
+    say("building the fuzz targets, instrumented");
+    let mut cmd = build::workspace(ctx, "build");
+    cmd.args(["--bin", "overlay-fuzz", "--features", "overlay-fuzz/engine"]);
+    Change::Coverage.apply(&mut cmd)?;
+    run(&mut cmd).context("the fuzz targets do not build; see the compiler's errors above")?;
+    Ok(build::out_dir(ctx, false)?.join("overlay-fuzz"))
 }

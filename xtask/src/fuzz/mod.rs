@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use crate::build;
 use crate::cli;
 use crate::paths::{Ctx, make_dir};
-use crate::proc::{capture, cargo, run, say, shown};
+use crate::proc::{capture, run, say, shown};
 use crate::setup::{apt, packages};
 use outcome::Outcome;
 
@@ -28,10 +28,36 @@ const PATIENCE: u32 = 20;
 /// A target, as the seeds' program lists it.
 struct Target {
     name: String,
-    /// Inputs that it gets.
-    inputs: u64,
+    /// What it gets.
+    budget: Budget,
     /// Longest one.
     length: u32,
+}
+
+/// How long a target runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Budget {
+    Seconds(u64),
+    Inputs(u64),
+}
+
+impl Budget {
+    /// This budget's share, in parts of `all`.
+    fn share(self, part: u64, all: u64) -> Self {
+        let of = |whole: u64| (whole * part).div_ceil(all.max(1));
+        match self {
+            Budget::Seconds(seconds) => Budget::Seconds(of(seconds)),
+            Budget::Inputs(inputs) => Budget::Inputs(of(inputs)),
+        }
+    }
+
+    /// As the engine's argument.
+    fn argument(self) -> String {
+        match self {
+            Budget::Seconds(seconds) => format!("-max_total_time={seconds}"),
+            Budget::Inputs(inputs) => format!("-runs={inputs}"),
+        }
+    }
 }
 
 /// Where things are, below the build's folder.
@@ -53,25 +79,22 @@ pub(crate) fn main(ctx: &Ctx, args: &cli::Fuzz) -> Result<()> {
         logs: base.join("logs"),
     };
     let targets = targets(ctx, args, &folders.seeds)?;
-    let engine = engine::build(ctx, &base)?;
+    let engine = engine::build(ctx)?;
     for folder in [&folders.corpus, &folders.found, &folders.logs] {
         make_dir(folder)?;
     }
-    let processors = thread::available_parallelism().map_or(1, usize::from);
-    let jobs = args.jobs.unwrap_or(processors).min(targets.len());
+    let jobs = jobs(args).min(targets.len());
     say(format!(
-        "{} targets, {} inputs in all, {jobs} at a time, at low priority",
-        targets.len(),
-        targets.iter().map(|target| target.inputs).sum::<u64>()
+        "{} targets, {jobs} at a time, at low priority",
+        targets.len()
     ));
     let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    println!("{}", outcome::HEADER);
     thread::scope(|scope| {
         for _ in 0..jobs {
             scope.spawn(|| {
                 while let Some(target) = targets.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let outcome = one(&engine, target, &folders);
-                    println!("{}", outcome.line(&target.name));
+                    println!("{}: {} inputs", target.name, outcome.inputs);
                     if let Ok(mut outcomes) = outcomes.lock() {
                         outcomes.push((target.name.clone(), outcome));
                     }
@@ -79,26 +102,33 @@ pub(crate) fn main(ctx: &Ctx, args: &cli::Fuzz) -> Result<()> {
             });
         }
     });
-    let outcomes = outcomes.into_inner().unwrap_or_default();
+    let mut outcomes = outcomes.into_inner().unwrap_or_default();
+    outcomes.sort_by(|a, b| a.0.cmp(&b.0));
     conclude(&engine, &outcomes, targets.len(), &folders)
 }
 
 /// A short run of all of them.
 pub(crate) fn short(ctx: &Ctx) -> Result<()> {
     let args = cli::Fuzz {
-        iterations: cli::Fuzz::SHORT,
+        seconds: cli::Fuzz::SHORT,
+        iterations: None,
         only: Vec::new(),
         jobs: None,
     };
     main(ctx, &args)
 }
 
+/// Targets that run at a time.
+fn jobs(args: &cli::Fuzz) -> usize {
+    let processors = || thread::available_parallelism().map_or(1, usize::from);
+    args.jobs.unwrap_or_else(processors)
+}
+
 /// The targets and their shares; their seeds are written.
 fn targets(ctx: &Ctx, args: &cli::Fuzz, seeds: &Path) -> Result<Vec<Target>> {
-    let mut build = cargo();
-    build.current_dir(&ctx.root);
-    build.args(["build", "-p", "overlay-fuzz", "--bin", "overlay-fuzz-seeds"]);
-    run(&mut build).context("the fuzz targets do not build")?;
+    let mut build = build::workspace(ctx, "build");
+    build.args(["--bin", "overlay-fuzz-seeds"]);
+    run(&mut build).context("the fuzz targets do not build; see the compiler's errors above")?;
     // Old ones may be of a form that is no more.
     drop(std::fs::remove_dir_all(seeds));
     make_dir(seeds)?;
@@ -116,32 +146,43 @@ fn targets(ctx: &Ctx, args: &cli::Fuzz, seeds: &Path) -> Result<Vec<Target>> {
 
 /// Of lines `NAME SHARE LENGTH`, those that are wanted; the shares of these are of all inputs.
 fn choose(listed: &str, args: &cli::Fuzz) -> Result<Vec<Target>> {
-    let mut targets = Vec::new();
+    let mut chosen = Vec::new();
     for line in listed.lines() {
         let words: Vec<&str> = line.split(' ').collect();
         let [name, share, length] = words[..] else {
             bail!("not a target: {line:?}");
         };
         if args.only.is_empty() || args.only.iter().any(|only| only == name) {
-            targets.push(Target {
-                name: name.to_owned(),
-                inputs: share.parse()?,
-                length: length.parse()?,
-            });
+            chosen.push((name.to_owned(), share.parse::<u64>()?, length.parse()?));
         }
     }
-    let all: u64 = targets.iter().map(|target| target.inputs).sum();
-    for target in &mut targets {
-        target.inputs = (args.iterations * target.inputs).div_ceil(all.max(1));
-    }
-    Ok(targets)
+    let all = chosen.iter().map(|(_, share, _)| share).sum();
+    let budget = match args.iterations {
+        Some(inputs) => Budget::Inputs(inputs),
+        // Of every processor.
+        None => Budget::Seconds(args.seconds * jobs(args) as u64),
+    };
+    let target = |(name, share, length)| Target {
+        name,
+        budget: budget.share(share, all),
+        length,
+    };
+    Ok(chosen.into_iter().map(target).collect())
 }
 
 fn one(engine: &Path, target: &Target, folders: &Folders) -> Outcome {
     let log = folders.logs.join(format!("{}.txt", target.name));
     start(engine, target, folders, &log).map_or_else(
         |error| Outcome::failed(format!("{error:#}")),
-        |succeeded| Outcome::read(&log, succeeded, target.inputs),
+        |succeeded| {
+            let seeds = std::fs::read_dir(folders.seeds.join(&target.name));
+            let seeds = seeds.map_or(0, |files| files.count() as u64);
+            let wanted = match target.budget {
+                Budget::Inputs(inputs) => inputs,
+                Budget::Seconds(_) => seeds,
+            };
+            Outcome::read(&log, succeeded, wanted)
+        },
     )
 }
 
@@ -153,7 +194,7 @@ fn start(engine: &Path, target: &Target, folders: &Folders, log: &Path) -> Resul
     let mut cmd = Command::new("nice");
     cmd.args(["-n", "10"])
         .arg(engine)
-        .arg(format!("-runs={}", target.inputs))
+        .arg(target.budget.argument())
         .arg(format!("-max_len={}", target.length))
         .arg(format!("-timeout={PATIENCE}"))
         .arg(format!("-rss_limit_mb={MEMORY}"))
@@ -194,6 +235,7 @@ fn conclude(
             failed.push(name.as_str());
         }
     }
+    print!("\n{}", outcome::report(outcomes));
     let inputs: u64 = outcomes.iter().map(|(_, outcome)| outcome.inputs).sum();
     let memory = outcomes.iter().map(|(_, outcome)| outcome.memory).max();
     println!(
@@ -213,20 +255,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn inputs_are_shared_out() {
-        let args = |only: &[&str]| cli::Fuzz {
-            iterations: 1000,
-            only: only.iter().map(|name| (*name).to_owned()).collect(),
+    fn the_budget_is_shared_out() {
+        let budgets = |iterations, only: &[&str]| -> Vec<Budget> {
+            let args = cli::Fuzz {
+                seconds: 10,
+                iterations,
+                only: only.iter().map(|name| (*name).to_owned()).collect(),
+                jobs: Some(2),
+            };
+            let targets = choose("read 100 8192\nclassify 300 2304\n", &args).unwrap();
+            targets.iter().map(|target| target.budget).collect()
+        };
+        assert_eq!(
+            budgets(None, &[]),
+            [Budget::Seconds(5), Budget::Seconds(15)]
+        );
+        assert_eq!(
+            budgets(Some(1000), &[]),
+            [Budget::Inputs(250), Budget::Inputs(750)]
+        );
+        assert_eq!(budgets(Some(1000), &["read"]), [Budget::Inputs(1000)]);
+        assert_eq!(budgets(None, &["none"]), []);
+        let short = cli::Fuzz {
+            seconds: 1,
+            iterations: None,
+            only: Vec::new(),
             jobs: None,
         };
-        let listed = "read 100 8192\nclassify 300 2304\n";
-        let inputs = |only: &[&str]| -> Vec<u64> {
-            let targets = choose(listed, &args(only)).unwrap();
-            targets.iter().map(|target| target.inputs).collect()
-        };
-        assert_eq!(inputs(&[]), [250, 750]);
-        assert_eq!(inputs(&["read"]), [1000]);
-        assert_eq!(inputs(&["none"]), [0; 0]);
-        assert!(choose("read 100", &args(&[])).is_err());
+        assert!(choose("read 100", &short).is_err());
     }
 }

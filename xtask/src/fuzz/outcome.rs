@@ -1,12 +1,9 @@
-//! What came of a target, as libFuzzer's log tells it.
+//! The outcome of a target, read from libFuzzer's log.
 
 use std::path::Path;
 
 use crate::proc::printable;
-
-/// Above the lines of [`Outcome::line`].
-pub(super) const HEADER: &str =
-    "target                       inputs  inputs/s  edges  corpus  memory MB";
+use crate::table::{Align, table};
 
 /// What came of a target.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -81,23 +78,26 @@ impl Outcome {
         }
         outcome
     }
+}
 
-    /// As a line of a table.
-    pub(super) fn line(&self, name: &str) -> String {
-        format!(
-            "{name:<25} {:>9} {:>9} {:>6} {:>7} {:>10}{}",
-            self.inputs,
-            self.rate,
-            self.edges,
-            self.corpus,
-            self.memory,
-            if self.failure.is_some() {
-                "  FOUND"
-            } else {
-                ""
-            }
-        )
-    }
+/// The outcomes by the names of their targets, as a table.
+pub(super) fn report(outcomes: &[(String, Outcome)]) -> String {
+    let right =
+        ["inputs", "inputs/s", "edges", "corpus", "memory MB"].map(|name| (name, Align::Right));
+    let columns = [&[("target", Align::Left)][..], &right, &[("", Align::Left)]].concat();
+    let rows = outcomes.iter().map(|(name, outcome)| {
+        let numbers = [
+            outcome.inputs,
+            outcome.rate,
+            outcome.edges,
+            outcome.corpus,
+            outcome.memory,
+        ];
+        let found = outcome.failure.as_ref().map_or("", |_| "FOUND");
+        let numbers = numbers.map(|number| number.to_string());
+        [&[name.clone()][..], &numbers, &[found.to_owned()]].concat()
+    });
+    table(&columns, rows)
 }
 
 /// Where it panicked and what with, or what libFuzzer calls it.

@@ -1,7 +1,7 @@
-//! `cargo xtask lint`: format, clippy, licences.
+//! `cargo xtask lint`: every check of the sources that runs no test.
 
+mod dependencies;
 pub(crate) mod imports;
-mod licences;
 
 use std::process::Command;
 
@@ -12,7 +12,7 @@ use crate::proc::{capture, cargo, output, run, say};
 use crate::{ebpf, setup};
 
 /// Runs all checks, also if one fails; the error names those that did.
-pub(crate) fn main(ctx: &Ctx) -> Result<()> {
+pub(crate) fn main(ctx: &Ctx, install_deny: bool) -> Result<()> {
     components(ctx)?;
     let mut failed = Vec::new();
     let mut check = |name: &str, result: Result<()>| match result {
@@ -39,7 +39,10 @@ pub(crate) fn main(ctx: &Ctx) -> Result<()> {
         "committed kernel programs",
         ebpf::check(ctx, tools.as_ref()),
     );
-    check("licences", licences::check(ctx));
+    check(
+        "licences and advisories",
+        dependencies::check(ctx, install_deny),
+    );
     if failed.is_empty() {
         return Ok(());
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod apt;
 pub(crate) mod compiler;
+pub(crate) mod deny;
 pub(crate) mod docker;
 pub(crate) mod linker;
 pub(crate) mod os;

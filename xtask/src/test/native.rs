@@ -11,8 +11,9 @@ use anyhow::{Context, Result};
 
 use super::libtest::{self, Tally};
 use super::programs::Program;
+use crate::build;
 use crate::paths::{Ctx, make_dir};
-use crate::proc::{cargo, shown};
+use crate::proc::shown;
 
 /// Programs that run at a time.
 const AT_A_TIME: usize = 3;
@@ -84,11 +85,8 @@ impl Job {
 
     /// The examples in the documentation.
     fn examples(ctx: &Ctx, filter: Option<&str>) -> Self {
-        let mut cmd = cargo();
-        cmd.current_dir(&ctx.root)
-            // What is built is built already: with the features of the build of everything.
-            .args(["test", "--doc", "--workspace", "--exclude", "xtask"])
-            .args(["--features", "overlay-tests/vm", "--quiet", "--"])
+        let mut cmd = build::workspace(ctx, "test");
+        cmd.args(["--doc", "--features", "overlay-tests/vm", "--quiet", "--"])
             .args(filter);
         Self {
             name: "examples in the documentation".to_owned(),

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::build;
 use crate::paths::Ctx;
 use crate::proc::{cargo, shown};
 
@@ -34,15 +35,8 @@ pub(super) struct Programs(Vec<Program>);
 impl Programs {
     /// Builds all binaries and all tests of the workspace.
     pub(super) fn build(ctx: &Ctx) -> Result<Self> {
-        let mut all = cargo();
-        all.args([
-            "build",
-            "--workspace",
-            "--exclude",
-            "xtask",
-            "--all-targets",
-        ])
-        .args(["--features", "overlay-tests/vm"]);
+        let mut all = build::workspace(ctx, "build");
+        all.args(["--all-targets", "--features", "overlay-tests/vm"]);
         // xtask runs: only its tests are built.
         let mut own = cargo();
         own.args(["test", "--package", "xtask", "--no-run"]);
