@@ -16,7 +16,7 @@ pub(crate) fn table(
 ) -> String {
     let mut table = Table::new();
     table
-        .load_preset(presets::NOTHING)
+        .load_style(presets::NOTHING)
         .set_header(columns.iter().map(|(name, _)| *name))
         .add_rows(rows);
     for (column, (_, align)) in table.column_iter_mut().zip(columns) {
