@@ -97,8 +97,8 @@ shared! {
         pub cap_network: u32,
         /// Whether networks may have to be encrypted, so that their cleartext is counted by node; 0 or 1.
         pub policy: u32,
-        /// Always 0: fills the struct up to the alignment of the seed.
-        pub padding: u32,
+        /// Entries that `FLOWS` has room for.
+        pub flows: u32,
         /// Ports for [`HostFlows::Ports`].
         pub host_ports: Ports<HOST_PORTS>,
     }
@@ -117,7 +117,7 @@ impl Config {
         cap_cpu: u32::MAX,
         cap_network: u32::MAX,
         policy: 0,
-        padding: 0,
+        flows: 0,
         host_ports: Ports([0; HOST_PORTS]),
     };
 }

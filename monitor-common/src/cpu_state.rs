@@ -31,11 +31,15 @@ shared! {
         pub peers_overflow: u64,
         /// Packets in ESP counted under their network alone or as "other", because `ESP_NETWORKS` was full.
         pub esp_networks_overflow: u64,
+        /// Packets counted as unknown, because their network had its share of `FLOWS`.
+        pub flows_refused: u64,
+        /// When `SHARES` was last found full: `CLOCK_MONOTONIC` in units of 2^30 ns, plus 1; 0 if it never was.
+        pub shares_full: u64,
     }
 }
 
 impl CpuState {
-    /// Adds what another CPU has counted. The countdown, which has no sum, becomes 0.
+    /// Adds what another CPU has counted. The countdown and the time, which have no sum, become 0.
     pub fn add(&mut self, more: &CpuState) {
         let CpuState {
             countdown: _,
@@ -49,8 +53,10 @@ impl CpuState {
             decrypted,
             peers_overflow,
             esp_networks_overflow,
+            flows_refused,
+            shares_full: _,
         } = *more;
-        self.countdown = 0;
+        (self.countdown, self.shares_full) = (0, 0);
         for (total, more) in [
             (&mut self.sent, sent),
             (&mut self.ring_full, ring_full),
@@ -62,6 +68,7 @@ impl CpuState {
             (&mut self.decrypted, decrypted),
             (&mut self.peers_overflow, peers_overflow),
             (&mut self.esp_networks_overflow, esp_networks_overflow),
+            (&mut self.flows_refused, flows_refused),
         ] {
             total.add(more);
         }
@@ -69,11 +76,13 @@ impl CpuState {
 }
 
 shared! {
-    /// Element of `BUCKETS`: samples taken in a span of time, of the CPU or of the networks of one hash.
+    /// Element of `BUCKETS`: samples taken in a span of time, of a network or of the CPU.
     #[derive(Default)]
     pub struct Bucket {
-        /// Number of the span; see [`crate::config::SPAN_SHIFT`].
-        pub span: u64,
+        /// Low bits of the number of the span; see [`crate::config::SPAN_SHIFT`].
+        pub span: u32,
+        /// The [`crate::key::NetworkId`] that has the bucket in this span; 0 in the CPU's own buckets.
+        pub network: u32,
         /// Samples taken in it.
         pub taken: u64,
     }

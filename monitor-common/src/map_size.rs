@@ -13,10 +13,12 @@ pub const ESP: u32 = 4_096;
 pub const ESP_NETWORKS: u32 = 16_384;
 /// `REASONS`: 64 watched interfaces, and those that are no longer watched and wait to be retired.
 pub const REASONS: u32 = 4_096;
-/// `FLOWS`.
-pub const FLOWS: u32 = 65_536;
+/// `FLOWS`; `SAMPLED` in its place if exposure is not counted.
+pub const FLOWS: u32 = 57_344;
+/// `SHARES` and `RETURNED`: networks that have flows in `FLOWS`.
+pub const SHARES: u32 = 16_384;
 /// `VERDICTS`.
-pub const VERDICTS: u32 = 131_072;
+pub const VERDICTS: u32 = 106_496;
 /// `EXPOSURE`.
 pub const EXPOSURE: u32 = 65_536;
 /// `FRAGMENTS`.
@@ -31,13 +33,18 @@ pub const PEERS: u32 = 4 * NETWORKS as u32;
 pub const VNIS_PER_WORD: u32 = u64::BITS;
 /// `REQUIRED`: a bit for each VNI.
 pub const REQUIRED_WORDS: u32 = (VNI_MAX + 1) / VNIS_PER_WORD;
-/// Elements of `BUCKETS` that networks share by a hash. A power of two.
-pub const NETWORK_BUCKETS: u32 = 1_024;
-/// `BUCKETS`: those of the networks, and the CPU's own.
-pub const BUCKETS: u32 = NETWORK_BUCKETS + 1;
+/// Elements of `BUCKETS` for networks of [`Group::Unknown`](crate::key::Group::Unknown). A power of two.
+pub const UNKNOWN_BUCKETS: u32 = 4_096;
+/// Elements of `BUCKETS` for networks of [`Group::Described`](crate::key::Group::Described), behind them. A power of
+/// two.
+pub const DESCRIBED_BUCKETS: u32 = 1_024;
+/// Index in `BUCKETS` of the CPU's own bucket of the first group; that of the second one follows.
+pub const CPU_BUCKETS: u32 = UNKNOWN_BUCKETS + DESCRIBED_BUCKETS;
+/// `BUCKETS`.
+pub const BUCKETS: u32 = CPU_BUCKETS + 2;
 /// Bytes of a frame that `SCRATCH` holds: all headers that are walked, at their longest.
 pub const SCRATCH_BYTES: usize = 320;
 /// Bytes that one step of a packet leaves for the next in `WALKED`.
 pub const WALKED_BYTES: usize = 144;
 
-const _: () = assert!(NETWORK_BUCKETS.is_power_of_two());
+const _: () = assert!(UNKNOWN_BUCKETS.is_power_of_two() && DESCRIBED_BUCKETS.is_power_of_two());

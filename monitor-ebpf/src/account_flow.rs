@@ -1,5 +1,4 @@
-//! What becomes of a packet's inside: it is counted under its exposure, and sampled while its flow has
-//! no verdict.
+//! Accounting of one packet of a flow: it is counted under the verdict on the flow, and sampled while there is none.
 
 use monitor_common::count::Count;
 use monitor_common::direction::Direction;
@@ -14,10 +13,11 @@ use crate::outer::Step;
 use crate::walked::{COUNTED, DUE, FORWARD, OPENS, PAYLOAD, Walked};
 use crate::{count, exposure, sample, settings};
 
-/// A flow that still has no verdict after its first samples is sampled once in so many packets.
+/// A flow that still has no verdict after its first samples is sampled once in this many packets.
 const RETRY: u64 = 64;
 
-/// Counts and samples by what was found inside.
+/// Counts a packet by what was found inside, and takes a first sample of its flow if one is wanted. [`Step::Sample`] if
+/// its turn to be sampled has come.
 #[inline(always)]
 pub fn account<P: Packet>(packet: &P, direction: Direction) -> Step {
     let Some(walked) = Walked::slot() else {
@@ -41,7 +41,7 @@ pub fn account<P: Packet>(packet: &P, direction: Direction) -> Step {
         count::reason(packet.ifindex(), direction, reason, counted.packets);
     }
     if walked.flow == 0 {
-        // A host's own packet that was not understood is counted as such, and as nothing else.
+        // A packet of the host's own traffic that was not parsed is counted by its reason only.
         let is_counted =
             walked.network_id != NetworkId::HOST.0 || walked.inner_kind == InnerKind::Flow as u32;
         if settings::exposure_on() && is_counted {
@@ -55,7 +55,7 @@ pub fn account<P: Packet>(packet: &P, direction: Direction) -> Step {
     let opens = walked.flags & OPENS != 0;
     let state = if settings::exposure_on() {
         if opens {
-            // Ports come again: what the last connection between them spoke says nothing of this one.
+            // Ports are reused: the verdict on the last connection between them does not hold for this one.
             exposure::forget(walked.flow);
         } else if let Some(class) = exposure::verdict(walked.flow) {
             exposure::count(direction, network, class, counted);
@@ -63,7 +63,7 @@ pub fn account<P: Packet>(packet: &P, direction: Direction) -> Step {
         }
         exposure::pending(direction, network, walked.flow, counted)
     } else if settings::flow_samples() != 0 && walked.flags & PAYLOAD != 0 {
-        exposure::state_of(walked.flow, network)
+        exposure::sampled(walked.flow)
     } else {
         None
     };
@@ -72,14 +72,14 @@ pub fn account<P: Packet>(packet: &P, direction: Direction) -> Step {
         unsafe { ((*state).forward, (*state).reverse) = (0, 0) };
     }
     match state {
-        Some(state) if wants_sample(state, walked, direction, packet) => Step::Done,
+        Some(state) if sample_first(state, walked, direction, packet) => Step::Done,
         Some(_) | None => if_due(walked),
     }
 }
 
-/// Takes a sample of a flow that has no verdict, if its first ones are not taken yet; whether it did.
+/// Takes a sample of a flow without a verdict, if its first ones are not taken yet; whether one was due.
 #[inline(always)]
-fn wants_sample<P: Packet>(
+fn sample_first<P: Packet>(
     state: *mut FlowState,
     walked: &mut Walked,
     direction: Direction,
@@ -89,14 +89,14 @@ fn wants_sample<P: Packet>(
     if wanted == 0 || walked.flags & PAYLOAD == 0 {
         return false;
     }
-    // SAFETY: an element of the map; a lost update moves a number of samples by one, no harm.
+    // SAFETY: an element of the map. A lost update makes a number of samples wrong by one, which is harmless.
     unsafe {
         let taken = if walked.flags & FORWARD != 0 {
             &raw mut (*state).forward
         } else {
             &raw mut (*state).reverse
         };
-        // Of a super-packet, whichever of its packets comes to that number.
+        // One packet of a super-packet may be the one with that number.
         let packets = (*state).rx_packets + (*state).tx_packets;
         let is_retry = settings::exposure_on()
             && packets / RETRY != packets.wrapping_sub(walked.packets) / RETRY;
@@ -104,13 +104,15 @@ fn wants_sample<P: Packet>(
             return false;
         }
         let is_first = *taken == 0;
-        if sample::flow_start(packet, walked, direction, is_first) {
+        let group = (*state).group();
+        if sample::flow_start(packet, walked, direction, group, is_first) {
             *taken += 1;
         }
     }
     true
 }
 
+/// Samples the packet if its turn has come.
 #[inline(always)]
 fn if_due(walked: &mut Walked) -> Step {
     if walked.inner_kind != InnerKind::Unparsed as u32 {

@@ -1,24 +1,29 @@
-//! Exact exposure: packets of flows that were judged, by the verdict; of the others, until they are.
+//! Exact exposure: packets of a flow are counted under its verdict, and until that comes as pending.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use monitor_common::count::Count;
 use monitor_common::direction::Direction;
-use monitor_common::key::{Class, ExposureKey, FlowState, NetworkId};
+use monitor_common::key::{Class, ExposureKey, FlowState, Group, NetworkId, Share, flow_share};
 
-use crate::count;
-use crate::maps::{EXPOSURE, FLOWS, VERDICTS};
+use crate::maps::{EXPOSURE, FLOWS, MADE, NEW_FLOW, RETURNED, ROOM, SAMPLED, SHARES, VERDICTS};
+use crate::{count, settings};
 
 /// The verdict on a flow, if there is one.
 #[inline(always)]
 pub fn verdict(flow: u64) -> Option<Class> {
-    // SAFETY: an aligned word of the map, written whole.
-    VERDICTS
-        .get_ptr_mut(flow)
-        .map(|class| Class(unsafe { *class }))
+    let verdict = VERDICTS.get_ptr_mut(flow)?;
+    // SAFETY: aligned words of the map, written whole. If the verdict is replaced at the same moment the mark is lost, or
+    // set on another flow's: it only decides which of the unused ones is removed first.
+    unsafe {
+        if (*verdict).used == 0 {
+            (*verdict).used = 1;
+        }
+        Some(Class((*verdict).class))
+    }
 }
 
-/// Takes back the verdict on a flow.
+/// Removes the verdict on a flow.
 #[inline(always)]
 pub fn forget(flow: u64) {
     let _ = VERDICTS.remove(flow);
@@ -34,6 +39,7 @@ pub fn count(direction: Direction, network: NetworkId, class: Class, counted: Co
     }
 }
 
+/// The row of a class, inserted if there is room for it.
 #[inline(always)]
 fn row(direction: Direction, network: NetworkId, class: Class) -> Option<*mut Count> {
     let key = ExposureKey::new(direction, network, class);
@@ -54,6 +60,7 @@ fn first_packet(key: &ExposureKey) -> Option<*mut Count> {
     EXPOSURE.get_ptr_mut(key)
 }
 
+/// Counts packets that found no row.
 #[inline(never)]
 fn overflow(direction: Direction, counted: Count) {
     let key = ExposureKey::new(direction, NetworkId::OTHER, Class::UNKNOWN);
@@ -67,9 +74,10 @@ fn overflow(direction: Direction, counted: Count) {
     }
 }
 
-/// Counts packets of a flow that was not judged yet. Returns the flow, to note samples in.
+/// Counts packets of a flow without a verdict. Returns the flow, to note samples in.
 ///
-/// The network's sum of such packets comes with it, so that what the map forgets can be told.
+/// The same packets are counted in the network's sum of pending ones, so that packets of a flow that was removed are not
+/// lost.
 #[inline(always)]
 pub fn pending(
     direction: Direction,
@@ -82,12 +90,16 @@ pub fn pending(
         return None;
     };
     let Some(state) = state_of(flow, network) else {
-        // No room was made for it in this moment.
+        // The network has its share of the map.
         count(direction, network, Class::UNKNOWN, counted);
+        if let Some(state) = count::state() {
+            // SAFETY: this CPU's own slot.
+            unsafe { (*state).flows_refused += counted.packets };
+        }
         return None;
     };
-    // SAFETY: an element of the map, shared by all CPUs: hence atomic. One that is evicted at this very
-    // moment may be another flow's already; the sum tells.
+    // SAFETY: an element of the map, shared by all CPUs: hence atomic. One that the agent removes at the same moment may
+    // be another flow's already; the sum shows that.
     unsafe {
         let (packets, bytes) = match direction {
             Direction::Rx => (&raw mut (*state).rx_packets, &raw mut (*state).rx_bytes),
@@ -101,36 +113,97 @@ pub fn pending(
     Some(state)
 }
 
-/// The state of a flow, made if there is none.
+/// The state of a flow, inserted if there is none and its network has room.
 #[inline(always)]
-pub fn state_of(flow: u64, network: NetworkId) -> Option<*mut FlowState> {
-    if let Some(state) = FLOWS.get_ptr_mut(flow) {
-        // Also here: another CPU may have made it this moment. SAFETY: see below.
-        unsafe { (*state).network = network.0 };
-        return Some(state);
+fn state_of(flow: u64, network: NetworkId) -> Option<*mut FlowState> {
+    match FLOWS.get_ptr_mut(flow) {
+        Some(state) => Some(state),
+        None => insert(flow, network),
     }
-    #[expect(
-        clippy::needless_borrows_for_generic_args,
-        reason = "a copy would be made on the stack, see NO_FLOW"
-    )]
-    // Another CPU may have made it meanwhile.
-    let _ = FLOWS.insert(flow, &NO_FLOW, u64::from(BPF_NOEXIST));
-    let state = FLOWS.get_ptr_mut(flow)?;
-    // SAFETY: an element of the map; whoever made it writes the same.
-    unsafe { (*state).network = network.0 };
-    Some(state)
 }
 
-/// A flow of which nothing was seen. Not on the stack, where the compiler would join its fields at
-/// offsets that the verifier does not take.
-static NO_FLOW: FlowState = FlowState {
-    rx_packets: 0,
-    rx_bytes: 0,
-    tx_packets: 0,
-    tx_bytes: 0,
-    network: 0,
-    forward: 0,
-    reverse: 0,
-    // Later than now, whenever that is, until its first packet says when.
-    last: u32::MAX,
-};
+/// Inserts the state of a flow, if its network has room for one.
+#[inline(never)]
+fn insert(flow: u64, network: NetworkId) -> Option<*mut FlowState> {
+    let share = share_of(network)?;
+    let group = admit(network, share)?;
+    let made = MADE.get_ptr_mut(group as u32)?;
+    // Not on the stack, where the compiler would join its fields at offsets that the verifier refuses.
+    let new = NEW_FLOW.get_ptr_mut(0)?;
+    // SAFETY: this CPU's own slot, and words of maps that all CPUs add to.
+    unsafe {
+        *new = FlowState::new(network, group);
+        // Of several CPUs that insert the same flow one succeeds, and counts it.
+        if FLOWS.insert(flow, &*new, u64::from(BPF_NOEXIST)).is_ok() {
+            count::atomic_add(&raw mut (*share).made, 1);
+            count::atomic_add(made, 1);
+        }
+    }
+    FLOWS.get_ptr_mut(flow)
+}
+
+/// The number of flows that a network has inserted. `None` if it is new and there is no room for one more network.
+#[inline(always)]
+fn share_of(network: NetworkId) -> Option<*mut Share> {
+    if let Some(share) = SHARES.get_ptr_mut(network.0) {
+        return Some(share);
+    }
+    let state = count::state()?;
+    // SAFETY: a helper without arguments.
+    let second = 1 + (unsafe { bpf_ktime_get_ns() } >> 30);
+    // SAFETY: this CPU's own slot. Looking for room in a full map takes the locks of all CPUs.
+    if unsafe { (*state).shares_full } == second {
+        return None;
+    }
+    let _ = SHARES.insert(network.0, Share { made: 0 }, u64::from(BPF_NOEXIST));
+    let share = SHARES.get_ptr_mut(network.0);
+    if share.is_none() {
+        // SAFETY: this CPU's own slot.
+        unsafe { (*state).shares_full = second };
+    }
+    share
+}
+
+/// The group that a network counts in, if it may insert one more flow.
+#[inline(always)]
+fn admit(network: NetworkId, share: *mut Share) -> Option<Group> {
+    let (returned, group) = match RETURNED.get_ptr_mut(network.0) {
+        // SAFETY: an element of the map; the agent replaces it whole.
+        Some(returned) => unsafe { ((*returned).flows, Group::from_bit((*returned).group)) },
+        None => (0, Group::Unknown),
+    };
+    let mut live = [0; 2];
+    let mut limit = 0;
+    for each in Group::ALL {
+        let made = MADE.get_ptr_mut(each as u32)?;
+        let room = ROOM.get_ptr_mut(each as u32)?;
+        // SAFETY: aligned words of the maps. They are read one after the other, and may be off by one flow per CPU.
+        unsafe {
+            live[each as usize] = (*made).saturating_sub((*room).returned);
+            if each as u32 == group as u32 {
+                limit = (*room).limit;
+            }
+        }
+    }
+    // SAFETY: an aligned word of the map.
+    let held = unsafe { (*share).made }.saturating_sub(returned);
+    if held < flow_share(settings::flows(), live, group, limit) {
+        Some(group)
+    } else {
+        None
+    }
+}
+
+/// The state of a flow if exposure is not counted, inserted if there is none.
+#[inline(always)]
+pub fn sampled(flow: u64) -> Option<*mut FlowState> {
+    if let Some(state) = SAMPLED.get_ptr_mut(flow) {
+        return Some(state);
+    }
+    // Another CPU may have inserted it meanwhile.
+    let _ = SAMPLED.insert(flow, &NO_FLOW, u64::from(BPF_NOEXIST));
+    SAMPLED.get_ptr_mut(flow)
+}
+
+/// A flow of which no packet was seen. Not on the stack, see [`insert`].
+static NO_FLOW: FlowState = FlowState::new(NetworkId::OTHER, Group::Unknown);

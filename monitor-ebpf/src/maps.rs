@@ -5,8 +5,8 @@ use aya_ebpf::macros::btf_map;
 use monitor_common::count::{Count, EspCount};
 use monitor_common::cpu_state::{Bucket, CpuState};
 use monitor_common::key::{
-    CounterKey, EspKey, EspNetworkKey, ExposureKey, FlowState, FragmentState, PeerCount, PeerKey,
-    ReasonKey,
+    CounterKey, EspKey, EspNetworkKey, ExposureKey, FlowState, FlowVerdict, FragmentState,
+    PeerCount, PeerKey, ReasonKey, Returned, Room, Share,
 };
 use monitor_common::map_size;
 
@@ -29,13 +29,38 @@ pub static ESP_NETWORKS: PerCpuHashMap<EspNetworkKey, Count, { map_size::ESP_NET
 pub static REASONS: PerCpuHashMap<ReasonKey, u64, { map_size::REASONS as usize }> =
     PerCpuHashMap::new();
 
-/// Flows without a verdict: samples taken, and packets and bytes until it comes.
+/// Flows without a verdict: samples taken, and packets and bytes until it comes. The kernel evicts none of them, because
+/// the sender of the most packets would choose which.
 #[btf_map]
-pub static FLOWS: LruHashMap<u64, FlowState, { map_size::FLOWS as usize }> = LruHashMap::new();
+pub static FLOWS: HashMap<u64, FlowState, { map_size::FLOWS as usize }> = HashMap::new();
 
-/// Verdicts on flows, as `Class`. Written by user space only.
+/// Flows that each network has inserted into [`FLOWS`].
 #[btf_map]
-pub static VERDICTS: LruHashMap<u64, u32, { map_size::VERDICTS as usize }> = LruHashMap::new();
+pub static SHARES: HashMap<u32, Share, { map_size::SHARES as usize }> = HashMap::new();
+
+/// Flows of each network that the agent has removed, and its group. Written by user space only.
+#[btf_map]
+pub static RETURNED: HashMap<u32, Returned, { map_size::SHARES as usize }> = HashMap::new();
+
+/// Flows that each group of networks has inserted into [`FLOWS`].
+#[btf_map]
+pub static MADE: Array<u64, 2> = Array::new();
+
+/// How much of [`FLOWS`] each group may take. Written by user space only.
+#[btf_map]
+pub static ROOM: Array<Room, 2> = Array::new();
+
+/// A flow that is being inserted.
+#[btf_map]
+pub static NEW_FLOW: PerCpuArray<FlowState, 1> = PerCpuArray::new();
+
+/// Samples taken of flows, if exposure is not counted.
+#[btf_map]
+pub static SAMPLED: LruHashMap<u64, FlowState, { map_size::FLOWS as usize }> = LruHashMap::new();
+
+/// Verdicts on flows. Written by user space only, except for the mark that a verdict is in use.
+#[btf_map]
+pub static VERDICTS: HashMap<u64, FlowVerdict, { map_size::VERDICTS as usize }> = HashMap::new();
 
 /// Packets and bytes per direction, network, protocol and exposure.
 #[btf_map]

@@ -1,16 +1,19 @@
 //! Which packets are sampled, and how a sample is put into the ring.
 
-use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
+use aya_ebpf::bindings::{
+    BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, BPF_RB_RING_SIZE,
+};
 use aya_ebpf::helpers::generated::{bpf_get_prandom_u32, bpf_ktime_get_ns, bpf_ringbuf_query};
 use monitor_common::config::SPAN_SHIFT;
 use monitor_common::cpu_state::{Bucket, CpuState};
 use monitor_common::direction::Direction;
-use monitor_common::map_size::NETWORK_BUCKETS;
+use monitor_common::key::Group;
+use monitor_common::map_size::{CPU_BUCKETS, DESCRIBED_BUCKETS, UNKNOWN_BUCKETS};
 use monitor_common::sample::{SampleHeader, Trigger};
 
 use crate::count;
 use crate::ctx::Packet;
-use crate::maps::{BUCKETS, SAMPLES};
+use crate::maps::{BUCKETS, RETURNED, SAMPLES};
 use crate::settings;
 use crate::verifier::bounded;
 use crate::walked::Walked;
@@ -52,7 +55,12 @@ fn bpf_random() -> u32 {
 #[inline(always)]
 pub fn take<P: Packet>(packet: &P, direction: Direction) {
     let Some(walked) = Walked::slot() else { return };
-    if has_room(walked.network_id, true) {
+    let group = match RETURNED.get_ptr_mut(walked.network_id) {
+        // SAFETY: an element of the map, which the agent replaces whole.
+        Some(returned) => Group::from_bit(unsafe { (*returned).group }),
+        None => Group::Unknown,
+    };
+    if has_room(walked.network_id, group, true) {
         emit(packet, walked, direction, Trigger::Periodic);
     }
 }
@@ -64,36 +72,31 @@ pub fn flow_start<P: Packet>(
     packet: &P,
     walked: &Walked,
     direction: Direction,
+    group: Group,
     is_first: bool,
 ) -> bool {
-    has_room(walked.network_id, is_first) && emit(packet, walked, direction, Trigger::FlowStart)
+    has_room(walked.network_id, group, is_first)
+        && emit(packet, walked, direction, Trigger::FlowStart)
 }
+
+/// Networks of [`Group::Unknown`] leave one part in this many of a CPU's samples, and of the ring, to the others.
+const RESERVED: u64 = 8;
+/// Log 2 of the bytes of the ring that one sample counts as when its room is shared.
+const ENTRY_SHIFT: u32 = 9;
 
 /// Whether the CPU and the network are below their caps; counts a sample if so.
 ///
-/// Networks share buckets by a seeded hash, so a sender can neither predict which ones nor get more of them.
+/// A network may have as many samples as are left in this span, and as the ring has room for: of `n` networks that flood
+/// each gets one part in `n + 1`, and one part stays free.
 #[inline(always)]
-fn has_room(network: u32, is_first: bool) -> bool {
+fn has_room(network: u32, group: Group, is_first: bool) -> bool {
     let (cap_cpu, cap_network) = settings::caps();
     if cap_cpu == u32::MAX && cap_network == u32::MAX {
         return true;
     }
     // SAFETY: a helper without arguments.
-    let span = unsafe { bpf_ktime_get_ns() } >> SPAN_SHIFT;
-    let hash =
-        (u64::from(network) ^ settings::seed()[0]).wrapping_mul(settings::seed()[1] | 1) >> 32;
-    let index = hash as u32 & (NETWORK_BUCKETS - 1);
-    let (Some(cpu), Some(network)) = (
-        BUCKETS.get_ptr_mut(NETWORK_BUCKETS),
-        BUCKETS.get_ptr_mut(index),
-    ) else {
-        return false;
-    };
-    // SAFETY: this CPU's own slots.
-    let (cpu, network) = unsafe { (&mut *cpu, &mut *network) };
-    if is_below(cpu, span, cap_cpu, is_first) && is_below(network, span, cap_network, is_first) {
-        cpu.taken += 1;
-        network.taken += 1;
+    let span = (unsafe { bpf_ktime_get_ns() } >> SPAN_SHIFT) as u32;
+    if share(network, group, is_first, span, (cap_cpu, cap_network)).is_some() {
         return true;
     }
     if let Some(state) = count::state() {
@@ -103,15 +106,96 @@ fn has_room(network: u32, is_first: bool) -> bool {
     false
 }
 
-/// Whether a bucket is below its cap in this span; half of the cap is reserved for first samples.
+/// Takes one sample of a network's share; `None` if it has none left.
 #[inline(always)]
-fn is_below(bucket: &mut Bucket, span: u64, cap: u32, is_first: bool) -> bool {
-    if bucket.span != span {
-        bucket.span = span;
-        bucket.taken = 0;
+fn share(
+    network: u32,
+    group: Group,
+    is_first: bool,
+    span: u32,
+    (cap_cpu, cap_network): (u32, u32),
+) -> Option<()> {
+    let cpu = [
+        of_span(CPU_BUCKETS, 0, span)?,
+        of_span(CPU_BUCKETS + 1, 0, span)?,
+    ];
+    let bucket = bucket_of(network, group, span)?;
+    let (cap_cpu, cap_network) = if is_first {
+        (u64::from(cap_cpu), u64::from(cap_network))
+    } else {
+        (u64::from(cap_cpu / 2), u64::from(cap_network / 2))
+    };
+    // SAFETY: helpers that read the ring's own numbers.
+    let (ring, waiting) = unsafe {
+        let ring = (&raw const SAMPLES).cast_mut().cast();
+        (
+            bpf_ringbuf_query(ring, u64::from(BPF_RB_RING_SIZE)),
+            bpf_ringbuf_query(ring, u64::from(BPF_RB_AVAIL_DATA)),
+        )
+    };
+    // SAFETY: this CPU's own slots.
+    let (taken, of_group, of_network) = unsafe {
+        (
+            (*cpu[0]).taken + (*cpu[1]).taken,
+            (*cpu[group as usize]).taken,
+            (*bucket).taken,
+        )
+    };
+    let (group_cap, group_ring) = match group {
+        Group::Unknown => (cap_cpu - cap_cpu / RESERVED, ring - ring / RESERVED),
+        Group::Described => (cap_cpu, ring),
+    };
+    let left_of_cpu = cap_cpu.saturating_sub(taken);
+    let left_of_group = group_cap.saturating_sub(of_group);
+    let left_of_ring = group_ring.saturating_sub(waiting) >> ENTRY_SHIFT;
+    if of_network >= cap_network
+        || of_network >= left_of_cpu
+        || of_network >= left_of_group
+        || of_network >= left_of_ring
+    {
+        return None;
     }
-    let cap = if is_first { cap } else { cap / 2 };
-    bucket.taken < u64::from(cap)
+    // SAFETY: this CPU's own slots.
+    unsafe {
+        (*cpu[group as usize]).taken += 1;
+        (*bucket).taken += 1;
+    }
+    Some(())
+}
+
+/// The bucket in which a network's samples are counted in this span: by a seeded hash, so that a sender cannot predict it.
+/// If another network has that bucket a second one is tried, and if that is taken too they share it.
+#[inline(always)]
+fn bucket_of(network: u32, group: Group, span: u32) -> Option<*mut Bucket> {
+    let hash =
+        (u64::from(network) ^ settings::seed()[0]).wrapping_mul(settings::seed()[1] | 1) >> 32;
+    let (first, mask) = match group {
+        Group::Unknown => (0, UNKNOWN_BUCKETS - 1),
+        Group::Described => (UNKNOWN_BUCKETS, DESCRIBED_BUCKETS - 1),
+    };
+    let bucket = of_span(first + (hash as u32 & mask), network, span)?;
+    // SAFETY: this CPU's own slot.
+    if unsafe { (*bucket).network } == network {
+        return Some(bucket);
+    }
+    of_span(first + ((hash >> 16) as u32 & mask), network, span)
+}
+
+/// A bucket; emptied for this network if it was last used in another span.
+#[inline(always)]
+fn of_span(index: u32, network: u32, span: u32) -> Option<*mut Bucket> {
+    let bucket = BUCKETS.get_ptr_mut(index)?;
+    // SAFETY: this CPU's own slot.
+    unsafe {
+        if (*bucket).span != span {
+            *bucket = Bucket {
+                span,
+                network,
+                taken: 0,
+            };
+        }
+    }
+    Some(bucket)
 }
 
 /// An entry of the ring with room for `N` bytes of the frame.

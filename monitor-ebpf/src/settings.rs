@@ -104,6 +104,12 @@ pub fn caps() -> (u32, u32) {
     (setting!(cap_cpu), setting!(cap_network))
 }
 
+/// Entries that `FLOWS` has room for.
+#[inline(always)]
+pub fn flows() -> u64 {
+    u64::from(setting!(flows))
+}
+
 /// Whether packets outside any overlay are walked.
 #[inline(always)]
 pub fn host_flows_on() -> bool {

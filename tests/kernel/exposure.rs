@@ -16,6 +16,7 @@ use monitor_common::encapsulation::Encapsulation;
 use monitor_common::key::{Class, CounterKey, ExposureKey, NetworkId};
 use overlay_tests::frame::{ethernet, ipv4, overlay, redis_command, tcp};
 use overlay_tests::programs::{IFINDEX, direction, entries, load, run};
+use overlay_tests::scale::in_vm;
 
 const VNI: u32 = 4096;
 
@@ -81,8 +82,8 @@ fn pending_then_credited_once_then_counted_under_the_verdict() {
         let before = books(&account, direction);
         assert_eq!((before.pending, before.classes.len()), (5, 0), "{entry:?}");
 
-        let [(flow, _)] = kernel.flows().unwrap()[..] else {
-            panic!("one flow: {:?}", kernel.flows());
+        let [(flow, _)] = kernel.flows.all().unwrap()[..] else {
+            panic!("one flow: {:?}", kernel.flows.all());
         };
         kernel.set_verdict(flow, redis()).unwrap();
         run(&mut kernel, entry, &frame, 7);
@@ -100,7 +101,7 @@ fn pending_then_credited_once_then_counted_under_the_verdict() {
             assert_eq!(after.pending, 0);
         }
         assert_eq!(counted(&kernel, direction).packets, 12);
-        assert!(kernel.flows().unwrap().is_empty());
+        assert!(kernel.flows.all().unwrap().is_empty());
     }
 }
 
@@ -113,8 +114,8 @@ fn a_new_connection_has_no_verdict_yet() {
         let account = Account::new(kernel.counts());
         let frame = packet(40_000);
         run(&mut kernel, entry, &frame, 1);
-        let [(flow, _)] = kernel.flows().unwrap()[..] else {
-            panic!("one flow: {:?}", kernel.flows());
+        let [(flow, _)] = kernel.flows.all().unwrap()[..] else {
+            panic!("one flow: {:?}", kernel.flows.all());
         };
         kernel.set_verdict(flow, redis()).unwrap();
         run(&mut kernel, entry, &frame, 1);
@@ -161,27 +162,160 @@ fn what_has_no_flow_is_unknown_at_once() {
     assert_eq!(books.classes[0].1.packets, 5);
 }
 
-/// More flows than the map holds: it forgets some, and says how much.
-#[test]
-fn what_the_map_forgets_is_unknown_and_said() {
-    let mut kernel = load(&options());
-    let mut account = Account::new(kernel.counts());
-    let entry = Entry::Tc(Direction::Rx);
-    let flows = kernel.sizes().flows + kernel.sizes().flows / 4;
+/// Packets of flows that had to give way, or found no room.
+fn evicted(kernel: &Kernel, account: &Account) -> u64 {
+    account.evicted() + kernel.state().unwrap().flows_refused
+}
+
+/// A packet of so many flows of a network, one after the other.
+fn flood(kernel: &mut Kernel, vni: u32, flows: std::ops::Range<u32>) {
     let mut frame = packet(40_000);
-    for flow in 0..flows {
+    frame[46..50].copy_from_slice(&(vni << 8).to_be_bytes());
+    for flow in flows {
         // The inner source address.
         frame[76..80].copy_from_slice(&flow.to_be_bytes());
-        run(&mut kernel, entry, &frame, 1);
+        run(kernel, Entry::Tc(Direction::Rx), &frame, 1);
     }
+}
+
+/// Flows of a network that wait for a verdict.
+fn waiting(kernel: &Kernel, vni: u32) -> u32 {
+    let flows = kernel.flows.all().unwrap().into_iter();
+    let of_vni = flows.filter(|(_, state)| state.network() == NetworkId::vni(vni));
+    u32::try_from(of_vni.count()).unwrap()
+}
+
+/// More flows than a network may have in the map: what is refused is said, and what is taken out makes room.
+#[test]
+fn what_finds_no_room_is_unknown_and_said() {
+    let mut kernel = load(&options());
+    let mut account = Account::new(kernel.counts());
+    let flows = kernel.sizes().flows;
+    flood(&mut kernel, VNI, 0..flows);
+    let held = waiting(&kernel, VNI);
+    assert!((flows / 3..flows / 2).contains(&held), "{held} of {flows}");
+    let refused = evicted(&kernel, &account);
+    assert_eq!(refused, u64::from(flows - held));
+    let (after, total) = (books(&account, Direction::Rx), u64::from(flows));
+    assert_eq!(after.pending, u64::from(held));
+    assert_eq!(after.classes[0].1.packets, refused);
+    // Silent for so long that no packet can be on its way, and the network wants the room.
     account.settle(later(10)).unwrap();
-    let evicted = account.evicted();
-    assert!(evicted >= u64::from(flows / 5), "{evicted} of {flows}");
+    assert_eq!(waiting(&kernel, VNI), 0);
+    assert_eq!(evicted(&kernel, &account), total);
+    flood(&mut kernel, VNI, 0..100);
+    assert_eq!(waiting(&kernel, VNI), 100);
+    // Nobody wants their room: they wait until they are idle.
+    account.settle(later(10)).unwrap();
+    assert_eq!(waiting(&kernel, VNI), 100);
     account.settle(later(100)).unwrap();
-    let books = books(&account, Direction::Rx);
-    let total: u64 = books.classes.iter().map(|(_, count)| count.packets).sum();
-    assert_eq!((books.pending, total), (0, u64::from(flows)));
-    assert_eq!(account.evicted(), evicted, "idle is not evicted");
+    let after = books(&account, Direction::Rx);
+    let counted: u64 = after.classes.iter().map(|(_, count)| count.packets).sum();
+    assert_eq!((after.pending, counted), (0, total + 100));
+    assert_eq!(evicted(&kernel, &account), total, "idle is not evicted");
+}
+
+/// Faster than any machine: the agent does nothing meanwhile.
+#[test]
+fn a_flood_takes_no_room_from_other_networks() {
+    let (described, other) = (VNI + 1, VNI + 2);
+    for crowd in [VNI, described] {
+        let mut kernel = load(&options());
+        kernel.flows.describe([NetworkId::vni(described)]).unwrap();
+        let flows = kernel.sizes().flows;
+        flood(&mut kernel, crowd, 0..flows);
+        let held = waiting(&kernel, crowd);
+        for vni in [VNI, described, other] {
+            if vni != crowd {
+                flood(&mut kernel, vni, flows..flows + 500);
+                assert_eq!(waiting(&kernel, vni), 500, "{vni} beside {crowd}");
+            }
+        }
+        assert_eq!(waiting(&kernel, crowd), held, "nothing is evicted");
+    }
+}
+
+/// The same with a network for every few packets.
+#[test]
+fn made_up_networks_take_no_room_from_others() {
+    const MADE_UP: u32 = 2_000;
+    let (described, other) = (VNI + 1, VNI + 2);
+    let mut kernel = load(&options());
+    kernel.flows.describe([NetworkId::vni(described)]).unwrap();
+    flood(&mut kernel, other, 0..1);
+    let each = if in_vm() { 16 } else { 40 };
+    for flow in 0..each {
+        for vni in 0..MADE_UP {
+            flood(&mut kernel, 100_000 + vni, flow..flow + 1);
+        }
+    }
+    flood(&mut kernel, described, 0..500);
+    assert_eq!(waiting(&kernel, described), 500);
+    // Half of the map, shared by all that nobody described.
+    let share = kernel.sizes().flows / 2 / (MADE_UP + 1);
+    flood(&mut kernel, other, 1..100);
+    let held = waiting(&kernel, other);
+    assert!(
+        held > share / 2,
+        "{held}, where {share} is the share of each"
+    );
+    assert!(waiting(&kernel, 100_000) <= share + 1);
+}
+
+/// What the agent takes out is free for the network that had it, to the last flow, and again and again.
+#[test]
+fn room_is_given_back_exactly() {
+    let mut kernel = load(&options());
+    let mut account = Account::new(kernel.counts());
+    let described = NetworkId::vni(VNI);
+    for round in 0..4u32 {
+        // Flows count in the group in which they were made.
+        kernel
+            .flows
+            .describe((round % 2 == 0).then_some(described))
+            .unwrap();
+        flood(&mut kernel, VNI, round * 1000..round * 1000 + 900);
+        let half_way = round * 1000 + 450;
+        kernel
+            .flows
+            .describe((round % 2 == 1).then_some(described))
+            .unwrap();
+        flood(&mut kernel, VNI, half_way..half_way + 500);
+        assert_eq!(waiting(&kernel, VNI), 950);
+        account.settle(later(100)).unwrap();
+        assert_eq!(waiting(&kernel, VNI), 0);
+    }
+    kernel.flows.describe([]).unwrap();
+    let flows = kernel.sizes().flows;
+    flood(&mut kernel, VNI, 0..flows);
+    let mut fresh = load(&options());
+    flood(&mut fresh, VNI, 0..flows);
+    assert_eq!(waiting(&kernel, VNI), waiting(&fresh, VNI));
+}
+
+#[test]
+fn a_verdict_is_in_use_when_packets_are_counted_under_it() {
+    for entry in entries() {
+        let mut kernel = load(&options());
+        let frame = packet(40_000);
+        run(&mut kernel, entry, &frame, 1);
+        let [(flow, _)] = kernel.flows.all().unwrap()[..] else {
+            panic!("one flow");
+        };
+        let in_use = |kernel: &Kernel| kernel.verdict_in_use(flow).unwrap();
+        assert_eq!(in_use(&kernel), None);
+        // Nothing is set where there is nothing.
+        kernel.rest_verdict(flow, redis()).unwrap();
+        assert_eq!(in_use(&kernel), None);
+        kernel.set_verdict(flow, redis()).unwrap();
+        assert_eq!(in_use(&kernel), Some((redis(), false)));
+        run(&mut kernel, entry, &frame, 1);
+        assert_eq!(in_use(&kernel), Some((redis(), true)));
+        kernel.rest_verdict(flow, redis()).unwrap();
+        assert_eq!(in_use(&kernel), Some((redis(), false)));
+        kernel.remove_verdict(flow).unwrap();
+        assert_eq!(in_use(&kernel), None);
+    }
 }
 
 #[test]

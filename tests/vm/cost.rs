@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use aya::programs::loaded_programs;
 use aya::sys::{Stats, enable_stats};
-use monitor::kernel::{Kernel, LoadOptions};
 use monitor::kernel::Attribution;
+use monitor::kernel::{Kernel, LoadOptions};
 use monitor_lab::{CLIENT, Host, Lab, WEB};
 use overlay_tests::wire::Pair;
 

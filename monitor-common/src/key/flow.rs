@@ -1,5 +1,7 @@
 //! Flows: their key, and the value of `FLOWS`.
 
+use super::exposure::NetworkId;
+use super::flow_share::Group;
 use crate::address::{Addresses, Version};
 use crate::count::Count;
 use crate::direction::Direction;
@@ -17,7 +19,7 @@ shared! {
         pub tx_packets: u64,
         /// Bytes of these frames.
         pub tx_bytes: u64,
-        /// A [`super::NetworkId`].
+        /// A [`NetworkId`], and in bit 31 the [`Group`] in which the flow was counted when it was inserted.
         pub network: u32,
         /// Samples taken from the endpoint that sorts lower (see [`flow_hash`]).
         pub forward: u32,
@@ -28,7 +30,40 @@ shared! {
     }
 }
 
+/// Where a [`FlowState`] keeps its [`Group`]; no [`NetworkId`] has this bit.
+const GROUP_SHIFT: u32 = 31;
+
 impl FlowState {
+    /// A flow of which no packet is counted yet.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(network: NetworkId, group: Group) -> FlowState {
+        FlowState {
+            rx_packets: 0,
+            rx_bytes: 0,
+            tx_packets: 0,
+            tx_bytes: 0,
+            network: network.0 | ((group as u32) << GROUP_SHIFT),
+            forward: 0,
+            reverse: 0,
+            // Later than any present time, until its first packet sets it.
+            last: u32::MAX,
+        }
+    }
+
+    /// Which network.
+    #[must_use]
+    pub const fn network(&self) -> NetworkId {
+        NetworkId(self.network & !(1 << GROUP_SHIFT))
+    }
+
+    /// Which group the flow counts in while it is in the map.
+    #[inline(always)]
+    #[must_use]
+    pub const fn group(&self) -> Group {
+        Group::from_bit(self.network >> GROUP_SHIFT)
+    }
+
     /// Packets and bytes of a direction.
     #[must_use]
     pub const fn count(&self, direction: Direction) -> Count {
@@ -42,6 +77,16 @@ impl FlowState {
                 bytes: self.tx_bytes,
             },
         }
+    }
+}
+
+shared! {
+    /// Value of `VERDICTS`.
+    pub struct FlowVerdict {
+        /// A [`super::Class`].
+        pub class: u32,
+        /// Not 0 if a packet was counted under it since the agent last read it.
+        pub used: u32,
     }
 }
 
@@ -112,7 +157,6 @@ const fn mix(word: u64, key: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::NetworkId;
 
     #[test]
     fn both_directions_of_a_flow_hash_alike_and_others_do_not() {

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
+use monitor_common::key::NetworkId;
+
 use super::node_agent::Agent;
 use super::watched::Watched;
 use crate::policy::Requirement;
@@ -47,6 +49,12 @@ impl Agent {
                     "VNI {vni}: no row of its own for ESP, so it is counted under \"other\": {failure}"
                 );
             }
+        }
+        let described = networks.iter().map(|(_, vni)| NetworkId::vni(*vni));
+        if let Err(failure) = self.kernel.flows.describe(described) {
+            tracing::warn!(
+                "known networks have no share of their own of the flows that wait for a verdict: {failure}"
+            );
         }
         if !without.is_empty() && !self.room_logged {
             tracing::warn!(

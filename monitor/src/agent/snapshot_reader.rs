@@ -114,7 +114,7 @@ fn read_maps(
         unparsed,
         exposure,
         pending,
-        evicted: account.map_or(0, Account::evicted),
+        evicted: account.map_or(0, Account::evicted) + state.flows_refused,
         state,
         maps,
         hooks,

@@ -73,6 +73,8 @@ pub enum Update {
     Any = 0,
     /// `BPF_NOEXIST`: it fails.
     NoExist = 1,
+    /// `BPF_EXIST`: it replaces the value, and a key that does not exist is an error.
+    Exist = 2,
 }
 
 /// The part of `union bpf_attr` for one element of a map.
@@ -118,7 +120,7 @@ pub unsafe fn look_up(
 /// Sets the value of a key.
 ///
 /// # Errors
-/// `EEXIST` if there is one and `update` is [`Update::NoExist`].
+/// `EEXIST` if there is one and `update` is [`Update::NoExist`]; `ENOENT` if there is none and it is [`Update::Exist`].
 ///
 /// # Safety
 /// See [`look_up`].

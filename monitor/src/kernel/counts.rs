@@ -10,11 +10,13 @@ use monitor_common::cpu_state::CpuState;
 use monitor_common::direction::Direction;
 use monitor_common::encapsulation::{Encapsulation, Identity};
 use monitor_common::key::{
-    Class, CounterKey, EspKey, EspNetworkKey, ExposureKey, FlowState, NetworkId, ReasonKey,
+    Class, CounterKey, EspKey, EspNetworkKey, ExposureKey, FlowVerdict, NetworkId, ReasonKey,
 };
 use monitor_common::reason::Reason;
 
+use super::flows::Flows;
 use super::peers::Peers;
+use super::size::MapSizes;
 use super::table::Table;
 use crate::base::failure::Failure;
 
@@ -25,26 +27,29 @@ pub struct Counts {
     esp_networks: Table<EspNetworkKey, Count>,
     reasons: Table<ReasonKey, u64>,
     exposure: Table<ExposureKey, Count>,
-    flows: Table<u64, FlowState>,
-    verdicts: Table<u64, u32>,
+    verdicts: Table<u64, FlowVerdict>,
+    verdict_capacity: u32,
     state: Table<u32, CpuState>,
     ipsec: Table<u32, u32>,
+    /// Flows without a verdict.
+    pub flows: Flows,
     /// Cleartext of networks that must be encrypted.
     pub peers: Peers,
 }
 
 impl Counts {
-    pub(super) fn new(ebpf: &Ebpf, cpus: usize) -> Result<Counts, Failure> {
+    pub(super) fn new(ebpf: &Ebpf, cpus: usize, sizes: &MapSizes) -> Result<Counts, Failure> {
         let counts = Counts {
             counters: Table::new(map(ebpf, "COUNTERS")?, "COUNTERS", cpus)?,
             esp: Table::new(map(ebpf, "ESP")?, "ESP", cpus)?,
             esp_networks: Table::new(map(ebpf, "ESP_NETWORKS")?, "ESP_NETWORKS", cpus)?,
             reasons: Table::new(map(ebpf, "REASONS")?, "REASONS", cpus)?,
             exposure: Table::new(map(ebpf, "EXPOSURE")?, "EXPOSURE", cpus)?,
-            flows: Table::new(map(ebpf, "FLOWS")?, "FLOWS", 1)?,
             verdicts: Table::new(map(ebpf, "VERDICTS")?, "VERDICTS", 1)?,
+            verdict_capacity: sizes.verdicts,
             state: Table::new(map(ebpf, "STATE")?, "STATE", cpus)?,
             ipsec: Table::new(map(ebpf, "IPSEC")?, "IPSEC", 1)?,
+            flows: Flows::new(ebpf, sizes.flows, sizes.shares)?,
             peers: Peers::new(map(ebpf, "REQUIRED")?, map(ebpf, "PEERS")?)?,
         };
         for direction in Direction::ALL {
@@ -57,7 +62,7 @@ impl Counts {
     }
 }
 
-fn map<'a>(ebpf: &'a Ebpf, name: &str) -> Result<&'a Map, Failure> {
+pub(super) fn map<'a>(ebpf: &'a Ebpf, name: &str) -> Result<&'a Map, Failure> {
     ebpf.map(name)
         .ok_or_else(|| Failure::kernel(anyhow!("the eBPF object has no map {name}: build it anew")))
 }
@@ -173,40 +178,51 @@ impl Counts {
         self.exposure.totals()
     }
 
-    /// Flows without a verdict, and those whose packets before the verdict are not yet credited.
-    ///
-    /// # Errors
-    /// A runtime failure, if a map cannot be read.
-    pub fn flows(&self) -> Result<Vec<(u64, FlowState)>, Failure> {
-        let mut all = Vec::new();
-        self.flows.each(|flow, values| {
-            all.extend(values.next().map(|state| (flow, state)));
-        })?;
-        Ok(all)
-    }
-
-    /// Removes a flow, and returns its last count. `None` if the kernel has evicted it.
-    ///
-    /// # Errors
-    /// A runtime failure, if the map cannot be changed.
-    pub fn take_flow(&self, flow: u64) -> Result<Option<FlowState>, Failure> {
-        self.flows.take_one(flow)
-    }
-
     /// The verdict on a flow, as the programs have it.
     ///
     /// # Errors
     /// A runtime failure, if the map cannot be read.
     pub fn verdict(&self, flow: u64) -> Result<Option<Class>, Failure> {
-        Ok(self.verdicts.get_one(flow)?.map(Class))
+        Ok(self.verdict_in_use(flow)?.map(|(class, _)| class))
+    }
+
+    /// How many verdicts there is room for.
+    #[must_use]
+    pub fn verdict_capacity(&self) -> u32 {
+        self.verdict_capacity
+    }
+
+    /// The verdict on a flow, and whether packets were counted under it since it was set or rested.
+    ///
+    /// # Errors
+    /// A runtime failure, if the map cannot be read.
+    pub fn verdict_in_use(&self, flow: u64) -> Result<Option<(Class, bool)>, Failure> {
+        let verdict = self.verdicts.get_one(flow)?;
+        Ok(verdict.map(|verdict| (Class(verdict.class), verdict.used != 0)))
     }
 
     /// Sets the verdict on a flow: from now on its packets are counted under it.
     ///
     /// # Errors
-    /// A runtime failure, if the map cannot be changed.
+    /// A runtime failure, if the map is full or cannot be changed.
     pub fn set_verdict(&self, flow: u64, class: Class) -> Result<(), Failure> {
-        self.verdicts.set(flow, class.0)
+        self.verdicts.set(flow, unused(class))
+    }
+
+    /// Marks a verdict as unused until the next packet is counted under it. Does nothing if a program has removed it.
+    ///
+    /// # Errors
+    /// A runtime failure, if the map cannot be changed.
+    pub fn rest_verdict(&self, flow: u64, class: Class) -> Result<(), Failure> {
+        self.verdicts.replace(flow, unused(class))
+    }
+
+    /// Removes the verdict on a flow: its packets are pending from now on.
+    ///
+    /// # Errors
+    /// A runtime failure, if the map cannot be changed.
+    pub fn remove_verdict(&self, flow: u64) -> Result<(), Failure> {
+        self.verdicts.remove(flow)
     }
 
     /// Sets whether a packet may be one that this host's IPsec has decrypted, so that the programs must ask.
@@ -227,6 +243,14 @@ impl Counts {
             total.add(&state);
         }
         Ok(total)
+    }
+}
+
+/// A verdict under which no packet was counted yet.
+fn unused(class: Class) -> FlowVerdict {
+    FlowVerdict {
+        class: class.0,
+        used: 0,
     }
 }
 

@@ -10,6 +10,7 @@ mod btf;
 mod counts;
 mod esp_attach;
 mod esp_plan;
+mod flows;
 mod load_errors;
 mod options;
 mod peers;
@@ -20,6 +21,7 @@ mod table;
 
 pub use counts::Counts;
 pub use esp_plan::Attribution;
+pub use flows::Flows;
 pub use options::{Caps, LoadOptions};
 pub use peers::Peers;
 pub use programs::{Entry, Kernel};

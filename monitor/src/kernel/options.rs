@@ -87,11 +87,11 @@ impl Default for LoadOptions {
 }
 
 impl LoadOptions {
-    /// The value of the programs' `CONFIG` global.
+    /// The value of the programs' `CONFIG` global. `flows` is the size of `FLOWS`.
     ///
     /// # Errors
     /// A usage failure for invalid host ports.
-    pub(super) fn config(&self) -> Result<Config, Failure> {
+    pub(super) fn config(&self, flows: u32) -> Result<Config, Failure> {
         let host_ports = if self.host_flows == HostFlows::Ports {
             Ports::new(&self.host_ports).ok_or_else(|| {
                 Failure::usage(anyhow!(
@@ -113,7 +113,7 @@ impl LoadOptions {
             cap_cpu: in_span(self.caps.cpu),
             cap_network: in_span(self.caps.network),
             policy: u32::from(self.policy),
-            padding: 0,
+            flows,
             host_ports,
         })
     }

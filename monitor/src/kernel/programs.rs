@@ -70,7 +70,6 @@ impl Kernel {
     /// A kernel failure that names the missing privilege or kernel feature, or a usage failure for invalid options.
     pub fn new(options: &LoadOptions) -> Result<Kernel, Failure> {
         raise_memlock();
-        let config = options.config()?.to_bytes();
         let cpus = nr_cpus().map_err(|(path, error)| {
             Failure::kernel(anyhow!(
                 "cannot read the number of CPUs from {path}: {error}"
@@ -82,6 +81,12 @@ impl Kernel {
         } else {
             sizes.without_policy()
         };
+        let sizes = if options.exposure {
+            sizes
+        } else {
+            sizes.without_exposure()
+        };
+        let config = options.config(sizes.flows)?.to_bytes();
         let mut loader = EbpfLoader::new();
         let log_level =
             u8::from(tracing::enabled!(tracing::Level::DEBUG)) * aya_log::Level::Debug as u8;
@@ -107,7 +112,7 @@ impl Kernel {
             Failure::kernel(anyhow!("the eBPF object has no map SAMPLES; rebuild it"))
         })?;
         Ok(Kernel {
-            counts: Arc::new(Counts::new(&ebpf, cpus)?),
+            counts: Arc::new(Counts::new(&ebpf, cpus, &sizes)?),
             samples: Some(RingBuf::try_from(samples).map_err(Failure::kernel)?),
             ebpf,
             sizes,

@@ -3,8 +3,8 @@
 use monitor_common::count::{Count, EspCount};
 use monitor_common::cpu_state::{Bucket, CpuState};
 use monitor_common::key::{
-    CounterKey, EspKey, EspNetworkKey, ExposureKey, FlowState, FragmentState, PeerCount, PeerKey,
-    ReasonKey,
+    CounterKey, EspKey, EspNetworkKey, ExposureKey, FlowState, FlowVerdict, FragmentState,
+    PeerCount, PeerKey, ReasonKey, Returned, Share,
 };
 use monitor_common::map_size;
 use monitor_common::udp_port::PORTS;
@@ -31,10 +31,11 @@ const FIXED: u64 = map_size::FRAGMENTS as u64 * element(WORD, FragmentState::SIZ
     + map_size::REQUIRED_WORDS as u64 * WORD as u64
     + map_size::PEERS as u64 * element(PeerKey::SIZE, PeerCount::SIZE)
     + PORTS as u64;
-/// The arrays that each CPU has one of, in bytes: `BUCKETS`, `SCRATCH`, `WALKED`, `STATE`.
+/// The arrays that each CPU has one of, in bytes: `BUCKETS`, `SCRATCH`, `WALKED`, `NEW_FLOW`, `STATE`.
 const PER_CPU: u64 = (map_size::BUCKETS as usize * Bucket::SIZE
     + map_size::SCRATCH_BYTES
     + map_size::WALKED_BYTES
+    + FlowState::SIZE
     + CpuState::SIZE) as u64;
 
 /// How full a map is.
@@ -63,6 +64,10 @@ pub struct MapSizes {
     pub reasons: u32,
     /// `FLOWS`.
     pub flows: u32,
+    /// `SAMPLED`, in place of `FLOWS` if exposure is not counted.
+    pub sampled: u32,
+    /// `SHARES` and `RETURNED`.
+    pub shares: u32,
     /// `VERDICTS`.
     pub verdicts: u32,
     /// `EXPOSURE`.
@@ -85,6 +90,8 @@ impl MapSizes {
             esp_networks: map_size::ESP_NETWORKS,
             reasons: map_size::REASONS,
             flows: map_size::FLOWS,
+            sampled: 1,
+            shares: map_size::SHARES,
             verdicts: map_size::VERDICTS,
             exposure: map_size::EXPOSURE,
             ring_bytes,
@@ -110,6 +117,7 @@ impl MapSizes {
                 sizes.counters /= 2;
             } else {
                 sizes.flows /= 2;
+                sizes.shares /= 2;
                 sizes.verdicts /= 2;
             }
         }
@@ -138,6 +146,17 @@ impl MapSizes {
         }
     }
 
+    /// The same without room for flows that wait for a verdict: flows are kept only to sample their first packets.
+    #[must_use]
+    pub fn without_exposure(self) -> MapSizes {
+        MapSizes {
+            sampled: self.flows,
+            flows: 1,
+            shares: 1,
+            ..self
+        }
+    }
+
     /// Kernel memory of all maps, in bytes: keys, values and about 64 bytes for each hash element.
     #[must_use]
     pub fn bytes(&self, cpus: usize) -> u64 {
@@ -145,7 +164,8 @@ impl MapSizes {
         self.parts(cpus).iter().sum::<u64>() + u64::from(self.ring_bytes) + FIXED + PER_CPU * cpus
     }
 
-    /// Kernel memory of `COUNTERS`, `ESP`, `ESP_NETWORKS`, `REASONS`, `FLOWS` with `VERDICTS`, and `EXPOSURE`.
+    /// Kernel memory of `COUNTERS`, `ESP`, `ESP_NETWORKS`, `REASONS`, `FLOWS` with its
+    /// shares and `VERDICTS`, and `EXPOSURE`.
     fn parts(&self, cpus: u64) -> [u64; 6] {
         let counts =
             |entries: u32, key| u64::from(entries) * element_per_cpu(key, Count::SIZE, cpus);
@@ -154,8 +174,10 @@ impl MapSizes {
             u64::from(self.esp) * element_per_cpu(EspKey::SIZE, EspCount::SIZE, cpus),
             counts(self.esp_networks, EspNetworkKey::SIZE),
             u64::from(self.reasons) * element_per_cpu(ReasonKey::SIZE, WORD, cpus),
-            u64::from(self.flows) * element(WORD, FlowState::SIZE)
-                + u64::from(self.verdicts) * element(WORD, WORD),
+            u64::from(self.flows + self.sampled) * element(WORD, FlowState::SIZE)
+                + u64::from(self.shares)
+                    * (element(WORD, Share::SIZE) + element(WORD, Returned::SIZE))
+                + u64::from(self.verdicts) * element(WORD, FlowVerdict::SIZE),
             counts(self.exposure, ExposureKey::SIZE),
         ]
     }
@@ -198,13 +220,16 @@ impl MapSizes {
     }
 
     /// Name of each map in the object, and its size.
-    pub(super) fn entries(&self) -> [(&'static str, u32); 10] {
+    pub(super) fn entries(&self) -> [(&'static str, u32); 13] {
         [
             ("COUNTERS", self.counters),
             ("ESP", self.esp),
             ("ESP_NETWORKS", self.esp_networks),
             ("REASONS", self.reasons),
             ("FLOWS", self.flows),
+            ("SAMPLED", self.sampled),
+            ("SHARES", self.shares),
+            ("RETURNED", self.shares),
             ("VERDICTS", self.verdicts),
             ("EXPOSURE", self.exposure),
             ("SAMPLES", self.ring_bytes),
@@ -230,6 +255,8 @@ mod tests {
         let networks = |cpus| MapSizes::for_cpus(cpus, 1 << 20).counters / 2;
         assert!(networks(16) > 16_000, "16,000 networks fit without scaling");
         assert!(networks(64) > 8_000);
+        // The maps that share the room for flows out were paid for by smaller `FLOWS` and `VERDICTS`.
+        assert!(MapSizes::for_cpus(2, 1 << 20).bytes(2) < 38_000_000);
         assert!(MapSizes::for_cpus(64, 1 << 20).bytes(64) <= BUDGET);
     }
 }

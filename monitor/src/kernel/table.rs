@@ -201,6 +201,17 @@ impl<K: Shared, V: Shared> Table<K, V> {
         }
     }
 
+    /// Sets the value of every CPU under a key, if the key exists.
+    ///
+    /// # Errors
+    /// A runtime failure with the kernel's error.
+    pub(super) fn replace(&self, key: K, value: V) -> Result<(), Failure> {
+        match self.update(key, value, Update::Exist) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+            other => other.map_err(|error| self.failure(error)),
+        }
+    }
+
     fn update(&self, key: K, value: V, update: Update) -> io::Result<()> {
         let mut one = vec![0u8; stride::<V>()];
         value.put(&mut one);

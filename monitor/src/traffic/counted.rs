@@ -129,7 +129,7 @@ pub struct Counted {
     pub exposure: Vec<Exposed>,
     /// Packets whose flow has no verdict yet.
     pub pending: Vec<Pending>,
-    /// Packets whose flow was evicted before it had a verdict; `exposure` counts them as unknown.
+    /// Packets whose flow had no room, or lost it, before it had a verdict; `exposure` counts them as unknown.
     pub evicted: u64,
     /// Counts of samples and overflows.
     pub state: CpuState,

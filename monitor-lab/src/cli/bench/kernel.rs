@@ -156,14 +156,15 @@ impl Bench {
     fn set_verdicts(&mut self, flows: u32, programs: &mut Programs) -> anyhow::Result<()> {
         let verdict = class(Protocol::Http, Exposure::Plaintext);
         for _ in 0..ATTEMPTS {
-            let waiting = self.kernel.flows()?;
+            let waiting = self.kernel.flows.all()?;
             if waiting.len() as u64 * 1000 <= u64::from(flows) {
                 return Ok(());
             }
             for (flow, _) in waiting {
                 self.kernel.set_verdict(flow, verdict)?;
-                self.kernel.take_flow(flow)?;
+                self.kernel.flows.take(flow)?;
             }
+            self.kernel.flows.publish()?;
             self.packet(flows.saturating_mul(5).max(1000), programs)?;
         }
         anyhow::bail!("the kernel's map does not keep the verdicts of {flows} flows")

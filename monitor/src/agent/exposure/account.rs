@@ -1,8 +1,9 @@
 //! The books of exposure: what the kernel counts, and what was pending and is credited.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Instant;
 
 use monitor_common::count::Count;
 use monitor_common::direction::Direction;
@@ -40,8 +41,10 @@ pub struct Account {
     credited: HashMap<ExposureKey, Count>,
     /// By direction and network, all classes together; keys have the class [`Class::PENDING`].
     settled: HashMap<ExposureKey, Count>,
-    /// Packets whose flow the kernel forgot before a verdict came: they are credited as unknown.
+    /// Packets whose flow gave its room to others before a verdict came: they are credited as unknown.
     evicted: u64,
+    /// Packets of flows that the programs found no room for, when all flows were looked at last.
+    refused: u64,
     judged: Receiver<Judged>,
     /// The first of them, not yet old enough.
     next: Option<Judged>,
@@ -58,6 +61,7 @@ impl Account {
             credited: HashMap::new(),
             settled: HashMap::new(),
             evicted: 0,
+            refused: 0,
             judged,
             next: None,
             judge,
@@ -70,7 +74,7 @@ impl Account {
         Judge::new(Arc::clone(&self.counts), self.judge.clone())
     }
 
-    /// Credits the flows that got their verdict a moment ago, before the kernel may forget them.
+    /// Credits the flows that got their verdict a moment ago, and makes their room free.
     ///
     /// # Errors
     /// A runtime failure, if a map cannot be changed.
@@ -85,11 +89,11 @@ impl Account {
             if self.counts.verdict(judged.flow)? != Some(judged.class) {
                 continue;
             }
-            if let Some(state) = self.counts.take_flow(judged.flow)? {
+            if let Some(state) = self.counts.flows.take(judged.flow)? {
                 self.credit(&state, judged.class);
             }
         }
-        Ok(())
+        self.counts.flows.publish()
     }
 
     /// Credits the flows that have a verdict, or never will. `now` in units of [`FlowState::last`].
@@ -99,28 +103,53 @@ impl Account {
     pub fn settle(&mut self, now: u32) -> Result<(), Failure> {
         // In this order: the sums first, so that what is missing in the flows is truly gone.
         let sums = self.counts.exposure()?;
-        let flows = self.counts.flows()?;
-        self.note_evicted(&sums, &flows);
+        let flows = self.counts.flows.all()?;
+        self.note_lost(&sums, &flows);
+        let refused = self.counts.state()?.flows_refused;
+        let crowded = if refused == self.refused {
+            HashSet::new()
+        } else {
+            self.counts.flows.crowded(&flows)
+        };
+        self.refused = refused;
         for (flow, state) in flows {
             let silent = now.saturating_sub(state.last);
             if silent < SETTLED {
                 continue;
             }
+            let mut given_up = false;
             let class = match self.counts.verdict(flow)? {
                 Some(class) => class,
                 None if silent >= IDLE => Class::UNKNOWN,
+                // Its network has its share, and the next flow is more likely to be judged.
+                None if crowded.contains(&state.network()) => {
+                    given_up = true;
+                    Class::UNKNOWN
+                }
                 None => continue,
             };
-            if let Some(state) = self.counts.take_flow(flow)? {
+            if let Some(state) = self.counts.flows.take(flow)? {
                 self.credit(&state, class);
+                if given_up {
+                    self.evicted += state.rx_packets + state.tx_packets;
+                }
             }
         }
-        Ok(())
+        self.counts.flows.publish()?;
+        self.counts.flows.forget_quiet(Instant::now())
+    }
+
+    /// Whether the programs have refused flows since all were looked at.
+    ///
+    /// # Errors
+    /// A runtime failure, if a map cannot be read.
+    pub fn is_crowded(&self) -> Result<bool, Failure> {
+        Ok(self.counts.state()?.flows_refused != self.refused)
     }
 
     fn credit(&mut self, state: &FlowState, class: Class) {
         for direction in Direction::ALL {
-            let network = NetworkId(state.network);
+            let network = state.network();
             self.add(direction, network, class, state.count(direction));
         }
     }
@@ -143,12 +172,13 @@ impl Account {
         }
     }
 
-    /// What was counted as pending, is not credited, and is in no flow any more.
-    fn note_evicted(&mut self, sums: &HashMap<ExposureKey, Count>, flows: &[(u64, FlowState)]) {
+    /// What was counted as pending, is not credited, and is in no flow: a program added it to a flow in the moment
+    /// when that was taken out.
+    fn note_lost(&mut self, sums: &HashMap<ExposureKey, Count>, flows: &[(u64, FlowState)]) {
         let mut waiting: HashMap<ExposureKey, Count> = HashMap::new();
         for (_, state) in flows {
             for direction in Direction::ALL {
-                let network = NetworkId(state.network);
+                let network = state.network();
                 let key = ExposureKey::new(direction, network, Class::PENDING);
                 let total = waiting.entry(key).or_default();
                 total.packets += state.count(direction).packets;
@@ -173,7 +203,7 @@ impl Account {
         }
     }
 
-    /// Packets that were credited as unknown because their flow was forgotten too early.
+    /// Packets that were credited as unknown because their flow gave its room to others.
     #[must_use]
     pub fn evicted(&self) -> u64 {
         self.evicted

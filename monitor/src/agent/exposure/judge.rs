@@ -7,6 +7,7 @@ use std::sync::mpsc::SyncSender;
 use monitor_common::sample::{Sample, Trigger};
 
 use super::account::Judged;
+use super::remembered::Remembered;
 use crate::base::clock::monotonic_ns;
 use crate::base::failure::Failure;
 use crate::kernel::Counts;
@@ -21,6 +22,7 @@ pub struct Judge {
     judged: SyncSender<Judged>,
     young: HashMap<u64, FlowVerdict>,
     old: HashMap<u64, FlowVerdict>,
+    remembered: Remembered,
 }
 
 impl Judge {
@@ -28,6 +30,7 @@ impl Judge {
     #[must_use]
     pub(super) fn new(counts: Arc<Counts>, judged: SyncSender<Judged>) -> Judge {
         Judge {
+            remembered: Remembered::new(counts.verdict_capacity()),
             counts,
             judged,
             young: HashMap::new(),
@@ -57,6 +60,7 @@ impl Judge {
         let Some(class) = class else {
             return Ok(());
         };
+        self.remembered.make_room(&self.counts, sample.flow)?;
         self.counts.set_verdict(sample.flow, class)?;
         // Where the books are behind they find the flow by themselves.
         drop(self.judged.try_send(Judged {

@@ -3,6 +3,7 @@
 
 mod account;
 mod judge;
+mod remembered;
 
 pub use account::{Account, now};
 pub use judge::Judge;

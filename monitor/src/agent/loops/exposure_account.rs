@@ -13,6 +13,8 @@ use crate::base::failure::Failure;
 const CREDIT: Duration = Duration::from_millis(100);
 /// Every how many of these times all flows are looked at, those without a verdict too.
 const ALL: u32 = 20;
+/// The same while flows find no room.
+const CROWDED: u32 = 5;
 
 /// Keeps the books, until the future is dropped; for ever without books.
 ///
@@ -24,27 +26,30 @@ pub async fn keep_books(account: Option<Arc<Mutex<Account>>>) -> Result<(), Fail
     };
     let mut tick = tokio::time::interval(CREDIT);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut until_all = 0;
+    let mut since_all = ALL;
     let mut said = None;
     loop {
         tick.tick().await;
-        let all = until_all == 0;
-        until_all = if all { ALL - 1 } else { until_all - 1 };
+        since_all += 1;
         let account = Arc::clone(&account);
         // Many flows take a while, in which samples go on.
         let settled = tokio::task::spawn_blocking(move || {
             let mut account = account.lock().unwrap_or_else(PoisonError::into_inner);
             account.settle_judged()?;
+            let all = since_all >= ALL || since_all >= CROWDED && account.is_crowded()?;
             if all {
                 account.settle(now())?;
             }
-            Ok(())
+            Ok(all)
         });
         let settled = settled
             .await
             .context("the books of exposure")
             .map_err(Failure::runtime)?;
         // Nothing is lost by it: it stays pending until it works again.
+        if let Ok(true) = settled {
+            since_all = 0;
+        }
         let trouble = settled.err().map(|failure: Failure| failure.to_string());
         if let Some(trouble) = trouble.as_ref().filter(|_| trouble != said) {
             tracing::error!("cannot keep the books of exposure, trying on: {trouble}");

@@ -135,7 +135,7 @@ pub const TABLE: &[Definition] = &[
         name: "exposure_evicted_packets",
         kind: Type::Counter,
         labels: &[],
-        help: "Packets counted as unknown because the kernel forgot their flow before its verdict",
+        help: "Packets counted as unknown because their network had used its share of the flows that wait for a verdict",
         rows: |snapshot, rows| rows.value(&[], snapshot.counted.evicted),
     },
     Definition {

@@ -1,0 +1,246 @@
+//! Which flows the kernel knows the verdict of, and which verdict makes room for a new one.
+//!
+//! A verdict that is lost costs its flow dear: what speaks in the middle of a connection is harder to judge than its
+//! beginning. So the room is shared out by network, and a network that judges many flows displaces its own.
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use monitor_common::key::{Group, NetworkId};
+
+use crate::base::failure::Failure;
+use crate::kernel::Counts;
+
+/// Verdicts in use that are passed over in search of one that is not, before one goes anyway.
+const PASSED_OVER: usize = 4;
+
+/// The verdicts that are in the kernel's map.
+pub(super) struct Remembered {
+    capacity: usize,
+    flows: HashSet<u64>,
+    networks: HashMap<NetworkId, Queue>,
+    /// By [`Group`]: networks by the number of their verdicts.
+    sizes: [BTreeSet<(usize, NetworkId)>; 2],
+    /// By [`Group`]: verdicts.
+    totals: [usize; 2],
+}
+
+/// Flows of a network, the one that was judged longest ago first.
+struct Queue {
+    group: Group,
+    flows: VecDeque<u64>,
+}
+
+/// What is done about the verdict on a flow that is to make room.
+enum Fate {
+    Gone,
+    Spared,
+}
+
+impl Remembered {
+    pub(super) fn new(capacity: u32) -> Remembered {
+        Remembered {
+            capacity: capacity as usize,
+            flows: HashSet::new(),
+            networks: HashMap::new(),
+            sizes: [BTreeSet::new(), BTreeSet::new()],
+            totals: [0; 2],
+        }
+    }
+
+    /// Makes room for a verdict on this flow, unless it has it already.
+    pub(super) fn make_room(&mut self, counts: &Arc<Counts>, flow: u64) -> Result<(), Failure> {
+        if self.flows.contains(&flow) {
+            return Ok(());
+        }
+        // It has no verdict, so it is pending, and its entry says whose it is.
+        let state = counts.flows.get(flow)?;
+        let network = state.map_or(NetworkId::OTHER, |state| state.network());
+        self.insert(
+            flow,
+            network,
+            counts.flows.group(network),
+            |flow, may_spare| {
+                match counts.verdict_in_use(flow)? {
+                    Some((class, true)) if may_spare => {
+                        counts.rest_verdict(flow, class)?;
+                        Ok(Fate::Spared)
+                    }
+                    Some(_) => {
+                        counts.remove_verdict(flow)?;
+                        Ok(Fate::Gone)
+                    }
+                    // A new connection has taken it back.
+                    None => Ok(Fate::Gone),
+                }
+            },
+        )
+    }
+
+    fn insert(
+        &mut self,
+        flow: u64,
+        network: NetworkId,
+        group: Group,
+        mut displace: impl FnMut(u64, bool) -> Result<Fate, Failure>,
+    ) -> Result<(), Failure> {
+        while self.flows.len() >= self.capacity {
+            self.displace(&mut displace)?;
+        }
+        let before = self.size(network);
+        let queue = self.networks.entry(network).or_insert_with(|| Queue {
+            group,
+            flows: VecDeque::new(),
+        });
+        // It may be described since.
+        let moved = queue.group;
+        queue.group = group;
+        queue.flows.push_back(flow);
+        self.flows.insert(flow);
+        self.totals[moved as usize] -= before;
+        self.totals[group as usize] += before + 1;
+        self.sizes[moved as usize].remove(&(before, network));
+        self.sizes[group as usize].insert((before + 1, network));
+        Ok(())
+    }
+
+    fn size(&self, network: NetworkId) -> usize {
+        self.networks.get(&network).map_or(0, |of| of.flows.len())
+    }
+
+    /// The network that gives: the largest one of the group that has more than is kept for it.
+    fn victim(&self) -> Option<NetworkId> {
+        let largest = |group: Group| self.sizes[group as usize].last().copied();
+        let is_over =
+            |group: Group, part: usize| self.totals[group as usize] > self.capacity / part;
+        let candidates = [
+            is_over(Group::Unknown, 4).then(|| largest(Group::Unknown)),
+            is_over(Group::Described, 2).then(|| largest(Group::Described)),
+        ];
+        let most = candidates.into_iter().flatten().flatten().max();
+        let any = || Group::ALL.into_iter().filter_map(largest).max();
+        most.or_else(any).map(|(_, network)| network)
+    }
+
+    fn displace(
+        &mut self,
+        displace: &mut impl FnMut(u64, bool) -> Result<Fate, Failure>,
+    ) -> Result<(), Failure> {
+        let Some(network) = self.victim() else {
+            return Ok(());
+        };
+        let Some(queue) = self.networks.get_mut(&network) else {
+            return Ok(());
+        };
+        let group = queue.group as usize;
+        let before = queue.flows.len();
+        for tried in 0..=PASSED_OVER {
+            let Some(flow) = queue.flows.front().copied() else {
+                break;
+            };
+            let fate = displace(flow, tried < PASSED_OVER)?;
+            queue.flows.pop_front();
+            match fate {
+                Fate::Spared => queue.flows.push_back(flow),
+                Fate::Gone => {
+                    self.flows.remove(&flow);
+                    break;
+                }
+            }
+        }
+        let after = queue.flows.len();
+        self.totals[group] -= before - after;
+        self.sizes[group].remove(&(before, network));
+        if after == 0 {
+            self.networks.remove(&network);
+        } else {
+            self.sizes[group].insert((after, network));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Verdicts in use, and those that are gone.
+    #[derive(Default)]
+    struct Map {
+        used: HashSet<u64>,
+        gone: HashSet<u64>,
+    }
+
+    fn insert(remembered: &mut Remembered, map: &mut Map, flow: u64, vni: u32, group: Group) {
+        let displace = |flow, may_spare| {
+            if may_spare && map.used.remove(&flow) {
+                return Ok(Fate::Spared);
+            }
+            map.gone.insert(flow);
+            Ok(Fate::Gone)
+        };
+        remembered
+            .insert(flow, NetworkId::vni(vni), group, displace)
+            .unwrap();
+        assert!(remembered.flows.len() <= remembered.capacity);
+        let queued: usize = remembered.networks.values().map(|of| of.flows.len()).sum();
+        assert_eq!(queued, remembered.flows.len());
+        assert_eq!(queued, remembered.totals.iter().sum::<usize>());
+    }
+
+    #[test]
+    fn a_network_that_judges_many_flows_displaces_its_own() {
+        let (mut remembered, mut map) = (Remembered::new(100), Map::default());
+        for flow in 0..10 {
+            insert(&mut remembered, &mut map, flow, 1, Group::Unknown);
+        }
+        for flow in 1000..2000 {
+            insert(&mut remembered, &mut map, flow, 2, Group::Unknown);
+        }
+        assert!((0..10).all(|flow| !map.gone.contains(&flow)));
+        assert_eq!(map.gone.len(), 910);
+    }
+
+    #[test]
+    fn made_up_networks_displace_no_described_one() {
+        let (mut remembered, mut map) = (Remembered::new(100), Map::default());
+        for flow in 0..50 {
+            insert(&mut remembered, &mut map, flow, 1, Group::Described);
+        }
+        for flow in 1000..2000 {
+            insert(&mut remembered, &mut map, flow, flow as u32, Group::Unknown);
+        }
+        assert!((0..50).all(|flow| !map.gone.contains(&flow)));
+        // Nor the other way round.
+        for flow in 5000..6000 {
+            insert(&mut remembered, &mut map, flow, 1, Group::Described);
+        }
+        assert!(remembered.totals[Group::Unknown as usize] >= 25);
+    }
+
+    #[test]
+    fn a_verdict_in_use_is_passed_over() {
+        let (mut remembered, mut map) = (Remembered::new(10), Map::default());
+        for flow in 0..100 {
+            map.used.insert(0);
+            insert(&mut remembered, &mut map, flow, 1, Group::Unknown);
+        }
+        assert!(!map.gone.contains(&0));
+        assert_eq!(map.gone.len(), 90);
+        // Where all are in use one goes all the same.
+        map.used = (0..200).collect();
+        insert(&mut remembered, &mut map, 100, 1, Group::Unknown);
+        assert_eq!(map.gone.len(), 91);
+    }
+
+    #[test]
+    fn a_network_that_is_described_later_changes_its_group() {
+        let (mut remembered, mut map) = (Remembered::new(100), Map::default());
+        for flow in 0..10 {
+            insert(&mut remembered, &mut map, flow, 1, Group::Unknown);
+        }
+        insert(&mut remembered, &mut map, 10, 1, Group::Described);
+        assert_eq!(remembered.totals, [0, 11]);
+        assert_eq!(remembered.sizes[0].len(), 0);
+    }
+}
