@@ -74,9 +74,6 @@ pub(crate) struct Build {
 /// licences and advisories of every dependency in both lock files (deny.toml).
 #[derive(clap::Args)]
 pub(crate) struct Lint {
-    /// Install cargo-deny if it is missing, instead of leaving its checks out
-    #[arg(long)]
-    pub(crate) deny: bool,
     /// Only look for imports that point upward between layers or in a circle
     #[arg(long)]
     pub(crate) imports: bool,

@@ -50,7 +50,7 @@ fn start(cli: Cli) -> Result<ExitCode> {
         }
         Task::Bpf => ebpf::main(&ctx)?,
         Task::Lint(args) if args.imports => lint::imports::check(&ctx)?,
-        Task::Lint(args) => lint::main(&ctx, args.deny)?,
+        Task::Lint(_) => lint::main(&ctx)?,
         Task::Fuzz(args) => fuzz::main(&ctx, &args)?,
         Task::Demo => return Ok(ExitCode::from(lab::demo(&ctx)?)),
         Task::Bench(args) => return Ok(ExitCode::from(lab::bench(&ctx, &args.args)?)),

@@ -12,7 +12,7 @@ use crate::proc::{capture, cargo, output, run, say};
 use crate::{ebpf, setup};
 
 /// Runs all checks, also if one fails; the error names those that did.
-pub(crate) fn main(ctx: &Ctx, install_deny: bool) -> Result<()> {
+pub(crate) fn main(ctx: &Ctx) -> Result<()> {
     components(ctx)?;
     let mut failed = Vec::new();
     let mut check = |name: &str, result: Result<()>| match result {
@@ -39,10 +39,7 @@ pub(crate) fn main(ctx: &Ctx, install_deny: bool) -> Result<()> {
         "committed kernel programs",
         ebpf::check(ctx, tools.as_ref()),
     );
-    check(
-        "licences and advisories",
-        dependencies::check(ctx, install_deny),
-    );
+    check("licences and advisories", dependencies::check(ctx));
     if failed.is_empty() {
         return Ok(());
     }

@@ -100,7 +100,7 @@ fn here(ctx: &Ctx, args: &cli::Test, programs: &Programs, report: &mut Report) {
         if args.quick {
             report.step("lint, without a compiler", |_| lint::quick(ctx));
         } else {
-            report.step("lint", |_| lint::main(ctx, false));
+            report.step("lint", |_| lint::main(ctx));
         }
     }
     report.step(
