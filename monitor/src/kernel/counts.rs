@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use anyhow::anyhow;
 use aya::Ebpf;
-use aya::maps::Map;
 use monitor_common::count::{Count, EspCount};
 use monitor_common::cpu_state::CpuState;
 use monitor_common::direction::Direction;
@@ -17,7 +15,7 @@ use monitor_common::reason::Reason;
 use super::flows::Flows;
 use super::peers::Peers;
 use super::size::MapSizes;
-use super::table::Table;
+use super::table::{Table, map};
 use crate::base::failure::Failure;
 
 /// The maps that are read or written while the programs run.
@@ -60,11 +58,6 @@ impl Counts {
         }
         Ok(counts)
     }
-}
-
-pub(super) fn map<'a>(ebpf: &'a Ebpf, name: &str) -> Result<&'a Map, Failure> {
-    ebpf.map(name)
-        .ok_or_else(|| Failure::kernel(anyhow!("the eBPF object has no map {name}: build it anew")))
 }
 
 impl Counts {

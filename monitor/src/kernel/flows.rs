@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 use aya::Ebpf;
 use monitor_common::key::{FlowState, Group, NetworkId, Returned, Room, Share, flow_share};
 
-use super::counts::map;
-use super::table::Table;
+use super::table::{Table, map};
 use crate::base::failure::Failure;
 
 /// A network that made no flow for so long gives its row to others, where rows run out.

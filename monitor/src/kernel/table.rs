@@ -9,13 +9,23 @@ use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
+use aya::Ebpf;
 use aya::maps::{Map, MapData};
 use monitor_common::count::Total;
 use monitor_common::shared::Shared;
 
 use super::bpf::{self, Command, Update};
 use crate::base::failure::Failure;
+
+/// A map of the loaded object.
+///
+/// # Errors
+/// A kernel failure if the object has no map of this name.
+pub(super) fn map<'a>(ebpf: &'a Ebpf, name: &str) -> Result<&'a Map, Failure> {
+    ebpf.map(name)
+        .ok_or_else(|| Failure::kernel(anyhow!("the eBPF object has no map {name}: rebuild it")))
+}
 
 /// Entries that the first batch asks for.
 const BATCH: usize = 4096;

@@ -27,6 +27,7 @@ pub(crate) fn main(ctx: &Ctx) -> Result<()> {
         "format of the kernel programs",
         format(ctx, "monitor-ebpf/Cargo.toml"),
     );
+    check("imports", imports::check(ctx));
     check("clippy", clippy(ctx));
     // A contributor without LLVM can run all other checks.
     let tools = ebpf::tools(ctx)

@@ -10,6 +10,7 @@ use monitor_common::direction::Direction;
 use monitor_common::key::{Class, ExposureKey, FlowState, NetworkId};
 
 use super::judge::Judge;
+use super::judged::Judged;
 use crate::base::clock::monotonic_ns;
 use crate::base::failure::Failure;
 use crate::kernel::Counts;
@@ -25,14 +26,6 @@ const IDLE: u32 = 56;
 const JUDGED: usize = 65_536;
 /// A program that was about to add to a flow when the verdict came has done so by then.
 const RUNNING_NS: u64 = 50_000_000;
-
-/// A flow that has got its verdict.
-pub(super) struct Judged {
-    pub(super) flow: u64,
-    pub(super) class: Class,
-    /// When: `CLOCK_MONOTONIC` in nanoseconds.
-    pub(super) time_ns: u64,
-}
 
 /// What was pending and is not any more.
 pub struct Account {

@@ -6,7 +6,7 @@ use std::sync::mpsc::SyncSender;
 
 use monitor_common::sample::{Sample, Trigger};
 
-use super::account::Judged;
+use super::judged::Judged;
 use super::remembered::Remembered;
 use crate::base::clock::monotonic_ns;
 use crate::base::failure::Failure;

@@ -3,6 +3,7 @@
 
 mod account;
 mod judge;
+mod judged;
 mod remembered;
 
 pub use account::{Account, now};
