@@ -46,7 +46,7 @@ pub(crate) enum Task {
     /// Show what crosses the wire: plain overlay, encrypted, published port, TLS
     ///
     /// Builds two hosts in network namespaces, joined by an overlay with a real
-    /// web server and a real Redis, and tells what the monitor saw on the wire,
+    /// web server and a real Redis, and prints what the monitor saw on the wire,
     /// in four steps. Nothing of this machine's own network is touched. Where
     /// the kernel has no IPsec, steps 2 to 4 run in a virtual machine.
     Demo,
