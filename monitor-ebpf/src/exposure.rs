@@ -124,6 +124,10 @@ fn state_of(flow: u64, network: NetworkId) -> Option<*mut FlowState> {
 
 /// Inserts the state of a flow, if its network has room for one.
 #[inline(never)]
+#[expect(
+    clippy::needless_borrows_for_generic_args,
+    reason = "a copy would be made on the stack"
+)]
 fn insert(flow: u64, network: NetworkId) -> Option<*mut FlowState> {
     let share = share_of(network)?;
     let group = admit(network, share)?;
@@ -201,6 +205,10 @@ pub fn sampled(flow: u64) -> Option<*mut FlowState> {
         return Some(state);
     }
     // Another CPU may have inserted it meanwhile.
+    #[expect(
+        clippy::needless_borrows_for_generic_args,
+        reason = "a copy would be made on the stack"
+    )]
     let _ = SAMPLED.insert(flow, &NO_FLOW, u64::from(BPF_NOEXIST));
     SAMPLED.get_ptr_mut(flow)
 }

@@ -212,7 +212,7 @@ fn a_browser_shows_and_prints_the_page_and_nothing_a_stranger_wrote_is_more_than
     for part in [
         "Policy is violated",
         "Credentials in cleartext",
-        "more networks, with less to read",
+        "more networks, with less plaintext",
         "Bytes over time",
         "app1-network (VNI 4096)",
         "<script>hacked=1</script>",

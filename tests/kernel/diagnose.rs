@@ -234,8 +234,8 @@ fn check_shows_each_network_that_must_be_encrypted() {
         .collect();
     for line in [
         "ok IPsec of this host 0 associations (0 as Docker makes them), 0 policies",
-        "limited app1-network (VNI 4096) no rule on this host: right only as long as none of its containers is here",
-        "limited half (VNI 4097) marked for IPsec when it is sent, but NOT refused",
+        "limited app1-network (VNI 4096) no rule on this host: correct only while no container of this network runs here",
+        "limited half (VNI 4097) marked for IPsec when sent, but NOT dropped",
     ] {
         assert!(
             squeezed.iter().any(|found| found.starts_with(line)),

@@ -118,7 +118,8 @@ fn flood(agent: &mut Agent, from: &Host) -> (Sent, u64) {
 fn samples_add_up(snapshot: &Snapshot, counted: u64, received: u64) {
     let state = snapshot.counted.state;
     assert_eq!(state.sent, received, "{state:?}");
-    assert!(state.ring_full > 0, "{state:?}");
+    // More than the ring has room for, or than one network may take of it.
+    assert!(state.ring_full + state.capped > 0, "{state:?}");
     let chosen = state.sent + state.ring_full + state.capped;
     assert_eq!(chosen, counted, "{state:?}");
 }

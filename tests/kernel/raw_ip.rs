@@ -85,5 +85,5 @@ fn packets_of_a_raw_ip_device_are_counted() {
     assert_eq!(unparsed, []);
     // What is inside was understood as well: the agent says what can be read.
     let log = agent.monitor.err();
-    assert!(log.contains("redis can be read in plaintext"), "{log}");
+    assert!(log.contains("redis is readable in plaintext"), "{log}");
 }

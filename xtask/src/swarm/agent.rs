@@ -169,7 +169,7 @@ pub(super) fn alarms(node: &mut Node) -> Result<Vec<Alarm>> {
 
 /// What the log says can be read of a network and protocol: the first time it was seen.
 pub(super) fn evidence(node: &mut Node, vni: u32, protocol: &str) -> Result<Option<String>> {
-    let said = format!("VNI {vni}: {protocol} can be read in plaintext");
+    let said = format!("VNI {vni}: {protocol} is readable in plaintext");
     let log = node.sh("cat /run/monitor.log")?;
     let line = log.lines().find(|line| line.contains(&said));
     Ok(line.map(|line| printable(line.rsplit(": ").next().unwrap_or_default())))

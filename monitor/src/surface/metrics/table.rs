@@ -199,7 +199,7 @@ pub const TABLE: &[Definition] = &[
         name: "samples",
         kind: Type::Counter,
         labels: &["outcome"],
-        help: "Packets chosen as samples, by outcome: sent to the agent, lost because the ring was full, or capped by the limit of the network or the CPU",
+        help: "Packets chosen as samples, by outcome: sent to the agent, lost because the ring was full, or capped by the limit of the network, the CPU or the share of the ring",
         rows: |snapshot, rows| {
             rows.value(&["sent"], snapshot.counted.state.sent)?;
             rows.value(&["ring_full"], snapshot.counted.state.ring_full)?;

@@ -143,8 +143,8 @@ fn charts(page: &mut Markup, audit: &Audit) {
     if left_out != 0 {
         page.element(
             "<p class=\"soft\">",
+            some(left_out as u64, "more network"),
             ", with less plaintext.</p>\n",
-            ", with less to read.</p>\n",
         );
     }
     chart::timeline(page, &exposure.timeline);
