@@ -318,7 +318,7 @@ fn cleartext_that_is_injected_is_a_violation_of_the_one_who_receives_it() {
     let out = audit.out();
     for part in [
         "required        encrypted ",
-        "VNI 4096: nothing can be read\n",
+        "VNI 4096: nothing is readable\n",
         "in ESP 100.0 %, unknown 0.0 %",
     ] {
         assert!(out.contains(part), "no {part:?} in\n{out}");

@@ -80,7 +80,7 @@ fn what_a_kill_leaves_is_taken_over_by_the_next_start() {
     assert_eq!(shape(node), expected.running, "one of each: {left:?}");
     let stays = |line: &String| line.contains("overlay-monitor/") && left.contains(line);
     assert!(!attached(node).iter().any(stays), "{left:?} stayed");
-    let says = "that a killed overlay-monitor left";
+    let says = "filter of an overlay-monitor that was killed";
     assert_eq!(agent.monitor.err().contains(says), !has_tcx());
     exchange(&lab, 10);
     assert_counted(&agent, 10);
