@@ -4,6 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
 use std::sync::LazyLock;
 
+use monitor::base::output::Output;
 use monitor::base::udp_ports::UdpPorts;
 use monitor::surface::flow_lines::FlowPrinter;
 use monitor::surface::format::Format;
@@ -106,9 +107,9 @@ pub(crate) fn read(input: &[u8]) {
         show_payload: options & 2 != 0,
         show_users: options & 4 != 0,
     };
-    let mut printer = Printer::buffered(&mut lines, format, false, None, true);
+    let mut printer = Printer::buffered(Output::new(&mut lines), format, false, None, true);
     let mut tracker = Tracker::new(UDP_PORTS.clone(), Names::default());
-    let mut flow_printer = FlowPrinter::new(&mut flows, format, false);
+    let mut flow_printer = FlowPrinter::new(Output::new(&mut flows), format, false);
     let mut packets = 0;
     let mut of_flows = 0;
     tracker.begin_file();

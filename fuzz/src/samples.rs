@@ -1,6 +1,7 @@
 //! Samples, as they come out of the kernel's ring: the header is the kernel's, the frame is anybody's.
 
 use jiff::Timestamp;
+use monitor::base::output::Output;
 use monitor::surface::format::Format;
 use monitor::surface::sample_lines::Printer;
 use monitor::traffic::decode::Decoder;
@@ -27,7 +28,7 @@ pub(crate) fn sample(input: &[u8]) {
         assert!(record.captured as usize <= input.len());
         assert!(!record.comment().contains(char::is_control));
         let mut out = Vec::new();
-        drop(Printer::new(&mut out, format, false, None, true).print(&record));
+        drop(Printer::new(Output::new(&mut out), format, false, None, true).print(&record));
         match format {
             Format::Text => printed::lines(&out),
             Format::Json => printed::objects(&out),

@@ -1,13 +1,16 @@
 //! `overlay-monitor`: reads `argv`, sets up logging and signals, and maps failures to exit codes.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
 use monitor::base::failure::Failure;
+use monitor::base::output::message;
 use monitor::command;
 use monitor::command::cli::Cli;
+use monitor::command::log_filter::log_filter;
 use monitor::surface::status_line::Log;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -24,7 +27,7 @@ fn main() -> ExitCode {
     match start(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            drop(writeln!(io::stderr(), "overlay-monitor: {failure}"));
+            message(format_args!("overlay-monitor: {failure}"));
             failure.exit_code()
         }
     }
@@ -52,16 +55,9 @@ fn start(cli: Cli) -> Result<(), Failure> {
 }
 
 fn logging(level: Option<&str>) -> Result<(), Failure> {
-    let filter = match level {
-        Some(level) => EnvFilter::try_new(level)
-            .with_context(|| format!("--log {level:?}: give error, warn, info, debug or trace"))
-            .map_err(Failure::usage)?,
-        // The netlink library warns of every attribute that is newer than it.
-        None => EnvFilter::try_from_default_env()
-            .unwrap_or_else(|_| EnvFilter::new("info,netlink_packet_route=error")),
-    };
+    let variable = std::env::var_os(EnvFilter::DEFAULT_ENV);
     tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(log_filter(level, variable.as_deref())?)
         .with_writer(|| Log)
         .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .with_target(false)

@@ -5,6 +5,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod closed_pipe;
 mod folder;
 mod http;
 mod limits;

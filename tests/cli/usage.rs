@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use overlay_tests::attached::attached;
-use overlay_tests::process::run;
+use overlay_tests::process::{command, finish, run};
 
 use super::quiet;
 
@@ -96,6 +96,7 @@ fn a_bad_value() {
         bad("--hook", "ebtables", &["ebtables", "xdp-generic"]);
         bad("--sample-every", "-1", &["-1"]);
         bad("--log", "=,=", &["--log"]);
+        bad("--log", "debg", &["--log", "\"debg\" is no log level"]);
     }
     for address in [
         "nonsense",
@@ -109,6 +110,23 @@ fn a_bad_value() {
             &["run", "-i", "eth0", "--listen", address],
             &["listen address", &quoted, "127.0.0.1:9469"],
         );
+    }
+}
+
+#[test]
+fn a_bad_log_filter_in_the_environment() {
+    let lab = quiet();
+    for (value, says) in [
+        ("debg", "\"debg\" is no log level"),
+        ("info=loud", "invalid"),
+    ] {
+        let mut command = command(lab.node1(), &["detach"]);
+        command.env("RUST_LOG", value);
+        let ended = finish(command);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        for part in ["environment variable RUST_LOG", says, "give error, warn"] {
+            assert!(ended.err.contains(part), "no {part:?} in {ended:?}");
+        }
     }
 }
 

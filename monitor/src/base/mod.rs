@@ -1,4 +1,4 @@
-//! What every layer may use: errors by exit code, clocks, netlink requests, and the types that `kernel` and `host`
+//! What every layer may use: errors by exit code, clocks, standard output and error, netlink requests, and the types that `kernel` and `host`
 //! share without knowing each other.
 //!
 //! It imports no other layer of this crate, only `monitor-common`. Every layer calls it.
@@ -7,5 +7,6 @@ pub mod clock;
 pub mod failure;
 pub mod interface;
 pub(crate) mod netlink;
+pub mod output;
 pub(crate) mod procfs;
 pub mod udp_ports;

@@ -4,6 +4,7 @@ use anyhow::anyhow;
 
 use crate::base::failure::Failure;
 use crate::base::interface::Interface;
+use crate::base::output::Output;
 use crate::command::cli::DetachArgs;
 use crate::host::interface::{self, Link};
 use crate::kernel::attach::clsact;
@@ -20,6 +21,7 @@ pub(super) fn run(args: &DetachArgs) -> Result<(), Failure> {
             .map(|name| Interface::by_name(name))
             .collect::<Result<_, _>>()?
     };
+    let mut out = Output::stdout();
     let (mut removed, mut in_use) = (0, 0);
     for interface in &interfaces {
         let found = clsact::detach(interface).map_err(|error| match error.raw_os_error() {
@@ -32,27 +34,27 @@ pub(super) fn run(args: &DetachArgs) -> Result<(), Failure> {
             ),
         })?;
         if found.removed != 0 {
-            println!(
-                "{}: removed {} left by a killed overlay-monitor",
+            out.print(format_args!(
+                "{}: removed {} left by a killed overlay-monitor\n",
                 interface.name,
                 count(found.removed)
-            );
+            ))?;
         }
         if found.in_use != 0 {
-            println!(
-                "{}: kept {} of a running overlay-monitor",
+            out.print(format_args!(
+                "{}: kept {} of a running overlay-monitor\n",
                 interface.name,
                 count(found.in_use)
-            );
+            ))?;
         }
         removed += found.removed;
         in_use += found.in_use;
     }
     if removed == 0 && in_use == 0 {
-        println!(
-            "nothing of ours is attached to {} interfaces",
+        out.print(format_args!(
+            "nothing of ours is attached to {} interfaces\n",
             interfaces.len()
-        );
+        ))?;
     }
     Ok(())
 }

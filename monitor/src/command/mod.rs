@@ -6,6 +6,7 @@ mod audit;
 pub mod check;
 pub mod cli;
 mod detach;
+pub mod log_filter;
 mod read;
 mod run;
 pub mod settings;

@@ -9,6 +9,7 @@ use anyhow::anyhow;
 
 use crate::agent::session::{DecodedSample, Session, SessionOptions};
 use crate::base::failure::Failure;
+use crate::base::output::{Output, message};
 use crate::command::cli::{PolicyArgs, TailArgs};
 use crate::command::settings::{self, Defaults};
 use crate::host::docker::DockerSocket;
@@ -27,11 +28,10 @@ pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Resu
         update_over: plan.state_window,
     };
     let session = Session::start(&plan, options)?;
-    eprintln!("watching {}; Ctrl-C ends", session.describe());
+    message(format_args!("watching {}; Ctrl-C ends", session.describe()));
 
-    let out = io::stdout();
-    let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let mut printer = Printer::new(out, args.format, colour, args.lines, args.all);
+    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let mut printer = Printer::new(Output::stdout(), args.format, colour, args.lines, args.all);
     let agent = session.agent();
     let print = |seen: &DecodedSample<'_>| {
         if let Some(file) = file.borrow_mut().as_mut()
@@ -63,10 +63,10 @@ pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Resu
         .map_err(|_| Failure::runtime(anyhow!("the agent failed")))?;
     let lost = agent.snapshot()?.counted.state.ring_full;
     if lost != 0 {
-        eprintln!(
+        message(format_args!(
             "{lost} samples were lost: they came faster than they were printed (counts are not affected); sample fewer with \
              --sample-every N, or write to a file"
-        );
+        ));
     }
     result
 }

@@ -3,20 +3,19 @@
 use std::fmt;
 use std::io::{self, Write};
 
-use anyhow::anyhow;
 use serde::Serialize;
 
 use crate::base::failure::Failure;
+use crate::base::output::Output;
 use crate::surface::format::Format;
 use crate::traffic::flows::{EspRecord, FlowRecord, Summary};
 use crate::traffic::record_text::Paint;
 
 /// Prints flow records. It flushes only on request.
 pub struct FlowPrinter<W> {
-    out: W,
+    out: Output<W>,
     format: Format,
     paint: Paint,
-    closed: bool,
     show_users: bool,
 }
 
@@ -30,12 +29,11 @@ impl fmt::Display for Line<'_> {
 
 impl<W: Write> FlowPrinter<W> {
     /// A printer in this format.
-    pub fn new(out: W, format: Format, colour: bool) -> FlowPrinter<W> {
+    pub fn new(out: Output<W>, format: Format, colour: bool) -> FlowPrinter<W> {
         FlowPrinter {
             out,
             format,
             paint: Paint(colour),
-            closed: false,
             show_users: false,
         }
     }
@@ -48,7 +46,7 @@ impl<W: Write> FlowPrinter<W> {
 
     /// Whether the reader has closed the output.
     pub fn is_closed(&self) -> bool {
-        self.closed
+        self.out.is_closed()
     }
 
     /// Prints a flow.
@@ -88,34 +86,16 @@ impl<W: Write> FlowPrinter<W> {
     /// # Errors
     /// As [`FlowPrinter::flow`].
     pub fn flush(&mut self) -> Result<(), Failure> {
-        if self.closed {
-            return Ok(());
-        }
-        let flushed = self.out.flush();
-        self.settle(flushed)
+        self.out.flush()
     }
 
     fn print(&mut self, object: &impl Serialize, text: &dyn fmt::Display) -> Result<(), Failure> {
-        if self.closed {
-            return Ok(());
-        }
-        let written = match self.format {
-            Format::Text => writeln!(self.out, "{text}"),
-            Format::Json => serde_json::to_writer(&mut self.out, object)
+        let format = self.format;
+        self.out.write(|out| match format {
+            Format::Text => writeln!(out, "{text}"),
+            Format::Json => serde_json::to_writer(&mut *out, object)
                 .map_err(io::Error::from)
-                .and_then(|()| writeln!(self.out)),
-        };
-        self.settle(written)
-    }
-
-    fn settle(&mut self, written: io::Result<()>) -> Result<(), Failure> {
-        match written {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                self.closed = true;
-                Ok(())
-            }
-            Err(error) => Err(Failure::runtime(anyhow!(error).context("cannot print"))),
-        }
+                .and_then(|()| writeln!(out)),
+        })
     }
 }

@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use anyhow::anyhow;
 use bytes::{BufMut, BytesMut};
 
 use crate::base::failure::Failure;
+use crate::base::output::Output;
 use crate::surface::format::Format;
 use crate::traffic::record_text::SampleLine;
 use crate::traffic::sample_record::SampleRecord;
@@ -21,7 +21,7 @@ pub enum Printed {
 
 /// Prints sample records. Generic over the output, so that a test can read it.
 pub struct Printer<W> {
-    out: W,
+    out: Output<W>,
     /// The current line. It is written in one piece, so that lines of two processes do not mix.
     line: BytesMut,
     format: Format,
@@ -34,7 +34,13 @@ pub struct Printer<W> {
 
 impl<W: Write> Printer<W> {
     /// A printer of at most `lines` lines; with `all`, also of records without content.
-    pub fn new(out: W, format: Format, colour: bool, lines: Option<u64>, all: bool) -> Printer<W> {
+    pub fn new(
+        out: Output<W>,
+        format: Format,
+        colour: bool,
+        lines: Option<u64>,
+        all: bool,
+    ) -> Printer<W> {
         Printer {
             out,
             line: BytesMut::new(),
@@ -48,7 +54,7 @@ impl<W: Write> Printer<W> {
 
     /// The same, but it flushes only on request.
     pub fn buffered(
-        out: W,
+        out: Output<W>,
         format: Format,
         colour: bool,
         lines: Option<u64>,
@@ -65,12 +71,7 @@ impl<W: Write> Printer<W> {
     /// # Errors
     /// A runtime failure. A closed output is none.
     pub fn flush(&mut self) -> Result<(), Failure> {
-        match self.out.flush() {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Failure::runtime(anyhow!(error).context("cannot print")))
-            }
-            Ok(()) | Err(_) => Ok(()),
-        }
+        self.out.flush()
     }
 
     /// Prints a record.
@@ -99,15 +100,16 @@ impl<W: Write> Printer<W> {
                 .map_err(io::Error::from)
                 .and_then(|()| writeln!(line)),
         };
-        let written = made.and_then(|()| self.out.write_all(&self.line));
-        let flushed = written.and_then(|()| match self.at_once {
-            true => self.out.flush(),
-            false => Ok(()),
-        });
-        match flushed {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Printed::Enough),
-            Err(error) => return Err(Failure::runtime(anyhow!(error).context("cannot print"))),
+        self.out.write(|out| {
+            made?;
+            out.write_all(&self.line)?;
+            match self.at_once {
+                true => out.flush(),
+                false => Ok(()),
+            }
+        })?;
+        if self.out.is_closed() {
+            return Ok(Printed::Enough);
         }
         if let Some(left) = &mut self.left {
             *left -= 1;

@@ -3,6 +3,8 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 
+use crate::base::output::Messages;
+
 /// Whether the line is on standard error now.
 static SHOWN: Mutex<bool> = Mutex::new(false);
 
@@ -34,9 +36,7 @@ impl StatusLine {
         let mut shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
         // Without wrapping: only the second part of a wrapped line would be rewritten.
         let line = format!("\r\x1b[?7l{text}\x1b[K\x1b[?7h");
-        let mut out = io::stderr();
-        // A line that cannot be shown is not an error.
-        drop(out.write_all(line.as_bytes()).and_then(|()| out.flush()));
+        drop(Messages.write_all(line.as_bytes()));
         *shown = true;
     }
 }
@@ -56,7 +56,7 @@ impl Drop for StatusLine {
 fn clear() {
     let mut shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if std::mem::take(&mut *shown) {
-        drop(io::stderr().write_all(b"\r\x1b[K"));
+        drop(Messages.write_all(b"\r\x1b[K"));
     }
 }
 
@@ -67,10 +67,10 @@ pub struct Log;
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         clear();
-        io::stderr().write(bytes)
+        Messages.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        Messages.flush()
     }
 }

@@ -4,7 +4,6 @@ mod observation;
 
 use std::cell::RefCell;
 use std::future::Future;
-use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -14,6 +13,7 @@ use jiff::Timestamp;
 use crate::agent::session::{DecodedSample, Session, SessionOptions};
 use crate::agent::{SharedAgent, loops};
 use crate::base::failure::Failure;
+use crate::base::output::{Output, message};
 use crate::command::cli::AuditArgs;
 use crate::command::settings::{self, Defaults};
 use crate::host::docker::DockerSocket;
@@ -23,7 +23,7 @@ use crate::surface::networks_json::this_node;
 use crate::surface::report::chapter::chapters;
 use crate::surface::report::output_file::OutputFile;
 use crate::surface::report::shares::Shares;
-use crate::surface::report::{Audit, ExposureReport, ReportFormat, render};
+use crate::surface::report::{Audit, ExposureReport, render};
 
 use observation::Observation;
 
@@ -62,10 +62,10 @@ pub(super) async fn run(args: &AuditArgs, stop: impl Future<Output = ()>) -> Res
         .ok_or_else(|| Failure::runtime(anyhow!("no policy to audit")))?;
     let (started, began) = (Timestamp::now(), Instant::now());
     let watching = session.describe();
-    eprintln!(
+    message(format_args!(
         "watching {watching} for {:?}; Ctrl-C ends it early with what is known by then",
         args.duration
-    );
+    ));
     let observation = Observation::new(args.duration);
     let observe = |seen: &DecodedSample<'_>| {
         observation.add(seen.record);
@@ -118,7 +118,7 @@ pub(super) async fn run(args: &AuditArgs, stop: impl Future<Output = ()>) -> Res
     for output in outputs {
         output.write(&audit)?;
     }
-    print(&audit, args.format)?;
+    Output::stdout().print(format_args!("{}", render(&audit, args.format)?))?;
     audit.outcome()
 }
 
@@ -158,13 +158,4 @@ fn report(
         exposure,
         ..Audit::default()
     })
-}
-
-fn print(audit: &Audit, format: ReportFormat) -> Result<(), Failure> {
-    let page = render(audit, format)?;
-    match io::stdout().write_all(page.as_bytes()) {
-        // A closed pipe is no failure; the exit code still has the outcome.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("cannot print").map_err(Failure::runtime),
-    }
 }

@@ -7,11 +7,10 @@ mod interfaces;
 mod kernel_features;
 mod programs;
 
-use std::io::{self, Write};
-
 use anyhow::anyhow;
 
 use crate::base::failure::{Failure, FailureKind};
+use crate::base::output::Output;
 use crate::command::cli::CheckArgs;
 use crate::command::settings::{self, Surroundings};
 use crate::host::facts::HostFacts;
@@ -43,13 +42,9 @@ pub async fn run(args: &CheckArgs) -> Result<(), Failure> {
     let networks: Vec<Network> = networks.iter().cloned().collect();
     let host = HostFacts::read(&surroundings.udp_ports, &watched);
     findings.extend(encryption::encryption(&host, &networks));
-    let mut out = io::stdout().lock();
+    let mut out = Output::stdout();
     for finding in &findings {
-        match writeln!(out, "{finding}") {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-            Err(error) => return Err(Failure::runtime(error)),
-        }
+        out.print(format_args!("{finding}\n"))?;
     }
     loaded?;
     if findings

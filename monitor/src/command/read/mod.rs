@@ -13,6 +13,7 @@ use anyhow::anyhow;
 use tokio::sync::oneshot;
 
 use crate::base::failure::Failure;
+use crate::base::output::{Output, message};
 use crate::command::cli::ReadArgs;
 use crate::command::settings::Reading;
 use crate::host::described_network::shown;
@@ -51,7 +52,7 @@ pub(super) async fn run(args: ReadArgs, stop: impl Future<Output = ()>) -> Resul
 
 /// Reads all files. A failure names the last one that could not be read.
 fn read(args: &ReadArgs, reading: Reading, stop: &Stop) -> Result<(), Failure> {
-    let out = io::BufWriter::with_capacity(WRITTEN, io::stdout());
+    let out = Output::new(io::BufWriter::with_capacity(WRITTEN, io::stdout()));
     let is_terminal = io::stdout().is_terminal();
     let colour = is_terminal && std::env::var_os("NO_COLOR").is_none();
     if args.flows {
@@ -101,7 +102,7 @@ fn all_files(args: &ReadArgs, stop: &Stop, sink: &mut impl Sink) -> Result<(), F
                 sink.mark_truncated();
                 // The last failure is returned, and printed by the caller.
                 if let Err(before) = std::mem::replace(&mut result, Err(failure)) {
-                    eprintln!("overlay-monitor: {before}");
+                    message(format_args!("overlay-monitor: {before}"));
                 }
             }
         }
@@ -144,10 +145,10 @@ fn one_file(
                     Filled::Truncated => {
                         sink.mark_truncated();
                         progress.end();
-                        eprintln!(
+                        message(format_args!(
                             "{name} ends in the middle of a packet, at byte {}: all packets before it were read",
                             reader.offset()
-                        );
+                        ));
                         break;
                     }
                 }

@@ -3,6 +3,8 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use crate::base::output::Messages;
+
 /// How often it is shown, and the time before it is first shown.
 const PERIOD: Duration = Duration::from_millis(300);
 
@@ -36,11 +38,7 @@ impl Progress {
             self.shown = Instant::now();
             let rate = offset as f64 / self.begun.elapsed().as_secs_f64() / 1e6;
             let percent = offset.saturating_mul(100) / length;
-            let mut out = io::stderr();
-            // A line that cannot be shown is not an error.
-            drop(
-                write!(out, "\r{percent} % read, {rate:.0} MB/s\x1b[K").and_then(|()| out.flush()),
-            );
+            drop(write!(Messages, "\r{percent} % read, {rate:.0} MB/s\x1b[K"));
             self.is_shown = true;
         }
     }
@@ -48,7 +46,7 @@ impl Progress {
     /// Clears the line.
     pub(super) fn clear(&mut self) {
         if std::mem::take(&mut self.is_shown) {
-            drop(write!(io::stderr(), "\r\x1b[K"));
+            drop(write!(Messages, "\r\x1b[K"));
         }
     }
 
