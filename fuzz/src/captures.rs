@@ -91,7 +91,7 @@ pub(crate) fn capture(input: &[u8]) {
     assert_eq!(packets(usize::from(*piece)), packets(usize::MAX));
 }
 
-/// A file, as `read` and as `read --flows` tell it; the first byte says in which format.
+/// A file through `read` and `read --flows`; the first byte selects the format.
 pub(crate) fn read(input: &[u8]) {
     let Some((options, file)) = input.split_first() else {
         return;
@@ -124,16 +124,16 @@ pub(crate) fn read(input: &[u8]) {
         });
         assert!(taken.is_ok());
     });
-    let told = tracker.finish(|flow| {
+    let finished = tracker.finish(|flow| {
         of_flows += flow.sent.0 + flow.received.0;
         flow_printer.flow(flow)
     });
-    let (associations, summary) = told.expect("a vector takes all");
+    let (associations, summary) = finished.expect("a vector takes all");
     for association in &associations {
         drop(flow_printer.association(association));
     }
     drop(flow_printer.summary(&summary));
-    // Each packet is of a flow, or is told not to be.
+    // Each packet is counted in a flow or as one of the others.
     let others =
         summary.not_ip + summary.fragments + summary.unparsed.values().copied().sum::<u64>();
     assert_eq!(summary.packets, packets);

@@ -9,7 +9,7 @@ use monitor::command::settings::{Reading, Surroundings};
 
 /// A file with these bytes is taken, or refused in words that can be shown.
 pub(crate) fn config(input: &[u8]) {
-    // SAFETY: the name ends with 0; the descriptor is new, and nobody else has it.
+    // SAFETY: the name ends with 0; the descriptor is new, and has no other owner.
     let mut file = unsafe {
         let fd = libc::memfd_create(c"config".as_ptr(), libc::MFD_CLOEXEC);
         assert!(fd >= 0, "memfd_create");

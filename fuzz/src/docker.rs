@@ -53,7 +53,7 @@ impl Daemon {
     }
 }
 
-/// Reads a request, which has no body, and answers. That nobody listens any more is no failure.
+/// Reads a request, which has no body, and answers. A client that has closed the connection is no failure.
 fn answer(mut stream: UnixStream) {
     let (mut request, mut piece) = (Vec::new(), [0; 1024]);
     while !request.ends_with(b"\r\n\r\n") {

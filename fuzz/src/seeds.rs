@@ -111,7 +111,7 @@ pub fn payloads() -> Vec<Vec<u8>> {
     payloads.into_iter().collect()
 }
 
-/// Messages of protocols of which there is no recording that tells them, after their specifications.
+/// Messages built after the specifications, of protocols without a recording.
 fn by_hand() -> [Input<'static>; 11] {
     const TCP: u8 = 6;
     const UDP: u8 = 17;

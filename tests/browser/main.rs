@@ -1,5 +1,5 @@
-//! The page of an audit in a real browser: it fetches nothing, runs nothing, fits a phone and a sheet of paper, can be read by
-//! everybody, and what strangers wrote stays text.
+//! The page of an audit in a real browser: it fetches nothing, runs nothing, fits a phone and a sheet of paper, has enough
+//! contrast, and text of strangers stays text.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -22,7 +22,7 @@ const HOSTILE: &str =
 /// The configuration file's form of it, with what only a name can hold.
 const NAME: &str = "<script>hacked=1</script><img src=x onerror='hacked=2'>\\\"><b>";
 
-/// Contrast of text against what is behind it that everybody can read (WCAG 2.1, 1.4.3).
+/// The least contrast of text against its background (WCAG 2.1, 1.4.3, AA).
 const CONTRAST: f64 = 4.5;
 
 /// A folder, removed in the end, unless the variable `OVERLAY_TEST_KEEP` names one to keep.

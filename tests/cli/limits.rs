@@ -158,7 +158,7 @@ fn check_of_this_machine() {
             ended.out
         );
     }
-    // Not every kernel permits it; one that does not is told with its reason.
+    // Not every kernel permits it; where it does not, the reason is printed.
     let line = ended
         .out
         .lines()

@@ -99,7 +99,7 @@ fn wait(child: &Child) -> (bool, i64) {
     let mut status = 0;
     // SAFETY: all of its fields are numbers.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: two places that live until the call returns; the process is ours, and nobody has waited for it.
+    // SAFETY: two places that live until the call returns; the process is our child, and has not been waited for.
     let waited = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
     assert_eq!(waited, pid);
     (status == 0, usage.ru_maxrss)
@@ -110,7 +110,7 @@ fn wait(child: &Child) -> (bool, i64) {
 #[test]
 #[allow(
     clippy::zombie_processes,
-    reason = "wait4 waits for it, and tells how much memory it took"
+    reason = "wait4 waits for it, and gives how much memory it took"
 )]
 fn flows_without_end_through_a_pipe_take_bounded_memory() {
     let mut child = Command::new(program())

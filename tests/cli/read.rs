@@ -111,9 +111,9 @@ fn what_tcpdump_recorded_and_what_tail_saved_tell_the_same_conversations() {
             );
             assert_eq!(flow["exposure"], "plaintext");
             assert_eq!(flow["complete"], true);
-            let told = flow["evidence"].as_str().unwrap();
-            assert!(told.contains(evidence), "{name}: {told}");
-            // Every packet of it, as tshark tells it: inner frames.
+            let shown = flow["evidence"].as_str().unwrap();
+            assert!(shown.contains(evidence), "{name}: {shown}");
+            // Every packet of it, as tshark lists them: inner frames.
             let stream = tshark(file, &["frame.len", "ip.src", "tcp.port"]);
             let (mut sent, mut received) = ((0, 0), (0, 0));
             let ports = format!("{},{port}", flow["src_port"]);
@@ -132,15 +132,15 @@ fn what_tcpdump_recorded_and_what_tail_saved_tell_the_same_conversations() {
                 }
             }
             assert_ne!((sent.0, received.0), (0, 0));
-            let told = |packets: &str, bytes: &str| {
+            let counted = |packets: &str, bytes: &str| {
                 (
                     flow[packets].as_u64().unwrap(),
                     flow[bytes].as_u64().unwrap(),
                 )
             };
-            assert_eq!(told("packets", "bytes"), sent, "{name} {protocol}");
+            assert_eq!(counted("packets", "bytes"), sent, "{name} {protocol}");
             assert_eq!(
-                told("reverse_packets", "reverse_bytes"),
+                counted("reverse_packets", "reverse_bytes"),
                 received,
                 "{name} {protocol}"
             );
@@ -183,7 +183,7 @@ fn what_tcpdump_recorded_and_what_tail_saved_tell_the_same_conversations() {
     assert_eq!(request[1], "eth0");
     assert!(comments.iter().any(|packet| packet[0] == "no payload"));
     let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&saved).unwrap());
-    assert_eq!(mode & 0o777, 0o600, "payloads are nobody else's");
+    assert_eq!(mode & 0o777, 0o600, "only the owner may read payloads");
 
     // A line for each packet, as `tail` printed it: time, interface, nodes, and all the rest.
     let lines = read(&[], &[&saved]).out;

@@ -1,4 +1,4 @@
-//! Clean ends: signals, enough lines, and nobody who reads any more.
+//! Clean ends: signals, enough lines, and a closed pipe.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;

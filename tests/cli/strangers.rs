@@ -82,7 +82,7 @@ const SECRETS: [&str; 8] = [
     "my-secret-8",
 ];
 
-/// Conversations in which somebody says each of the secrets.
+/// Conversations that carry each of the secrets.
 fn conversations() -> Vec<Vec<u8>> {
     let [basic, cookie, query, bearer, body, auth, set, value] = SECRETS;
     let redis = |words: &[&str]| {

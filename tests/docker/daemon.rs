@@ -55,7 +55,7 @@ fn networks_are_followed_over_restarts() {
         "Docker: network app1-network (VNI 4097, encrypted) was added",
     );
     let took = start.elapsed();
-    // It takes a third of a second where nobody else works; a busy machine has its time.
+    // It takes a third of a second on an idle machine, and longer on a busy one.
     assert!(took < Duration::from_secs(20), "{took:?}");
     // The presence of the key counts.
     daemon.network("app2", r#""encrypted":"false""#);

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 /// The application's network.
 const VNI: u64 = 4096;
-/// What nobody may find in a report.
+/// What must be in no report.
 const SECRET: &str = "correct-horse-battery";
 
 /// A folder of one test, removed in the end.
@@ -297,7 +297,7 @@ fn a_line_says_how_far_it_is_on_a_terminal_and_only_there() {
         said.contains("overlay-monitor: VNI 4096 must be encrypted")
     });
     let said = terminal.text();
-    // Whatever comes next takes its place.
+    // The next line overwrites it.
     let logged = |line: &&str| line.contains("violation: ") && line.contains("WARN");
     let lines: Vec<&str> = said.split('\n').filter(logged).collect();
     assert!(!lines.is_empty(), "{said:?}");

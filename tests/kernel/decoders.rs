@@ -1,6 +1,6 @@
 //! Three decoders of the same packets agree: the kernel programs, user space, and tshark.
 //!
-//! Each packet is made from a [`Shape`], which also says what must be told of it.
+//! Each packet is made from a [`Shape`], which also says how it must be decoded.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -22,7 +22,7 @@ use monitor_common::link::Link;
 use monitor_common::sample::{Sample, Trigger};
 use overlay_tests::programs::{direction, entries, load, run};
 use overlay_tests::scale::scaled;
-use overlay_tests::shape::{Flow, Shape, Told, Transport, shapes};
+use overlay_tests::shape::{Decoded, Flow, Shape, Transport, shapes};
 use overlay_tests::tshark;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -38,7 +38,7 @@ struct Watcher {
     kernel: Kernel,
     ring: RingBuf<MapData>,
     entry: Entry,
-    before: HashMap<Told, u64>,
+    before: HashMap<Decoded, u64>,
     /// Which flow each hash of the kernel stands for, and the other way round.
     flows: HashMap<u64, (Option<u32>, Flow)>,
     hashes: HashMap<(Option<u32>, Flow), u64>,
@@ -64,7 +64,7 @@ impl Watcher {
     }
 
     /// What the kernel counted this packet as, but for the flow, and the flow's hash.
-    fn sees(&mut self, frame: &[u8]) -> (Vec<Told>, u64) {
+    fn sees(&mut self, frame: &[u8]) -> (Vec<Decoded>, u64) {
         run(&mut self.kernel, self.entry, frame, 1);
         let now = counts(&self.kernel);
         let mut seen = Vec::new();
@@ -86,26 +86,26 @@ impl Watcher {
     }
 
     /// The kernel's hash stands for this flow, in either direction, and for no other.
-    fn same_flow(&mut self, hash: u64, told: &Told) {
-        let flow = (told.vni, told.flow.unwrap().sorted());
-        assert_ne!(hash, 0, "{:?}: no flow in {told:?}", self.entry);
+    fn same_flow(&mut self, hash: u64, decoded: &Decoded) {
+        let flow = (decoded.vni, decoded.flow.unwrap().sorted());
+        assert_ne!(hash, 0, "{:?}: no flow in {decoded:?}", self.entry);
         assert_eq!(*self.flows.entry(hash).or_insert(flow), flow);
         assert_eq!(*self.hashes.entry(flow).or_insert(hash), hash, "{flow:?}");
     }
 }
 
 /// Packets of everything that is counted, with no flow.
-fn counts(kernel: &Kernel) -> HashMap<Told, u64> {
+fn counts(kernel: &Kernel) -> HashMap<Decoded, u64> {
     let mut all = HashMap::new();
     let mut add = |encapsulation, vni, spi, packets| {
         if packets != 0 {
-            let told = Told {
+            let decoded = Decoded {
                 encapsulation,
                 vni,
                 spi,
                 flow: None,
             };
-            *all.entry(told).or_default() += packets;
+            *all.entry(decoded).or_default() += packets;
         }
     };
     for (key, count) in kernel.counters().unwrap() {
@@ -125,7 +125,7 @@ fn counts(kernel: &Kernel) -> HashMap<Told, u64> {
 }
 
 /// What user space makes of the sample that the kernel would have sent.
-fn in_user_space(frame: &[u8], entry: Direction) -> Told {
+fn in_user_space(frame: &[u8], entry: Direction) -> Decoded {
     let decoder = Decoder {
         udp_ports: UdpPorts::default(),
         show_payload: false,
@@ -161,7 +161,7 @@ fn in_user_space(frame: &[u8], entry: Direction) -> Told {
         source: (ends.source, record.source_port),
         destination: (ends.destination, record.destination_port),
     });
-    Told {
+    Decoded {
         encapsulation: record.encapsulation.label(),
         vni: record.vni,
         spi: record.spi,
@@ -177,8 +177,8 @@ fn several<T: std::fmt::Debug>(strategy: &impl Strategy<Value = T>, count: usize
 }
 
 #[test]
-fn kernel_user_space_and_tshark_tell_the_same() {
-    // Some flows more than once, so that "the same flow" is told too, in both directions.
+fn kernel_user_space_and_tshark_agree() {
+    // Some flows more than once, so that "the same flow" is checked too, in both directions.
     let mut all: Vec<Shape> = several(&shapes(), scaled(PACKETS));
     for n in 0..all.len() / 4 {
         let mut again = all[n].clone();
@@ -188,25 +188,25 @@ fn kernel_user_space_and_tshark_tell_the_same() {
     }
     let frames: Vec<Vec<u8>> = all.iter().map(Shape::frame).collect();
     let by_tshark = tshark::read(&frames);
-    for ((shape, frame), told) in all.iter().zip(&frames).zip(&by_tshark) {
-        assert_eq!(*told, shape.told(), "tshark: {shape:?} {frame:02x?}");
+    for ((shape, frame), decoded) in all.iter().zip(&frames).zip(&by_tshark) {
+        assert_eq!(*decoded, shape.expected(), "tshark: {shape:?} {frame:02x?}");
     }
     for entry in entries() {
         let mut watcher = Watcher::new(entry);
-        for ((shape, frame), told) in all.iter().zip(&frames).zip(&by_tshark) {
+        for ((shape, frame), decoded) in all.iter().zip(&frames).zip(&by_tshark) {
             let (seen, hash) = watcher.sees(frame);
-            let without_flow = Told {
+            let without_flow = Decoded {
                 flow: None,
-                ..told.clone()
+                ..decoded.clone()
             };
             assert_eq!(seen, [without_flow], "{entry:?}: {shape:?} {frame:02x?}");
-            if told.flow.is_some() {
-                watcher.same_flow(hash, told);
+            if decoded.flow.is_some() {
+                watcher.same_flow(hash, decoded);
             }
             // A reason stands in the sample, which user space does not find out again.
-            if told.encapsulation != "vxlan_no_vni" {
+            if decoded.encapsulation != "vxlan_no_vni" {
                 let read = in_user_space(frame, direction(entry));
-                assert_eq!(read, *told, "user space: {shape:?} {frame:02x?}");
+                assert_eq!(read, *decoded, "user space: {shape:?} {frame:02x?}");
             }
         }
     }
@@ -229,16 +229,16 @@ fn damaged() -> impl Strategy<Value = Vec<u8>> {
 }
 
 #[test]
-fn damaged_packets_harm_nobody() {
+fn damaged_packets_do_no_harm() {
     let frames = several(&damaged(), scaled(DAMAGED));
     assert_eq!(tshark::read(&frames).len(), frames.len());
     for entry in entries() {
         let mut watcher = Watcher::new(entry);
         for frame in &frames {
             // It passes the packet, counts it once, and samples its very bytes. A reason beside that
-            // tells that what is inside the network was not understood.
+            // says that what is inside the network was not understood.
             let (seen, _) = watcher.sees(frame);
-            let of_inside = |told: &&Told| told.encapsulation.starts_with("inner_");
+            let of_inside = |decoded: &&Decoded| decoded.encapsulation.starts_with("inner_");
             let inside = seen.iter().filter(of_inside).count();
             assert!(
                 seen.len() <= 1 || (seen.len() == 2 && inside == 1),

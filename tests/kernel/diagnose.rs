@@ -169,7 +169,7 @@ fn a_violation_says_its_likeliest_cause() {
     let mut lab = quiet();
     lab.start_redis().unwrap();
     lab.start_web().unwrap();
-    // Somebody thought that a policy is enough.
+    // A policy without an association.
     shell(
         lab.node2(),
         "ip xfrm policy add src 192.168.77.2 dst 192.168.77.1 proto udp dport 4789 dir out mark 0xd0c4e3 \

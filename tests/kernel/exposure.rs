@@ -205,7 +205,7 @@ fn what_finds_no_room_is_unknown_and_said() {
     assert_eq!(evicted(&kernel, &account), total);
     flood(&mut kernel, VNI, 0..100);
     assert_eq!(waiting(&kernel, VNI), 100);
-    // Nobody wants their room: they wait until they are idle.
+    // No other flow needs their room: they wait until they are idle.
     account.settle(later(10)).unwrap();
     assert_eq!(waiting(&kernel, VNI), 100);
     account.settle(later(100)).unwrap();
@@ -251,7 +251,7 @@ fn made_up_networks_take_no_room_from_others() {
     }
     flood(&mut kernel, described, 0..500);
     assert_eq!(waiting(&kernel, described), 500);
-    // Half of the map, shared by all that nobody described.
+    // Half of the map, shared by all networks that are not described.
     let share = kernel.sizes().flows / 2 / (MADE_UP + 1);
     flood(&mut kernel, other, 1..100);
     let held = waiting(&kernel, other);

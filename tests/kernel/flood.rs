@@ -83,7 +83,7 @@ fn packets(counts: &BTreeMap<u32, (u64, u64)>) -> u64 {
     counts.values().map(|(packets, _)| packets).sum()
 }
 
-/// Takes samples out of the ring until told to stop, and then what is left of them: so rarely that the
+/// Takes samples out of the ring until `stop` is set, and then the rest: so rarely that the
 /// ring overflows.
 fn drain(ring: &mut RingBuf<MapData>, stop: &AtomicBool) -> u64 {
     let mut received = 0;
@@ -172,7 +172,7 @@ fn xdp_counts_every_received_frame_of_a_flood() {
 fn tc_counts_every_sent_frame_of_a_flood() {
     let lab = Lab::builder().quiet(true).build().unwrap();
     let node = lab.node1();
-    // Nobody at the other end works on them.
+    // The other end drops them, which saves its work.
     oracle::count_vnis(lab.node2());
     let mut agent = watch(node, HookChoice::Tc);
     let before = node.device_stats("eth0").unwrap();

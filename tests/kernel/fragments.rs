@@ -58,7 +58,7 @@ fn of_vni(kernel: &Kernel, entry: Entry, vni: u32) -> (u64, u64) {
         .map_or((0, 0), |count| (count.packets, count.bytes))
 }
 
-/// Packets counted as fragments that nobody can attribute.
+/// Packets counted as fragments without attribution.
 fn unattributed(kernel: &Kernel) -> u64 {
     let reasons = kernel.reasons().unwrap();
     let of = reasons

@@ -22,7 +22,7 @@ use overlay_tests::scale::{duration, in_vm};
 /// The crowd's network, in which half of the needles are too, and the other half's.
 const CROWD: u32 = 4096;
 const OTHER: u32 = 4097;
-/// A network that the agent is told of.
+/// A network that is described to the agent.
 const DESCRIBED: u32 = 4098;
 /// New flows a second: a million in a minute.
 const RATE: u64 = 16_700;
@@ -167,8 +167,8 @@ fn all_plaintext_flows_are_found_in_a_crowd_of_others() {
 }
 
 /// Floods as fast as the machine can, from as many threads as it has processors, with one packet of each flow, of
-/// more flows than there is room for; each VNI by the number of its flow. Meanwhile needles in a network that nobody
-/// described, so many flows of them, and in one that was: all are found. Gives the page, and how many packets flooded.
+/// more flows than there is room for; each VNI by the number of its flow. Meanwhile needles in a network that is not
+/// described, so many flows of them, and in one that is: all are found. Gives the page, and how many packets flooded.
 fn flood_and_find(vni: impl Fn(u32) -> u32, of_other: u32) -> (String, u64) {
     let lab = Lab::builder().quiet(true).build().unwrap();
     let described = DESCRIBED.to_string();

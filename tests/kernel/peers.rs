@@ -178,7 +178,7 @@ fn without_policy_nothing_is_counted_there() {
     }
 }
 
-/// Whoever makes up nodes fills the map: what finds no room is counted as "other", to the packet.
+/// Forged nodes fill the map: what finds no room is counted as "other", to the packet.
 #[test]
 fn a_flood_of_made_up_nodes_loses_no_packet() {
     for entry in entries()

@@ -122,7 +122,7 @@ fn cleartext_sent_and_received_is_said_counted_and_over_after_a_clean_window() {
         5000,
     );
     optional.send(0, [100; 50]);
-    // Sent by node1's container, then received by it: lengths differ, so that bytes tell.
+    // Sent by node1's container, then received by it: lengths differ, so that a mix-up shows in the bytes.
     for (from, direction, verb, lengths) in [
         (
             0,

@@ -18,7 +18,7 @@ use overlay_tests::oracle;
 use overlay_tests::process::wait_until;
 
 const VNIS: u32 = 16_000;
-/// Time for a scrape of all of them, where nobody else uses the machine.
+/// Time for a scrape of all of them on an idle machine.
 const LIMIT: Duration = Duration::from_millis(100);
 /// The same in times of [`read_rows`], on a machine that is slow or that others use: it is 3 to 4.
 const ROWS_READ: u32 = 6;
@@ -27,7 +27,7 @@ const ROUNDS: usize = 5;
 /// Kernel memory of all maps together.
 const BUDGET: u64 = 64 << 20;
 
-/// A packet of a flow in a network, with a payload that nobody can tell the protocol of.
+/// A packet of a flow in a network, with a payload of no known protocol.
 fn frame(vni: u32) -> Vec<u8> {
     let [_, _, a, b] = vni.to_be_bytes();
     let address = |last| IpAddr::V4(Ipv4Addr::new(10, a, b, last));
@@ -85,7 +85,7 @@ fn resident(process: u32) -> u64 {
         .unwrap()
 }
 
-/// A fixed work of the same kind and size: each row of a page is read into a table. It tells how slow this machine is now.
+/// A fixed work of the same kind and size: each row of a page is read into a table. Its time measures how slow this machine is now.
 fn read_rows(page: &str) -> Duration {
     let start = Instant::now();
     let rows: HashMap<&str, f64> = page

@@ -208,7 +208,7 @@ fn mutated_frames_and_noise() {
                 watchers[entry].borrow_mut().sees(&frame),
                 in_user_space(&frame),
             );
-            // The kernel knows of a later fragment what an earlier frame may have told.
+            // The kernel can attribute a later fragment by an earlier frame; user space sees only this one.
             if expected != Seen::Reason("fragment") {
                 prop_assert_eq!(in_kernel, expected);
             }

@@ -76,7 +76,7 @@ pub fn on_the_wire(page: &str, direction: &str) -> u64 {
         .sum()
 }
 
-/// Waits until nobody sends any more on `eth0`.
+/// Waits until `eth0` carries no more packets.
 pub fn until_silent(node: &Host) {
     let wire = || node.device_stats("eth0").unwrap();
     let mut last = wire();

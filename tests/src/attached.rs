@@ -1,4 +1,4 @@
-//! What is attached to an interface, as the kernel says it, whoever attached it.
+//! The programs attached to an interface, ours and others', as the kernel lists them.
 
 use std::path::Path;
 
@@ -97,7 +97,7 @@ pub fn filters(host: &Host, hook: &str) -> Vec<String> {
         .collect()
 }
 
-/// Puts somebody else's XDP program on `eth0`: iproute2 loads an empty one, without a link.
+/// Puts another owner's XDP program on `eth0`: iproute2 loads an empty one, without a link.
 pub fn put_foreign_xdp(host: &Host) {
     let object = Path::new(env!("CARGO_MANIFEST_DIR")).join("../monitor/bpf/overlay-bench.bpf.o");
     let program = ["object", object.to_str().unwrap(), "section", "xdp"];

@@ -1,4 +1,4 @@
-//! A real browser without a screen and without a network, told what to do by the Chrome DevTools Protocol over pipes.
+//! A real browser without a screen and without a network, driven by the Chrome DevTools Protocol over pipes.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 /// For an answer: to start takes seconds, on a busy machine many.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Descriptors on which the browser is told what to do, and answers.
+/// Descriptors on which the browser takes commands, and answers.
 const ORDERS: i32 = 3;
 const ANSWERS: i32 = 4;
 
@@ -217,7 +217,7 @@ fn pipe() -> (OwnedFd, OwnedFd) {
     let made = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) };
     assert_eq!(made, 0, "{}", std::io::Error::last_os_error());
     let [read, write] = ends.map(|end| {
-        // SAFETY: opened just now, and nobody else has it; the copy is new, and the first one is closed.
+        // SAFETY: opened just now, without another owner; the copy is new, and the first one is closed.
         unsafe {
             let end = OwnedFd::from_raw_fd(end);
             OwnedFd::from_raw_fd(libc::fcntl(end.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 10))

@@ -114,7 +114,7 @@ impl<'a> Dockerd<'a> {
             "\n%{http_code}",
             &url,
         ];
-        // It fails as long as nobody listens.
+        // It fails until the daemon listens.
         let Ok(answer) = self.host.run("curl", &arguments) else {
             return (0, String::new());
         };

@@ -14,13 +14,13 @@ pub struct Offload(
     #[expect(dead_code, reason = "goes when the module is gone")] RwLockWriteGuard<'static, ()>,
 );
 
-/// While this is held nobody loads the module.
+/// While this is held, no test loads the module.
 pub fn unloaded() -> RwLockReadGuard<'static, ()> {
     MACHINE.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Offload {
-    /// Loads it, once nobody else minds.
+    /// Loads it, once no test needs it unloaded.
     #[must_use]
     pub fn load() -> Offload {
         let alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);

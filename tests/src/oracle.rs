@@ -1,4 +1,4 @@
-//! Somebody else's counts of the same packets: nftables, per VNI.
+//! Independent counts of the same packets: nftables, per VNI.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ use serde_json::Value;
 /// Room in nftables' set.
 const VNIS: u32 = 65_535;
 
-/// Counts what `eth0` of a host receives of each VNI, behind the programs under test, and passes on no
-/// VXLAN then: nobody there waits for it.
+/// Counts what `eth0` of a host receives of each VNI, behind the programs under test, and drops the VXLAN
+/// packets then, since no process there receives them.
 pub fn count_vnis(host: &Host) {
     // `@th,96,24` is the VNI: 8 bytes of UDP and 4 of VXLAN flags behind the start of the UDP header
     // (RFC 7348).

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use monitor_lab::{Host, Process};
 
-/// For anything to happen. An emulated machine is slow; nobody waits longer than it takes.
+/// How long a test waits for anything. Long, since an emulated machine is slow; a wait ends as soon as it happens.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The built agent, beside this test's own program.

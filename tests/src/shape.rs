@@ -139,9 +139,9 @@ pub struct Shape {
     pub payload: Vec<u8>,
 }
 
-/// What any reader must say of a packet.
+/// How a packet is decoded, by any decoder.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Told {
+pub struct Decoded {
     /// Encapsulation by the label of the metrics, or the reason why there is none.
     pub encapsulation: &'static str,
     /// VNI, where it has one.
@@ -153,10 +153,10 @@ pub struct Told {
 }
 
 impl Shape {
-    /// What any reader must say of it.
+    /// How any decoder must read it.
     #[must_use]
-    pub fn told(&self) -> Told {
-        let told = |encapsulation, vni, spi, flow| Told {
+    pub fn expected(&self) -> Decoded {
+        let read = |encapsulation, vni, spi, flow| Decoded {
             encapsulation,
             vni,
             spi,
@@ -164,19 +164,19 @@ impl Shape {
         };
         let flow = Some(self.flow);
         match self.tunnel {
-            Tunnel::None => told("none", None, None, flow),
-            Tunnel::Vxlan(vni, _) | Tunnel::AhVxlan(vni) => told("vxlan", Some(vni), None, flow),
-            Tunnel::VxlanNoVni(_) => told("vxlan_no_vni", None, None, None),
-            Tunnel::VxlanGpe(vni, _) => told("vxlan_gpe", Some(vni), None, flow),
-            Tunnel::Geneve(vni, ..) => told("geneve", Some(vni), None, flow),
+            Tunnel::None => read("none", None, None, flow),
+            Tunnel::Vxlan(vni, _) | Tunnel::AhVxlan(vni) => read("vxlan", Some(vni), None, flow),
+            Tunnel::VxlanNoVni(_) => read("vxlan_no_vni", None, None, None),
+            Tunnel::VxlanGpe(vni, _) => read("vxlan_gpe", Some(vni), None, flow),
+            Tunnel::Geneve(vni, ..) => read("geneve", Some(vni), None, flow),
             Tunnel::EspNull(vni) | Tunnel::EspUdpNull(vni) => {
-                told("esp_null", Some(vni), None, flow)
+                read("esp_null", Some(vni), None, flow)
             }
-            Tunnel::Esp(spi) => told("esp", None, Some(spi), None),
-            Tunnel::Ah(spi) => told("ah", None, Some(spi), None),
-            Tunnel::EspUdp(spi) => told("esp_udp", None, Some(spi), None),
-            Tunnel::Ike => told("ike", None, None, None),
-            Tunnel::Wireguard(_) => told("wireguard", None, None, None),
+            Tunnel::Esp(spi) => read("esp", None, Some(spi), None),
+            Tunnel::Ah(spi) => read("ah", None, Some(spi), None),
+            Tunnel::EspUdp(spi) => read("esp_udp", None, Some(spi), None),
+            Tunnel::Ike => read("ike", None, None, None),
+            Tunnel::Wireguard(_) => read("wireguard", None, None, None),
         }
     }
 

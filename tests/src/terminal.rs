@@ -1,4 +1,4 @@
-//! A terminal, for what is only said to somebody who looks on.
+//! A pseudo terminal, for output that is printed only on a terminal.
 
 use std::fs::File;
 use std::io::Read;
@@ -34,7 +34,7 @@ impl Terminal {
             )
         };
         assert_eq!(opened, 0, "{}", std::io::Error::last_os_error());
-        // SAFETY: both were opened just now, and nobody else has them.
+        // SAFETY: both were opened just now, without another owner.
         let (mut ours, end) = unsafe { (File::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs)) };
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let to = Arc::clone(&bytes);

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 
-use crate::shape::{Flow, Told, Transport};
+use crate::shape::{Decoded, Flow, Transport};
 
 /// Fields that tshark prints for each packet, all occurrences of each.
 const FIELDS: [&str; 14] = [
@@ -49,7 +49,7 @@ pub fn capture(frames: &[Vec<u8>]) -> Vec<u8> {
 /// Reassembly is off, and so is what would look for protocols in payloads, but for WireGuard, which it
 /// knows in no other way.
 #[must_use]
-pub fn read(frames: &[Vec<u8>]) -> Vec<Told> {
+pub fn read(frames: &[Vec<u8>]) -> Vec<Decoded> {
     let mut command = Command::new("tshark");
     command.args(["-n", "-r", "-", "-T", "fields"]);
     command.args([
@@ -86,7 +86,7 @@ pub fn read(frames: &[Vec<u8>]) -> Vec<Told> {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "tshark: {said}");
     let out = String::from_utf8(output.stdout).unwrap();
-    let all: Vec<Told> = out.lines().map(told).collect();
+    let all: Vec<Decoded> = out.lines().map(decode).collect();
     assert_eq!(all.len(), frames.len(), "a line for each packet: {said}");
     all
 }
@@ -121,14 +121,14 @@ impl Columns<'_> {
 }
 
 /// Reads the headers one after the other: the first tunnel counts, and the first flow behind it.
-fn told(line: &str) -> Told {
+fn decode(line: &str) -> Decoded {
     let mut columns = Columns(
         line.split('\t')
             .map(|field| field.split(',').filter(|value| !value.is_empty()).collect())
             .collect(),
     );
     let protocols: String = columns.next("frame.protocols").unwrap_or_default();
-    let mut told = Told {
+    let mut decoded = Decoded {
         encapsulation: "none",
         vni: None,
         spi: None,
@@ -148,18 +148,18 @@ fn told(line: &str) -> Told {
             "tcp" => Transport::Tcp,
             "udp" => Transport::Udp,
             "icmp" | "icmpv6" => Transport::Icmp,
-            "vxlan" if told.encapsulation == "none" => {
+            "vxlan" if decoded.encapsulation == "none" => {
                 if columns.next::<u8>("vxlan.flag_i") != Some(1) {
-                    told.encapsulation = "vxlan_no_vni";
-                    return told;
+                    decoded.encapsulation = "vxlan_no_vni";
+                    return decoded;
                 }
-                told.encapsulation = if in_esp { "esp_null" } else { "vxlan" };
-                told.vni = columns.next("vxlan.vni");
+                decoded.encapsulation = if in_esp { "esp_null" } else { "vxlan" };
+                decoded.vni = columns.next("vxlan.vni");
                 continue;
             }
-            "geneve" if told.encapsulation == "none" => {
-                told.encapsulation = "geneve";
-                told.vni = columns.hexadecimal("geneve.vni");
+            "geneve" if decoded.encapsulation == "none" => {
+                decoded.encapsulation = "geneve";
+                decoded.vni = columns.hexadecimal("geneve.vni");
                 continue;
             }
             // The NULL cipher: what is inside is there to be dissected.
@@ -167,21 +167,21 @@ fn told(line: &str) -> Told {
                 in_esp = true;
                 continue;
             }
-            "esp" | "isakmp" | "wg" if told.encapsulation == "none" => {
-                told.encapsulation = match protocol {
+            "esp" | "isakmp" | "wg" if decoded.encapsulation == "none" => {
+                decoded.encapsulation = match protocol {
                     "isakmp" => "ike",
                     "wg" => "wireguard",
                     _ if in_udp => "esp_udp",
                     _ => "esp",
                 };
-                told.spi = columns.hexadecimal("esp.spi");
-                return told;
+                decoded.spi = columns.hexadecimal("esp.spi");
+                return decoded;
             }
             "udpencap" => {
                 in_udp = true;
                 continue;
             }
-            "ah" if told.encapsulation == "none" => {
+            "ah" if decoded.encapsulation == "none" => {
                 authenticated = columns.hexadecimal("ah.spi");
                 continue;
             }
@@ -194,33 +194,33 @@ fn told(line: &str) -> Told {
         };
         // A datagram that carries a tunnel is no flow of its own. VXLAN-GPE is dissected, but not listed
         // among the protocols.
-        if transport == Transport::Udp && told.encapsulation == "none" {
+        if transport == Transport::Udp && decoded.encapsulation == "none" {
             match protocols.peek().copied().unwrap_or_default() {
                 "vxlan" | "geneve" | "udpencap" | "wg" => continue,
                 "eth" | "ip" | "ipv6" => {
-                    told.encapsulation = "vxlan_gpe";
-                    told.vni = columns.next("vxlan.vni");
+                    decoded.encapsulation = "vxlan_gpe";
+                    decoded.vni = columns.next("vxlan.vni");
                     continue;
                 }
                 _ => {}
             }
         }
-        if let (Some(spi), "none") = (authenticated, told.encapsulation) {
-            told.encapsulation = "ah";
-            told.spi = Some(spi);
-            return told;
+        if let (Some(spi), "none") = (authenticated, decoded.encapsulation) {
+            decoded.encapsulation = "ah";
+            decoded.spi = Some(spi);
+            return decoded;
         }
         let (Some((source, destination)), Some((from, to))) = (addresses, ports) else {
-            return told;
+            return decoded;
         };
-        told.flow = Some(Flow {
+        decoded.flow = Some(Flow {
             transport,
             source: (source, from),
             destination: (destination, to),
         });
-        return told;
+        return decoded;
     }
-    told
+    decoded
 }
 
 /// These fields of each packet of a capture file.

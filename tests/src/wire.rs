@@ -43,7 +43,7 @@ impl Raw {
     }
 
     fn here(device: &str, with_header: bool) -> io::Result<Raw> {
-        // SAFETY: makes a descriptor, which nobody else has.
+        // SAFETY: makes a new descriptor, which has no other owner.
         let socket = unsafe {
             let fd = libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0);
             if fd < 0 {
@@ -126,7 +126,7 @@ impl Raw {
 }
 
 impl Raw {
-    /// Puts frames on the wire until the device has no room for one; tells how many it took.
+    /// Puts frames on the wire until the device has no room for one; gives how many it took.
     #[must_use]
     pub fn send_until_full(&self, frames: &[Vec<u8>]) -> usize {
         let mut parts: Vec<libc::iovec> = frames
@@ -159,7 +159,7 @@ impl Raw {
         }
     }
 
-    /// Puts frames on the wire, leaving out those that the device has no room for; tells how many it took.
+    /// Puts frames on the wire, leaving out those that the device has no room for; gives how many it took.
     #[must_use]
     pub fn send_all(&self, frames: &[Vec<u8>]) -> usize {
         let (mut at, mut sent) = (0, 0);

@@ -30,7 +30,7 @@ const TOO_FEW: usize = 24;
 /// nor does any number of packets with fewer than this.
 const TOO_SHORT: usize = 8;
 
-/// Whether the protocol of a flow should be told.
+/// Whether the protocol of a flow should be named.
 fn is_known(flow: &Flow) -> bool {
     flow.is_recognised() && !flow.names(Protocol::Unknown)
 }
@@ -202,7 +202,7 @@ fn exposure_of_whole_flows_is_right() {
                 Readable::Plaintext => any(Exposure::Plaintext) || too_little(flow, 0, usize::MAX),
                 Readable::Encrypted => any(Exposure::Encrypted),
                 Readable::Mixed => match flow.expected.tls_from {
-                    // The request for TLS and its answer, which can be all that came before it, tell nothing.
+                    // The request for TLS and its answer, which can be all that came before it, have no verdict.
                     Some(tls) => {
                         let before = records.iter().take(tls);
                         let spoke = before.filter(|record| record.payload_len > 0).count() > 2;

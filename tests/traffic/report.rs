@@ -1,4 +1,4 @@
-//! How a failure is told, and the shares of right, unknown and wrong.
+//! How failures are printed, and the shares of right, unknown and wrong.
 
 use std::collections::BTreeMap;
 

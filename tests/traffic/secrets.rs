@@ -1,4 +1,4 @@
-//! Secrets that were planted in the recorded traffic: in no output, whatever it is made of.
+//! Secrets that were planted in the recorded traffic are in no output.
 
 use monitor::base::udp_ports::UdpPorts;
 use monitor::traffic::capture::Packet;

@@ -96,7 +96,7 @@ fn attribution_costs_a_small_part_of_what_a_packet_costs() {
             if runs == 0 {
                 continue;
             }
-            // Each packet passes each point once, on whichever node that is.
+            // Each packet passes each point once, on either node.
             assert_eq!(runs, PACKETS, "{program}");
             let each = time.as_secs_f64() / runs as f64;
             let part = each / whole.as_secs_f64();

@@ -132,7 +132,7 @@ fn what_came_encrypted_is_not_counted_as_cleartext() {
     });
     assert_eq!(cleartext(&agent), [], "beside a tunnel");
 
-    // What is inside a tunnel is somebody's VPN, whatever it carries; the overlay beside it counts as ever.
+    // What is inside a tunnel belongs to a VPN, even VXLAN; the overlay beside it counts as before.
     for from in [1, 0] {
         pair.send(from, std::iter::repeat_n(100, PACKETS as usize));
     }

@@ -234,7 +234,7 @@ fn of_the_second(agent: &Agent) -> [Count; 2] {
     })
 }
 
-/// Sends [`PACKETS`] datagrams of VXLAN each way between these addresses, of which `arrive` shall arrive in the
+/// Sends [`PACKETS`] datagrams of VXLAN each way between these addresses, of which `arrive` must arrive in the
 /// associations of both nodes; what these have carried on node1.
 fn exchange(lab: &Lab, addresses: [&str; 2]) -> [Count; 2] {
     let datagrams = vec![vxlan(VNI, &redis_command()); PACKETS as usize];
@@ -355,7 +355,7 @@ fn what_hides_nothing_or_never_left_does_not_count() {
     let sent = of_the_second(&agent)[1].packets;
     assert_eq!(sent, on_the_wire(&agent.metrics(), "tx") - wire);
     assert!((1..PACKETS).contains(&sent), "{sent}");
-    // They are told apart, by the kernel's own reasons.
+    // The kernel's own reasons distinguish them.
     let page = agent.metrics();
     let said: u64 = rows(&page, "overlay_xfrm_errors_total")
         .iter()

@@ -93,7 +93,7 @@ fn rotations_are_no_violation(hook: &str) {
         let traffic = scope.spawn(move || {
             let mut sent = 0;
             while sent < packets() || stopped.try_recv().is_err() {
-                // Nobody listens any more once all changes were made.
+                // The receiver is gone once all changes were made.
                 let _ = begin.send(());
                 for from in [0, 1] {
                     pair.send(from, (0..round).map(|n| n % 1300));
@@ -156,7 +156,7 @@ fn a_marking_rule_that_is_gone_is_a_violation_on_both_sides() {
         .unwrap()
         .unwrap();
     socket.connect((two.address(), 5000)).unwrap();
-    // Somebody there, so that nobody answers that there is nobody.
+    // A receiver, so that the node does not answer with "port unreachable".
     let _receiver = two
         .enter(|| UdpSocket::bind((two.address(), 5000)))
         .unwrap()

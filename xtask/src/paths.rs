@@ -15,7 +15,7 @@ pub(crate) struct Ctx {
 
 impl Ctx {
     pub(crate) fn new(install: bool) -> Result<Self> {
-        // At run time cargo tells where the package is, also after the folder was moved.
+        // Cargo sets the variable to the package's folder at run time, which is right after a move too.
         let package = std::env::var_os("CARGO_MANIFEST_DIR")
             .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
         let root = package
@@ -58,7 +58,7 @@ pub(crate) fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// Replaces a file at once, so that nobody ever reads half of it.
+/// Replaces a file by a rename, so that no reader sees half of it.
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let parent = path.parent().context("a file needs a folder")?;
     make_dir(parent)?;

@@ -129,10 +129,10 @@ fn command(text: &[u8], complete: bool) -> Option<Finding> {
             let is_service = contains(first, "serv");
             let said = rest.unwrap_or_default();
             let said = said.strip_prefix(b":").unwrap_or(said);
-            let tells =
+            let logs_in =
                 |start: &&'static str| lines::starts(said, start) && said.len() > start.len();
             let kind =
-                (is_service && IDENTIFY.iter().any(tells)).then_some(CredentialKind::IrcPassword);
+                (is_service && IDENTIFY.iter().any(logs_in)).then_some(CredentialKind::IrcPassword);
             let strength = if has_trailing {
                 Strength::Certain
             } else {

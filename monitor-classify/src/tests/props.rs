@@ -1,4 +1,4 @@
-//! Bytes that nobody thought of.
+//! Random bytes, and random changes to samples.
 
 use super::*;
 use proptest::prelude::*;

@@ -33,7 +33,7 @@ impl Sample {
         }
     }
 
-    /// The same between ports that nobody uses.
+    /// The same between ports that no protocol uses.
     pub(super) fn off_port(&self) -> Payload<'_> {
         Payload {
             src_port: CLIENT,

@@ -170,7 +170,7 @@ fn a_packet_in_a_packet_is_looked_into() {
     let hello = in_ip(443, tls::HELLO_13);
     assert_eq!(hello.protocol, Protocol::Tls);
     assert_eq!(hello.exposure, Exposure::Unknown);
-    // No payload tells nothing, and what is no IP packet is classified by its bytes.
+    // No payload gives no verdict; bytes that are no IP packet are classified by their content.
     assert_eq!(in_ip(80, b""), Verdict::unknown());
     let text = Payload {
         transport: Transport::Other(4),

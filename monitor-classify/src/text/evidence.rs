@@ -18,7 +18,7 @@ const USER_MAX: usize = 48;
 ///
 /// Bytes from the wire get into it only through the methods that name what they are, each of which escapes and masks
 /// accordingly; there is no way from a text to evidence. Names of accounts are masked as well, and kept beside:
-/// [`with_users`](Self::with_users) shows them to whoever asked for them.
+/// [`with_users`](Self::with_users) shows them, on request.
 ///
 /// ```
 /// use monitor_classify::{Payload, Transport, classify};

@@ -101,7 +101,7 @@ impl Flows {
         books.described = described;
         for network in changed {
             if books.described.contains(&network) {
-                // Also where nothing was seen of it: whoever fills the map later does not take its place.
+                // A network without traffic gets its row too, so that a later flood does not take its place.
                 // If it is full already, `forget_quiet` tries again.
                 drop(self.shares.ensure(network.0, Share::default()));
             }
@@ -154,10 +154,10 @@ impl Flows {
         Ok(Some(state))
     }
 
-    /// Tells the programs what was taken out.
+    /// Publishes what was taken out to the programs.
     ///
     /// # Errors
-    /// A runtime failure, if a map cannot be changed. The next call tells it again.
+    /// A runtime failure, if a map cannot be changed. The next call publishes it again.
     pub fn publish(&self) -> Result<(), Failure> {
         let mut books = self.books();
         if books.stale.is_empty() {
@@ -176,8 +176,8 @@ impl Flows {
                 group: books.group(network) as u32,
                 padding: 0,
             };
-            let told = self.returned.set(network.0, value);
-            if let Err(failure) = told {
+            let stored = self.returned.set(network.0, value);
+            if let Err(failure) = stored {
                 books.stale.insert(network);
                 result = Err(failure);
             }

@@ -1,4 +1,4 @@
-//! A program that comes before ours, and one of ours that somebody takes away: both are said, and the second is undone.
+//! A program before ours is reported; one of ours that another process detaches is reported and attached again.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -82,7 +82,7 @@ fn detach_ours(host: &Host) {
     let mut id = 0;
     loop {
         id = next_link(id).expect("the program has a link");
-        // One that has just gone is somebody else's.
+        // A link that has just gone belonged to another process.
         let Ok(link) = open_link(id) else { continue };
         if program_of(&link) == programs[0].id() {
             bpf(LINK_DETACH, &mut [link.as_raw_fd().cast_unsigned()]).unwrap();

@@ -68,7 +68,7 @@ fn two_agents_count_the_same_and_go_one_by_one() {
     assert_eq!(attached(node), [""; 0]);
 }
 
-/// Somebody else's program at TC ingress: a copy of ours in this process, with maps of its own.
+/// Another owner's program at TC ingress: a copy of ours in this process, with maps of its own.
 pub(super) struct Foreign {
     kernel: Kernel,
     ifindex: u32,
@@ -150,7 +150,7 @@ fn a_foreign_tcx_program_works_before_beside_and_after_ours() {
     let first = || TcAttachOptions::TcxOrder(LinkOrder::first());
     match Foreign::attach(lab.node1(), first) {
         Ok(foreign) => beside(&lab, &foreign),
-        // Where the kernel has none, nobody else's can be there.
+        // A kernel without TCX has no other owner's program there either.
         Err(error) => assert!(!has_tcx(), "{error}"),
     }
 }

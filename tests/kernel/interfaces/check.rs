@@ -5,7 +5,7 @@ use monitor_lab::Host;
 use overlay_tests::attached::has_tcx;
 use overlay_tests::process::run;
 
-/// Makes an interface without Ethernet headers, of whichever kind this kernel has.
+/// Makes an interface without Ethernet headers, of a kind that this kernel has.
 pub(crate) fn raw_ip(host: &Host) -> &'static str {
     let ipip = "link add t0 type ipip local 192.168.77.1 remote 192.168.77.2";
     let words: Vec<&str> = ipip.split_whitespace().collect();

@@ -31,7 +31,7 @@ impl Outcome {
         }
     }
 
-    /// What a log tells. A run that tried fewer inputs than it should has failed too.
+    /// The outcome that a log shows. A run that tried fewer inputs than it should has failed too.
     pub(super) fn read(log: &Path, succeeded: bool, wanted: u64) -> Outcome {
         match std::fs::read(log) {
             Ok(text) => Outcome::parse(&String::from_utf8_lossy(&text), succeeded, wanted),

@@ -2,7 +2,7 @@
 //!
 //! Debian starts and enables a server as soon as it is installed. The lab
 //! starts its own in network namespaces; the host must not get a Redis on 6379
-//! or a web server on 80 because somebody ran our tests.
+//! or a web server on 80 because a test ran on it.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};

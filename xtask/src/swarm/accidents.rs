@@ -65,7 +65,7 @@ impl Story {
         self.violation_counts(STEP, vni)
     }
 
-    /// Somebody sends cleartext into the network (CVE-2023-28840, CVE-2023-28842).
+    /// A third host sends cleartext into the network (CVE-2023-28840, CVE-2023-28842).
     pub(super) fn injected(&mut self, vni: u32) -> Result<()> {
         const STEP: &str = "injection";
         heading("Accident 2: a stranger on the wire sends cleartext into the network");

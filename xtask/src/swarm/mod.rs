@@ -58,7 +58,7 @@ pub(crate) fn main(ctx: &Ctx, args: &cli::Swarm) -> Result<u8> {
         wire,
         table: Table::default(),
     };
-    let outcome = tell(&mut story, &out, &folder, args.shell);
+    let outcome = play(&mut story, &out, &folder, args.shell);
     for node in &mut story.nodes {
         keep_logs(ctx, node, &folder);
     }
@@ -80,7 +80,7 @@ pub(crate) fn main(ctx: &Ctx, args: &cli::Swarm) -> Result<u8> {
 }
 
 /// All of it, from the boot on.
-fn tell(story: &mut Story, out: &Path, folder: &Path, with_shell: bool) -> Result<()> {
+fn play(story: &mut Story, out: &Path, folder: &Path, with_shell: bool) -> Result<()> {
     let start = Instant::now();
     let since = |what: &str| say(format!("{what} ({} s)", start.elapsed().as_secs()));
     let monitor = out.join("overlay-monitor");
@@ -123,11 +123,11 @@ fn tell(story: &mut Story, out: &Path, folder: &Path, with_shell: bool) -> Resul
     story.rule_lost(vnis.app[0])?;
     story.injected(vnis.app[0])?;
     story.rotations(&vnis)?;
-    since("the story is told");
+    since("the story has ended");
     Ok(())
 }
 
-/// Copies what a node wrote, for whoever wants to know more.
+/// Copies a node's console and logs into the folder of the results.
 fn keep_logs(ctx: &Ctx, node: &mut Node, folder: &Path) {
     let console = vm::console(ctx, node.name);
     std::fs::copy(console, folder.join(format!("{}-console.log", node.name))).ok();

@@ -227,7 +227,7 @@ impl Story {
         Ok(())
     }
 
-    /// What Docker told the monitor of a network.
+    /// What the monitor has learnt of a network from Docker.
     fn kind(&mut self, step: &'static str, vni: u32, kind: &str, required: &str) -> Result<()> {
         let object = agent::network(&mut self.nodes[0], vni)?.unwrap_or_default();
         let (said, must) = (&object["kind"], &object["required"]);

@@ -104,8 +104,8 @@ fn cases() -> Vec<Case> {
     .collect()
 }
 
-/// Whether a verdict names the protocol of a case, or none. What multicast DNS
-/// and LLMNR are is told by their ports alone.
+/// Whether a verdict names the protocol of a case, or none. Multicast DNS
+/// and LLMNR are distinguished by their ports alone.
 fn is_named(case: &Case, verdict: &Verdict) -> bool {
     let is_dns = matches!(case.protocol, Protocol::Mdns | Protocol::Llmnr);
     [case.protocol, Protocol::Unknown].contains(&verdict.protocol)

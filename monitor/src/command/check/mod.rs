@@ -35,10 +35,10 @@ pub async fn run(args: &CheckArgs) -> Result<(), Failure> {
         let has_tcx = loaded.as_ref().is_ok_and(|has| *has);
         interfaces::interfaces(selection, has_tcx, &mut findings)?
     };
-    let (said, told) = docker::docker(&place, &surroundings.udp_ports).await;
+    let (said, answer) = docker::docker(&place, &surroundings.udp_ports).await;
     findings.extend(said);
     let mut networks = Networks::new(surroundings.networks);
-    networks.set_docker(told);
+    networks.set_docker(answer);
     let networks: Vec<Network> = networks.iter().cloned().collect();
     let host = HostFacts::read(&surroundings.udp_ports, &watched);
     findings.extend(encryption::encryption(&host, &networks));

@@ -96,7 +96,7 @@ const fn instead_of(protocol: Protocol) -> &'static str {
             "It reveals only which hosts exist; encryption of the network hides that too"
         }
         Protocol::Imap | Protocol::Pop3 => {
-            "Dovecot: ssl = required, so that nobody logs in before STARTTLS"
+            "Dovecot: ssl = required, so that no client can log in before STARTTLS"
         }
         Protocol::Irc => "The server's TLS port (6697) only",
         Protocol::Kafka => "listeners=SASL_SSL://… and security.inter.broker.protocol=SASL_SSL",

@@ -142,7 +142,7 @@ pub(super) fn counted(rows: &[(NetworkId, Protocol, Readable, u64)]) -> Snapshot
     }
 }
 
-/// An audit in which strangers wrote whatever can be written.
+/// An audit with hostile text in every field that a stranger can fill.
 pub(super) fn hostile() -> Audit {
     let mut audit = audit(Requirement::Required, State::Mixed);
     audit.node = HOSTILE.to_owned();
