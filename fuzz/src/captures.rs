@@ -119,13 +119,13 @@ pub(crate) fn read(input: &[u8]) {
         assert!(!record.comment().contains(char::is_control));
         drop(printer.print(&record));
         let taken = tracker.add(packet, |flow| {
-            of_flows += flow.sent.0 + flow.received.0;
+            of_flows += flow.sent.packets + flow.received.packets;
             flow_printer.flow(flow)
         });
         assert!(taken.is_ok());
     });
     let finished = tracker.finish(|flow| {
-        of_flows += flow.sent.0 + flow.received.0;
+        of_flows += flow.sent.packets + flow.received.packets;
         flow_printer.flow(flow)
     });
     let (associations, summary) = finished.expect("a vector takes all");
@@ -136,7 +136,7 @@ pub(crate) fn read(input: &[u8]) {
     // Each packet is counted in a flow or as one of the others.
     let others =
         summary.not_ip + summary.fragments + summary.unparsed.values().copied().sum::<u64>();
-    assert_eq!(summary.packets, packets);
+    assert_eq!(summary.count.packets, packets);
     assert_eq!(of_flows + others, packets);
     hold(&lines);
     hold(&flows);

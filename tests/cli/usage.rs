@@ -185,7 +185,7 @@ fn a_bad_configuration_file() {
         &folder.file(&vec![b'#'; (1 << 20) + 1]),
         &["not a file of at most 1048576 bytes"],
     );
-    // A value that only the settings can judge.
+    // A value that only the settings can check.
     let path = folder.file(b"snap = 5");
     refused(
         &["run", "-i", "eth0", "--config", &path],

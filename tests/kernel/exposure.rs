@@ -1,4 +1,4 @@
-//! Packets are pending until their flow is judged, are credited once, and are counted under the verdict
+//! Packets are pending until their flow has a verdict, are credited once, and are counted under the verdict
 //! from then on: no packet is in two places, and none in no place.
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What is said over several packets is understood live: samples of a flow are judged with those before them.
+//! A message over several packets is recognised live: a sample is classified with those before it in its flow.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

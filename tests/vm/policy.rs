@@ -248,7 +248,7 @@ fn esp_of_the_null_cipher_is_a_violation_of_both_sides_and_named() {
         let labels = format!(
             "direction=\"{direction}\",vni=\"99\",protocol=\"redis\",exposure=\"plaintext\""
         );
-        wait_until("it is judged", || {
+        wait_until("it has a state", || {
             let page = agent.metrics();
             page.contains(&format!("overlay_exposure_packets_total{{{labels}}} 5"))
         });

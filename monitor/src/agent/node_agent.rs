@@ -9,7 +9,7 @@ use monitor_common::key::EspKey;
 use tokio::sync::watch;
 
 use super::esp_networks::EspBook;
-use super::exposure::{Account, Judge};
+use super::exposure::{Account, Verdicts};
 use super::idle_rows::IdleRows;
 use super::ledger::{Ledger, Names};
 use super::watched::Watched;
@@ -74,21 +74,21 @@ impl Agent {
         names.collect()
     }
 
-    /// The books of exposure; `None` if it is not watched.
+    /// The account of exposure; `None` if it is not watched.
     #[must_use]
     pub fn account(&self) -> Option<Arc<Mutex<Account>>> {
         self.account.clone()
     }
 
-    /// Who judges flows by their samples; `None` if exposure is not watched.
+    /// The verdicts on flows, made from samples; `None` if exposure is not watched.
     #[must_use]
-    pub fn judge(&self) -> Option<Judge> {
+    pub fn verdicts(&self) -> Option<Verdicts> {
         let account = self.account.as_ref()?;
         Some(
             account
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .judge(),
+                .verdicts(),
         )
     }
 

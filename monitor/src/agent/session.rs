@@ -119,7 +119,7 @@ impl Session {
             let agent = self.agent.lock().map_err(|_| failed())?;
             (
                 agent.names(),
-                agent.judge(),
+                agent.verdicts(),
                 agent.account(),
                 agent.udp_ports(),
             )
@@ -154,7 +154,7 @@ impl Session {
         tokio::select! {
             result = draining => done(result),
             result = loops::interfaces::keep_attached(self.agent) => done(result),
-            result = loops::exposure_account::keep_books(account) => done(result),
+            result = loops::exposure_account::keep_settled(account) => done(result),
             result = violations => done(result),
             result = docker => done(result),
             value = end => Ok(Some(value)),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::traffic::sample_record::SampleRecord;
 use monitor_classify::{Exposure, Protocol};
 
-/// Networks and protocols that are remembered; later ones are not logged.
+/// Pairs of network and protocol that are logged, at most.
 const MAX: usize = 4096;
 
 /// What was logged so far.

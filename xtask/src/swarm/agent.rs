@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::node::Node;
 use crate::proc::printable;
 
-/// The window over which states are judged: short, so that a violation is over
+/// The window over which states are evaluated: short, so that a violation is over
 /// soon after its cause.
 pub(super) const WINDOW: Duration = Duration::from_secs(15);
 /// Loading the kernel programs takes long where the verifier is emulated.

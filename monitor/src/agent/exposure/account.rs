@@ -1,100 +1,105 @@
-//! The books of exposure: what the kernel counts, and what was pending and is credited.
+//! The account of exposure: what the kernel counts, and what was pending and is credited.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
 
-use monitor_common::count::Count;
+use monitor_common::count::{Count, Total};
 use monitor_common::direction::Direction;
 use monitor_common::key::{Class, ExposureKey, FlowState, NetworkId};
 
-use super::judge::Judge;
-use super::judged::Judged;
+use super::new_verdict::NewVerdict;
+use super::verdicts::Verdicts;
 use crate::base::clock::monotonic_ns;
 use crate::base::failure::Failure;
 use crate::kernel::Counts;
 use crate::traffic::counted::{Exposed, Pending};
 
-/// A flow is credited when its last packet without a verdict is so long ago that no program can be
-/// about to add one; in units of [`FlowState::last`].
+/// A flow is credited this long after its last packet without a verdict: no program can be about to add one
+/// then. In units of [`FlowState::last`].
 const SETTLED: u32 = 2;
-/// A flow without a verdict is given up on when it was silent for so long (a minute); same units.
+/// A flow without a verdict is credited as unknown after this much silence (a minute); same units.
 const IDLE: u32 = 56;
 
-/// Verdicts that wait for their flow to be credited.
-const JUDGED: usize = 65_536;
-/// A program that was about to add to a flow when the verdict came has done so by then.
+/// New verdicts whose flows wait to be credited.
+const NEW_VERDICTS: usize = 65_536;
+/// A program that was about to add to a flow when the verdict came has finished by then.
 const RUNNING_NS: u64 = 50_000_000;
 
-/// What was pending and is not any more.
+/// Packets by class: those that the kernel counts under one, and those that were pending until they were credited.
 pub struct Account {
     counts: Arc<Counts>,
     /// By class: what belongs to the rows that the kernel counts.
     credited: HashMap<ExposureKey, Count>,
     /// By direction and network, all classes together; keys have the class [`Class::PENDING`].
     settled: HashMap<ExposureKey, Count>,
-    /// Packets whose flow gave its room to others before a verdict came: they are credited as unknown.
+    /// Packets whose flow was removed for others before a verdict came: they are credited as unknown.
     evicted: u64,
-    /// Packets of flows that the programs found no room for, when all flows were looked at last.
+    /// Packets of flows without room in the map, when all flows were last looked at.
     refused: u64,
-    judged: Receiver<Judged>,
+    new_verdicts: Receiver<NewVerdict>,
     /// The first of them, not yet old enough.
-    next: Option<Judged>,
-    judge: SyncSender<Judged>,
+    next: Option<NewVerdict>,
+    sender: SyncSender<NewVerdict>,
 }
 
 impl Account {
-    /// Books that are closed with these maps.
+    /// An empty account over these maps.
     #[must_use]
     pub fn new(counts: Arc<Counts>) -> Account {
-        let (judge, judged) = sync_channel(JUDGED);
+        let (sender, new_verdicts) = sync_channel(NEW_VERDICTS);
         Account {
             counts,
             credited: HashMap::new(),
             settled: HashMap::new(),
             evicted: 0,
             refused: 0,
-            judged,
+            new_verdicts,
             next: None,
-            judge,
+            sender,
         }
     }
 
-    /// Who judges the flows of these books.
+    /// The verdicts on flows, each of which this account learns of.
     #[must_use]
-    pub fn judge(&self) -> Judge {
-        Judge::new(Arc::clone(&self.counts), self.judge.clone())
+    pub fn verdicts(&self) -> Verdicts {
+        Verdicts::new(Arc::clone(&self.counts), self.sender.clone())
     }
 
-    /// Credits the flows that got their verdict a moment ago, and makes their room free.
+    /// Credits the flows with a new verdict, and frees their room.
     ///
     /// # Errors
     /// A runtime failure, if a map cannot be changed.
-    pub fn settle_judged(&mut self) -> Result<(), Failure> {
+    pub fn settle_classified(&mut self) -> Result<(), Failure> {
         let old = monotonic_ns().saturating_sub(RUNNING_NS);
-        while let Some(judged) = self.next.take().or_else(|| self.judged.try_recv().ok()) {
-            if judged.time_ns > old {
-                self.next = Some(judged);
+        while let Some(new) = self
+            .next
+            .take()
+            .or_else(|| self.new_verdicts.try_recv().ok())
+        {
+            if new.time_ns > old {
+                self.next = Some(new);
                 break;
             }
-            // A new connection between the same ports takes the verdict back, and is none of it.
-            if self.counts.verdict(judged.flow)? != Some(judged.class) {
+            // A SYN has removed the verdict: the flow is a new connection between the same ports.
+            if self.counts.verdict(new.flow)? != Some(new.class) {
                 continue;
             }
-            if let Some(state) = self.counts.flows.take(judged.flow)? {
-                self.credit(&state, judged.class);
+            if let Some(state) = self.counts.flows.take(new.flow)? {
+                self.credit(&state, new.class);
             }
         }
         self.counts.flows.publish()
     }
 
-    /// Credits the flows that have a verdict, or never will. `now` in units of [`FlowState::last`].
+    /// Looks at all flows, and credits those that have a verdict or will not get one. `now` in units of
+    /// [`FlowState::last`].
     ///
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn settle(&mut self, now: u32) -> Result<(), Failure> {
-        // In this order: the sums first, so that what is missing in the flows is truly gone.
+        // The sums are read first, so that what is missing in the flows is truly gone.
         let sums = self.counts.exposure()?;
         let flows = self.counts.flows.all()?;
         self.note_lost(&sums, &flows);
@@ -114,7 +119,7 @@ impl Account {
             let class = match self.counts.verdict(flow)? {
                 Some(class) => class,
                 None if silent >= IDLE => Class::UNKNOWN,
-                // Its network has its share, and the next flow is more likely to be judged.
+                // Its network has its share, and the next flow is more likely to get a verdict.
                 None if crowded.contains(&state.network()) => {
                     given_up = true;
                     Class::UNKNOWN
@@ -132,7 +137,7 @@ impl Account {
         self.counts.flows.forget_quiet(Instant::now())
     }
 
-    /// Whether the programs have refused flows since all were looked at.
+    /// Whether the programs have refused flows since all were last looked at.
     ///
     /// # Errors
     /// A runtime failure, if a map cannot be read.
@@ -159,23 +164,19 @@ impl Account {
                 ExposureKey::new(direction, network, class),
             ),
         ] {
-            let total = map.entry(key).or_default();
-            total.packets += count.packets;
-            total.bytes += count.bytes;
+            map.entry(key).or_default().add(count);
         }
     }
 
-    /// What was counted as pending, is not credited, and is in no flow: a program added it to a flow in the moment
-    /// when that was taken out.
+    /// Credits as unknown what was counted as pending, is not credited, and is in no flow: a program added it to a
+    /// flow while that was being taken out.
     fn note_lost(&mut self, sums: &HashMap<ExposureKey, Count>, flows: &[(u64, FlowState)]) {
         let mut waiting: HashMap<ExposureKey, Count> = HashMap::new();
         for (_, state) in flows {
             for direction in Direction::ALL {
                 let network = state.network();
                 let key = ExposureKey::new(direction, network, Class::PENDING);
-                let total = waiting.entry(key).or_default();
-                total.packets += state.count(direction).packets;
-                total.bytes += state.count(direction).bytes;
+                waiting.entry(key).or_default().add(state.count(direction));
             }
         }
         for (key, sum) in sums {
@@ -184,25 +185,19 @@ impl Account {
             }
             let known =
                 |map: &HashMap<ExposureKey, Count>| map.get(key).copied().unwrap_or_default();
-            let (settled, waiting) = (known(&self.settled), known(&waiting));
-            let gone = Count {
-                packets: sum
-                    .packets
-                    .saturating_sub(settled.packets + waiting.packets),
-                bytes: sum.bytes.saturating_sub(settled.bytes + waiting.bytes),
-            };
+            let gone = sum.since(known(&self.settled)).since(known(&waiting));
             self.evicted += gone.packets;
             self.add(key.direction(), key.network(), Class::UNKNOWN, gone);
         }
     }
 
-    /// Packets that were credited as unknown because their flow gave its room to others.
+    /// Packets that were credited as unknown because their flow was removed for others.
     #[must_use]
     pub fn evicted(&self) -> u64 {
         self.evicted
     }
 
-    /// The books as they stand: under each class, and pending.
+    /// Packets under each class, and pending ones, by network.
     ///
     /// # Errors
     /// A runtime failure, if a map cannot be read.
@@ -214,17 +209,19 @@ impl Account {
         for (key, count) in &sums {
             if key.class() == Class::PENDING {
                 let settled = self.settled.get(key).copied().unwrap_or_default();
-                let waiting = pending.entry(key.network()).or_default();
-                waiting.packets += count.packets.saturating_sub(settled.packets);
-                waiting.bytes += count.bytes.saturating_sub(settled.bytes);
+                pending
+                    .entry(key.network())
+                    .or_default()
+                    .add(count.since(settled));
                 continue;
             }
             exposed.insert((key.network, key.class), *count);
         }
         for (key, count) in &self.credited {
-            let total = exposed.entry((key.network, key.class)).or_default();
-            total.packets += count.packets;
-            total.bytes += count.bytes;
+            exposed
+                .entry((key.network, key.class))
+                .or_default()
+                .add(*count);
         }
         let exposed = exposed
             .into_iter()

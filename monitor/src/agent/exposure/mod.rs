@@ -1,10 +1,10 @@
-//! The books of exposure: [`Judge`] writes a verdict on each flow for the kernel programs, [`Account`] credits what was
-//! counted before it came.
+//! Exposure: [`Verdicts`] writes a verdict on each flow for the kernel programs; [`Account`] credits what was counted
+//! before the verdict came.
 
 mod account;
-mod judge;
-mod judged;
-mod remembered;
+mod new_verdict;
+mod verdict_room;
+mod verdicts;
 
 pub use account::{Account, now};
-pub use judge::Judge;
+pub use verdicts::Verdicts;

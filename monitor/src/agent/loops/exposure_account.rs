@@ -1,4 +1,4 @@
-//! Keeps the books of exposure while flows come and go.
+//! Settles the account of exposure while flows come and go.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,18 +9,18 @@ use tokio::time::MissedTickBehavior;
 use crate::agent::exposure::{Account, now};
 use crate::base::failure::Failure;
 
-/// How often flows are credited that have got their verdict.
+/// How often flows with a new verdict are credited.
 const CREDIT: Duration = Duration::from_millis(100);
-/// Every how many of these times all flows are looked at, those without a verdict too.
+/// All flows are looked at every so many times, those without a verdict too.
 const ALL: u32 = 20;
-/// The same while flows find no room.
+/// The same while the map has no room for new flows.
 const CROWDED: u32 = 5;
 
-/// Keeps the books, until the future is dropped; for ever without books.
+/// Settles the account until the future is dropped. Without an account, it waits for ever.
 ///
 /// # Errors
-/// A runtime failure, if a task fails. What the kernel refuses for the moment is logged, and tried again.
-pub async fn keep_books(account: Option<Arc<Mutex<Account>>>) -> Result<(), Failure> {
+/// A runtime failure, if a task fails. A refusal of the kernel is logged, and tried again.
+pub async fn keep_settled(account: Option<Arc<Mutex<Account>>>) -> Result<(), Failure> {
     let Some(account) = account else {
         return std::future::pending().await;
     };
@@ -32,10 +32,10 @@ pub async fn keep_books(account: Option<Arc<Mutex<Account>>>) -> Result<(), Fail
         tick.tick().await;
         since_all += 1;
         let account = Arc::clone(&account);
-        // Many flows take a while, in which samples go on.
+        // Many flows take a while; samples are read meanwhile.
         let settled = tokio::task::spawn_blocking(move || {
             let mut account = account.lock().unwrap_or_else(PoisonError::into_inner);
-            account.settle_judged()?;
+            account.settle_classified()?;
             let all = since_all >= ALL || since_all >= CROWDED && account.is_crowded()?;
             if all {
                 account.settle(now())?;
@@ -44,15 +44,15 @@ pub async fn keep_books(account: Option<Arc<Mutex<Account>>>) -> Result<(), Fail
         });
         let settled = settled
             .await
-            .context("the books of exposure")
+            .context("the account of exposure")
             .map_err(Failure::runtime)?;
-        // Nothing is lost by it: it stays pending until it works again.
+        // A failure loses nothing: what is not credited stays pending until it works again.
         if let Ok(true) = settled {
             since_all = 0;
         }
         let trouble = settled.err().map(|failure: Failure| failure.to_string());
         if let Some(trouble) = trouble.as_ref().filter(|_| trouble != said) {
-            tracing::error!("cannot keep the books of exposure, trying on: {trouble}");
+            tracing::error!("cannot settle the account of exposure, retrying: {trouble}");
         }
         said = trouble;
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use monitor_common::count::{Count, Total};
 use monitor_common::encapsulation::Encapsulation;
 
 use super::flow_records::EspRecord;
@@ -17,9 +18,8 @@ type Id = (Encapsulation, IpAddr, IpAddr, u32);
 
 /// The packets of one association.
 #[derive(Clone, Copy, Debug)]
-struct Counts {
-    packets: u64,
-    bytes: u64,
+struct Activity {
+    count: Count,
     /// Lowest and highest sequence number.
     sequence: (u32, u32),
     /// Times of the first and last packet.
@@ -29,7 +29,7 @@ struct Counts {
 /// The associations of a capture.
 #[derive(Default)]
 pub(super) struct Associations {
-    known: BTreeMap<Id, Counts>,
+    known: BTreeMap<Id, Activity>,
     /// Packets of associations beyond the limit.
     pub(super) overflow: u64,
 }
@@ -51,15 +51,16 @@ impl Associations {
                 self.overflow += 1;
                 return;
             }
-            None => self.known.entry(id).or_insert(Counts {
-                packets: 0,
-                bytes: 0,
+            None => self.known.entry(id).or_insert(Activity {
+                count: Count::ZERO,
                 sequence: (sequence, sequence),
                 time_ns: (time_ns, time_ns),
             }),
         };
-        association.packets += 1;
-        association.bytes += u64::from(packet.length);
+        association.count.add(Count {
+            packets: 1,
+            bytes: packet.length.into(),
+        });
         let (low, high) = association.sequence;
         association.sequence = (low.min(sequence), high.max(sequence));
         let (first, last) = association.time_ns;
@@ -73,8 +74,7 @@ impl Associations {
             source: id.1,
             destination: id.2,
             spi: id.3,
-            packets: association.packets,
-            bytes: association.bytes,
+            count: association.count,
             sequence: association.sequence,
             time_ns: association.time_ns,
         })

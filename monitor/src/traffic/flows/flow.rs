@@ -1,6 +1,6 @@
 //! One flow: its counts, and the verdict from its packets.
 
-use monitor_common::count::Count;
+use monitor_common::count::{Count, Total};
 use monitor_common::encapsulation::Encapsulation;
 use monitor_common::wire::tcp;
 
@@ -105,9 +105,10 @@ impl Flow {
     /// Counts packets and the length of their frames in bytes.
     #[inline]
     pub(super) fn count(&mut self, from: End, packets: u64, length: u32, time_ns: i64) {
-        let count = &mut self.counts[from as usize];
-        count.packets += packets;
-        count.bytes += u64::from(length);
+        self.counts[from as usize].add(Count {
+            packets,
+            bytes: length.into(),
+        });
         self.first_ns = self.first_ns.min(time_ns);
         self.last_ns = self.last_ns.max(time_ns);
     }

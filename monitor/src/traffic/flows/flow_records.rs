@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use monitor_common::count::Count;
 use monitor_common::encapsulation::Encapsulation;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
@@ -30,9 +31,9 @@ pub struct FlowRecord {
     /// The verdict.
     pub verdict: Verdict,
     /// Packets and bytes of inner frames from the source.
-    pub sent: (u64, u64),
+    pub sent: Count,
     /// The same from the destination.
-    pub received: (u64, u64),
+    pub received: Count,
     /// Times of the first and last packet, in nanoseconds since 1970.
     pub time_ns: (i64, i64),
     /// Whether all its packets are in this record: none in another record, none after the end of what was read.
@@ -56,10 +57,10 @@ impl Serialize for FlowRecord {
         object.serialize_field("protocol", &self.verdict.protocol)?;
         object.serialize_field("exposure", &self.verdict.exposure)?;
         object.serialize_field("confidence", &self.verdict.confidence)?;
-        object.serialize_field("packets", &self.sent.0)?;
-        object.serialize_field("bytes", &self.sent.1)?;
-        object.serialize_field("reverse_packets", &self.received.0)?;
-        object.serialize_field("reverse_bytes", &self.received.1)?;
+        object.serialize_field("packets", &self.sent.packets)?;
+        object.serialize_field("bytes", &self.sent.bytes)?;
+        object.serialize_field("reverse_packets", &self.received.packets)?;
+        object.serialize_field("reverse_bytes", &self.received.bytes)?;
         object.serialize_field("first_seen", &rfc3339(timestamp(self.time_ns.0)))?;
         object.serialize_field("last_seen", &rfc3339(timestamp(self.time_ns.1)))?;
         object.serialize_field("complete", &self.complete)?;
@@ -86,7 +87,7 @@ impl FlowRecord {
         write!(
             f,
             "  {} packets {} bytes, back {} packets {} bytes",
-            self.sent.0, self.sent.1, self.received.0, self.received.1
+            self.sent.packets, self.sent.bytes, self.received.packets, self.received.bytes
         )?;
         if !self.complete {
             write!(f, "  (not complete)")?;
@@ -106,10 +107,8 @@ pub struct EspRecord {
     pub destination: IpAddr,
     /// Security Parameters Index.
     pub spi: u32,
-    /// Packets.
-    pub packets: u64,
-    /// Bytes of the frames.
-    pub bytes: u64,
+    /// Packets, and bytes of their frames.
+    pub count: Count,
     /// Lowest and highest sequence number.
     pub sequence: (u32, u32),
     /// Times of the first and last packet, in nanoseconds since 1970.
@@ -126,8 +125,8 @@ impl Serialize for EspRecord {
         object.serialize_field("src", &self.source)?;
         object.serialize_field("dst", &self.destination)?;
         object.serialize_field("spi", &format!("{:#010x}", self.spi))?;
-        object.serialize_field("packets", &self.packets)?;
-        object.serialize_field("bytes", &self.bytes)?;
+        object.serialize_field("packets", &self.count.packets)?;
+        object.serialize_field("bytes", &self.count.bytes)?;
         object.serialize_field("sequence_min", &self.sequence.0)?;
         object.serialize_field("sequence_max", &self.sequence.1)?;
         object.serialize_field("first_seen", &rfc3339(timestamp(self.time_ns.0)))?;
@@ -151,8 +150,8 @@ impl fmt::Display for EspRecord {
             self.spi,
             self.sequence.0,
             self.sequence.1,
-            self.packets,
-            self.bytes
+            self.count.packets,
+            self.count.bytes
         )
     }
 }

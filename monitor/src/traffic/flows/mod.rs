@@ -24,5 +24,5 @@ mod verdict_merge;
 
 pub use flow_records::{EspRecord, FlowRecord};
 pub use live_flows::LiveFlows;
-pub use summary::{Summary, Tally};
+pub use summary::{FlowTotal, Summary};
 pub use tracker::{Names, Tracker};

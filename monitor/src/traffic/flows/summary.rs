@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use monitor_common::count::{Count, Total};
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
@@ -11,32 +12,38 @@ use crate::traffic::json_object::{SCHEMA, rfc3339, timestamp};
 use monitor_classify::Exposure;
 
 /// Flows, and the packets and bytes of their inner frames.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Tally {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowTotal {
     /// Flows.
     pub flows: u64,
-    /// Packets.
-    pub packets: u64,
-    /// Bytes.
-    pub bytes: u64,
+    /// Their packets.
+    pub count: Count,
+}
+
+impl Serialize for FlowTotal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("flows", 3)?;
+        object.serialize_field("flows", &self.flows)?;
+        object.serialize_field("packets", &self.count.packets)?;
+        object.serialize_field("bytes", &self.count.bytes)?;
+        object.end()
+    }
 }
 
 /// The totals of a capture. Each packet belongs to a flow, is a later fragment of an outer packet, is not IP, or could
 /// not be parsed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Packets of all files.
-    pub packets: u64,
-    /// Bytes of these frames on the wire.
-    pub bytes: u64,
+    /// Packets of all files, and the bytes of their frames on the wire.
+    pub count: Count,
     /// Times of the earliest and latest packet, in nanoseconds since 1970.
     pub time_ns: Option<(i64, i64)>,
     /// Flows in plaintext.
-    pub plaintext: Tally,
+    pub plaintext: FlowTotal,
     /// Encrypted flows.
-    pub encrypted: Tally,
+    pub encrypted: FlowTotal,
     /// Flows whose exposure is unknown.
-    pub unknown: Tally,
+    pub unknown: FlowTotal,
     /// Flows reported early for lack of room, or whose end was not read.
     pub incomplete: u64,
     /// Later fragments of outer packets.
@@ -54,22 +61,24 @@ pub struct Summary {
 impl Summary {
     /// Counts a packet.
     pub(super) fn count_packet(&mut self, bytes: u32, time_ns: i64) {
-        self.packets += 1;
-        self.bytes += u64::from(bytes);
+        self.count.add(Count {
+            packets: 1,
+            bytes: bytes.into(),
+        });
         let (first, last) = self.time_ns.unwrap_or((time_ns, time_ns));
         self.time_ns = Some((first.min(time_ns), last.max(time_ns)));
     }
 
     /// Adds a finished flow.
     pub(super) fn add_flow(&mut self, flow: &FlowRecord) {
-        let tally = match flow.verdict.exposure {
+        let total = match flow.verdict.exposure {
             Exposure::Plaintext => &mut self.plaintext,
             Exposure::Encrypted => &mut self.encrypted,
             Exposure::Unknown => &mut self.unknown,
         };
-        tally.flows += 1;
-        tally.packets += flow.sent.0 + flow.received.0;
-        tally.bytes += flow.sent.1 + flow.received.1;
+        total.flows += 1;
+        total.count.add(flow.sent);
+        total.count.add(flow.received);
         self.incomplete += u64::from(!flow.complete);
     }
 }
@@ -82,8 +91,8 @@ impl Serialize for Summary {
         object.serialize_field("type", "summary")?;
         object.serialize_field("schema", &SCHEMA)?;
         object.serialize_field("files", &self.files)?;
-        object.serialize_field("packets", &self.packets)?;
-        object.serialize_field("bytes", &self.bytes)?;
+        object.serialize_field("packets", &self.count.packets)?;
+        object.serialize_field("bytes", &self.count.bytes)?;
         object.serialize_field("first_seen", &time(self.time_ns.map(|(first, _)| first)))?;
         object.serialize_field("last_seen", &time(self.time_ns.map(|(_, last)| last)))?;
         object.serialize_field("plaintext", &self.plaintext)?;
@@ -101,17 +110,20 @@ impl Serialize for Summary {
 /// Several lines of text, without a line break at the end.
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} packets, {} bytes", self.packets, self.bytes)?;
-        for (name, tally) in [
+        write!(
+            f,
+            "{} packets, {} bytes",
+            self.count.packets, self.count.bytes
+        )?;
+        for (name, total) in [
             ("plaintext", &self.plaintext),
             ("encrypted", &self.encrypted),
             ("unknown", &self.unknown),
         ] {
-            let Tally {
+            let FlowTotal {
                 flows,
-                packets,
-                bytes,
-            } = tally;
+                count: Count { packets, bytes },
+            } = total;
             write!(
                 f,
                 "\n  {name:9}  {flows} flows, {packets} packets, {bytes} bytes"

@@ -206,7 +206,6 @@ impl Tracker {
             (ip(version, address), port)
         };
         let vni = (key.network != NetworkId::HOST.0).then_some(key.network);
-        let (sent, received) = (flow.sent(flow.opener), flow.sent(flow.opener.other()));
         FlowRecord {
             node: self.names.node.clone(),
             vni,
@@ -214,9 +213,9 @@ impl Tracker {
             transport: Transport::from(key.protocol),
             source: end(flow.opener),
             destination: end(flow.opener.other()),
+            sent: flow.sent(flow.opener),
+            received: flow.sent(flow.opener.other()),
             verdict: flow.verdict,
-            sent: (sent.packets, sent.bytes),
-            received: (received.packets, received.bytes),
             time_ns: (flow.first_ns, flow.last_ns),
             complete,
         }

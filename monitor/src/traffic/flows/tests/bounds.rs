@@ -20,7 +20,7 @@ fn a_full_table_drops_closed_flows_first_and_marks_incomplete_ones() {
         .map(|flow| (flow.destination.1, flow.complete))
         .collect();
     assert_eq!(reported, [(2, true), (1, false), (3, true), (4, true)]);
-    assert_eq!((summary.incomplete, summary.packets), (1, 5));
+    assert_eq!((summary.incomplete, summary.count.packets), (1, 5));
 }
 
 #[test]
@@ -79,9 +79,9 @@ proptest! {
             }).unwrap();
         }
         let (flows, _, summary) = tracked.finish();
-        let of_flows: u64 = flows.iter().map(|flow| flow.sent.0 + flow.received.0).sum();
+        let of_flows: u64 = flows.iter().map(|flow| flow.sent.packets + flow.received.packets).sum();
         let others: u64 = summary.not_ip + summary.fragments + summary.unparsed.values().sum::<u64>();
-        prop_assert_eq!(summary.packets, 6);
+        prop_assert_eq!(summary.count.packets, 6);
         prop_assert_eq!(of_flows + others, 6);
         for flow in &flows {
             prop_assert!(serde_json::to_string(flow).is_ok());

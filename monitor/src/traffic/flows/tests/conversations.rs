@@ -32,12 +32,13 @@ fn both_directions_of_a_conversation_are_one_record() {
     // Inner frames: Ethernet, IPv4, TCP and the payload.
     let request = u64::try_from(4 * 54 + REQUEST.len()).unwrap();
     let answer = u64::try_from(3 * 54 + ANSWER.len()).unwrap();
-    assert_eq!((flow.sent, flow.received), ((4, request), (3, answer)));
+    assert_eq!(flow.sent, count(4, request));
+    assert_eq!(flow.received, count(3, answer));
     assert_eq!(flow.time_ns, (1_000_000, 7_000_000));
     assert!(flow.complete);
-    assert_eq!(summary.packets, 7);
-    assert_eq!((summary.plaintext.flows, summary.plaintext.packets), (1, 7));
-    assert_eq!(summary.plaintext.bytes, request + answer);
+    assert_eq!(summary.count.packets, 7);
+    assert_eq!(summary.plaintext.flows, 1);
+    assert_eq!(summary.plaintext.count, count(7, request + answer));
 }
 
 #[test]
@@ -66,7 +67,7 @@ fn a_new_connection_between_the_same_ports_is_another_record() {
         segment(true, 80, 7001, PSH, b"\x16\x03\x01"),
     ];
     let flows = all(&frames).0;
-    let packets: Vec<u64> = flows.iter().map(|flow| flow.sent.0).collect();
+    let packets: Vec<u64> = flows.iter().map(|flow| flow.sent.packets).collect();
     assert_eq!(packets, [3, 2], "a repeated SYN opens no connection");
     assert_eq!(flows[1].verdict.exposure, Exposure::Unknown);
 }

@@ -7,6 +7,8 @@ mod wrapped;
 
 use std::convert::Infallible;
 
+use monitor_common::count::Count;
+
 use super::*;
 use crate::base::udp_ports::UdpPorts;
 use crate::traffic::capture::Packet;
@@ -59,6 +61,10 @@ impl Tracked {
             .unwrap();
         (self.out, esp, summary)
     }
+}
+
+fn count(packets: u64, bytes: u64) -> Count {
+    Count { packets, bytes }
 }
 
 fn all(frames: &[Vec<u8>]) -> (Vec<FlowRecord>, Vec<EspRecord>, Summary) {

@@ -16,7 +16,7 @@ fn fragments_belong_to_the_flow_of_the_first_one() {
     ];
     let (flows, _, summary) = all(&inner);
     assert_eq!(flows.len(), 1);
-    assert_eq!(flows[0].sent, (2, 34 + 800 + 34 + 208));
+    assert_eq!(flows[0].sent, count(2, 34 + 800 + 34 + 208));
     assert_eq!(summary.unparsed.get("fragment"), Some(&1));
 
     // The outer packet is fragmented: one packet, with the bytes of both fragments.
@@ -27,8 +27,8 @@ fn fragments_belong_to_the_flow_of_the_first_one() {
         ethernet(&ipv4(17, NODES, 5, 100, &outer[800..])),
     ];
     let (flows, _, summary) = all(&frames);
-    assert_eq!(flows[0].sent, (1, 14 + 20 + 1008));
-    assert_eq!((summary.packets, summary.fragments), (2, 1));
+    assert_eq!(flows[0].sent, count(1, 14 + 20 + 1008));
+    assert_eq!((summary.count.packets, summary.fragments), (2, 1));
 }
 
 #[test]
@@ -49,13 +49,13 @@ fn esp_is_counted_by_association_and_is_one_flow() {
     assert_eq!((flows[0].transport, flows[0].vni), (Transport::Esp, None));
     assert_eq!(flows[0].verdict.protocol, Protocol::Ipsec);
     assert_eq!(flows[0].verdict.exposure, Exposure::Encrypted);
-    assert_eq!((flows[0].sent.0, flows[0].received.0), (2, 1));
+    assert_eq!((flows[0].sent.packets, flows[0].received.packets), (2, 1));
     let counted: Vec<(u32, u64, (u32, u32))> = associations
         .iter()
-        .map(|one| (one.spi, one.packets, one.sequence))
+        .map(|one| (one.spi, one.count.packets, one.sequence))
         .collect();
     assert_eq!(counted, [(0x100, 2, (5, 9)), (0x200, 1, (1, 1))]);
-    assert_eq!(summary.encrypted.packets, 3);
+    assert_eq!(summary.encrypted.count.packets, 3);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn esp_with_the_null_cipher_is_counted_as_the_inner_flow_alone() {
     assert_eq!(flows[0].vni, Some(4097));
     assert_eq!(flows[0].verdict.protocol, Protocol::Http);
     assert_eq!(flows[0].verdict.exposure, Exposure::Plaintext);
-    assert_eq!(flows[0].sent, (1, 54 + REQUEST.len() as u64));
+    assert_eq!(flows[0].sent, count(1, 54 + REQUEST.len() as u64));
     assert_eq!(associations, []);
-    assert_eq!(summary.plaintext.packets, 1);
+    assert_eq!(summary.plaintext.count.packets, 1);
 }

@@ -1,7 +1,7 @@
-//! Which flows the kernel knows the verdict of, and which verdict makes room for a new one.
+//! The room of the kernel's map of verdicts: which flows have one there, and which of them makes room for a new one.
 //!
-//! A verdict that is lost costs its flow dear: what speaks in the middle of a connection is harder to judge than its
-//! beginning. So the room is shared out by network, and a network that judges many flows displaces its own.
+//! A removed verdict is hard to replace: packets in the middle of a connection are harder to classify than its
+//! beginning. So the room is shared out by network, and a network of many flows displaces its own verdicts.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use monitor_common::key::{Group, NetworkId};
 use crate::base::failure::Failure;
 use crate::kernel::Counts;
 
-/// Verdicts in use that are passed over in search of one that is not, before one goes anyway.
+/// Verdicts in use that are passed over in search of an unused one; the next one is removed anyway.
 const PASSED_OVER: usize = 4;
 
 /// The verdicts that are in the kernel's map.
-pub(super) struct Remembered {
+pub(super) struct VerdictRoom {
     capacity: usize,
     flows: HashSet<u64>,
     networks: HashMap<NetworkId, Queue>,
@@ -25,21 +25,21 @@ pub(super) struct Remembered {
     totals: [usize; 2],
 }
 
-/// Flows of a network, the one that was judged longest ago first.
+/// Flows of a network, the one with the oldest verdict first.
 struct Queue {
     group: Group,
     flows: VecDeque<u64>,
 }
 
-/// What is done about the verdict on a flow that is to make room.
+/// What becomes of a verdict that is asked to make room.
 enum Fate {
     Gone,
     Spared,
 }
 
-impl Remembered {
-    pub(super) fn new(capacity: u32) -> Remembered {
-        Remembered {
+impl VerdictRoom {
+    pub(super) fn new(capacity: u32) -> VerdictRoom {
+        VerdictRoom {
             capacity: capacity as usize,
             flows: HashSet::new(),
             networks: HashMap::new(),
@@ -70,7 +70,7 @@ impl Remembered {
                         counts.remove_verdict(flow)?;
                         Ok(Fate::Gone)
                     }
-                    // A new connection has taken it back.
+                    // A SYN of a new connection has removed it.
                     None => Ok(Fate::Gone),
                 }
             },
@@ -92,7 +92,7 @@ impl Remembered {
             group,
             flows: VecDeque::new(),
         });
-        // It may be described since.
+        // The network may have been described in the meantime.
         let moved = queue.group;
         queue.group = group;
         queue.flows.push_back(flow);
@@ -108,7 +108,7 @@ impl Remembered {
         self.networks.get(&network).map_or(0, |of| of.flows.len())
     }
 
-    /// The network that gives: the largest one of the group that has more than is kept for it.
+    /// The network that loses a verdict: the largest one of a group that exceeds its reserved part.
     fn victim(&self) -> Option<NetworkId> {
         let largest = |group: Group| self.sizes[group as usize].last().copied();
         let is_over =
@@ -171,7 +171,7 @@ mod tests {
         gone: HashSet<u64>,
     }
 
-    fn insert(remembered: &mut Remembered, map: &mut Map, flow: u64, vni: u32, group: Group) {
+    fn insert(room: &mut VerdictRoom, map: &mut Map, flow: u64, vni: u32, group: Group) {
         let displace = |flow, may_spare| {
             if may_spare && map.used.remove(&flow) {
                 return Ok(Fate::Spared);
@@ -179,68 +179,67 @@ mod tests {
             map.gone.insert(flow);
             Ok(Fate::Gone)
         };
-        remembered
-            .insert(flow, NetworkId::vni(vni), group, displace)
+        room.insert(flow, NetworkId::vni(vni), group, displace)
             .unwrap();
-        assert!(remembered.flows.len() <= remembered.capacity);
-        let queued: usize = remembered.networks.values().map(|of| of.flows.len()).sum();
-        assert_eq!(queued, remembered.flows.len());
-        assert_eq!(queued, remembered.totals.iter().sum::<usize>());
+        assert!(room.flows.len() <= room.capacity);
+        let queued: usize = room.networks.values().map(|of| of.flows.len()).sum();
+        assert_eq!(queued, room.flows.len());
+        assert_eq!(queued, room.totals.iter().sum::<usize>());
     }
 
     #[test]
-    fn a_network_that_judges_many_flows_displaces_its_own() {
-        let (mut remembered, mut map) = (Remembered::new(100), Map::default());
+    fn a_network_of_many_flows_displaces_its_own_verdicts() {
+        let (mut room, mut map) = (VerdictRoom::new(100), Map::default());
         for flow in 0..10 {
-            insert(&mut remembered, &mut map, flow, 1, Group::Unknown);
+            insert(&mut room, &mut map, flow, 1, Group::Unknown);
         }
         for flow in 1000..2000 {
-            insert(&mut remembered, &mut map, flow, 2, Group::Unknown);
+            insert(&mut room, &mut map, flow, 2, Group::Unknown);
         }
         assert!((0..10).all(|flow| !map.gone.contains(&flow)));
         assert_eq!(map.gone.len(), 910);
     }
 
     #[test]
-    fn made_up_networks_displace_no_described_one() {
-        let (mut remembered, mut map) = (Remembered::new(100), Map::default());
+    fn forged_networks_displace_no_described_one() {
+        let (mut room, mut map) = (VerdictRoom::new(100), Map::default());
         for flow in 0..50 {
-            insert(&mut remembered, &mut map, flow, 1, Group::Described);
+            insert(&mut room, &mut map, flow, 1, Group::Described);
         }
         for flow in 1000..2000 {
-            insert(&mut remembered, &mut map, flow, flow as u32, Group::Unknown);
+            insert(&mut room, &mut map, flow, flow as u32, Group::Unknown);
         }
         assert!((0..50).all(|flow| !map.gone.contains(&flow)));
         // Nor the other way round.
         for flow in 5000..6000 {
-            insert(&mut remembered, &mut map, flow, 1, Group::Described);
+            insert(&mut room, &mut map, flow, 1, Group::Described);
         }
-        assert!(remembered.totals[Group::Unknown as usize] >= 25);
+        assert!(room.totals[Group::Unknown as usize] >= 25);
     }
 
     #[test]
     fn a_verdict_in_use_is_passed_over() {
-        let (mut remembered, mut map) = (Remembered::new(10), Map::default());
+        let (mut room, mut map) = (VerdictRoom::new(10), Map::default());
         for flow in 0..100 {
             map.used.insert(0);
-            insert(&mut remembered, &mut map, flow, 1, Group::Unknown);
+            insert(&mut room, &mut map, flow, 1, Group::Unknown);
         }
         assert!(!map.gone.contains(&0));
         assert_eq!(map.gone.len(), 90);
-        // Where all are in use one goes all the same.
+        // Where all are in use, one is removed anyway.
         map.used = (0..200).collect();
-        insert(&mut remembered, &mut map, 100, 1, Group::Unknown);
+        insert(&mut room, &mut map, 100, 1, Group::Unknown);
         assert_eq!(map.gone.len(), 91);
     }
 
     #[test]
     fn a_network_that_is_described_later_changes_its_group() {
-        let (mut remembered, mut map) = (Remembered::new(100), Map::default());
+        let (mut room, mut map) = (VerdictRoom::new(100), Map::default());
         for flow in 0..10 {
-            insert(&mut remembered, &mut map, flow, 1, Group::Unknown);
+            insert(&mut room, &mut map, flow, 1, Group::Unknown);
         }
-        insert(&mut remembered, &mut map, 10, 1, Group::Described);
-        assert_eq!(remembered.totals, [0, 11]);
-        assert_eq!(remembered.sizes[0].len(), 0);
+        insert(&mut room, &mut map, 10, 1, Group::Described);
+        assert_eq!(room.totals, [0, 11]);
+        assert_eq!(room.sizes[0].len(), 0);
     }
 }

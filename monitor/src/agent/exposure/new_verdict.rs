@@ -1,9 +1,9 @@
-//! What the judge hands to the account: a flow and its verdict.
+//! A new verdict, as it is sent from the verdicts to the account.
 
 use monitor_common::key::Class;
 
-/// A flow with its verdict, on its way to the account.
-pub(super) struct Judged {
+/// A flow that has got a verdict.
+pub(super) struct NewVerdict {
     pub(super) flow: u64,
     pub(super) class: Class,
     /// When: `CLOCK_MONOTONIC` in nanoseconds.

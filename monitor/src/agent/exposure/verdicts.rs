@@ -1,4 +1,4 @@
-//! Verdicts on flows, from their samples.
+//! Verdicts on flows: made from samples, written to the kernel's map.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,8 +6,8 @@ use std::sync::mpsc::SyncSender;
 
 use monitor_common::sample::{Sample, Trigger};
 
-use super::judged::Judged;
-use super::remembered::Remembered;
+use super::new_verdict::NewVerdict;
+use super::verdict_room::VerdictRoom;
 use crate::base::clock::monotonic_ns;
 use crate::base::failure::Failure;
 use crate::kernel::Counts;
@@ -16,29 +16,30 @@ use monitor_classify::Verdict;
 
 /// Flows of one generation; two are kept.
 const GENERATION: usize = 32_768;
-/// Judges flows by their samples, and tells the kernel.
-pub struct Judge {
+
+/// The verdicts on flows: updated with each sample, and written to the map that the kernel programs read.
+pub struct Verdicts {
     counts: Arc<Counts>,
-    judged: SyncSender<Judged>,
+    new: SyncSender<NewVerdict>,
     young: HashMap<u64, FlowVerdict>,
     old: HashMap<u64, FlowVerdict>,
-    remembered: Remembered,
+    room: VerdictRoom,
 }
 
-impl Judge {
-    /// A judge who writes verdicts to these maps, and hands them to the books.
+impl Verdicts {
+    /// No verdict yet. Each new one is written to these maps, and sent to the account.
     #[must_use]
-    pub(super) fn new(counts: Arc<Counts>, judged: SyncSender<Judged>) -> Judge {
-        Judge {
-            remembered: Remembered::new(counts.verdict_capacity()),
+    pub(super) fn new(counts: Arc<Counts>, new: SyncSender<NewVerdict>) -> Verdicts {
+        Verdicts {
+            room: VerdictRoom::new(counts.verdict_capacity()),
             counts,
-            judged,
+            new,
             young: HashMap::new(),
             old: HashMap::new(),
         }
     }
 
-    /// Takes a sample and what was found in it into account. `payload_len` in bytes.
+    /// Updates the verdict on the flow of a sample. `payload_len` in bytes.
     ///
     /// # Errors
     /// A runtime failure, if the verdict cannot be written.
@@ -51,7 +52,7 @@ impl Judge {
         if sample.flow == 0 || payload_len == 0 {
             return Ok(());
         }
-        let mut flow_verdict = self.remember(sample)?;
+        let mut flow_verdict = self.known(sample)?;
         let class = flow_verdict.update(verdict);
         self.young.insert(sample.flow, flow_verdict);
         if self.young.len() >= GENERATION {
@@ -60,10 +61,10 @@ impl Judge {
         let Some(class) = class else {
             return Ok(());
         };
-        self.remembered.make_room(&self.counts, sample.flow)?;
+        self.room.make_room(&self.counts, sample.flow)?;
         self.counts.set_verdict(sample.flow, class)?;
-        // Where the books are behind they find the flow by themselves.
-        drop(self.judged.try_send(Judged {
+        // A full channel loses nothing: the account finds the flow when it looks at all.
+        drop(self.new.try_send(NewVerdict {
             flow: sample.flow,
             class,
             time_ns: monotonic_ns(),
@@ -71,13 +72,13 @@ impl Judge {
         Ok(())
     }
 
-    /// What is known of the flow of a sample.
-    fn remember(&mut self, sample: &Sample<'_>) -> Result<FlowVerdict, Failure> {
+    /// The verdict so far on the flow of a sample.
+    fn known(&mut self, sample: &Sample<'_>) -> Result<FlowVerdict, Failure> {
         let young = self.young.get(&sample.flow).copied();
         let known = young.or_else(|| self.old.remove(&sample.flow));
         match (known, sample.trigger) {
-            // The kernel takes first samples where it has no verdict: it is a new connection between the
-            // same ports, or the verdict was forgotten. Unless this sample was on its way when it came.
+            // The kernel takes first samples of flows without a verdict. So this is a new connection between
+            // the same ports, or the verdict was removed; or the sample was in the ring when the verdict came.
             (Some(known), Trigger::FlowStart) if known.has_verdict() => {
                 match self.counts.verdict(sample.flow)? {
                     Some(_) => Ok(known),
@@ -85,7 +86,7 @@ impl Judge {
                 }
             }
             (Some(known), _) => Ok(known),
-            // Forgotten here, and not by the kernel.
+            // Too old for the generations here, but still in the kernel's map.
             (None, Trigger::Periodic) => Ok(self
                 .counts
                 .verdict(sample.flow)?
