@@ -23,6 +23,10 @@ pub enum Command {
     MapLookUpBatch = 24,
     /// `BPF_LINK_CREATE`.
     LinkCreate = 28,
+    /// `BPF_LINK_GET_FD_BY_ID`.
+    LinkById = 30,
+    /// `BPF_LINK_DETACH`.
+    LinkDetach = 34,
 }
 
 /// Calls bpf(2), and returns its result, which is not negative.

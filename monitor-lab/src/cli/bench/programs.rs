@@ -12,7 +12,7 @@ use aya::programs::{
     TestRunResult,
 };
 use aya::{Ebpf, include_bytes_aligned};
-use monitor::kernel::{Entry, Kernel};
+use monitor::kernel::{Entry, Kernel, bpf};
 use monitor_common::bench::Varied;
 use monitor_common::direction::Direction;
 use monitor_lab::Host;
@@ -23,9 +23,6 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../monitor/bpf/overlay-bench.bpf.o"
 ));
-
-/// `BPF_MAP_UPDATE_ELEM` (`include/uapi/linux/bpf.h`).
-const MAP_UPDATE: libc::c_long = 2;
 
 /// Where packets are seen: a type of kernel program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -308,35 +305,7 @@ fn run(program: &Program, options: TestRunOptions<'_>) -> anyhow::Result<TestRun
 /// Sets the only element of an array of programs. It uses the system call, because aya takes only its own program types,
 /// and the monitor's programs are private to it.
 fn set_program(map: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
-    /// The part of `union bpf_attr` for `BPF_MAP_UPDATE_ELEM`.
-    #[repr(C)]
-    struct Update {
-        map: u32,
-        padding: u32,
-        key: u64,
-        value: u64,
-        flags: u64,
-    }
-    let (key, value) = (0u32, program.as_raw_fd());
-    let attributes = Update {
-        map: map.as_raw_fd().cast_unsigned(),
-        padding: 0,
-        key: (&raw const key) as u64,
-        value: (&raw const value) as u64,
-        flags: 0,
-    };
-    // SAFETY: the kernel reads the struct and, through it, four bytes of key and of value; all outlive the
-    // call, and it keeps no pointer.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            MAP_UPDATE,
-            &raw const attributes,
-            size_of::<Update>(),
-        )
-    };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
+    let (key, value) = (0u32.to_ne_bytes(), program.as_raw_fd().to_ne_bytes());
+    // SAFETY: keys and values of an array of programs have four bytes.
+    unsafe { bpf::update(map, &key, &value, bpf::Update::Any) }
 }
