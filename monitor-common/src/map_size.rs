@@ -23,7 +23,7 @@ pub const VERDICTS: u32 = 106_496;
 pub const EXPOSURE: u32 = 65_536;
 /// `FRAGMENTS`.
 pub const FRAGMENTS: u32 = 8_192;
-/// `SAMPLES`, in bytes, where the agent is not told another size.
+/// `SAMPLES`, in bytes, unless the configuration sets another size.
 pub const SAMPLES_BYTES: u32 = 1 << 20;
 /// Networks that are known at a time, at most. Any of them may have to be encrypted.
 pub const NETWORKS: usize = 4_096;

@@ -1,6 +1,5 @@
-//! What the cost of the programs is compared with: programs that do nothing, which is what a test run
-//! itself costs, and programs that do one look-up, which is what a machine makes of the least that
-//! counting takes.
+//! What the cost of the programs is compared with. Empty programs measure the test run itself. Programs with one
+//! look-up measure the least that counting takes on this machine.
 
 use aya_ebpf::bindings::{TC_ACT_UNSPEC, xdp_action};
 use aya_ebpf::btf_maps::PerCpuHashMap;
@@ -13,7 +12,7 @@ pub fn floor_xdp(_ctx: XdpContext) -> u32 {
     xdp_action::XDP_PASS
 }
 
-/// Floor of the XDP programs with frags, which an array of programs keeps apart from those without.
+/// Floor of the XDP programs with frags: an array of programs does not mix them with those without.
 #[xdp(frags)]
 pub fn floor_xdp_frags(_ctx: XdpContext) -> u32 {
     xdp_action::XDP_PASS

@@ -1,5 +1,5 @@
-//! The kernel programs of `cargo xtask bench`: those that the cost of the real ones is compared with, and those that vary
-//! a packet, so that a test run does not repeat one hot packet.
+//! The kernel programs of `cargo xtask bench`: the floor that the cost of the real ones is compared with, and programs
+//! that vary the packet, so that a test run does not repeat one hot packet.
 #![no_std]
 #![no_main]
 

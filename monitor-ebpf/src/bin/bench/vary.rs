@@ -1,8 +1,8 @@
-//! Programs that write another flow and another VNI into the packet at each call, then go on: to the
-//! program under test by a tail call, or out by an interface.
+//! Programs that write another flow and another VNI into the packet at each call, and hand it on: to the program under
+//! test by a tail call, or to an interface.
 //!
-//! What varying and the tail call cost is in the floor too: then the program at the other end is an empty
-//! one.
+//! The floor contains the cost of varying and of the tail call too: it is measured with an empty program at the other
+//! end.
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::{TC_ACT_UNSPEC, xdp_action};
@@ -13,11 +13,11 @@ use aya_ebpf::programs::{TcContext, XdpContext};
 
 use monitor_common::bench::Varied;
 
-/// One element: what to do. A benchmark keeps to one CPU.
+/// One element: what to write. A benchmark runs on one CPU.
 #[btf_map]
 static VARIED: Array<Varied, 1> = Array::new();
 
-// One for each type of program: they do not mix.
+// One array for each type of program: an array takes only one type.
 
 /// The program that [`vary_xdp`] goes on to.
 #[btf_map]
@@ -69,8 +69,8 @@ pub fn send_xdp(ctx: XdpContext) -> u32 {
 /// Returns only if there is no such program.
 #[inline(always)]
 fn next(programs: &ProgramArray<1>, ctx: &impl EbpfContext) {
-    // SAFETY: nothing here has anything left to drop. A constant index: the kernel then makes a direct jump
-    // of it, which costs the same on machines with and without mitigations.
+    // SAFETY: no value of this function has a destructor. With a constant index the kernel compiles a direct jump,
+    // which costs the same on machines with and without mitigations.
     unsafe { programs.tail_call(ctx, 0) };
 }
 
@@ -79,7 +79,7 @@ fn vary(start: usize, end: usize) {
     let Some(varied) = VARIED.get_ptr_mut(0) else {
         return;
     };
-    // SAFETY: an element of the map, which only this program uses while it runs.
+    // SAFETY: an element of the map; no other program uses it while this one runs.
     let varied = unsafe { &mut *varied };
     let mut random = varied.random;
     random ^= random << 13;

@@ -7,13 +7,9 @@
     reason = "a test that cannot go on fails"
 )]
 
-#[path = "attach/frames.rs"]
 mod frames;
-#[path = "attach/life.rs"]
 mod life;
-#[path = "attach/order.rs"]
 mod order;
-#[path = "attach/others.rs"]
 mod others;
 
 use monitor_lab::{CLIENT, Host, Lab, WEB};

@@ -5,17 +5,11 @@
     reason = "a test that cannot go on fails"
 )]
 
-#[path = "interfaces/check.rs"]
 mod check;
-#[path = "interfaces/default.rs"]
 mod default;
-#[path = "interfaces/glob.rs"]
 mod glob;
-#[path = "interfaces/life.rs"]
 mod life;
-#[path = "interfaces/once.rs"]
 mod once;
-#[path = "interfaces/raw_ip.rs"]
 mod raw_ip;
 
 use std::time::{Duration, Instant};
