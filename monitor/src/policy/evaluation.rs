@@ -15,6 +15,7 @@ use super::history::{History, Seen};
 use super::known_networks::Networks;
 use super::network_state::evaluate;
 use super::policy_report::{NetworkStatus, PolicyReport, ViolationTotal};
+use super::requirements::Requirements;
 use super::violation::{Breach, Event, Path, Tally, Violation, Violations};
 use crate::base::clock::{Clock, monotonic_ns};
 use crate::base::failure::Failure;
@@ -36,8 +37,7 @@ const STEP: SignedDuration = SignedDuration::from_millis(500);
 pub struct Policy {
     counts: Arc<Counts>,
     networks: Networks,
-    /// VNIs that the kernel counts cleartext of.
-    required: BTreeSet<u32>,
+    requirements: Requirements,
     /// Networks without rows of their own in the maps.
     without_rows: BTreeSet<u32>,
     history: History,
@@ -66,7 +66,7 @@ impl Policy {
         let mut policy = Policy {
             counts,
             networks: Networks::new(networks),
-            required: BTreeSet::new(),
+            requirements: Requirements::default(),
             without_rows: BTreeSet::new(),
             history: History::new(state_window),
             violations: Violations::default(),
@@ -77,6 +77,7 @@ impl Policy {
             offloaded: BTreeSet::new(),
             peers: 0,
         };
+        policy.want_requirements();
         policy.write_requirements()?;
         Ok(policy)
     }
@@ -87,15 +88,11 @@ impl Policy {
         &self.networks
     }
 
-    /// Replaces the networks that Docker reports.
-    ///
-    /// # Errors
-    /// A runtime failure, if a kernel map cannot be written.
-    pub fn set_docker(&mut self, networks: Vec<Network>) -> Result<(), Failure> {
+    /// Replaces the networks that Docker reports. [`Policy::poll`] writes their requirements to the kernel.
+    pub fn set_docker(&mut self, networks: Vec<Network>) {
         if self.networks.set_docker(networks) {
-            self.write_requirements()?;
+            self.want_requirements();
         }
-        Ok(())
     }
 
     /// Sets which networks have no rows of their own in the maps for lack of room.
@@ -116,28 +113,32 @@ impl Policy {
         self.offloaded = nodes;
     }
 
-    /// Writes the VNIs that must be encrypted to the kernel.
-    fn write_requirements(&mut self) -> Result<(), Failure> {
-        let required: BTreeSet<u32> = self
-            .networks
-            .with(Requirement::Required)
-            .map(|network| network.vni)
-            .collect();
-        for vni in self.required.difference(&required) {
-            self.counts.peers.require(*vni, false)?;
-        }
-        for vni in required.difference(&self.required) {
-            self.counts.peers.require(*vni, true)?;
-        }
-        self.required = required;
-        Ok(())
+    fn want_requirements(&mut self) {
+        let required = self.networks.with(Requirement::Required);
+        self.requirements
+            .want(required.map(|network| network.vni).collect());
     }
 
-    /// Reads the cleartext of networks that must be encrypted, and opens, extends and ends violations.
+    /// Writes the VNIs that must be encrypted to the kernel, where it does not have them.
+    fn write_requirements(&mut self) -> Result<(), Failure> {
+        let peers = &self.counts.peers;
+        self.requirements
+            .write(|vni, required| peers.require(vni, required))
+    }
+
+    /// Reads the cleartext of networks that must be encrypted, and opens, extends and ends violations. Writes the
+    /// requirements that the kernel does not have yet.
     ///
     /// # Errors
-    /// A runtime failure, if a kernel map cannot be read.
+    /// A runtime failure, if a kernel map cannot be read or written. The next call tries again.
     pub fn poll(&mut self) -> Result<(), Failure> {
+        // A network that the kernel refuses must not hide the violations of the others.
+        let written = self.write_requirements();
+        self.poll_peers()?;
+        written
+    }
+
+    fn poll_peers(&mut self) -> Result<(), Failure> {
         self.follow_clock();
         let rows = self.counts.peers.read()?;
         self.peers = rows.len();
@@ -167,7 +168,7 @@ impl Policy {
 
     /// Whether a row stays although it is idle: the one that sums the nodes without a row.
     fn is_kept(&self, key: &PeerKey) -> bool {
-        key.is_other() && self.required.contains(&key.vni)
+        key.is_other() && self.requirements.has(key.vni)
     }
 
     fn update(&mut self, rows: &HashMap<PeerKey, PeerCount>) {

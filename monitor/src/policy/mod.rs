@@ -15,6 +15,7 @@ pub mod known_networks;
 pub mod network_config;
 pub mod network_state;
 pub mod policy_report;
+mod requirements;
 pub mod violation;
 pub mod violation_text;
 

@@ -61,7 +61,7 @@ pub async fn keep_current(
         let result = tokio::task::spawn_blocking(move || {
             let (agent, policy) = shared;
             if let Some(networks) = networks {
-                lock(&policy).set_docker(networks)?;
+                lock(&policy).set_docker(networks);
             }
             if due {
                 let mut agent = agent
