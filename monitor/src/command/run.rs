@@ -1,8 +1,9 @@
 //! `overlay-monitor run`: the node agent.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -14,11 +15,14 @@ use crate::base::failure::Failure;
 use crate::command::cli::RunArgs;
 use crate::command::settings::{self, Defaults};
 use crate::host::docker::DockerSocket;
+use crate::policy::SharedPolicy;
 use crate::surface::http;
 use crate::surface::plaintext_log::PlaintextLog;
 
 /// At the end, tasks that are under way may hold the agent for this long.
 const GRACE: Duration = Duration::from_secs(5);
+/// How often it is looked whether findings got no line in the minute that is over.
+const LEFT_OUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
     let mut plan = settings::plan(
@@ -48,14 +52,19 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
         // Sent, or dropped with the sender: both mean stop.
         drop(stopped.await);
     }));
-    let mut plaintext = PlaintextLog::default();
+    let policy = session.policy();
+    let plaintext = Mutex::new(PlaintextLog::default());
     let log_plaintext = |seen: &DecodedSample<'_>| {
-        if let Some(line) = plaintext.first(seen.record) {
+        let name = |vni| name(policy.as_ref()?, vni);
+        if let Some(line) = lock(&plaintext).first(seen.record, Instant::now(), name) {
             tracing::warn!("{line}");
         }
         ControlFlow::Continue(())
     };
-    let result = session.run(log_plaintext, stop).await;
+    let result = tokio::select! {
+        result = session.run(log_plaintext, stop) => result,
+        never = log_left_out(&plaintext) => match never {},
+    };
     drop(stop_http);
     serving
         .await
@@ -63,6 +72,31 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
         .map_err(Failure::runtime)?;
     detach(agent).await;
     result.map(drop)
+}
+
+/// Logs how many findings got no line, each minute.
+async fn log_left_out(plaintext: &Mutex<PlaintextLog>) -> Infallible {
+    let mut tick = tokio::time::interval(LEFT_OUT);
+    loop {
+        tick.tick().await;
+        let line = lock(plaintext).left_out(Instant::now());
+        if let Some(line) = line {
+            tracing::warn!("{line}");
+        }
+    }
+}
+
+/// The name of a network that is described.
+fn name(policy: &SharedPolicy, vni: u32) -> Option<String> {
+    let policy = lock(policy);
+    policy
+        .networks()
+        .get(vni)
+        .map(|network| network.name.clone())
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Waits until no task uses the agent any more, and detaches.

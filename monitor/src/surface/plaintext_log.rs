@@ -1,36 +1,103 @@
-//! The first sight of each plaintext protocol in each network: a log that can run for months.
+//! The first sight of each plaintext protocol in each network: a log that can run for months, and that forged VNIs
+//! cannot fill.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
+use std::time::{Duration, Instant};
 
+use crate::host::described_network::title;
 use crate::traffic::sample_record::SampleRecord;
 use monitor_classify::{Exposure, Protocol};
+use monitor_common::map_size::NETWORKS;
 
-/// Pairs of network and protocol that are logged, at most.
-const MAX: usize = 4096;
+/// Lines about undescribed networks in one [`MINUTE`], at most.
+const LINES: usize = 10;
+/// The time that [`LINES`] counts for.
+const MINUTE: Duration = Duration::from_secs(60);
+/// Undescribed networks and protocols that are remembered. The one logged longest ago is forgotten first, so a network
+/// that returns is logged again.
+const REMEMBERED: usize = 4096;
+/// Described networks and protocols that are remembered. Networks that were removed since are among them.
+const DESCRIBED: usize = 16 * NETWORKS;
+/// Undescribed networks and protocols without a line in one minute that are told apart.
+const LEFT_OUT: usize = 4096;
 
 /// What was logged so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct PlaintextLog {
-    seen: HashSet<(Option<u32>, Protocol)>,
+    /// Of described networks, and of the host's own traffic.
+    described: Recent,
+    undescribed: Recent,
+    minute: Minute,
+}
+
+type Place = (Option<u32>, Protocol);
+
+/// The last places that were logged, up to a limit.
+#[derive(Debug)]
+struct Recent {
+    limit: usize,
+    all: HashSet<Place>,
+    /// The one logged longest ago first.
+    order: VecDeque<Place>,
+}
+
+impl Recent {
+    fn new(limit: usize) -> Recent {
+        Recent {
+            limit,
+            all: HashSet::new(),
+            order: VecDeque::new(),
+        }
+    }
+
+    fn insert(&mut self, place: Place) {
+        if self.all.insert(place) {
+            self.order.push_back(place);
+        }
+        if self.order.len() > self.limit
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.all.remove(&oldest);
+        }
+    }
+}
+
+/// The minute that runs.
+#[derive(Debug, Default)]
+struct Minute {
+    began: Option<Instant>,
+    lines: usize,
+    left_out: HashSet<Place>,
+}
+
+impl Default for PlaintextLog {
+    fn default() -> PlaintextLog {
+        PlaintextLog {
+            described: Recent::new(DESCRIBED),
+            undescribed: Recent::new(REMEMBERED),
+            minute: Minute::default(),
+        }
+    }
 }
 
 impl PlaintextLog {
-    /// A line for the log, if this record is the first to show this protocol in plaintext in this network.
-    pub fn first(&mut self, record: &SampleRecord) -> Option<String> {
-        if record.verdict.exposure != Exposure::Plaintext || self.seen.len() >= MAX {
+    /// A line for the log, if this record is the first to show this protocol in plaintext in this network. `name` returns
+    /// the name of a described network, and `None` for every other one.
+    pub fn first(
+        &mut self,
+        record: &SampleRecord,
+        now: Instant,
+        name: impl FnOnce(u32) -> Option<String>,
+    ) -> Option<String> {
+        if record.verdict.exposure != Exposure::Plaintext {
             return None;
         }
-        if !self.seen.insert((record.vni, record.verdict.protocol)) {
-            return None;
-        }
-        let place = match record.vni {
-            Some(vni) => format!("VNI {vni}"),
-            None => "outside any overlay".to_owned(),
-        };
         let inner = record.inner?;
+        let place = (record.vni, record.verdict.protocol);
+        let network = self.admit(place, now, name)?;
         let evidence = record.verdict.evidence.as_deref().unwrap_or_default();
         Some(format!(
-            "{place}: {} is readable in plaintext, first seen from {} port {} to {} port {}: {evidence}",
+            "{network}: {} is readable in plaintext, first seen from {} port {} to {} port {}: {evidence}",
             record.verdict.protocol,
             inner.source,
             record.source_port,
@@ -38,4 +105,64 @@ impl PlaintextLog {
             record.destination_port
         ))
     }
+
+    /// How the line names the network of a place that is to be logged now.
+    fn admit(
+        &mut self,
+        place: Place,
+        now: Instant,
+        name: impl FnOnce(u32) -> Option<String>,
+    ) -> Option<String> {
+        if self.described.all.contains(&place) || self.undescribed.all.contains(&place) {
+            return None;
+        }
+        let Some(vni) = place.0 else {
+            self.described.insert(place);
+            return Some("outside any overlay".to_owned());
+        };
+        if let Some(name) = name(vni) {
+            self.described.insert(place);
+            return Some(title(vni, &name));
+        }
+        if !self.minute.has_room(place, now) {
+            return None;
+        }
+        self.undescribed.insert(place);
+        Some(title(vni, ""))
+    }
+
+    /// A line for the log with the number of findings that got none in the minute that is over, if there were any. Call it
+    /// every few seconds.
+    pub fn left_out(&mut self, now: Instant) -> Option<String> {
+        let began = self.minute.began?;
+        if now.duration_since(began) < MINUTE {
+            return None;
+        }
+        let count = std::mem::take(&mut self.minute).left_out.len();
+        let at_least = if count == LEFT_OUT { "at least " } else { "" };
+        (count != 0).then(|| {
+            format!(
+                "{at_least}{count} more protocols are readable in plaintext in networks without a name: not logged, \
+                 because at most {LINES} such lines are written each minute; overlay-monitor tail shows them"
+            )
+        })
+    }
 }
+
+impl Minute {
+    /// Whether a place gets a line now. If it does not, it is counted as left out.
+    fn has_room(&mut self, place: Place, now: Instant) -> bool {
+        self.began.get_or_insert(now);
+        if self.lines < LINES {
+            self.lines += 1;
+            return true;
+        }
+        if self.left_out.len() < LEFT_OUT {
+            self.left_out.insert(place);
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests;

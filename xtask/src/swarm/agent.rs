@@ -169,9 +169,15 @@ pub(super) fn alarms(node: &mut Node) -> Result<Vec<Alarm>> {
 
 /// What the log says can be read of a network and protocol: the first time it was seen.
 pub(super) fn evidence(node: &mut Node, vni: u32, protocol: &str) -> Result<Option<String>> {
-    let said = format!("VNI {vni}: {protocol} is readable in plaintext");
+    // With or without the network's name in front of its VNI.
+    let network = format!("VNI {vni}");
+    let said = format!(": {protocol} is readable in plaintext");
     let log = node.sh("cat /run/monitor.log")?;
-    let line = log.lines().find(|line| line.contains(&said));
+    let mut lines = log.lines();
+    let line = lines.find(|line| {
+        line.split_once(&said)
+            .is_some_and(|(before, _)| before.trim_end_matches(')').ends_with(&network))
+    });
     Ok(line.map(|line| printable(line.rsplit(": ").next().unwrap_or_default())))
 }
 
