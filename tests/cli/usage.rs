@@ -118,7 +118,7 @@ fn a_bad_log_filter_in_the_environment() {
     let lab = quiet();
     for (value, says) in [
         ("debg", "\"debg\" is no log level"),
-        ("info=loud", "invalid"),
+        ("info=loud", "level filter"),
     ] {
         let mut command = command(lab.node1(), &["detach"]);
         command.env("RUST_LOG", value);

@@ -80,6 +80,13 @@ fn networks_are_followed_over_restarts() {
         )
     );
 
+    // A network without a container here needs no rule yet.
+    let rules = check(host, &socket);
+    let rules = rules
+        .lines()
+        .find(|line| line.contains("app1-network (VNI 4097) no rule"));
+    assert!(rules.unwrap().starts_with("ok "), "{rules:?}");
+
     // Killed, with everything that it had started.
     drop(daemon);
     says(&mut agent, "keeping the 3 last known networks");

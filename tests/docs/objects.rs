@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use monitor::command::check::Check;
 use monitor_classify::{Confidence, CredentialKind, Exposure, Protocol};
 use monitor_common::direction::Direction;
 use monitor_common::encapsulation::Encapsulation;
@@ -100,6 +101,10 @@ fn the_lists_of_names_are_complete() {
     assert_eq!(listed(of("encapsulation")), names(all(Encapsulation::ALL)));
     let all = |list: &[Reason]| list.iter().map(|at| at.label()).collect();
     assert_eq!(listed(of("reason")), names(all(Reason::ALL)));
+    let checks = Check::ALL.map(|check| serde_json::to_value(check).unwrap());
+    let checks = checks.iter().map(|name| name.as_str().unwrap()).collect();
+    let check = schema::read("check");
+    assert_eq!(listed(&check["properties"]["check"]), checks);
 }
 
 /// Every name that a schema gives a field, those of objects in it too.

@@ -10,6 +10,8 @@ use monitor::host::ipsec::{self, Mark, Mode, PolicyDirection};
 use monitor_lab::{Host, Lab};
 use overlay_tests::agent::Agent;
 use overlay_tests::process::run;
+use overlay_tests::schema::{Output, Validator};
+use serde_json::Value;
 
 fn quiet() -> Lab {
     Lab::builder().quiet(true).build().unwrap()
@@ -201,46 +203,80 @@ fn a_violation_says_its_likeliest_cause() {
     }
 }
 
+/// The interface is that of the configuration file, too.
 #[test]
-fn check_shows_each_network_that_must_be_encrypted() {
+fn check_fails_where_a_network_that_must_be_encrypted_is_not_marked() {
     let lab = quiet();
     let host = lab.node1();
-    let rule = u32_match(4097);
-    shell(
-        host,
-        &format!("iptables-nft -t mangle -A OUTPUT {rule} -j MARK --set-mark {MARK}"),
-    );
     let config = std::env::temp_dir().join(format!("overlay-diagnose-{}.toml", std::process::id()));
     let networks = [(4096, "app1-network"), (4097, "half")].map(|(vni, name)| {
         format!("[[network]]\nvni = {vni}\nname = \"{name}\"\nencrypted = \"required\"\n")
     });
-    std::fs::write(&config, networks.concat()).unwrap();
-    let arguments = [
-        "check",
-        "-i",
-        "eth0",
-        "--docker",
-        "off",
-        "--config",
-        config.to_str().unwrap(),
-    ];
-    let check = run(host, &arguments);
-    std::fs::remove_file(&config).unwrap();
-    assert_eq!(check.code, Some(0), "{check:?}");
-    let squeezed: Vec<String> = check
+    std::fs::write(
+        &config,
+        format!("interfaces = ['eth0']\n{}", networks.concat()),
+    )
+    .unwrap();
+    let check = |format: &str| {
+        let arguments = ["check", "--docker", "off", "--format", format, "--config"];
+        run(
+            host,
+            &[&arguments[..], &[config.to_str().unwrap()]].concat(),
+        )
+    };
+    let mark = |vni: u32| {
+        let rule = u32_match(vni);
+        let mark = format!("--set-mark {MARK}");
+        shell(
+            host,
+            &format!("iptables-nft -t mangle -A OUTPUT {rule} -j MARK {mark}"),
+        );
+    };
+    mark(4097);
+    let text = check("text");
+    assert_eq!(text.code, Some(1), "{text:?}");
+    assert!(text.err.contains("MISSING or FAILED"), "{text:?}");
+    let squeezed: Vec<String> = text
         .out
         .lines()
         .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
         .collect();
     for line in [
+        "ok interface eth0 veth, Ethernet",
         "ok IPsec of this host 0 associations (0 as Docker makes them), 0 policies",
-        "limited app1-network (VNI 4096) no rule on this host: correct only while no container of this network runs here",
+        "FAILED app1-network (VNI 4096) NOT marked for IPsec, and cleartext is accepted",
         "limited half (VNI 4097) marked for IPsec when sent, but NOT dropped",
     ] {
         assert!(
             squeezed.iter().any(|found| found.starts_with(line)),
             "{line}\nnot in\n{}",
-            check.out
+            text.out
         );
     }
+    let json = check("json");
+    assert_eq!(json.code, Some(1), "{json:?}");
+    Validator::new().check(Output::Checks, &json.out);
+    let objects: Vec<Value> = json
+        .out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(objects.len(), text.out.lines().count());
+    let rules = |vni: u32| {
+        let of = |object: &&Value| object["check"] == "network_rules" && object["vni"] == vni;
+        objects.iter().find(of).unwrap()["outcome"].clone()
+    };
+    assert_eq!(
+        (rules(4096), rules(4097)),
+        ("failed".into(), "limited".into())
+    );
+    let on = |object: &&Value| object["interface"] == "eth0";
+    assert_eq!(objects.iter().filter(on).count(), 3);
+
+    mark(4096);
+    for format in ["text", "json"] {
+        let check = check(format);
+        assert_eq!(check.code, Some(0), "{check:?}");
+    }
+    std::fs::remove_file(&config).unwrap();
 }

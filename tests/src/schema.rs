@@ -19,6 +19,8 @@ pub enum Output {
     Flows,
     /// `audit`, and the page `/networks`.
     Networks,
+    /// `check`.
+    Checks,
 }
 
 impl Output {
@@ -37,6 +39,7 @@ impl Output {
                 ("exposure", "exposure"),
                 ("summary", "audit-summary"),
             ],
+            Output::Checks => &[("check", "check")],
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Whether Docker answers, and which networks it reports.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::finding::{Finding, limited, works};
+use super::finding::{Check, Finding, limited, works};
 use crate::base::udp_ports::UdpPorts;
 use crate::host::docker::{self, DEFAULT_SOCKET, DockerSocket};
 use crate::policy::{Network, Requirement};
@@ -17,10 +18,14 @@ pub(super) async fn docker(
     udp_ports: &UdpPorts,
 ) -> (Vec<Finding>, Vec<Network>) {
     let Some(path) = socket.path() else {
-        return (vec![works("Docker", "not asked (off)")], Vec::new());
+        return (
+            vec![works(Check::Docker, "Docker", "not asked (off)")],
+            Vec::new(),
+        );
     };
     let Some(state) = docker::query(socket).await else {
         let finding = works(
+            Check::Docker,
             "no Docker",
             format!(
                 "no {DEFAULT_SOCKET}, so networks that must be encrypted are not known from it"
@@ -30,6 +35,7 @@ pub(super) async fn docker(
     };
     let mut findings = vec![match &state.trouble {
         Some(trouble) => limited(
+            Check::Docker,
             "Docker",
             format!(
                 "{}: {trouble}; networks that must be encrypted are not {}known from it",
@@ -37,12 +43,26 @@ pub(super) async fn docker(
                 if state.up == Some(true) { "all " } else { "" }
             ),
         ),
-        None => works("Docker", summary(&state.networks)),
+        None => works(Check::Docker, "Docker", summary(&state.networks)),
     }];
     if let Some(warning) = docker::unwatched_port(&state, udp_ports) {
-        findings.push(limited("  port of the Swarm", warning));
+        findings.push(limited(Check::OverlayPort, "  port of the Swarm", warning));
     }
     (findings, state.networks)
+}
+
+/// Networks of Docker that must be encrypted and certainly have no container on this host.
+pub(super) async fn idle(socket: &DockerSocket, networks: &[Network]) -> BTreeSet<u32> {
+    let required = |network: &&Network| network.required == Requirement::Required;
+    if !networks.iter().any(|network| required(&network)) {
+        return BTreeSet::new();
+    }
+    let Some(in_use) = docker::networks_in_use(socket).await else {
+        return BTreeSet::new();
+    };
+    let required = networks.iter().filter(required);
+    let idle = required.filter(|network| !in_use.contains(&network.name));
+    idle.map(|network| network.vni).collect()
 }
 
 fn summary(networks: &[Network]) -> String {

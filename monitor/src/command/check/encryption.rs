@@ -1,34 +1,42 @@
 //! How this host encrypts overlay networks, and faults of it.
 
-use super::finding::{Finding, limited, works};
+use std::collections::BTreeSet;
+
+use super::finding::{Check, Finding, failed, limited, works};
 use crate::host::described_network::title;
 use crate::host::facts::HostFacts;
 use crate::host::firewall::MARK;
 use crate::policy::cause::{Symptom, explain};
 use crate::policy::{Network, Requirement};
 
-/// Networks that are listed one by one.
-const SHOWN: usize = 20;
+/// Networks that text lists one by one, beside those that failed.
+pub(super) const SHOWN: usize = 20;
 
 /// IPsec, the firewall, and the rules of each network that must be encrypted.
-pub(super) fn encryption(host: &HostFacts, networks: &[Network]) -> Vec<Finding> {
+/// At most `limit` networks that did not fail are listed.
+/// `idle` are those that certainly have no container here.
+pub(super) fn encryption(
+    host: &HostFacts,
+    networks: &[Network],
+    idle: &BTreeSet<u32>,
+    limit: usize,
+) -> Vec<Finding> {
     let mut findings = vec![ipsec(host), firewall(host)];
     let required: Vec<&Network> = networks
         .iter()
         .filter(|network| network.required == Requirement::Required)
         .collect();
-    findings.extend(
+    findings.extend(listed(
         required
             .iter()
-            .take(SHOWN)
-            .map(|network| rules(host, network)),
-    );
-    if let Some(more) = required.len().checked_sub(SHOWN).filter(|more| *more != 0) {
-        findings.push(works("  networks", format!("{more} more are not shown")));
-    }
+            .map(|network| rules(host, network, idle.contains(&network.vni)).of(network.vni))
+            .collect(),
+        limit,
+    ));
     let wrong = explain(&Symptom::Esp, host, &[]);
     findings.extend(wrong.iter().map(|likely| {
         limited(
+            Check::IpsecFault,
             format!("  {}", likely.cause.name().replace('_', " ")),
             likely.to_string(),
         )
@@ -36,11 +44,32 @@ pub(super) fn encryption(host: &HostFacts, networks: &[Network]) -> Vec<Finding>
     findings
 }
 
+/// All findings that failed, the first `limit` others, and the number of those that are left out.
+fn listed(all: Vec<Finding>, limit: usize) -> Vec<Finding> {
+    let (mut shown, mut others) = (Vec::new(), 0);
+    for finding in all {
+        let is_shown = finding.outcome.fails() || others < limit;
+        others += usize::from(!finding.outcome.fails());
+        if is_shown {
+            shown.push(finding);
+        }
+    }
+    if let Some(more) = others.checked_sub(limit).filter(|more| *more != 0) {
+        shown.push(works(
+            Check::NetworkRules,
+            "  networks",
+            format!("{more} more are not shown"),
+        ));
+    }
+    shown
+}
+
 fn ipsec(host: &HostFacts) -> Finding {
     let (states, policies) = match (&host.associations, &host.policies) {
         (Ok(states), Ok(policies)) => (states, policies),
         (Err(trouble), _) | (_, Err(trouble)) => {
             return limited(
+                Check::Ipsec,
                 "IPsec of this host",
                 format!("cannot be read, so causes cannot be found: {trouble}"),
             );
@@ -63,18 +92,20 @@ fn ipsec(host: &HostFacts) -> Finding {
             dropped.join(", ")
         ));
     }
-    works("IPsec of this host", means)
+    works(Check::Ipsec, "IPsec of this host", means)
 }
 
 fn firewall(host: &HostFacts) -> Finding {
     let firewall = &host.firewall;
     if firewall.is_complete() {
         works(
+            Check::Firewall,
             "rules for encryption",
             format!("read from {}", firewall.read_from.join(", ")),
         )
     } else {
         limited(
+            Check::Firewall,
             "rules for encryption",
             format!(
                 "a missing rule cannot be detected with certainty: {}",
@@ -84,7 +115,7 @@ fn firewall(host: &HostFacts) -> Finding {
     }
 }
 
-fn rules(host: &HostFacts, network: &Network) -> Finding {
+fn rules(host: &HostFacts, network: &Network, is_idle: bool) -> Finding {
     let what = format!("  {}", title(network.vni, &network.name));
     let rules = &host.firewall.rules;
     let (marked, refused) = (
@@ -95,6 +126,7 @@ fn rules(host: &HostFacts, network: &Network) -> Finding {
     if !is_told {
         let said = |found: bool, yes, no| if found { yes } else { no };
         return limited(
+            Check::NetworkRules,
             what,
             format!(
                 "{}; {}",
@@ -113,20 +145,30 @@ fn rules(host: &HostFacts, network: &Network) -> Finding {
     }
     match (marked, refused) {
         (true, true) => works(
+            Check::NetworkRules,
             what,
             "marked for IPsec when sent, dropped when received in cleartext",
         ),
         (true, false) => limited(
+            Check::NetworkRules,
             what,
             "marked for IPsec when sent, but NOT dropped when received in cleartext (CVE-2023-28840); restart Docker",
         ),
-        (false, true) => limited(
+        (false, true) => failed(
+            Check::NetworkRules,
             what,
             "NOT marked for IPsec: this host sends cleartext (CVE-2023-28841); restart Docker",
         ),
-        (false, false) => limited(
+        (false, false) if is_idle => works(
+            Check::NetworkRules,
             what,
-            "no rule on this host: correct only while no container of this network runs here, cleartext otherwise",
+            "no rule on this host, which has no container of this network; Docker makes the rules with the first one",
+        ),
+        (false, false) => failed(
+            Check::NetworkRules,
+            what,
+            "NOT marked for IPsec, and cleartext is accepted: this host has no rule for it, and sends cleartext as soon as a \
+             container of this network runs here; restart Docker",
         ),
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 use monitor_common::direction::Direction;
 
-use super::finding::{Finding, limited, works};
+use super::finding::{Check, Finding, limited, works};
 use crate::agent::INTERFACES;
 use crate::base::failure::Failure;
 use crate::base::interface::{Interface, LinkLayer};
@@ -25,10 +25,11 @@ pub(super) fn interfaces(
     })?;
     let selected = selection.resolve(&links, &routes);
     for note in selected.notes {
-        findings.push(limited("selection", note));
+        findings.push(limited(Check::Selection, "selection", note));
     }
     if selected.interfaces.len() > INTERFACES {
         findings.push(limited(
+            Check::Selection,
             "selection",
             format!(
                 "{} interfaces: at most {INTERFACES} can be watched",
@@ -38,9 +39,9 @@ pub(super) fn interfaces(
     }
     for interface in &selected.interfaces {
         if let Some(link) = links.iter().find(|link| link.index == interface.index) {
-            findings.push(kind(interface, link));
-            findings.push(tc(interface, link, has_tcx));
-            findings.push(xdp(interface, link));
+            findings.push(kind(interface, link).on(&interface.name));
+            findings.push(tc(interface, link, has_tcx).on(&interface.name));
+            findings.push(xdp(interface, link).on(&interface.name));
         }
     }
     let names = selected.interfaces.into_iter();
@@ -50,8 +51,12 @@ pub(super) fn interfaces(
 fn kind(interface: &Interface, link: &Link) -> Finding {
     let what = format!("interface {}", interface.name);
     match interface.link_layer() {
-        LinkLayer::Ethernet => works(what, format!("{}, Ethernet", link.kind)),
-        LinkLayer::Ip => works(what, format!("{}, raw IP (no Ethernet header)", link.kind)),
+        LinkLayer::Ethernet => works(Check::Interface, what, format!("{}, Ethernet", link.kind)),
+        LinkLayer::Ip => works(
+            Check::Interface,
+            what,
+            format!("{}, raw IP (no Ethernet header)", link.kind),
+        ),
     }
 }
 
@@ -63,7 +68,11 @@ fn tc(interface: &Interface, link: &Link, has_tcx: bool) -> Finding {
     let [rx, tx] = match asked {
         [Ok(rx), Ok(tx)] => [rx, tx],
         [Err(error), _] | [_, Err(error)] => {
-            return limited(what, format!("cannot list what is attached to TC: {error}"));
+            return limited(
+                Check::HookAuto,
+                what,
+                format!("cannot list what is attached to TC: {error}"),
+            );
         }
     };
     let hook = if has_tcx { "TCX" } else { "clsact" };
@@ -90,9 +99,9 @@ fn tc(interface: &Interface, link: &Link, has_tcx: bool) -> Finding {
         ));
     }
     if first && link.xdp.is_none() {
-        works(what, means)
+        works(Check::HookAuto, what, means)
     } else {
-        limited(what, means)
+        limited(Check::HookAuto, what, means)
     }
 }
 
@@ -117,6 +126,7 @@ fn xdp(interface: &Interface, link: &Link) -> Finding {
     let what = format!("  --hook xdp on {}", interface.name);
     if let Some(id) = link.xdp {
         return limited(
+            Check::HookXdp,
             what,
             format!(
                 "falls back to TC: XDP program {} is attached, and stays",
@@ -125,25 +135,36 @@ fn xdp(interface: &Interface, link: &Link) -> Finding {
         );
     }
     if interface.link_layer() == LinkLayer::Ip {
-        return limited(what, "falls back to TC: frames have no Ethernet header");
+        return limited(
+            Check::HookXdp,
+            what,
+            "falls back to TC: frames have no Ethernet header",
+        );
     }
     match link.kind {
         LinkKind::Device if !link.is_loopback() => works(
+            Check::HookXdp,
             what,
             "native XDP for received packets, if the driver supports it (else TC). Attaching resets the rings of many \
              NICs (a second without link) and disables LRO; --hook auto does neither",
         ),
         LinkKind::Veth => works(
+            Check::HookXdp,
             what,
             "native XDP for received packets. Attaching disables TSO and USO of its peer, which costs a TCP stream most of its \
              rate (docs/costs.md); --hook auto does neither",
         ),
         LinkKind::Bond => works(
+            Check::HookXdp,
             what,
             "native XDP for received packets, if all its members support it (else TC). Attaching resets the rings of \
              many NICs and disables LRO on each of them",
         ),
-        LinkKind::Tun => works(what, "native XDP for received packets (else TC)"),
+        LinkKind::Tun => works(
+            Check::HookXdp,
+            what,
+            "native XDP for received packets (else TC)",
+        ),
         LinkKind::Device
         | LinkKind::Vlan
         | LinkKind::Macvlan
@@ -151,6 +172,7 @@ fn xdp(interface: &Interface, link: &Link) -> Finding {
         | LinkKind::Vrf
         | LinkKind::Overlay
         | LinkKind::Other => limited(
+            Check::HookXdp,
             what,
             format!("falls back to TC: a {} has no native XDP", name_of(link)),
         ),

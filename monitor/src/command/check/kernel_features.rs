@@ -1,6 +1,6 @@
 //! The kernel of this host and its features.
 
-use super::finding::{Finding, limited, missing, works};
+use super::finding::{Check, Finding, limited, missing, works};
 use crate::base::procfs::{has_module, read};
 use crate::host::kernel_config::{Built, Configuration};
 
@@ -11,9 +11,14 @@ pub(super) fn kernel_version() -> Finding {
         .map(|part| part.parse::<u32>().unwrap_or(0));
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if version >= (5, 10) {
-        works(format!("Linux {release}"), "5.10 or later")
+        works(
+            Check::KernelVersion,
+            format!("Linux {release}"),
+            "5.10 or later",
+        )
     } else {
         missing(
+            Check::KernelVersion,
             format!("Linux {release}"),
             "too old: 5.10 is the oldest supported version",
         )
@@ -22,12 +27,18 @@ pub(super) fn kernel_version() -> Finding {
 
 pub(super) fn jit() -> Finding {
     match read("/proc/sys/net/core/bpf_jit_enable").as_str() {
-        "1" | "2" => works("eBPF JIT", "programs are compiled to machine code"),
+        "1" | "2" => works(
+            Check::Jit,
+            "eBPF JIT",
+            "programs are compiled to machine code",
+        ),
         "" => limited(
+            Check::Jit,
             "eBPF JIT unknown",
             "/proc/sys/net/core/bpf_jit_enable cannot be read",
         ),
         _ => limited(
+            Check::Jit,
             "no eBPF JIT",
             "each packet costs several times as much; run sysctl net.core.bpf_jit_enable=1",
         ),
@@ -38,15 +49,19 @@ pub(super) fn jit() -> Finding {
 pub(super) fn esp() -> Finding {
     let encrypts = "this host can encrypt overlays";
     if has_module("esp4") {
-        return works("IPsec ESP in the kernel", encrypts);
+        return works(Check::KernelEsp, "IPsec ESP in the kernel", encrypts);
     }
     match Configuration::read().map(|configuration| configuration.option("CONFIG_INET_ESP")) {
-        Some(Built::In | Built::Module) => works("IPsec ESP in the kernel", encrypts),
+        Some(Built::In | Built::Module) => {
+            works(Check::KernelEsp, "IPsec ESP in the kernel", encrypts)
+        }
         Some(Built::No) => limited(
+            Check::KernelEsp,
             "no IPsec ESP in the kernel",
             "this host cannot encrypt overlays: its kernel lacks CONFIG_INET_ESP",
         ),
         None => limited(
+            Check::KernelEsp,
             "IPsec ESP unknown",
             "the kernel's configuration cannot be read, and esp4 is not loaded",
         ),

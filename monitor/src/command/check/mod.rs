@@ -9,27 +9,30 @@ mod programs;
 
 use anyhow::anyhow;
 
-use crate::base::failure::{Failure, FailureKind};
+use crate::base::failure::Failure;
 use crate::base::output::Output;
 use crate::command::cli::CheckArgs;
 use crate::command::settings::{self, Surroundings};
 use crate::host::facts::HostFacts;
 use crate::policy::{Network, Networks};
-use finding::Outcome;
+use crate::surface::format::Format;
+
+pub use finding::Check;
 
 /// Prints the findings.
 ///
 /// # Errors
-/// A failure with exit code 3 if programs cannot be loaded, 1 if a requirement is missing.
+/// A failure with exit code 3 if programs cannot be loaded, 1 if a requirement is missing, or a network that must be
+/// encrypted is not marked for IPsec.
 pub async fn run(args: &CheckArgs) -> Result<(), Failure> {
-    let selection = settings::select(&args.interfaces)?;
-    let surroundings = Surroundings::new(args.config.as_deref())?;
+    let surroundings = Surroundings::new(args)?;
+    let selection = settings::select(&surroundings.interfaces)?;
     let place = args.docker.place(surroundings.docker.as_ref())?;
     let mut findings = vec![kernel_features::kernel_version()];
     let loaded = programs::programs(&mut findings);
     findings.push(kernel_features::jit());
     findings.push(kernel_features::esp());
-    let watched = if args.interfaces.is_empty() {
+    let watched = if surroundings.interfaces.is_empty() {
         Vec::new()
     } else {
         let has_tcx = loaded.as_ref().is_ok_and(|has| *has);
@@ -37,24 +40,31 @@ pub async fn run(args: &CheckArgs) -> Result<(), Failure> {
     };
     let (said, answer) = docker::docker(&place, &surroundings.udp_ports).await;
     findings.extend(said);
+    let idle = docker::idle(&place, &answer).await;
     let mut networks = Networks::new(surroundings.networks);
     networks.set_docker(answer);
     let networks: Vec<Network> = networks.iter().cloned().collect();
     let host = HostFacts::read(&surroundings.udp_ports, &watched);
-    findings.extend(encryption::encryption(&host, &networks));
+    let limit = match args.format {
+        Format::Text => encryption::SHOWN,
+        Format::Json => usize::MAX,
+    };
+    findings.extend(encryption::encryption(&host, &networks, &idle, limit));
     let mut out = Output::stdout();
     for finding in &findings {
-        out.print(format_args!("{finding}\n"))?;
+        match args.format {
+            Format::Text => out.print(format_args!("{finding}\n"))?,
+            Format::Json => {
+                let object = finding.json().map_err(Failure::runtime)?;
+                out.print(format_args!("{object}\n"))?;
+            }
+        }
     }
     loaded?;
-    if findings
-        .iter()
-        .any(|finding| finding.outcome == Outcome::Missing)
-    {
-        return Err(Failure {
-            kind: FailureKind::Violation,
-            error: anyhow!("a requirement is missing: see the lines above marked MISSING"),
-        });
+    if findings.iter().any(|finding| finding.outcome.fails()) {
+        return Err(Failure::violation(anyhow!(
+            "a check failed: see what is marked MISSING or FAILED"
+        )));
     }
     Ok(())
 }

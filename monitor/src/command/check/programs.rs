@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 use monitor_common::direction::Direction;
 
-use super::finding::{Finding, limited, missing, works};
+use super::finding::{Check, Finding, limited, missing, works};
 use crate::base::failure::Failure;
 use crate::kernel::Attribution;
 use crate::kernel::attach;
@@ -17,7 +17,7 @@ pub(super) fn programs(findings: &mut Vec<Finding>) -> Result<bool, Failure> {
     }) {
         Ok(kernel) => kernel,
         Err(failure) => {
-            findings.push(missing("eBPF maps", failure.to_string()));
+            findings.push(missing(Check::Programs, "eBPF maps", failure.to_string()));
             return Err(Failure::kernel(anyhow!(
                 "eBPF programs cannot be loaded: see the lines above"
             )));
@@ -25,21 +25,26 @@ pub(super) fn programs(findings: &mut Vec<Finding>) -> Result<bool, Failure> {
     };
     for direction in Direction::ALL {
         if let Err(failure) = kernel.load(Entry::Tc(direction)) {
-            findings.push(missing("eBPF programs for TC", failure.to_string()));
+            findings.push(missing(
+                Check::Programs,
+                "eBPF programs for TC",
+                failure.to_string(),
+            ));
             return Err(Failure::kernel(anyhow!(
                 "eBPF programs cannot be loaded: see the lines above"
             )));
         }
     }
     findings.push(works(
+        Check::Programs,
         "eBPF programs for TC",
         "packets can be counted in both directions",
     ));
     let has_tcx = attach::has_tcx(&mut kernel);
     findings.push(if has_tcx {
-        works("TCX links", "our programs are first, and are detached when the process ends")
+        works(Check::Tcx, "TCX links", "our programs are first, and are detached when the process ends")
     } else {
-        limited(
+        limited(Check::Tcx,
             "no TCX links (Linux 6.6)",
             "TC filters are used: after kill -9 they stay until the next start, or until `overlay-monitor detach`",
         )
@@ -47,19 +52,23 @@ pub(super) fn programs(findings: &mut Vec<Finding>) -> Result<bool, Failure> {
     findings.push(
         match (kernel.load(Entry::XdpFrags), kernel.load(Entry::Xdp)) {
             (Ok(()), _) => works(
+                Check::XdpPrograms,
                 "eBPF programs for XDP",
                 "--hook xdp can be used, at any MTU",
             ),
             (Err(failure), Ok(())) => limited(
+                Check::XdpPrograms,
                 "XDP without frags",
                 format!(
                     "--hook xdp is refused by drivers at a jumbo MTU (Linux 5.18): {}",
                     failure.to_string().lines().next().unwrap_or_default()
                 ),
             ),
-            (Err(_), Err(failure)) => {
-                limited("no XDP", format!("--hook xdp falls back to TC: {failure}"))
-            }
+            (Err(_), Err(failure)) => limited(
+                Check::XdpPrograms,
+                "no XDP",
+                format!("--hook xdp falls back to TC: {failure}"),
+            ),
         },
     );
     // Attached for a moment: loading alone proves little.
@@ -70,11 +79,13 @@ pub(super) fn programs(findings: &mut Vec<Finding>) -> Result<bool, Failure> {
 fn attribution(attribution: &Attribution) -> Finding {
     match attribution {
         Attribution::Exact => works(
+            Check::EspAttribution,
             "ESP by network",
             "the network inside each ESP packet is known",
         ),
-        Attribution::None => limited("ESP by network", "not tested"),
+        Attribution::None => limited(Check::EspAttribution, "ESP by network", "not tested"),
         Attribution::Impossible(reason) => limited(
+            Check::EspAttribution,
             "no ESP by network",
             format!(
                 "ESP is counted by peer only, so whether a network is encrypted is unknown: {reason}"

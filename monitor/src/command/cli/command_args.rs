@@ -91,14 +91,20 @@ pub struct TailArgs {
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// Also check this interface (a name, a glob or default): what each hook would do there, and cost; can be
-    /// repeated
+    /// repeated [default: those of the configuration file]
     #[arg(short, long = "interface", value_name = "NAME")]
     pub interfaces: Vec<String>,
+    /// UDP ports of VXLAN: 4789 for Docker and Calico, 8472 for Flannel, K3s and Cilium [default: 4789]
+    #[arg(long, value_name = "PORT", value_delimiter = ',')]
+    pub vxlan_port: Vec<u16>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take a comment as help")]
     pub docker: DockerArgs,
-    /// Configuration file, for its ports and the location of Docker [default: /etc/overlay-monitor/config.toml, if
-    /// it exists]
+    /// Configuration file, for interfaces, ports, networks and the location of Docker [default:
+    /// /etc/overlay-monitor/config.toml, if it exists]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }

@@ -6,12 +6,15 @@ use super::config_file::File;
 use super::values::{docker, first_given, udp_ports};
 use crate::base::failure::Failure;
 use crate::base::udp_ports::UdpPorts;
+use crate::command::cli::CheckArgs;
 use crate::host::docker::DockerSocket;
 use crate::policy::Network;
 
-/// Settings of the agent beside the interfaces, for `check`.
+/// Settings of the agent, as far as `check` uses them.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
+    /// Interfaces that would be watched.
+    pub interfaces: Vec<String>,
     /// Where Docker is, if the file says so.
     pub docker: Option<DockerSocket>,
     /// The service behind each UDP port.
@@ -21,15 +24,17 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// From a configuration file, or from the default one if it exists.
+    /// From flags, and from a configuration file or the default one if it exists.
     ///
     /// # Errors
-    /// A usage failure that names the key.
-    pub fn new(config: Option<&Path>) -> Result<Surroundings, Failure> {
-        let file = File::read(config)?;
+    /// A usage failure that names the flag or the key.
+    pub fn new(args: &CheckArgs) -> Result<Surroundings, Failure> {
+        let file = File::read(args.config.as_deref())?;
+        let vxlan_ports = first_given(&[&args.vxlan_port, &file.vxlan_ports], &[]);
         Ok(Surroundings {
+            interfaces: first_given(&[&args.interfaces, &file.interfaces], &[]),
             docker: docker(file.docker.as_deref())?,
-            udp_ports: udp_ports(&file, &file.vxlan_ports)?,
+            udp_ports: udp_ports(&file, &vxlan_ports)?,
             networks: file.networks,
         })
     }

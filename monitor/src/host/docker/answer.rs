@@ -1,7 +1,7 @@
 //! Decodes the answers of Docker's daemon. The daemon may be an unknown version, or another program: each field is
 //! validated, and everything is bounded in size.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use monitor_common::wire::VNI_MAX;
 use serde::de::IgnoredAny;
@@ -103,6 +103,32 @@ pub(super) fn networks(body: &[u8]) -> Result<Listed, String> {
         networks: networks.into_values().collect(),
         refused,
     })
+}
+
+/// An element of `GET /containers/json`, with the fields that are used.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Container {
+    network_settings: Option<Attached>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attached {
+    #[serde(default)]
+    networks: BTreeMap<String, IgnoredAny>,
+}
+
+/// The names of the networks that a container runs in, from the body of `GET /containers/json`.
+///
+/// # Errors
+/// What is wrong with the body, without its content.
+pub(super) fn networks_in_use(body: &[u8]) -> Result<BTreeSet<String>, String> {
+    let containers: Vec<Container> =
+        serde_json::from_slice(body).map_err(|error| describe(&error))?;
+    let attached = containers.into_iter().filter_map(|at| at.network_settings);
+    let names = attached.flat_map(|at| at.networks.into_keys());
+    Ok(names.map(|name| cut(&name)).collect())
 }
 
 /// The fields of `GET /info` that are used.
@@ -274,6 +300,15 @@ mod tests {
     }
 
     #[test]
+    fn networks_in_use_are_those_of_running_containers() {
+        let body = r#"[{"Id":"a","NetworkSettings":{"Networks":{"app1-network":{"NetworkID":"x"},"ingress":null}}},
+            {"Id":"b","NetworkSettings":null},{"NetworkSettings":{}}]"#;
+        let names = networks_in_use(body.as_bytes()).unwrap();
+        assert_eq!(Vec::from_iter(names), ["app1-network", "ingress"]);
+        assert!(networks_in_use(b"{}").is_err() && networks_in_use(b"[]").unwrap().is_empty());
+    }
+
+    #[test]
     fn the_data_path_port_is_that_of_a_manager() {
         let port = |swarm: &str| data_path_port(format!(r#"{{"Swarm":{swarm}}}"#).as_bytes());
         assert_eq!(port(r#"{"Cluster":{"DataPathPort":7789}}"#), Ok(Some(7789)));
@@ -288,6 +323,7 @@ mod tests {
         fn no_bytes_make_it_panic(body: Vec<u8>, at in 0..LIST.len(), byte: u8) {
             let _ = networks(&body);
             let _ = data_path_port(&body);
+            let _ = networks_in_use(&body);
             let mut damaged = LIST.as_bytes().to_vec();
             damaged[at] = byte;
             if let Ok(listed) = networks(&damaged) {

@@ -1,5 +1,6 @@
 //! What is known of Docker, and the query that learns it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ const NETWORKS: &str = "/networks?filters=%7B%22driver%22%3A%5B%22overlay%22%5D%
 /// Path of the events of networks; the filter is `{"type":["network"]}`.
 pub(crate) const EVENTS: &str = "/events?filters=%7B%22type%22%3A%5B%22network%22%5D%7D";
 const INFO: &str = "/info";
+/// Path of the running containers.
+const CONTAINERS: &str = "/containers/json";
 
 /// Time limit of `GET /info`.
 const INFO_TIMEOUT: Duration = Duration::from_secs(2);
@@ -47,6 +50,13 @@ pub async fn query(socket: &DockerSocket) -> Option<DockerStatus> {
         }
     }
     Some(status)
+}
+
+/// The names of the networks that a container of this node runs in. `None` if that is not known.
+pub async fn networks_in_use(socket: &DockerSocket) -> Option<BTreeSet<String>> {
+    let body = api::get(socket.path()?, CONTAINERS).await.ok()?;
+    let read = tokio::task::spawn_blocking(move || answer::networks_in_use(&body));
+    read.await.ok()?.ok()
 }
 
 /// A usable answer of Docker.
