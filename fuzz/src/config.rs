@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::path::PathBuf;
 
+use monitor::command::cli::CheckArgs;
 use monitor::command::settings::{Reading, Surroundings};
 
 /// A file with these bytes is taken, or refused in words that can be shown.
@@ -20,5 +21,8 @@ pub(crate) fn config(input: &[u8]) {
     if let Err(failure) = Reading::new(Some(&path), &[]) {
         assert!(!failure.to_string().is_empty());
     }
-    drop(Surroundings::new(Some(&path)));
+    drop(Surroundings::new(&CheckArgs {
+        config: Some(path),
+        ..CheckArgs::default()
+    }));
 }

@@ -88,7 +88,7 @@ pub struct TailArgs {
 }
 
 /// Arguments of `check`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct CheckArgs {
     /// Also check this interface (a name, a glob or default): what each hook would do there, and cost; can be
     /// repeated [default: those of the configuration file]
