@@ -67,7 +67,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Every classifier alone, then what they say together.
+/// Every classifier alone, then the verdict of all together.
 pub(crate) fn all(input: &[u8]) {
     let Some(input) = Input::read(input) else {
         return;

@@ -100,7 +100,7 @@ fn is_packet(body: &[u8], wire_len: usize) -> bool {
         && fits(inner.network.end)
 }
 
-/// Whether a body can be a packet under a NULL cipher: what stands first, and the trailer, say so.
+/// Whether a body can be a packet under a NULL cipher: its beginning and its trailer fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Null {
     /// The bytes cannot be one.

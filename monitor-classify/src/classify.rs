@@ -22,7 +22,7 @@ struct Claim {
     finding: Finding,
     /// Another protocol makes an equal claim.
     contested: bool,
-    /// All findings that make this claim say plaintext.
+    /// All findings with this claim are plaintext.
     plaintext: bool,
 }
 

@@ -126,7 +126,7 @@ fn audit(folder: &Folder, page: &Path) {
             key.as_bytes(),
         ));
     }
-    monitor.wait_for("the violation is said", |monitor| {
+    monitor.wait_for("the violation is logged", |monitor| {
         monitor.err().contains("violation")
     });
     std::thread::sleep(std::time::Duration::from_millis(1500));
@@ -182,7 +182,7 @@ fn pdf(program: &str, path: &Path, more: &[&str]) -> String {
 }
 
 #[test]
-fn a_browser_shows_and_prints_the_page_and_nothing_a_stranger_wrote_is_more_than_text() {
+fn a_browser_shows_and_prints_the_page_and_hostile_text_stays_text() {
     let folder = Folder::new();
     let page = folder.file("report.html");
     audit(&folder, &page);

@@ -14,7 +14,7 @@ const MEMORY_MAX: i64 = 320 << 10;
 /// Flows at least: three times as many as are followed at a time.
 const FLOWS: u32 = 786_432;
 
-/// What a client says that has not said all: it is kept, for what may follow.
+/// An unfinished request: its bytes are kept for the rest.
 const REQUEST: &[u8] = b"GET /a/rather/long/path?token=secret HTTP/1.1\r\nHost: app1\r\nAuthoriz";
 /// Where the VNI stands in a frame, and the inner IPv4 packet.
 const AT_VNI: usize = 14 + 20 + 8 + 4;

@@ -207,7 +207,7 @@ fn what_tcpdump_recorded_and_what_tail_saved_tell_the_same_conversations() {
         lines,
         "before the end of the input"
     );
-    // It ends in the middle of a packet: said, and no failure.
+    // A file cut off mid-packet is reported, and is no failure.
     stdin.write_all(&file[..200]).unwrap();
     drop(stdin);
     assert!(child.wait().unwrap().success());

@@ -33,7 +33,7 @@ fn run_and_tail_end_with_0_on_sigint_and_sigterm() {
 }
 
 #[test]
-fn tail_ends_when_nobody_reads_any_more() {
+fn tail_ends_when_its_reader_is_gone() {
     let lab = quiet();
     let wire = Raw::open(lab.node2(), "eth0");
     let send = || wire.send(&overlay(VNI, &redis_command()));

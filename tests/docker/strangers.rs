@@ -120,7 +120,7 @@ fn survives(folder: &Folder, answer: fn(&str, &mut UnixStream), what: &str) {
 }
 
 #[test]
-fn what_is_no_http_is_said_once() {
+fn an_answer_that_is_no_http_is_logged_once() {
     survives(
         &Folder::new(),
         |_, stream| send(stream, "\u{1b}[2J\u{1b}]0;owned\u{7}\r\n\r\n"),

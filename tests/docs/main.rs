@@ -1,4 +1,4 @@
-//! What the documents say, against the program and the tree of files.
+//! The documents, compared with the program and the tree of files.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

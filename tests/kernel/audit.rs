@@ -75,7 +75,7 @@ fn objects(lines: &str) -> Vec<Value> {
     parsed.collect()
 }
 
-/// What was said of a protocol in a place.
+/// What the report has on a protocol in a place.
 fn exposure<'a>(objects: &'a [Value], place: &str, protocol: &str) -> &'a Value {
     let of = |at: &&Value| {
         at["type"] == "exposure" && at["place"] == place && at["protocol"] == protocol
@@ -111,7 +111,7 @@ fn log_in(lab: &Lab) {
 }
 
 #[test]
-fn what_can_be_read_is_said_with_who_how_much_and_what_to_do() {
+fn what_is_readable_is_reported_with_endpoints_amount_and_advice() {
     let lab = lab(Publish::Plain);
     let folder = Folder::new("plain");
     let files = ["report.html", "report.txt", "samples.pcapng"].map(|name| folder.file(name));
@@ -292,7 +292,7 @@ fn a_line_says_how_far_it_is_on_a_terminal_and_only_there() {
     unsafe { libc::kill(process.child.id().cast_signed(), libc::SIGINT) };
     let status = process.child.wait().unwrap();
     assert_eq!(status.code(), Some(1), "{}", terminal.text());
-    wait_until("the violation is said", || {
+    wait_until("the violation is logged", || {
         let said = terminal.text();
         said.contains("overlay-monitor: VNI 4096 must be encrypted")
     });

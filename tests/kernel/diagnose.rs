@@ -1,4 +1,4 @@
-//! Causes, from what the kernel and the distribution's own programs say of a host.
+//! Causes, from a real kernel's state and the distribution's own firewall programs.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

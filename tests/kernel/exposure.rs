@@ -134,7 +134,7 @@ fn a_new_connection_has_no_verdict_yet() {
 }
 
 #[test]
-fn a_flow_that_nobody_judges_becomes_unknown_when_it_is_idle() {
+fn an_idle_flow_without_a_verdict_becomes_unknown() {
     let mut kernel = load(&options());
     let mut account = Account::new(kernel.counts());
     run(&mut kernel, Entry::Tc(Direction::Tx), &packet(40_000), 3);
@@ -185,9 +185,9 @@ fn waiting(kernel: &Kernel, vni: u32) -> u32 {
     u32::try_from(of_vni.count()).unwrap()
 }
 
-/// More flows than a network may have in the map: what is refused is said, and what is taken out makes room.
+/// More flows than a network may have in the map: what is refused is reported, and what is taken out makes room.
 #[test]
-fn what_finds_no_room_is_unknown_and_said() {
+fn what_finds_no_room_is_unknown_and_reported() {
     let mut kernel = load(&options());
     let mut account = Account::new(kernel.counts());
     let flows = kernel.sizes().flows;
@@ -237,7 +237,7 @@ fn a_flood_takes_no_room_from_other_networks() {
 
 /// The same with a network for every few packets.
 #[test]
-fn made_up_networks_take_no_room_from_others() {
+fn forged_networks_take_no_room_from_others() {
     const MADE_UP: u32 = 2_000;
     let (described, other) = (VNI + 1, VNI + 2);
     let mut kernel = load(&options());

@@ -113,7 +113,7 @@ fn fragments_of_several_packets_may_mix() {
 }
 
 #[test]
-fn a_later_fragment_without_its_first_belongs_to_nobody() {
+fn a_later_fragment_without_its_first_is_not_attributed() {
     for entry in entries() {
         let mut kernel = load(&counting());
         let first = &fragments_v4(1, 17, &datagram(7))[..1];

@@ -228,7 +228,7 @@ fn a_flood_in_one_network_does_not_blind_another() {
 
 /// An attacker makes up networks as easily as flows.
 #[test]
-fn a_flood_of_made_up_networks_does_not_blind_another() {
+fn a_flood_of_forged_networks_does_not_blind_another() {
     const MADE_UP: u32 = 2_000;
     // Fewer flows at a time than its share, which is half of the map by the number of networks: 14.
     let (page, _) = flood_and_find(|flow| 100_000 + flow % MADE_UP, NEEDLES / 2);

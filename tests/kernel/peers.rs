@@ -180,7 +180,7 @@ fn without_policy_nothing_is_counted_there() {
 
 /// Forged nodes fill the map: what finds no room is counted as "other", to the packet.
 #[test]
-fn a_flood_of_made_up_nodes_loses_no_packet() {
+fn a_flood_of_forged_nodes_loses_no_packet() {
     for entry in entries()
         .into_iter()
         .filter(|at| direction(*at) == Direction::Rx)

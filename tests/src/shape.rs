@@ -1,4 +1,4 @@
-//! Shapes of packets as data: what a packet is made of, its bytes, and what any reader must say of it.
+//! Shapes of packets as data: what a packet is made of, its bytes, and how any decoder must read it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -251,7 +251,7 @@ fn a_null_cipher_and_an_mtu_that_is_too_small_are_in_check() {
 }
 
 #[test]
-fn sequence_numbers_that_run_out_are_said_in_time() {
+fn sequence_numbers_that_run_out_are_reported_in_time() {
     let lab = encrypted();
     let host = lab.node1();
     let sent = states(host)

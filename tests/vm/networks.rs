@@ -72,7 +72,7 @@ fn assert_sums(agent: &Agent, lab: &Lab, before: [Count; 2]) -> [Count; 2] {
 }
 
 #[test]
-fn two_networks_under_one_pair_of_associations_are_told_apart() {
+fn two_networks_under_one_pair_of_associations_are_distinguished() {
     let lab = lab();
     let node = lab.node1();
     let before = both_ways(node, lab.node2());

@@ -55,7 +55,7 @@ fn violations(agent: &Agent, direction: &str) -> (u64, u64) {
     (metric("packets_total"), metric("active"))
 }
 
-/// Insists that a violation is said in time after `first`, and gives its line.
+/// Asserts that a violation is logged in time after `first`, and gives its line.
 fn said(agent: &mut Agent, first: Instant, part: &str) -> String {
     let find = |err: &str| {
         let mut lines = err.lines();

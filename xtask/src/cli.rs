@@ -244,7 +244,7 @@ pub(crate) struct Bench {
 /// engine, become a Swarm of two nodes. The story: an overlay network with a
 /// web app and Redis, plain; the same encrypted; the published port; then three
 /// accidents: the marking rule is lost, cleartext is injected, keys rotate. A
-/// table at the end compares what the monitor said with what was on the wire;
+/// table at the end compares the monitor's reports with the frames on the wire;
 /// where they differ the exit code is 1. Takes ten to twenty minutes and 8 GB of
 /// memory. Docker is unpacked below ~/.cache/overlay-monitor, not installed.
 ///

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_and_long_lengths_are_read_and_cuts_are_told() {
+    fn short_and_long_lengths_are_read_and_cuts_are_detected() {
         let mut reader = Reader::new(b"\x02\x01\x05\x04\x82\x00\x03abc\x30\x05ab");
         assert_eq!(integer(&mut reader), Some(5));
         let text = Element::read(&mut reader).unwrap();

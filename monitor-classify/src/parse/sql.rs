@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn verb_and_table_are_told() {
+    fn verb_and_table_are_found() {
         for (sql, text) in [
             ("SELECT * FROM orders WHERE id = 5", "SELECT orders"),
             (

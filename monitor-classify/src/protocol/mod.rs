@@ -79,7 +79,7 @@ pub(crate) use tls::inspect_rest as inspect_tls_rest;
 ///
 /// | bytes | fit | settled by |
 /// | --- | --- | --- |
-/// | `220 …`, `250 …` | SMTP, FTP | what SMTP or FTP servers say; else the port |
+/// | `220 …`, `250 …` | SMTP, FTP | wording of SMTP or FTP servers; else the port |
 /// | `USER …`, `PASS …`, `QUIT`, `NOOP`, `LIST` | FTP, POP3, IRC, SMTP | the port |
 /// | `a1 LOGIN …` and other tagged commands | IMAP | a tag without a digit takes the port |
 /// | `:x NOTICE …`, `PING :x` | IRC | no other protocol writes the colon |

@@ -186,7 +186,7 @@ fn properties(body: &mut Reader<'_>) -> Option<()> {
     None
 }
 
-/// A topic, and what is said about it.
+/// A PUBLISH message, with its topic as evidence.
 fn publish(kind: u8, length: u32, mut body: Reader<'_>, whole: bool) -> Option<Finding> {
     // Quality 3 does not exist, and 0 is never sent twice.
     if kind & 0x06 == 0x06 || kind & 0x0e == 0x08 || length < 3 {

@@ -19,7 +19,7 @@ fn none(wrong: Vec<String>) {
 }
 
 #[test]
-fn every_sample_is_told_on_its_port() {
+fn every_sample_is_recognised_on_its_port() {
     let mut wrong = Vec::new();
     for sample in SAMPLES {
         let payload = sample.payload();
@@ -39,7 +39,7 @@ fn every_sample_is_told_on_its_port() {
 }
 
 #[test]
-fn every_sample_is_told_or_named_for_nothing_else_off_its_port() {
+fn every_sample_is_recognised_or_unnamed_off_its_port() {
     let mut wrong = Vec::new();
     for sample in SAMPLES {
         let payload = sample.off_port();

@@ -1,4 +1,4 @@
-//! Recorded from curl 7.88.1 and nginx 1.22.1 where not said otherwise; in `GET`
+//! Recorded from curl 7.88.1 and nginx 1.22.1 unless noted otherwise; in `GET`
 //! the host was renamed.
 
 use super::*;

@@ -1,4 +1,4 @@
-//! Recorded from redis-cli and redis-server 7.0.15 where not said otherwise.
+//! Recorded from redis-cli and redis-server 7.0.15 unless noted otherwise.
 
 use super::*;
 

@@ -131,7 +131,7 @@ fn a_qdisc_that_was_there_stays() {
 }
 
 #[test]
-fn an_interface_that_vanishes_is_said_to_be_lost() {
+fn a_removed_interface_is_reported_as_missing() {
     let lab = quiet();
     let mut agent = Agent::start(lab.node1(), &[]);
     exchange(&lab, 10);

@@ -1,4 +1,4 @@
-//! `check -i`: what is said of an interface beside the choice of hook.
+//! `check -i`: the findings on an interface beside the choice of hook.
 
 use super::{ip, quiet};
 use monitor_lab::Host;
@@ -16,7 +16,7 @@ pub(crate) fn raw_ip(host: &Host) -> &'static str {
 }
 
 #[test]
-fn kind_hooks_and_costs_are_said() {
+fn kind_hooks_and_costs_are_reported() {
     let lab = quiet();
     let host = lab.node1();
     ip(host, "link add b0 type bridge");

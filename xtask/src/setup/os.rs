@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debian_and_its_children_are_told_from_others() {
+    fn debian_and_its_children_are_distinguished_from_others() {
         let debian =
             OsRelease::parse("ID=debian\nVERSION_CODENAME=bookworm\nPRETTY_NAME=\"Debian 12\"\n");
         assert!(debian.is_debian_like());

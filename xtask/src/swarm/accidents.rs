@@ -26,7 +26,7 @@ const INJECTED: usize = 20;
 /// Docker does one in twelve hours.
 const ROTATIONS: usize = 10;
 
-/// What a line of the log must say of a violation.
+/// What the log line of a violation must contain.
 struct Expected {
     words: String,
     cause: &'static str,
@@ -119,7 +119,7 @@ impl Story {
             ring.rotate(&mut self.nodes)?;
             std::thread::sleep(Duration::from_secs(1));
         }
-        // A violation would be said by then.
+        // A violation would be logged by then.
         std::thread::sleep(Duration::from_secs(3));
         self.flow(false)?;
         let after = both(&mut self.nodes, agent::alarms)?;
@@ -191,7 +191,7 @@ impl Story {
     ) -> Result<()> {
         let node = &mut self.nodes[index];
         let alarm = new_alarm(node, behind, vni, &expected.words)?;
-        // It is said a moment later, by the state in which the host is then.
+        // It is logged a moment later, from the state of the host at that time.
         let cause = new_alarm(node, behind, vni, expected.cause)?;
         let late = alarm
             .as_ref()

@@ -137,7 +137,7 @@ pub(super) fn network(node: &mut Node, vni: u32) -> Result<Option<Value>> {
 /// A line of the log on a violation that has begun, or on why.
 #[derive(Clone, Debug)]
 pub(super) struct Alarm {
-    /// When it was said, on our clock, in seconds since 1970.
+    /// When it was logged, on our clock, in seconds since 1970.
     pub(super) time: f64,
     /// The whole line behind its time.
     pub(super) text: String,

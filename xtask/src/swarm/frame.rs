@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn overlay_and_esp_are_told_apart() {
+    fn overlay_and_esp_are_distinguished() {
         let udp = [
             0xab, 0xcd, 0x12, 0xb5, 0, 24, 0, 0, 8, 0, 0, 0, 0, 0x10, 0x01, 0,
         ];

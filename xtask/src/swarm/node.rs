@@ -13,7 +13,7 @@ use crate::paths::Ctx;
 use crate::proc::printable;
 use crate::vm;
 
-/// How long a script may take where nothing else is said: emulation is slow.
+/// Default time that a script may take: emulation is slow.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Until the guest answers.
 const BOOT: Duration = Duration::from_secs(180);

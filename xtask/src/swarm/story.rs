@@ -190,7 +190,7 @@ impl Story {
         Ok(lists.iter().flatten().filter(active).count())
     }
 
-    /// What the nodes say of a network's state, against the share of its packets in clear.
+    /// The state of a network on the nodes, compared with the share of its packets in cleartext.
     fn state(&mut self, step: &'static str, vni: u32, since: f64, want: &str) -> Result<()> {
         let mut said = Vec::new();
         // The window has to end that began before the step.

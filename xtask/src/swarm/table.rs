@@ -1,4 +1,4 @@
-//! What the monitor said beside what was on the wire.
+//! The monitor's reports beside the frames on the wire.
 
 use crate::table::{Align, table};
 

@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn guest_that_goes_off_early_is_told_from_one_that_ends() {
+    fn a_guest_that_goes_off_early_is_distinguished_from_one_that_ends() {
         let limit = Duration::from_secs(5);
         let (ours, mut guest) = UnixStream::pair().unwrap();
         guest.write_all(b"ready\nexit 3\n").unwrap();

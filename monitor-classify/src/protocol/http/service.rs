@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn services_are_told_by_path_or_field() {
+    fn services_are_recognised_by_path_or_field() {
         assert_eq!(of_path(b"/v1.41/containers/json?all=1"), Some("Docker"));
         assert_eq!(of_path(b"/v1.41x/containers/json"), None);
         assert_eq!(of_path(b"/idx/_search?q=a"), Some("Elasticsearch"));

@@ -12,7 +12,7 @@ use Confidence::{Certain, Likely};
 /// Stands in every place where a secret can.
 const SECRET: &str = "s3cr3t";
 
-/// One payload, and what has to be said of it on its port.
+/// One payload, and its verdict on its port.
 struct Case {
     protocol: Protocol,
     transport: Transport,
@@ -119,7 +119,7 @@ fn check(problem: impl Fn(&Case) -> Option<String>) {
 }
 
 #[test]
-fn messages_are_told_and_described() {
+fn messages_are_recognised_and_described() {
     check(|case| {
         let verdict = classify(&case.payload(case.bytes.len(), case.port));
         let said = (

@@ -30,7 +30,7 @@ const SHARE_MAX: Duration = Duration::from_secs(3);
 /// First and longest wait before the next attempt to connect.
 const RETRY_MIN: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(5);
-/// ChangeSubscription of networks that are logged one by one.
+/// Changes of networks that are logged one by one; further ones are counted.
 const LOGGED_MAX: usize = 20;
 /// Characters of a name that are logged.
 const NAME_SHOWN: usize = 64;

@@ -49,7 +49,7 @@ fn a_violation_lasts_from_its_first_packet_to_a_clean_window() {
     assert_eq!((opened.tally, opened.ended), (tally(1, 100, 100), None));
     assert!(violations.is_open(4096, Direction::Tx) && !violations.is_open(4096, Direction::Rx));
 
-    // The same count again is nothing new, and more of the same nothing to say.
+    // The same count again changes nothing, and a higher one is no event.
     assert_eq!(
         violations.update([(there, tally(1, 100, 100))], &networks()),
         []
@@ -79,7 +79,7 @@ fn a_violation_lasts_from_its_first_packet_to_a_clean_window() {
 }
 
 #[test]
-fn directions_are_told_apart_and_new_nodes_are_said() {
+fn directions_are_distinguished_and_new_nodes_are_events() {
     let mut violations = Violations::default();
     violations.update([(path(Direction::Tx, 2), tally(1, 100, 100))], &networks());
     let events = violations.update([(path(Direction::Rx, 2), tally(3, 101, 102))], &networks());

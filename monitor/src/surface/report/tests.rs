@@ -196,7 +196,7 @@ fn kind(audit: &Audit) -> Option<FailureKind> {
 }
 
 #[test]
-fn a_violation_goes_before_what_nobody_can_tell() {
+fn a_violation_takes_precedence_over_what_is_undecided() {
     for (required, state, expected) in [
         (Requirement::Required, State::Encrypted, None),
         (
