@@ -9,7 +9,7 @@ use monitor::host::firewall::{self, Firewall, MARK};
 use monitor::host::ipsec::{self, Mark, Mode, PolicyDirection};
 use monitor_lab::{Host, Lab};
 use overlay_tests::agent::Agent;
-use overlay_tests::process::run;
+use overlay_tests::process::{finish, program, run};
 use overlay_tests::schema::{Output, Validator};
 use serde_json::Value;
 
@@ -102,6 +102,61 @@ fn the_table_of_the_newest_docker_is_found() {
     );
 }
 
+/// A kind that cannot be read may have the rule; one that has no rules need not be read. A file that is no program,
+/// such as a device in its place, is not run.
+#[test]
+fn a_rule_is_called_missing_only_where_both_kinds_of_iptables_were_read() {
+    let lab = quiet();
+    let host = lab.node1();
+    let config = std::env::temp_dir().join(format!("overlay-kinds-{}.toml", std::process::id()));
+    std::fs::write(&config, "[[network]]\nvni = 4096\nencrypted = 'required'\n").unwrap();
+    let check = |hidden: &[&str]| {
+        let hide = hidden
+            .iter()
+            .map(|name| format!("mount --bind /dev/null /usr/sbin/{name} && "));
+        let script = format!(
+            "{}exec {} check --docker off --config {}",
+            hide.collect::<String>(),
+            program().display(),
+            config.display()
+        );
+        let mut command = host.command("unshare").unwrap();
+        command.args(["-m", "sh", "-c", &script]);
+        finish(command)
+    };
+    let (nft, legacy) = ("xtables-nft-multi", "xtables-legacy-multi");
+    let rules_of = |kind: &str, action: &str| {
+        let rule = format!("OUTPUT {} -j MARK --set-mark {MARK}", u32_match(4096));
+        shell(host, &format!("{kind} -t mangle {action} {rule}"));
+    };
+    // Nothing is anywhere: one kind, or nft alone, is enough.
+    for hidden in [&[][..], &[nft], &[legacy], &[nft, legacy]] {
+        let check = check(hidden);
+        assert_eq!(check.code, Some(1), "{hidden:?}: {check:?}");
+        assert!(check.out.contains("NOT marked for IPsec"), "{check:?}");
+    }
+    for (kind, program) in [("iptables-nft", nft), ("iptables-legacy", legacy)] {
+        rules_of(kind, "-A");
+        let read = check(&[]);
+        assert_eq!(read.code, Some(0), "{kind}: {read:?}");
+        let unread = check(&[program]);
+        assert_eq!(unread.code, Some(0), "{kind}: {unread:?}");
+        let says =
+            format!("a missing rule cannot be detected with certainty: {kind}-save: not installed");
+        assert!(unread.out.contains(&says), "{says}: {unread:?}");
+        assert!(
+            unread
+                .out
+                .contains("whether it is marked for IPsec is unknown")
+        );
+        rules_of(kind, "-D");
+        if kind == "iptables-nft" {
+            shell(host, "nft delete table ip mangle");
+        }
+    }
+    std::fs::remove_file(&config).unwrap();
+}
+
 #[test]
 fn reading_changes_nothing() {
     let lab = quiet();
@@ -187,7 +242,7 @@ fn a_violation_says_its_likeliest_cause() {
         ][..],
         &[
             "the rule that marks this network's datagrams for IPsec is missing",
-            "the sender is no node that this host encrypts with",
+            "this host has no IPsec association with the sender: either it is a node that cannot encrypt",
             "the rule that drops this network's cleartext is missing",
         ],
     ]) {

@@ -8,6 +8,7 @@
 
 mod iptables_rules;
 mod nft_rules;
+mod printed;
 mod read;
 mod rules;
 mod vni_set;

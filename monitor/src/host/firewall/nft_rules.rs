@@ -4,18 +4,20 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::rules::{MARK, Rules};
+use super::printed::{Family, Printed};
+use super::rules::MARK;
 use super::vni_set::VniSet;
 
 /// Family, table and name of a set or chain.
 type Name<'a> = (&'a str, &'a str, &'a str);
 
-/// Adds the rules of all tables. nft cannot print the matches of rules that iptables made; `iptables-save` prints
+/// The rules of all tables. nft cannot print the matches of rules that iptables made; `iptables-save` prints
 /// those.
 ///
 /// # Errors
 /// What is wrong with the text, without its content.
-pub(super) fn parse(text: &[u8], rules: &mut Rules) -> Result<(), String> {
+pub(super) fn parse(text: &[u8]) -> Result<Printed, String> {
+    let mut printed = Printed::default();
     let whole: Value = serde_json::from_slice(text).map_err(|_| "did not print JSON".to_owned())?;
     let objects = whole
         .get("nftables")
@@ -44,20 +46,28 @@ pub(super) fn parse(text: &[u8], rules: &mut Rules) -> Result<(), String> {
         };
         let statements = rule.get("expr").and_then(Value::as_array);
         let statements = statements.map_or(&[][..], Vec::as_slice);
+        // A match or target of iptables.
+        if statements.iter().any(|at| at.get("xt").is_some()) {
+            match chain.0 {
+                "ip" => drop(printed.of_iptables.insert(Family::Ipv4)),
+                "ip6" => drop(printed.of_iptables.insert(Family::Ipv6)),
+                _ => {}
+            }
+        }
         let Some(vnis) = vnis(chain, statements, &sets) else {
             continue;
         };
         match hooks.get(&chain) {
-            Some(&"output") if statements.iter().any(marks) => rules.marked.extend(&vnis),
+            Some(&"output") if statements.iter().any(marks) => printed.rules.marked.extend(&vnis),
             Some(&"input" | &"prerouting")
                 if statements.iter().any(is_cleartext) && statements.iter().any(drops) =>
             {
-                rules.refused.extend(&vnis);
+                printed.rules.refused.extend(&vnis);
             }
             _ => {}
         }
     }
-    Ok(())
+    Ok(printed)
 }
 
 /// Family, table and name of an object.
@@ -146,11 +156,10 @@ mod tests {
 
     use super::super::vni_set::of;
     use super::*;
+    use crate::host::firewall::Rules;
 
     fn rules(text: &str) -> Rules {
-        let mut rules = Rules::default();
-        parse(text.as_bytes(), &mut rules).unwrap();
-        rules
+        parse(text.as_bytes()).unwrap().rules
     }
 
     /// Printed by nft 1.0.6 for the table that Docker 29 makes and one with its VNIs in the rules, shortened.
@@ -207,7 +216,7 @@ mod tests {
     #[test]
     fn other_output_is_an_error() {
         for text in ["", "nft: error", "[]", "{}"] {
-            assert!(parse(text.as_bytes(), &mut Rules::default()).is_err());
+            assert!(parse(text.as_bytes()).is_err());
         }
     }
 
@@ -216,7 +225,7 @@ mod tests {
         fn no_text_makes_it_panic(at in 0..LISTED.len(), byte: u8) {
             let mut damaged = LISTED.as_bytes().to_vec();
             damaged[at] = byte;
-            let _ = parse(&damaged, &mut Rules::default());
+            let _ = parse(&damaged);
         }
     }
 }

@@ -22,7 +22,7 @@ pub enum Cause {
     AllInPlace,
     /// The other node speaks ESP with this one and sends cleartext.
     PeerSendsCleartext,
-    /// The sender is no node that this one has associations with.
+    /// This host has no association with the sender: a node that cannot encrypt, or no node at all.
     Stranger,
     /// The rule that drops cleartext is missing.
     NoRefusingRule,
@@ -120,8 +120,10 @@ impl Cause {
                  (CVE-2023-28842); run `overlay-monitor check` there"
             }
             Cause::Stranger => {
-                "the sender is no node that this host encrypts with: the datagrams are injected (CVE-2023-28840); \
-                 close the VXLAN port to all but the nodes"
+                "this host has no IPsec association with the sender: either it is a node that cannot encrypt (a Windows node, or \
+                 a kernel without ESP), or the datagrams are injected (CVE-2023-28840). It is a node if \
+                 `docker node inspect -f '{{.Status.Addr}}'` lists its address, and if this host also sends to it in this network: \
+                 then run `overlay-monitor check` there; if not, close the VXLAN port to all but the nodes"
             }
             Cause::NoRefusingRule => {
                 "the rule that drops this network's cleartext is missing, so cleartext is accepted; restart Docker on this node"

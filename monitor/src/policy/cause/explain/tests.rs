@@ -195,6 +195,15 @@ fn cleartext_received_is_a_broken_peer_or_a_stranger() {
     assert!(found[0].detail.contains("dropped here"), "{found:?}");
     let found = received(&host, at("203.0.113.9"));
     assert_eq!(causes(&found), [Cause::Stranger]);
+    let text = found[0].to_string();
+    for part in [
+        "cannot encrypt",
+        "injected",
+        "It is a node if",
+        "if not, close",
+    ] {
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
     host.firewall.rules.refused = vnis(&[]);
     let found = received(&host, at("203.0.113.9"));
     assert_eq!(causes(&found), [Cause::Stranger, Cause::NoRefusingRule]);
