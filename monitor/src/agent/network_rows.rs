@@ -58,7 +58,7 @@ impl Agent {
         }
         if !without.is_empty() && !self.room_logged {
             tracing::warn!(
-                "{} known networks have no row of their own in the map: while the map is full they are counted under \
+                "known networks without a row of their own in the map: {}; while the map is full they are counted under \
                  \"other\", and their state is unknown; select fewer interfaces or networks",
                 without.len()
             );

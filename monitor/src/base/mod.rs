@@ -8,5 +8,6 @@ pub mod failure;
 pub mod interface;
 pub(crate) mod netlink;
 pub mod output;
+pub mod plural;
 pub(crate) mod procfs;
 pub mod udp_ports;

@@ -10,6 +10,7 @@ use anyhow::anyhow;
 use crate::agent::session::{DecodedSample, Session, SessionOptions};
 use crate::base::failure::Failure;
 use crate::base::output::{Output, message};
+use crate::base::plural::counted;
 use crate::command::cli::{PolicyArgs, TailArgs};
 use crate::command::settings::{self, Defaults};
 use crate::host::docker::DockerSocket;
@@ -64,8 +65,9 @@ pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Resu
     let lost = agent.snapshot()?.counted.state.ring_full;
     if lost != 0 {
         message(format_args!(
-            "{lost} samples were lost: they came faster than they were printed (counts are not affected); sample fewer with \
-             --sample-every N, or write to a file"
+            "lost {}, which came faster than they were printed (counts are not affected); sample fewer with --sample-every N, \
+             or write to a file",
+            counted(lost, "sample")
         ));
     }
     result

@@ -19,6 +19,7 @@ use super::requirements::Requirements;
 use super::violation::{Breach, Event, Path, Tally, Violation, Violations};
 use crate::base::clock::{Clock, monotonic_ns};
 use crate::base::failure::Failure;
+use crate::base::plural::counted;
 use crate::host::described_network::{Network, Requirement};
 use crate::kernel::Attribution;
 use crate::kernel::Counts;
@@ -105,9 +106,9 @@ impl Policy {
     pub fn set_offloaded(&mut self, nodes: BTreeSet<IpAddr>) {
         if nodes != self.offloaded && !nodes.is_empty() {
             tracing::warn!(
-                "a network card encrypts for {} nodes (packet offload): the agent cannot see whether packets to them are \
+                "a network card encrypts for {} (packet offload): the agent cannot see whether packets to them are \
                  encrypted",
-                nodes.len()
+                counted(nodes.len(), "node")
             );
         }
         self.offloaded = nodes;
@@ -291,8 +292,7 @@ impl Policy {
         };
         (required != 0).then(|| {
             format!(
-                "{required} networks must be encrypted: cleartext in them is detected, but not whether ESP replaces it \
-                 ({why})"
+                "in networks that must be encrypted ({required}), cleartext is detected, but not whether ESP replaces it: {why}"
             )
         })
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use monitor_common::map_size::NETWORKS;
 use monitor_common::wire::VNI_MAX;
 
+use crate::base::plural::counted;
 use crate::host::described_network::{NAME_MAX, Network, Requirement};
 
 /// The known networks, one for each VNI.
@@ -47,8 +48,8 @@ impl Networks {
         self.version += 1;
         if self.left_out != 0 {
             tracing::warn!(
-                "{} networks of Docker are ignored: at most {NETWORKS} can be known",
-                self.left_out
+                "ignored {} of Docker: at most {NETWORKS} can be known",
+                counted(self.left_out, "network")
             );
         }
         true

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use monitor_common::direction::Direction;
 
 use super::violation::{Breach, Event, Peer, Violation};
+use crate::base::plural::counted;
 use crate::host::described_network::title;
 
 /// Nodes that a line lists.
@@ -122,10 +123,15 @@ const fn towards(direction: Direction) -> &'static str {
     }
 }
 
-fn amount(violation: &Violation) -> String {
+/// Packets and bytes of all nodes.
+#[must_use]
+pub fn amount(violation: &Violation) -> String {
     let count = violation.tally.count;
-    let plural = if count.packets == 1 { "" } else { "s" };
-    format!("{} packet{plural}, {} bytes", count.packets, count.bytes)
+    format!(
+        "{}, {} bytes",
+        counted(count.packets, "packet"),
+        count.bytes
+    )
 }
 
 /// Time of day on this host.

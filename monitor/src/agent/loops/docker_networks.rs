@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use crate::base::plural::counted;
 use crate::base::udp_ports::UdpPorts;
 use crate::host::described_network::{Network, NetworkKind, Requirement};
 use crate::host::docker::api::{self, Answer, Trouble};
@@ -186,8 +187,10 @@ fn summary(networks: &[Network]) -> String {
         .count();
     match networks.len() {
         0 => "no overlay network on this node".to_owned(),
-        1 => format!("1 overlay network, {encrypted} encrypted"),
-        many => format!("{many} overlay networks, {encrypted} encrypted"),
+        many => format!(
+            "{}, {encrypted} encrypted",
+            counted(many, "overlay network")
+        ),
     }
 }
 
@@ -215,7 +218,7 @@ fn say_changes(before: &[Network], now: &[Network]) {
         tracing::info!("Docker: {change}");
     }
     if let Some(more) = all.len().checked_sub(LOGGED_MAX).filter(|more| *more != 0) {
-        tracing::info!("Docker: {more} more networks changed");
+        tracing::info!("Docker: further networks that changed: {more}");
     }
 }
 

@@ -8,6 +8,7 @@ use monitor_common::direction::Direction;
 
 use super::catalogue::{Cause, LISTED, Likely};
 use super::spi::{self, Form};
+use crate::base::plural::counted;
 use crate::host::facts::HostFacts;
 use crate::host::firewall::MARK;
 use crate::host::ipsec::{SecurityAssociation, XfrmError};
@@ -67,8 +68,10 @@ fn unknown(host: &HostFacts, active: &[Activity]) -> Vec<Likely> {
                 mixed.push(format!("{}: {}", row.source, theirs.describe()));
             }
             Some(_) | None => missing.push(format!(
-                "SPI {:#010x} from {}, {} packets",
-                row.spi, row.source, row.packets
+                "SPI {:#010x} from {}, {}",
+                row.spi,
+                row.source,
+                counted(row.packets, "packet")
             )),
         }
     }
@@ -101,7 +104,7 @@ fn blocked(host: &HostFacts, active: &[Activity]) -> Option<Likely> {
                 // Readable ESP is counted as cleartext, not as ESP.
                 && !host.esp_from(row.peer()).any(SecurityAssociation::is_readable)
         })
-        .map(|row| format!("to {}, {} packets sent", row.peer(), row.packets))
+        .map(|row| format!("to {}, {} sent", row.peer(), counted(row.packets, "packet")))
         .collect();
     Likely::listing(Cause::Blocked, &deaf)
 }
@@ -109,7 +112,7 @@ fn blocked(host: &HostFacts, active: &[Activity]) -> Option<Likely> {
 fn sequence_numbers(host: &HostFacts, active: &[Activity]) -> Option<Likely> {
     let mut found = Vec::new();
     if let Some(dropped) = host.errors.get(&XfrmError::OutStateSeqError) {
-        found.push(format!("{dropped} packets were dropped for it"));
+        found.push(format!("dropped for it: {}", counted(*dropped, "packet")));
     }
     for row in active {
         let state = host.esp_association(row.spi, row.destination);
@@ -185,8 +188,10 @@ fn integrity(host: &HostFacts) -> Option<Likely> {
         .filter(|state| state.integrity_failed != 0)
         .map(|state| {
             format!(
-                "SPI {:#010x} from {}: {} packets",
-                state.spi, state.source, state.integrity_failed
+                "SPI {:#010x} from {}: {}",
+                state.spi,
+                state.source,
+                counted(state.integrity_failed, "packet")
             )
         })
         .collect();
@@ -211,9 +216,9 @@ fn fragments(host: &HostFacts, active: &[Activity]) -> Option<Likely> {
             };
             let whole = row.packets.saturating_sub(row.later_fragments);
             format!(
-                "{way} {}: {whole} of ESP in {} packets",
+                "{way} {}: {whole} of ESP in {}",
                 row.peer(),
-                row.packets
+                counted(row.packets, "packet")
             )
         })
         .collect();

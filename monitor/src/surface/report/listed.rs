@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use crate::base::plural::counted;
 use crate::policy::NetworkStatus;
 
 /// Unknown networks that are listed, one a line: a scan of VNIs fills the map.
@@ -61,8 +62,10 @@ impl<'a> Listed<'a> {
     pub fn rest(&self) -> Option<String> {
         (self.more != 0).then(|| {
             format!(
-                "and {} more unknown networks: {} packets in cleartext, {} in ESP",
-                self.more, self.cleartext, self.encrypted
+                "and {}: {} in cleartext, {} in ESP",
+                counted(self.more, "more unknown network"),
+                counted(self.cleartext, "packet"),
+                self.encrypted
             )
         })
     }

@@ -13,6 +13,7 @@ use super::flow_table::{End, Key, Queue, Table};
 use super::fragments::Fragments;
 use super::packet_walk::{FlowPacket, Fragment, Walked, walk};
 use super::summary::Summary;
+use crate::base::plural::counted;
 use crate::base::udp_ports::UdpPorts;
 use crate::traffic::address::ip;
 use crate::traffic::capture::Packet;
@@ -245,8 +246,8 @@ impl Tracker {
         let associations = self.associations.records().collect();
         if self.associations.overflow != 0 {
             tracing::warn!(
-                "{} packets are not reported by association: the capture has more associations than are counted one by one",
-                self.associations.overflow
+                "not reported by association: {}; the capture has more associations than are counted one by one",
+                counted(self.associations.overflow, "packet")
             );
         }
         Ok((associations, self.summary))

@@ -313,7 +313,7 @@ fn sequence_numbers_that_run_out_have_the_time_left() {
     assert!(
         both(&host, 5, 1.0)[0]
             .detail
-            .contains("5 packets were dropped")
+            .contains("dropped for it: 5 packets")
     );
     // Without traffic the association's own counter is used.
     host.errors.clear();

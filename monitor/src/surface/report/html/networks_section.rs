@@ -6,7 +6,7 @@ use crate::host::described_network::shown;
 use crate::policy::{NetworkKind, NetworkStatus, State, violation_text};
 use crate::surface::report::Audit;
 use crate::surface::report::listed::Listed;
-use crate::surface::report::numbers::{grouped, percent};
+use crate::surface::report::numbers::{grouped, percent, some};
 
 pub(super) fn violations(page: &mut Markup, audit: &Audit) {
     if audit.report.violations.is_empty() {
@@ -22,8 +22,8 @@ pub(super) fn violations(page: &mut Markup, audit: &Audit) {
         )
         .text(violation_text::nodes(violation))
         .text(format_args!(
-            ": {} packets, {} bytes. ",
-            grouped(count.packets),
+            ": {}, {} bytes. ",
+            some(count.packets, "packet"),
             grouped(count.bytes)
         ))
         .text(violation_text::meaning(

@@ -110,10 +110,11 @@ fn line(
 ) -> Result {
     write!(
         out,
-        "    {protocol:<13}  {exposure:<10}  {:>9}  {:>8}  {:>9} packets",
+        "    {protocol:<13}  {exposure:<10}  {:>9}  {:>8}  {:>9} packet{}",
         bytes(size),
         percent(size, total),
-        grouped(packets)
+        grouped(packets),
+        if packets == 1 { "" } else { "s" }
     )
 }
 

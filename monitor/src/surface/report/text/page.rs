@@ -67,14 +67,12 @@ fn write(audit: &Audit, out: &mut String) -> std::fmt::Result {
         table(&ingress, out)?;
     }
     for violation in &audit.report.violations {
-        let count = violation.tally.count;
         writeln!(
             out,
-            "\nVIOLATION  {} {}: {} packets, {} bytes\n           {}.",
+            "\nVIOLATION  {} {}: {}\n           {}.",
             violation_text::what(violation),
             violation_text::nodes(violation),
-            count.packets,
-            count.bytes,
+            violation_text::amount(violation),
             violation_text::meaning(violation.breach, violation.direction)
         )?;
         for cause in &violation.causes {
