@@ -99,6 +99,10 @@ shared! {
         pub policy: u32,
         /// Entries that `FLOWS` has room for.
         pub flows: u32,
+        /// Slots of each CPU and direction in `SLOT_ROWS`; 0 if nothing is counted in slots.
+        pub slots: u32,
+        /// Keeps the size a multiple of eight bytes.
+        pub unused: u32,
         /// Ports for [`HostFlows::Ports`].
         pub host_ports: Ports<HOST_PORTS>,
     }
@@ -118,6 +122,8 @@ impl Config {
         cap_network: u32::MAX,
         policy: 0,
         flows: 0,
+        slots: 0,
+        unused: 0,
         host_ports: Ports([0; HOST_PORTS]),
     };
 }

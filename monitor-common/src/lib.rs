@@ -30,6 +30,7 @@ pub mod map_size;
 pub mod reason;
 pub mod sample;
 pub mod shared;
+pub mod slot;
 pub mod udp_port;
 pub mod walk;
 pub mod wire;

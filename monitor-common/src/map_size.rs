@@ -6,21 +6,23 @@
 use crate::wire::VNI_MAX;
 
 /// `COUNTERS`: two directions of 16,000 networks, with room for other encapsulations.
-pub const COUNTERS: u32 = 36_864;
+pub const COUNTERS: u32 = 35_840;
 /// `ESP`.
 pub const ESP: u32 = 4_096;
 /// `ESP_NETWORKS`.
-pub const ESP_NETWORKS: u32 = 16_384;
+pub const ESP_NETWORKS: u32 = 14_336;
 /// `REASONS`: 64 watched interfaces, and those that are no longer watched and wait to be retired.
 pub const REASONS: u32 = 4_096;
 /// `FLOWS`; `SAMPLED` in its place if exposure is not counted.
-pub const FLOWS: u32 = 57_344;
+pub const FLOWS: u32 = 49_152;
 /// `SHARES` and `RETURNED`: networks that have flows in `FLOWS`.
 pub const SHARES: u32 = 16_384;
 /// `VERDICTS`.
-pub const VERDICTS: u32 = 106_496;
+pub const VERDICTS: u32 = 102_400;
 /// `EXPOSURE`.
-pub const EXPOSURE: u32 = 65_536;
+pub const EXPOSURE: u32 = 38_912;
+/// Slots: what is counted without a hash map, for each interface, VNI and class. The first is never given.
+pub const SLOTS: u32 = 18_432;
 /// `FRAGMENTS`.
 pub const FRAGMENTS: u32 = 8_192;
 /// `SAMPLES`, in bytes, unless the configuration sets another size.

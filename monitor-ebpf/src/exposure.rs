@@ -7,7 +7,7 @@ use monitor_common::direction::Direction;
 use monitor_common::key::{Class, ExposureKey, FlowState, Group, NetworkId, Share, flow_share};
 
 use crate::maps::{EXPOSURE, FLOWS, MADE, NEW_FLOW, RETURNED, ROOM, SAMPLED, SHARES, VERDICTS};
-use crate::{count, settings};
+use crate::{count, settings, slots};
 
 /// The verdict on a flow, if there is one.
 #[inline(always)]
@@ -26,6 +26,7 @@ pub fn verdict(flow: u64) -> Option<Class> {
 /// Removes the verdict on a flow.
 #[inline(always)]
 pub fn forget(flow: u64) {
+    slots::forget(flow);
     let _ = VERDICTS.remove(flow);
 }
 

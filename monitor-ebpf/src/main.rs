@@ -20,6 +20,7 @@ mod outer;
 mod policy;
 mod sample;
 mod settings;
+mod slots;
 mod super_packet;
 mod usual;
 mod verifier;

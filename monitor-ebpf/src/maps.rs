@@ -1,5 +1,6 @@
 //! The maps that more than one file uses. How many entries they have is in [`monitor_common::map_size`].
 
+use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
 use aya_ebpf::macros::btf_map;
 use monitor_common::count::{Count, EspCount};
@@ -9,6 +10,10 @@ use monitor_common::key::{
     PeerCount, PeerKey, ReasonKey, Returned, Room, Share,
 };
 use monitor_common::map_size;
+use monitor_common::slot::{self, Line, SlotRow};
+
+/// The agent maps the array into its memory.
+const MMAPABLE: usize = BPF_F_MMAPABLE as usize;
 
 /// Packets and bytes per interface, direction, encapsulation and VNI.
 #[btf_map]
@@ -66,6 +71,14 @@ pub static VERDICTS: HashMap<u64, FlowVerdict, { map_size::VERDICTS as usize }> 
 #[btf_map]
 pub static EXPOSURE: PerCpuHashMap<ExposureKey, Count, { map_size::EXPOSURE as usize }> =
     PerCpuHashMap::new();
+
+/// Which slot a flow counts in. Written by user space; a program only takes ways out and marks them as used.
+#[btf_map]
+pub static SLOT_LINES: Array<Line, { slot::LINES as usize }, MMAPABLE> = Array::new();
+
+/// What each CPU has counted in each slot, by direction. The loader sets its size, which grows with the CPUs.
+#[btf_map]
+pub static SLOT_ROWS: Array<SlotRow, { 2 * map_size::SLOTS as usize }, MMAPABLE> = Array::new();
 
 /// What the first fragments of packets were.
 #[btf_map]

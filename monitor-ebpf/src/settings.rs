@@ -110,6 +110,12 @@ pub fn flows() -> u64 {
     u64::from(setting!(flows))
 }
 
+/// Slots of each CPU and direction; 0 if nothing is counted in slots.
+#[inline(always)]
+pub fn slots() -> u32 {
+    setting!(slots)
+}
+
 /// Whether packets outside any overlay are walked.
 #[inline(always)]
 pub fn host_flows_on() -> bool {

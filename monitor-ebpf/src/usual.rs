@@ -12,7 +12,7 @@ use crate::ctx::Packet;
 use crate::inner::hashed_network;
 use crate::outer::{Step, is_decrypted, not_admitted};
 use crate::walked::{COUNTED, DUE, Walked};
-use crate::{count, exposure, policy, sample, settings, super_packet};
+use crate::{count, exposure, policy, sample, settings, slots, super_packet};
 
 /// Counts a packet of the usual shape. [`Step::Walk`] for every other one: none of it is counted.
 #[inline(always)]
@@ -50,29 +50,37 @@ pub fn count<P: Packet>(packet: &P, direction: Direction) -> Step {
     if policy::is_required(vni) {
         policy::cleartext(direction, vni, &start.addresses(), one);
     }
-    if let Some(step) = vxlan(packet, direction, vni, one) {
-        return step;
-    }
-    let mut flags = 0;
-    if settings::exposure_on()
-        && let Some(flow) = v4::flow(packet)
-    {
-        let (hash, _) = flow_hash(
-            &settings::seed(),
-            hashed_network(Encapsulation::Vxlan as u32, vni),
-            flow.protocol,
-            &flow.addresses,
-            (flow.source_port, flow.destination_port),
-        );
-        if let Some(class) = exposure::verdict(hash) {
-            exposure::count(direction, NetworkId::vni(vni), class, one);
-            if !sample::is_due() {
-                return Step::Done;
-            }
-            flags = COUNTED | DUE;
+    let flow = if settings::exposure_on() {
+        v4::flow(packet)
+    } else {
+        None
+    };
+    let Some(flow) = flow else {
+        return match vxlan(packet, direction, vni, one) {
+            Some(step) => step,
+            None => inside_of_vxlan(vni, v4::INNER, one, 0),
+        };
+    };
+    let (hash, _) = flow_hash(
+        &settings::seed(),
+        hashed_network(Encapsulation::Vxlan as u32, vni),
+        flow.protocol,
+        &flow.addresses,
+        (flow.source_port, flow.destination_port),
+    );
+    if !slots::count(hash, ifindex, direction, vni, one) {
+        if let Some(step) = vxlan(packet, direction, vni, one) {
+            return step;
         }
+        let Some(class) = exposure::verdict(hash) else {
+            return inside_of_vxlan(vni, v4::INNER, one, 0);
+        };
+        exposure::count(direction, NetworkId::vni(vni), class, one);
     }
-    inside_of_vxlan(vni, v4::INNER, one, flags)
+    if !sample::is_due() {
+        return Step::Done;
+    }
+    inside_of_vxlan(vni, v4::INNER, one, COUNTED | DUE)
 }
 
 /// As [`count`], on IPv6, where the flow is always left to [`crate::inner`].

@@ -9,6 +9,7 @@ use anyhow::anyhow;
 use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
 use jiff::Timestamp;
+use monitor_common::encapsulation::Encapsulation;
 use monitor_common::sample::Sample;
 use tokio::sync::watch;
 
@@ -129,8 +130,13 @@ impl Session {
         let draining = ring::drain(self.ring, self.log, |sample, time| {
             let interface = names.of(sample.ifindex);
             let record = decoder.decode(&mut samples, sample, time, &interface);
+            let vni = match record.encapsulation {
+                Encapsulation::Vxlan => record.vni,
+                _ => None,
+            };
             if let Some(verdicts) = &mut flow_verdicts
-                && let Err(failure) = verdicts.note(sample, record.payload_len, &record.verdict)
+                && let Err(failure) =
+                    verdicts.note(sample, vni, record.payload_len, &record.verdict)
             {
                 // The kernel samples the flow again.
                 tracing::debug!("cannot write a verdict: {failure}");

@@ -7,6 +7,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Command {
+    /// `BPF_MAP_CREATE`.
+    MapCreate = 0,
     /// `BPF_MAP_LOOKUP_ELEM`.
     MapLookUp = 1,
     /// `BPF_MAP_UPDATE_ELEM`.

@@ -1,6 +1,7 @@
 //! What the programs have counted, as typed tables.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use aya::Ebpf;
 use monitor_common::count::{Count, EspCount};
@@ -15,6 +16,7 @@ use monitor_common::reason::Reason;
 use super::flows::Flows;
 use super::peers::Peers;
 use super::size::MapSizes;
+use super::slots::{SlotKey, Slots};
 use super::table::{Table, map};
 use crate::base::failure::Failure;
 
@@ -29,6 +31,8 @@ pub struct Counts {
     verdict_capacity: u32,
     state: Table<u32, CpuState>,
     ipsec: Table<u32, u32>,
+    /// What is counted without a look-up in a hash map; `None` if exposure is not counted.
+    slots: Option<Slots>,
     /// Flows without a verdict.
     pub flows: Flows,
     /// Cleartext of networks that must be encrypted.
@@ -47,6 +51,10 @@ impl Counts {
             verdict_capacity: sizes.verdicts,
             state: Table::new(map(ebpf, "STATE")?, "STATE", cpus)?,
             ipsec: Table::new(map(ebpf, "IPSEC")?, "IPSEC", 1)?,
+            slots: match sizes.slots {
+                0 => None,
+                slots => Some(Slots::new(ebpf, cpus, slots)?),
+            },
             flows: Flows::new(ebpf, sizes.flows, sizes.shares)?,
             peers: Peers::new(map(ebpf, "REQUIRED")?, map(ebpf, "PEERS")?)?,
         };
@@ -94,11 +102,17 @@ impl Counts {
     /// A runtime failure, if a map refuses.
     pub fn forget(
         &self,
-        mut counters: impl Iterator<Item = CounterKey>,
+        counters: impl Iterator<Item = CounterKey>,
         mut esp: impl Iterator<Item = EspKey>,
         mut reasons: impl Iterator<Item = ReasonKey>,
     ) -> Result<(), Failure> {
-        counters.try_for_each(|key| self.counters.remove(key))?;
+        let counters: Vec<CounterKey> = counters.collect();
+        if let Some(slots) = &self.slots {
+            slots.forget_counters(&counters)?;
+        }
+        counters
+            .into_iter()
+            .try_for_each(|key| self.counters.remove(key))?;
         esp.try_for_each(|key| self.esp.remove(key))?;
         reasons.try_for_each(|key| self.reasons.remove(key))
     }
@@ -108,7 +122,11 @@ impl Counts {
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn counters(&self) -> Result<HashMap<CounterKey, Count>, Failure> {
-        self.counters.totals()
+        let mut rows = self.counters.totals()?;
+        if let Some(slots) = &self.slots {
+            slots.add_counters(&mut rows);
+        }
+        Ok(rows)
     }
 
     /// Packets, bytes and sequence range per security association, all CPUs added up.
@@ -168,7 +186,11 @@ impl Counts {
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn exposure(&self) -> Result<HashMap<ExposureKey, Count>, Failure> {
-        self.exposure.totals()
+        let mut rows = self.exposure.totals()?;
+        if let Some(slots) = &self.slots {
+            slots.add_exposure(&mut rows);
+        }
+        Ok(rows)
     }
 
     /// The verdict on a flow, as the programs have it.
@@ -191,7 +213,11 @@ impl Counts {
     /// A runtime failure, if the map cannot be read.
     pub fn verdict_in_use(&self, flow: u64) -> Result<Option<(Class, bool)>, Failure> {
         let verdict = self.verdicts.get_one(flow)?;
-        Ok(verdict.map(|verdict| (Class(verdict.class), verdict.used != 0)))
+        Ok(verdict.map(|verdict| {
+            let in_slot = || self.slots.as_ref().and_then(|slots| slots.is_used(flow));
+            let used = verdict.used != 0 || in_slot() == Some(true);
+            (Class(verdict.class), used)
+        }))
     }
 
     /// Sets the verdict on a flow: from now on its packets are counted under it.
@@ -199,7 +225,43 @@ impl Counts {
     /// # Errors
     /// A runtime failure, if the map is full or cannot be changed.
     pub fn set_verdict(&self, flow: u64, class: Class) -> Result<(), Failure> {
+        if let Some(slots) = &self.slots {
+            slots.take(flow);
+        }
         self.verdicts.set(flow, unused(class))
+    }
+
+    /// Counts the packets of a flow, on which there is a verdict, without a look-up in a hash map from now on, if there
+    /// is room. `place` says what they are: VXLAN packets of this VNI on this interface, under the flow's verdict.
+    pub fn give_slot(&self, flow: u64, place: SlotKey) {
+        if let Some(slots) = &self.slots {
+            slots.put(flow, place, self.flows.group(NetworkId::vni(place.vni)));
+        }
+    }
+
+    /// Whether a flow is counted without a look-up in a hash map.
+    #[must_use]
+    pub fn has_slot(&self, flow: u64) -> bool {
+        let slots = self.slots.as_ref();
+        slots.is_some_and(|slots| slots.is_used(flow).is_some())
+    }
+
+    /// Counts flows in the maps again, instead of in the slots of these keys. What the slots hold is booked.
+    ///
+    /// # Errors
+    /// A runtime failure, if the kernel refuses to wait for its programs. Then these slots stay given.
+    pub fn reclaim_slots(&self, which: impl Fn(&SlotKey) -> bool) -> Result<(), Failure> {
+        self.slots
+            .as_ref()
+            .map_or(Ok(()), |slots| slots.reclaim(which))
+    }
+
+    /// Where slots run out, reclaims those of flows that have ended.
+    ///
+    /// # Errors
+    /// A runtime failure, if the kernel refuses to wait for its programs.
+    pub fn tidy_slots(&self, now: Instant) -> Result<(), Failure> {
+        self.slots.as_ref().map_or(Ok(()), |slots| slots.tidy(now))
     }
 
     /// Marks a verdict as unused until the next packet is counted under it. Does nothing if a program has removed it.
@@ -207,6 +269,9 @@ impl Counts {
     /// # Errors
     /// A runtime failure, if the map cannot be changed.
     pub fn rest_verdict(&self, flow: u64, class: Class) -> Result<(), Failure> {
+        if let Some(slots) = &self.slots {
+            slots.rest(flow);
+        }
         self.verdicts.replace(flow, unused(class))
     }
 
@@ -215,6 +280,9 @@ impl Counts {
     /// # Errors
     /// A runtime failure, if the map cannot be changed.
     pub fn remove_verdict(&self, flow: u64) -> Result<(), Failure> {
+        if let Some(slots) = &self.slots {
+            slots.take(flow);
+        }
         self.verdicts.remove(flow)
     }
 

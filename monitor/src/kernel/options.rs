@@ -87,11 +87,11 @@ impl Default for LoadOptions {
 }
 
 impl LoadOptions {
-    /// The value of the programs' `CONFIG` global. `flows` is the size of `FLOWS`.
+    /// The value of the programs' `CONFIG` global. `flows` is the size of `FLOWS`, `slots` that of a CPU's rows.
     ///
     /// # Errors
     /// A usage failure for invalid host ports.
-    pub(super) fn config(&self, flows: u32) -> Result<Config, Failure> {
+    pub(super) fn config(&self, flows: u32, slots: u32) -> Result<Config, Failure> {
         let host_ports = if self.host_flows == HostFlows::Ports {
             Ports::new(&self.host_ports).ok_or_else(|| {
                 Failure::usage(anyhow!(
@@ -114,6 +114,8 @@ impl LoadOptions {
             cap_network: in_span(self.caps.network),
             policy: u32::from(self.policy),
             flows,
+            slots,
+            unused: 0,
             host_ports,
         })
     }

@@ -86,7 +86,7 @@ impl Kernel {
         } else {
             sizes.without_exposure()
         };
-        let config = options.config(sizes.flows)?.to_bytes();
+        let config = options.config(sizes.flows, sizes.slots)?.to_bytes();
         let mut loader = EbpfLoader::new();
         let log_level =
             u8::from(tracing::enabled!(tracing::Level::DEBUG)) * aya_log::Level::Debug as u8;
@@ -104,7 +104,7 @@ impl Kernel {
         loader.override_global("PORTS", options.udp_ports.bytes(), true);
         // Missing in an object that was built without the feature `log`.
         loader.override_global("AYA_LOG_LEVEL", &log_level, false);
-        for (name, entries) in sizes.entries() {
+        for (name, entries) in sizes.entries(cpus) {
             loader.map_max_entries(name, entries);
         }
         let mut ebpf = loader.load(OBJECT).map_err(load_errors::maps)?;

@@ -7,6 +7,7 @@ use monitor_common::key::{
     PeerCount, PeerKey, ReasonKey, Returned, Share,
 };
 use monitor_common::map_size;
+use monitor_common::slot::{LINES, Line, SlotRow};
 use monitor_common::udp_port::PORTS;
 
 /// Memory that all maps together may take, in bytes.
@@ -72,6 +73,8 @@ pub struct MapSizes {
     pub verdicts: u32,
     /// `EXPOSURE`.
     pub exposure: u32,
+    /// Slots: `SLOT_ROWS` has two for each CPU. 0 if exposure is not counted.
+    pub slots: u32,
     /// `SAMPLES`, in bytes.
     pub ring_bytes: u32,
     /// `REQUIRED`.
@@ -94,6 +97,7 @@ impl MapSizes {
             shares: map_size::SHARES,
             verdicts: map_size::VERDICTS,
             exposure: map_size::EXPOSURE,
+            slots: map_size::SLOTS,
             ring_bytes,
             required: map_size::REQUIRED_WORDS,
             peers: map_size::PEERS,
@@ -104,6 +108,10 @@ impl MapSizes {
             let [counters, esp, esp_networks, reasons, flows, exposure] = sizes.parts(cpus as u64);
             let counters = counters / 2;
             let most = counters.max(exposure).max(flows);
+            if sizes.slot_bytes(cpus as u64) > most {
+                sizes.slots /= 2;
+                continue;
+            }
             if esp.max(reasons) > most / 4 {
                 sizes.esp /= 2;
                 sizes.reasons = (sizes.reasons / 2).max(1_024);
@@ -129,6 +137,7 @@ impl MapSizes {
                 associations = sizes.esp,
                 encrypted = sizes.esp_networks,
                 flows = sizes.flows,
+                slots = sizes.slots,
                 "many CPUs: maps made smaller, to stay within {} MiB of kernel memory",
                 BUDGET >> 20
             );
@@ -153,6 +162,7 @@ impl MapSizes {
             sampled: self.flows,
             flows: 1,
             shares: 1,
+            slots: 0,
             ..self
         }
     }
@@ -161,7 +171,11 @@ impl MapSizes {
     #[must_use]
     pub fn bytes(&self, cpus: usize) -> u64 {
         let cpus = cpus as u64;
-        self.parts(cpus).iter().sum::<u64>() + u64::from(self.ring_bytes) + FIXED + PER_CPU * cpus
+        self.parts(cpus).iter().sum::<u64>()
+            + u64::from(self.ring_bytes)
+            + FIXED
+            + PER_CPU * cpus
+            + self.slot_bytes(cpus)
     }
 
     /// Kernel memory of `COUNTERS`, `ESP`, `ESP_NETWORKS`, `REASONS`, `FLOWS` with its
@@ -180,6 +194,15 @@ impl MapSizes {
                 + u64::from(self.verdicts) * element(WORD, FlowVerdict::SIZE),
             counts(self.exposure, ExposureKey::SIZE),
         ]
+    }
+
+    /// Kernel memory of `SLOT_ROWS` and `SLOT_LINES`.
+    fn slot_bytes(&self, cpus: u64) -> u64 {
+        if self.slots == 0 {
+            return 0;
+        }
+        u64::from(self.slots) * 2 * cpus * SlotRow::SIZE as u64
+            + u64::from(LINES) * Line::SIZE as u64
     }
 
     /// How full the maps are that can overflow.
@@ -220,7 +243,8 @@ impl MapSizes {
     }
 
     /// Name of each map in the object, and its size.
-    pub(super) fn entries(&self) -> [(&'static str, u32); 13] {
+    pub(super) fn entries(&self, cpus: usize) -> [(&'static str, u32); 15] {
+        let rows = u64::from(self.slots) * 2 * cpus as u64;
         [
             ("COUNTERS", self.counters),
             ("ESP", self.esp),
@@ -235,6 +259,8 @@ impl MapSizes {
             ("SAMPLES", self.ring_bytes),
             ("REQUIRED", self.required),
             ("PEERS", self.peers),
+            ("SLOT_ROWS", u32::try_from(rows).unwrap_or(u32::MAX).max(1)),
+            ("SLOT_LINES", if self.slots == 0 { 1 } else { LINES }),
         ]
     }
 }

@@ -302,7 +302,8 @@ fn bytes<K: Shared>(key: K) -> Vec<u8> {
 /// The kernel's own number for "not supported" (`include/linux/errno.h`).
 const ENOTSUPP: i32 = 524;
 
-fn data(map: &Map) -> &MapData {
+/// The map without its kind.
+pub(super) fn data(map: &Map) -> &MapData {
     match map {
         Map::Array(data)
         | Map::HashMap(data)

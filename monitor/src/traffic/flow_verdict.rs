@@ -37,6 +37,12 @@ impl FlowVerdict {
         }
     }
 
+    /// The class that the flow is counted under, if there is a verdict.
+    #[must_use]
+    pub fn class(&self) -> Option<Class> {
+        self.verdict.map(|(class, _, _)| class)
+    }
+
     /// Updates the verdict with that on a sample. Returns the class to count the flow under from now on, if it changes.
     pub fn update(&mut self, verdict: &Verdict) -> Option<Class> {
         self.samples = self.samples.saturating_add(1);

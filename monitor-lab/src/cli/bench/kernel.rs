@@ -4,7 +4,7 @@ use std::thread;
 
 use anyhow::anyhow;
 use aya::maps::{MapData, RingBuf};
-use monitor::kernel::{Kernel, LoadOptions};
+use monitor::kernel::{Kernel, LoadOptions, SlotKey};
 use monitor::traffic::exposure_class::class;
 use monitor_classify::{Exposure, Protocol};
 
@@ -105,6 +105,8 @@ impl Plan {
     }
 }
 
+/// The interface of a packet of `BPF_PROG_TEST_RUN`: the loopback device (`net/bpf/test_run.c`).
+const TEST_RUN_IFINDEX: u32 = 1;
 /// Attempts to give every flow a verdict before a measurement.
 const ATTEMPTS: usize = 32;
 
@@ -160,8 +162,14 @@ impl Bench {
             if waiting.len() as u64 * 1000 <= u64::from(flows) {
                 return Ok(());
             }
-            for (flow, _) in waiting {
+            for (flow, state) in waiting {
                 self.kernel.set_verdict(flow, verdict)?;
+                let place = SlotKey {
+                    ifindex: TEST_RUN_IFINDEX,
+                    vni: state.network().0,
+                    class: verdict,
+                };
+                self.kernel.give_slot(flow, place);
                 self.kernel.flows.take(flow)?;
             }
             self.kernel.flows.publish()?;

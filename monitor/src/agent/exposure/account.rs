@@ -134,6 +134,7 @@ impl Account {
             }
         }
         self.counts.flows.publish()?;
+        self.counts.tidy_slots(Instant::now())?;
         self.counts.flows.forget_quiet(Instant::now())
     }
 

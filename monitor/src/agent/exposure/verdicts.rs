@@ -10,7 +10,7 @@ use super::new_verdict::NewVerdict;
 use super::verdict_room::VerdictRoom;
 use crate::base::clock::monotonic_ns;
 use crate::base::failure::Failure;
-use crate::kernel::Counts;
+use crate::kernel::{Counts, SlotKey};
 use crate::traffic::flow_verdict::FlowVerdict;
 use monitor_classify::Verdict;
 
@@ -39,13 +39,14 @@ impl Verdicts {
         }
     }
 
-    /// Updates the verdict on the flow of a sample. `payload_len` in bytes.
+    /// Updates the verdict on the flow of a sample. `payload_len` in bytes; `vni` if it is a VXLAN packet.
     ///
     /// # Errors
     /// A runtime failure, if the verdict cannot be written.
     pub fn note(
         &mut self,
         sample: &Sample<'_>,
+        vni: Option<u32>,
         payload_len: u32,
         verdict: &Verdict,
     ) -> Result<(), Failure> {
@@ -58,11 +59,29 @@ impl Verdicts {
         if self.young.len() >= GENERATION {
             self.old = std::mem::take(&mut self.young);
         }
+        let place = |class| {
+            vni.map(|vni| SlotKey {
+                ifindex: sample.ifindex,
+                vni,
+                class,
+            })
+        };
         let Some(class) = class else {
+            // A program may have taken its way out for another flow; the more packets it has the sooner it gets one again.
+            if let Some(class) = flow_verdict.class()
+                && let Some(place) = place(class)
+                && !self.counts.has_slot(sample.flow)
+                && self.counts.verdict(sample.flow)? == Some(class)
+            {
+                self.counts.give_slot(sample.flow, place);
+            }
             return Ok(());
         };
         self.room.make_room(&self.counts, sample.flow)?;
         self.counts.set_verdict(sample.flow, class)?;
+        if let Some(place) = place(class) {
+            self.counts.give_slot(sample.flow, place);
+        }
         // A full channel loses nothing: the account finds the flow when it looks at all.
         drop(self.new.try_send(NewVerdict {
             flow: sample.flow,
