@@ -160,6 +160,12 @@ impl Encapsulation {
         matches!(self.identity(), Identity::Spi)
     }
 
+    /// Whether it is a tunnel that is counted as a whole: nothing inside it is attributed.
+    #[must_use]
+    pub const fn is_tunnel(self) -> bool {
+        matches!(self.identity(), Identity::Itself) && !matches!(self, Encapsulation::None)
+    }
+
     /// Whether it is ESP that may encrypt, on IP or in UDP.
     #[inline(always)]
     #[must_use]

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use monitor_common::direction::Direction;
-use monitor_common::encapsulation::Encapsulation;
 
 use super::counted_association::CountedAssociation;
 
@@ -88,10 +87,7 @@ impl Trend {
         let mut sums = HashMap::<Key, Sum>::new();
         for row in counted {
             // AH has sequence numbers too, but does not encrypt.
-            let is_esp = matches!(
-                row.encapsulation,
-                Encapsulation::Esp | Encapsulation::EspUdp
-            );
+            let is_esp = row.encapsulation.is_esp();
             // SPI 0 is the sum of idle associations that were removed from the map.
             let Some((source, destination)) = row.addresses.filter(|_| is_esp && row.spi != 0)
             else {
@@ -179,6 +175,8 @@ impl Sum {
 #[cfg(test)]
 mod tests {
     use monitor_common::count::EspCount;
+
+    use monitor_common::encapsulation::Encapsulation;
 
     use super::*;
 

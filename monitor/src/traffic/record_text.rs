@@ -54,14 +54,11 @@ impl fmt::Display for SampleLine<'_> {
         if let Some(outer) = record.outer {
             write!(f, "  {} > {}", outer.source, outer.destination)?;
         }
+        let encapsulation = record.encapsulation;
+        let name = encapsulation.name();
         if let (Some(spi), Some(sequence)) = (record.spi, record.sequence) {
-            let name = match record.encapsulation {
-                Encapsulation::Ah => "AH",
-                Encapsulation::EspUdp => "ESP in UDP",
-                _ => "ESP",
-            };
             write!(f, "  {name} spi {spi:#010x} seq {sequence}")?;
-            return if record.encapsulation == Encapsulation::Ah {
+            return if encapsulation == Encapsulation::Ah {
                 Paint(self.colour).coloured(
                     f,
                     YELLOW,
@@ -71,25 +68,18 @@ impl fmt::Display for SampleLine<'_> {
                 Paint(self.colour).coloured(f, GREEN, format_args!("  (nothing to read)"))
             };
         }
-        match record.encapsulation {
-            Encapsulation::Ike => {
-                return Paint(self.colour).coloured(f, GREEN, format_args!("  IKE"));
-            }
-            Encapsulation::Wireguard => {
-                return Paint(self.colour).coloured(
-                    f,
-                    GREEN,
-                    format_args!("  WireGuard  (nothing to read)"),
-                );
-            }
-            Encapsulation::EspNull => write!(f, "  ESP without encryption")?,
-            Encapsulation::Geneve => write!(f, "  Geneve")?,
-            Encapsulation::VxlanGpe => write!(f, "  VXLAN-GPE")?,
-            Encapsulation::None
-            | Encapsulation::Vxlan
-            | Encapsulation::Esp
-            | Encapsulation::Ah
-            | Encapsulation::EspUdp => {}
+        if encapsulation.is_tunnel() {
+            // Parts of IKE are cleartext.
+            let all = if encapsulation == Encapsulation::Ike {
+                ""
+            } else {
+                "  (nothing to read)"
+            };
+            return Paint(self.colour).coloured(f, GREEN, format_args!("  {name}{all}"));
+        }
+        // A VNI alone is one of VXLAN.
+        if encapsulation.has_vni() && encapsulation != Encapsulation::Vxlan {
+            write!(f, "  {name}")?;
         }
         if let Some(vni) = record.vni {
             write!(f, "  vni {vni}")?;

@@ -71,10 +71,7 @@ impl SampleRecord {
         self.payload_len != 0
             || self.spi.is_some()
             || self.reason.is_some()
-            || matches!(
-                self.encapsulation,
-                Encapsulation::Ike | Encapsulation::Wireguard
-            )
+            || self.encapsulation.is_tunnel()
     }
 }
 

@@ -12,14 +12,19 @@ use crate::host::interface::{self, Pattern, Selection};
 
 /// The service behind each UDP port.
 pub(super) fn udp_ports(file: &File, vxlan_ports: &[u16]) -> Result<UdpPorts, Failure> {
-    UdpPorts::new(&[
-        (UdpPort::Vxlan, vxlan_ports),
-        (UdpPort::VxlanGpe, &file.vxlan_gpe_ports),
-        (UdpPort::Geneve, &file.geneve_ports),
-        (UdpPort::EspUdp, &file.esp_udp_ports),
-        (UdpPort::Wireguard, &file.wireguard_ports),
-    ])
-    .map_err(Failure::usage)
+    let given = |service: &UdpPort| {
+        let ports: &[u16] = match service {
+            UdpPort::None => &[],
+            UdpPort::Vxlan => vxlan_ports,
+            UdpPort::VxlanGpe => &file.vxlan_gpe_ports,
+            UdpPort::Geneve => &file.geneve_ports,
+            UdpPort::EspUdp => &file.esp_udp_ports,
+            UdpPort::Wireguard => &file.wireguard_ports,
+        };
+        (*service, ports)
+    };
+    let given: Vec<_> = UdpPort::ALL.iter().map(given).collect();
+    UdpPorts::new(&given).map_err(Failure::usage)
 }
 
 /// Where Docker is.
@@ -99,6 +104,16 @@ mod tests {
             "ports=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17",
         ] {
             assert!(parse_host_flows(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_ports_of_each_encapsulation_have_a_key_after_its_label() {
+        for service in UdpPort::ALL {
+            let key = format!("{}_ports", service.encapsulation().label());
+            let file: File = toml::from_str(&format!("{key} = [1]")).unwrap();
+            let ports = udp_ports(&file, &file.vxlan_ports).unwrap();
+            assert_eq!(ports.of(1), *service, "{key}");
         }
     }
 }

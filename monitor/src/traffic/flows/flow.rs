@@ -222,10 +222,10 @@ impl Flow {
                     verdict
                 }
             }
-            Encapsulation::Wireguard | Encapsulation::Ike => {
+            encapsulation if encapsulation.is_tunnel() => {
                 let verdict = classify(payload);
                 if verdict.exposure == Exposure::Unknown {
-                    tunnel(packet.encapsulation)
+                    tunnel(encapsulation)
                 } else {
                     verdict
                 }
@@ -302,7 +302,8 @@ fn tunnel(encapsulation: Encapsulation) -> Verdict {
     let (protocol, exposure) = match encapsulation {
         Encapsulation::Wireguard => (Protocol::Wireguard, Exposure::Encrypted),
         // Parts of IKE are cleartext.
-        _ => (Protocol::Ike, Exposure::Unknown),
+        Encapsulation::Ike => (Protocol::Ike, Exposure::Unknown),
+        _ => return Verdict::unknown(),
     };
     Verdict {
         protocol,

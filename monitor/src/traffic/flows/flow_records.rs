@@ -137,11 +137,7 @@ impl Serialize for EspRecord {
 
 impl fmt::Display for EspRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self.encapsulation {
-            Encapsulation::Ah => "AH",
-            Encapsulation::EspUdp => "ESP in UDP",
-            _ => "ESP",
-        };
+        let name = self.encapsulation.name();
         write!(
             f,
             "{} > {}  {name} spi {:#010x} seq {} to {}  {} packets {} bytes",
