@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use monitor_lab::{CLIENT, Host, Lab, WEB};
 use overlay_tests::agent::{Agent, value};
 use overlay_tests::associations::{ip, protect, send};
-use overlay_tests::frame::{ethernet, ip_between, redis_command, udp, vxlan};
+use overlay_tests::frame::{ethernet, ip_between, overlay, redis_command, udp, vxlan};
 use overlay_tests::offload::{self, Offload};
 use overlay_tests::process::{Monitor, wait_until};
 use overlay_tests::wire::{Pair, Raw};
@@ -323,4 +323,60 @@ fn cleartext_that_is_injected_is_a_violation_of_the_one_who_receives_it() {
     ] {
         assert!(out.contains(part), "no {part:?} in\n{out}");
     }
+}
+
+/// Sets the wall clock of this machine by so many seconds.
+fn step_clock(seconds: i64) {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: both calls are given a struct that outlives them.
+    let done = unsafe {
+        libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut time) == 0 && {
+            time.tv_sec += seconds;
+            libc::clock_settime(libc::CLOCK_REALTIME, &raw const time) == 0
+        }
+    };
+    assert!(done, "{}", std::io::Error::last_os_error());
+}
+
+/// A violation ends one window after its last packet, whatever is done to the wall clock meanwhile: set back by an hour
+/// it would stay open for an hour, set forward it would end at once.
+#[test]
+fn a_wall_clock_that_is_set_neither_ends_nor_prolongs_a_violation() {
+    const WINDOW: Duration = Duration::from_secs(30);
+    const HOUR: i64 = 3_600;
+    let lab = Lab::builder().quiet(true).build().unwrap();
+    let wire = Raw::open(lab.node2(), "eth0");
+    let mut agent = start_over(lab.node1(), "30s", &[]);
+    let over = |agent: &Agent| agent.monitor.err().matches("violation over: ").count();
+    for (steps, seconds) in [(0, -HOUR), (1, 2 * HOUR)] {
+        let first = Instant::now();
+        wire.send(&overlay(VNI, &redis_command()));
+        wait_until("a violation opens", || violations(&agent, "rx").1 == 1);
+        step_clock(seconds);
+        wire.send(&overlay(VNI, &redis_command()));
+        let last = Instant::now();
+        // Several polls after the step, and long before the window is over.
+        std::thread::sleep(Duration::from_secs(8));
+        assert!(
+            first.elapsed() < WINDOW,
+            "this machine is too slow: {:?}",
+            first.elapsed()
+        );
+        assert_eq!((violations(&agent, "rx").1, over(&agent)), (1, steps));
+        agent.monitor.wait_for("its end", |monitor| {
+            monitor.err().matches("violation over: ").count() == steps + 1
+        });
+        let took = last.elapsed();
+        println!("clock set by {seconds} s: over {took:?} after the last packet");
+        assert!(
+            took + Duration::from_secs(1) >= WINDOW && took < WINDOW * 2,
+            "{took:?}"
+        );
+    }
+    step_clock(-HOUR);
+    assert_eq!(violations(&agent, "rx"), (4, 0));
+    agent.monitor.stop();
 }

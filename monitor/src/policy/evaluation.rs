@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
 use monitor_common::count::Count;
 use monitor_common::direction::Direction;
 use monitor_common::key::{PeerCount, PeerKey};
@@ -31,8 +30,6 @@ pub type SharedPolicy = Arc<Mutex<Policy>>;
 
 /// Events not logged yet. The loops log them four times a second, so the bound is reached only if no loop runs.
 const EVENTS: usize = 1024;
-/// The wall clock is read again if it was set by more than this.
-const STEP: SignedDuration = SignedDuration::from_millis(500);
 
 /// Requirements, history and violations, and the kernel maps that they are evaluated from.
 pub struct Policy {
@@ -140,7 +137,7 @@ impl Policy {
     }
 
     fn poll_peers(&mut self) -> Result<(), Failure> {
-        self.follow_clock();
+        self.clock.follow();
         let rows = self.counts.peers.read()?;
         self.peers = rows.len();
         self.update(&rows);
@@ -162,7 +159,7 @@ impl Policy {
                 self.violations.forget(&path);
             }
         }
-        let ended = self.violations.end(self.clock.at(now), self.window);
+        let ended = self.violations.end(self.clock.moment(now), self.window);
         self.queue(ended);
         Ok(())
     }
@@ -180,8 +177,8 @@ impl Policy {
                     packets: count.packets,
                     bytes: count.bytes,
                 },
-                first: clock.at(count.first_ns),
-                last: clock.at(count.last_ns),
+                first: clock.moment(count.first_ns),
+                last: clock.moment(count.last_ns),
             };
             Some((path(key)?, tally))
         });
@@ -199,7 +196,7 @@ impl Policy {
         let networks = &self.networks;
         let is_known = |vni| networks.get(vni).is_some();
         self.history.record(counted, is_known, Instant::now());
-        let now = self.clock.at(monotonic_ns());
+        let now = self.clock.moment(monotonic_ns());
         let paths = self
             .forbidden
             .update(&counted.esp_networks, &self.networks, now);
@@ -300,15 +297,6 @@ impl Policy {
     fn queue(&mut self, events: Vec<Event>) {
         let room = EVENTS.saturating_sub(self.events.len());
         self.events.extend(events.into_iter().take(room));
-    }
-
-    /// Reads the wall clock again only if it was set. Re-reading it at each poll would shift times by the difference
-    /// between two readings, and split one violation into two.
-    fn follow_clock(&mut self) {
-        let ours = self.clock.at(monotonic_ns());
-        if Timestamp::now().duration_since(ours).abs() > STEP {
-            self.clock = Clock::now();
-        }
     }
 }
 

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use monitor_common::count::{Count, Total};
 use monitor_common::direction::Direction;
 
 use super::known_networks::Networks;
 use super::violation::{Breach, Path, Tally};
+use crate::base::clock::Moment;
 use crate::host::described_network::Requirement;
 use crate::traffic::counted::EspNetwork;
 
@@ -32,7 +32,7 @@ impl ForbiddenEsp {
         &mut self,
         rows: &[EspNetwork],
         networks: &Networks,
-        now: Timestamp,
+        now: Moment,
     ) -> Vec<(Path, Tally)> {
         let forbidden: Vec<_> = rows
             .iter()
@@ -126,7 +126,7 @@ mod tests {
             kind: NetworkKind::Overlay,
         }]);
         let mut forbidden = ForbiddenEsp::default();
-        let at = |second| Timestamp::from_second(second).unwrap();
+        let at = Moment::second;
         let other_network = EspNetwork {
             vni: 4097,
             ..row("192.168.77.2", 9)

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use monitor_common::count::{Count, Total};
 use monitor_common::direction::Direction;
 
 use super::known_networks::Networks;
+use crate::base::clock::Moment;
 
 /// Nodes listed in a violation; packets of further nodes are summed.
 pub const PEERS: usize = 64;
@@ -58,9 +58,9 @@ pub struct Tally {
     /// Packets and bytes.
     pub count: Count,
     /// Time of the first packet.
-    pub first: Timestamp,
+    pub first: Moment,
     /// Time of the last packet.
-    pub last: Timestamp,
+    pub last: Moment,
 }
 
 /// What one node sent or received in a violation.
@@ -90,7 +90,7 @@ pub struct Violation {
     /// Packets and bytes of further nodes.
     pub others: Count,
     /// When it ended; `None` while it is open.
-    pub ended: Option<Timestamp>,
+    pub ended: Option<Moment>,
     /// Its likeliest causes, the likeliest first, as sentences fit to be shown.
     pub causes: Vec<String>,
 }
@@ -200,11 +200,8 @@ impl Violations {
     }
 
     /// Ends the violations without a packet for a window.
-    pub fn end(&mut self, now: Timestamp, window: Duration) -> Vec<Event> {
-        let is_over = |violation: &Violation| {
-            let idle = now.duration_since(violation.tally.last);
-            Duration::try_from(idle).is_ok_and(|idle| idle >= window)
-        };
+    pub fn end(&mut self, now: Moment, window: Duration) -> Vec<Event> {
+        let is_over = |violation: &Violation| now.since(violation.tally.last) >= window;
         let over: Vec<_> = self
             .open
             .iter()

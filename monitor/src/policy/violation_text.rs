@@ -24,7 +24,7 @@ impl fmt::Display for Event {
                     what(violation),
                     nodes(violation),
                     amount(violation),
-                    clock(violation.tally.first),
+                    clock(violation.tally.first.wall()),
                     meaning(violation.breach, violation.direction)
                 )?;
                 causes(violation, f)
@@ -43,8 +43,8 @@ impl fmt::Display for Event {
                     past(violation),
                     nodes(violation),
                     amount(violation),
-                    clock(violation.tally.first),
-                    clock(violation.tally.last)
+                    clock(violation.tally.first.wall()),
+                    clock(violation.tally.last.wall())
                 )?;
                 causes(violation, f)
             }
@@ -176,6 +176,7 @@ mod tests {
     use super::super::known_networks::Networks;
     use super::super::violation::{Path, Tally, Violations};
     use super::*;
+    use crate::base::clock::Moment;
     use crate::host::described_network::{Network, NetworkKind, Requirement, Source};
 
     #[test]
@@ -199,8 +200,8 @@ mod tests {
                 packets: 1,
                 bytes: 98,
             },
-            first: Timestamp::UNIX_EPOCH,
-            last: Timestamp::UNIX_EPOCH,
+            first: Moment::second(0),
+            last: Moment::second(0),
         };
         let said = violations.update([(path(2), tally)], &networks)[0].to_string();
         for part in [
@@ -215,7 +216,7 @@ mod tests {
         assert!(said.contains("also to 192.168.77.3"), "{said}");
         let causes = ["no marking rule".to_owned(), "no policy".to_owned()];
         violations.explain(Breach::Cleartext, 4096, Direction::Tx, &causes);
-        let end = Timestamp::from_second(99).unwrap();
+        let end = Moment::second(99);
         let said = violations.end(end, Duration::from_secs(1))[0].to_string();
         for part in [
             "violation over: cleartext of app1\\x1b[2J\\x0a (VNI 4096) was sent to ",

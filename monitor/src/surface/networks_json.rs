@@ -153,9 +153,9 @@ impl ViolationRecord {
             breach: violation.breach.name(),
             direction: violation.direction.label(),
             active: violation.ended.is_none(),
-            first_seen: stamp(violation.tally.first),
-            last_seen: stamp(violation.tally.last),
-            ended: violation.ended.map(stamp),
+            first_seen: stamp(violation.tally.first.wall()),
+            last_seen: stamp(violation.tally.last.wall()),
+            ended: violation.ended.map(|at| stamp(at.wall())),
             packets: violation.tally.count.packets,
             bytes: violation.tally.count.bytes,
             peers,
@@ -170,8 +170,8 @@ impl PeerRecord {
             address: node(peer.node),
             packets: peer.tally.count.packets,
             bytes: peer.tally.count.bytes,
-            first_seen: Some(stamp(peer.tally.first)),
-            last_seen: Some(stamp(peer.tally.last)),
+            first_seen: Some(stamp(peer.tally.first.wall())),
+            last_seen: Some(stamp(peer.tally.last.wall())),
         }
     }
 }
@@ -189,6 +189,7 @@ mod tests {
     use monitor_common::direction::Direction;
 
     use super::*;
+    use crate::base::clock::Moment;
     use crate::policy::violation::{Breach, Tally};
     use crate::policy::{Doubt, Network, NetworkKind, Requirement, Seen, Source, State};
 
@@ -200,8 +201,8 @@ mod tests {
         };
         let tally = Tally {
             count: count(3),
-            first: Timestamp::UNIX_EPOCH,
-            last: Timestamp::from_second(2).unwrap(),
+            first: Moment::second(0),
+            last: Moment::second(2),
         };
         let report = PolicyReport {
             networks: vec![

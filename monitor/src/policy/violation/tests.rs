@@ -13,8 +13,8 @@ fn networks() -> Networks {
     }])
 }
 
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(second).unwrap()
+fn at(second: i64) -> Moment {
+    Moment::second(second)
 }
 
 fn path(direction: Direction, last: u8) -> Path {
@@ -76,6 +76,27 @@ fn a_violation_lasts_from_its_first_packet_to_a_clean_window() {
     let totals: Vec<_> = violations.totals().collect();
     assert_eq!(totals, [(Some(4096), Direction::Tx, tally(7, 0, 0).count)]);
     assert_eq!(violations.all().len(), 2);
+}
+
+/// Set back by an hour it would stay open for an hour, set forward it would end at once.
+#[test]
+fn a_wall_clock_that_is_set_neither_ends_nor_prolongs_a_violation() {
+    for hour in [-3_600, 3_600] {
+        let mut violations = Violations::default();
+        let there = path(Direction::Tx, 2);
+        violations.update([(there, tally(1, 100, 100))], &networks());
+        let stepped = Tally {
+            last: at(130).stepped(hour),
+            ..tally(2, 100, 130)
+        };
+        assert_eq!(violations.update([(there, stepped)], &networks()), []);
+        assert_eq!(violations.end(at(189).stepped(hour), WINDOW), []);
+        let events = violations.end(at(190).stepped(hour), WINDOW);
+        let [Event::Ended(ended)] = &events[..] else {
+            panic!("{hour}: {events:?}")
+        };
+        assert_eq!(ended.tally, stepped);
+    }
 }
 
 #[test]

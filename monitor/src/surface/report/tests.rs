@@ -6,6 +6,7 @@ use monitor_common::encapsulation::Encapsulation;
 use monitor_common::key::{ExposureKey, NetworkId};
 
 use crate::agent::snapshot::Snapshot;
+use crate::base::clock::Moment;
 use crate::base::failure::FailureKind;
 use crate::kernel::Attribution;
 use crate::policy::violation::{Breach, Tally};
@@ -66,8 +67,8 @@ pub(super) fn violation() -> Violation {
                 packets: 3,
                 bytes: 300,
             },
-            first: Timestamp::UNIX_EPOCH,
-            last: Timestamp::UNIX_EPOCH,
+            first: Moment::second(0),
+            last: Moment::second(0),
         },
         peers: vec![],
         others: monitor_common::count::Count::default(),

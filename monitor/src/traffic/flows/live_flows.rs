@@ -105,7 +105,8 @@ impl LiveFlows {
             last: now,
         };
         match known {
-            Some(mut open) if now.duration_since(open.last) > SILENCE => {
+            // A wall clock that was set back ends it as well, rather than keep it for as long.
+            Some(mut open) if now.duration_since(open.last).abs() > SILENCE => {
                 release(&mut open, &mut self.budget);
                 new()
             }
