@@ -20,6 +20,12 @@ pub trait Load {
 
     /// Length of the frame on the wire in bytes; fewer of them may be at hand.
     fn frame_len(&self) -> usize;
+
+    /// The same offset. In the eBPF programs the verifier then does not know any more how it was found, and follows what
+    /// comes next once, not once for each way that leads there.
+    fn at(&self, offset: usize) -> usize {
+        offset
+    }
 }
 
 /// Bytes that were checked to be at hand; each is read only when asked for.

@@ -16,6 +16,17 @@ use monitor_common::reason::Reason;
 
 use crate::maps::{COUNTERS, ESP, REASONS, STATE};
 
+/// A row in which nothing is counted. A static, because the compiler fills a value on the stack byte by byte in a loop,
+/// which the verifier follows.
+pub static NO_COUNT: Count = Count::ZERO;
+static NO_ESP_COUNT: EspCount = EspCount {
+    packets: 0,
+    bytes: 0,
+    sequence_min: 0,
+    sequence_max: 0,
+    later_fragments: 0,
+};
+
 /// Counts packets under their VNI, or as "other" if there is no room. Returns whether there is.
 #[inline(always)]
 pub fn packet(
@@ -42,7 +53,7 @@ fn first_packet(key: &CounterKey, counted: Count) -> bool {
     // SAFETY: this CPU's own slot.
     if may_insert(unsafe { (*state).counters_overflow }) {
         // If another CPU inserts the same key meanwhile, this CPU's slot exists and is zero.
-        let _ = COUNTERS.insert(key, Count::ZERO, u64::from(BPF_NOEXIST));
+        let _ = COUNTERS.insert(key, &NO_COUNT, u64::from(BPF_NOEXIST));
         if let Some(count) = COUNTERS.get_ptr_mut(key) {
             // SAFETY: this CPU's own slot.
             unsafe { add(count, counted) };
@@ -86,14 +97,7 @@ fn first_esp(key: &EspKey, sequence: u32, counted: Count, later_fragments: u64) 
     let Some(state) = state() else { return };
     // SAFETY: this CPU's own slot.
     if may_insert(unsafe { (*state).esp_overflow }) {
-        let empty = EspCount {
-            packets: 0,
-            bytes: 0,
-            sequence_min: 0,
-            sequence_max: 0,
-            later_fragments: 0,
-        };
-        let _ = ESP.insert(key, empty, u64::from(BPF_NOEXIST));
+        let _ = ESP.insert(key, &NO_ESP_COUNT, u64::from(BPF_NOEXIST));
         if let Some(count) = ESP.get_ptr_mut(key) {
             // SAFETY: this CPU's own slot.
             return unsafe { add_esp(count, sequence, counted, later_fragments) };

@@ -214,7 +214,7 @@ fn first(key: &EspNetworkKey, vni: u32, carried: Count) {
     let Some(state) = count::state() else { return };
     // SAFETY: this CPU's own slot; so below.
     if may_insert(unsafe { (*state).esp_networks_overflow }) {
-        let _ = ESP_NETWORKS.insert(key, Count::ZERO, u64::from(BPF_NOEXIST));
+        let _ = ESP_NETWORKS.insert(key, &count::NO_COUNT, u64::from(BPF_NOEXIST));
         if let Some(row) = ESP_NETWORKS.get_ptr_mut(key) {
             // SAFETY: see above.
             return unsafe { count::add(row, carried) };

@@ -57,7 +57,7 @@ fn first_packet(key: &ExposureKey) -> Option<*mut Count> {
     if !count::may_insert(unsafe { (*state).exposure_overflow }) {
         return None;
     }
-    let _ = EXPOSURE.insert(key, Count::ZERO, u64::from(BPF_NOEXIST));
+    let _ = EXPOSURE.insert(key, &count::NO_COUNT, u64::from(BPF_NOEXIST));
     EXPOSURE.get_ptr_mut(key)
 }
 
@@ -137,7 +137,9 @@ fn insert(flow: u64, network: NetworkId) -> Option<*mut FlowState> {
     let new = NEW_FLOW.get_ptr_mut(0)?;
     // SAFETY: this CPU's own slot, and words of maps that all CPUs add to.
     unsafe {
-        *new = FlowState::new(network, group);
+        // Every other field is zero, and stays so: this is the only place that writes here.
+        let FlowState { network, last, .. } = FlowState::new(network, group);
+        ((*new).network, (*new).last) = (network, last);
         // Of several CPUs that insert the same flow one succeeds, and counts it.
         if FLOWS.insert(flow, &*new, u64::from(BPF_NOEXIST)).is_ok() {
             count::atomic_add(&raw mut (*share).made, 1);

@@ -11,10 +11,11 @@ use crate::settings;
 use crate::walked::{FORWARD, OPENS, PAYLOAD, Walked};
 
 /// What is left to do before the inside of a packet is known.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 #[repr(u32)]
 pub enum InnerStep {
     /// Nothing: it is known, or known not to be parsed.
+    #[default]
     Known,
     /// The same step again on a copy: its headers reach beyond the bytes at hand.
     NeedsBytes,

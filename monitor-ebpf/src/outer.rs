@@ -1,5 +1,7 @@
 //! The outer headers of one packet: walked, then counted.
 
+use core::mem::transmute;
+
 use monitor_common::address::Addresses;
 use monitor_common::count::Count;
 use monitor_common::direction::Direction;
@@ -11,14 +13,16 @@ use monitor_common::walk::{self, FrameKind, OuterKind};
 use monitor_common::wire::{ah, esp, udp};
 
 use crate::ctx::Packet;
+use crate::verifier::opaque;
 use crate::walked::{FIRST_FRAGMENT, Walked};
 use crate::{count, exposure, fragment, policy, sample, settings, super_packet};
 
 /// What is left to do for a packet.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 #[repr(u32)]
 pub enum Step {
     /// Nothing.
+    #[default]
     Done,
     /// Walk it from its first byte: it does not have the usual shape.
     Walk,
@@ -34,6 +38,15 @@ pub enum Step {
     Inside,
     /// Sample it.
     Sample,
+}
+
+impl Step {
+    /// The same step, about which the compiler knows nothing any more.
+    #[inline(always)]
+    pub fn opaque(self) -> Step {
+        // SAFETY: the number of this very variant.
+        unsafe { transmute(opaque(self as usize) as u32) }
+    }
 }
 
 /// Walks from the first byte to the network layer, and notes it.

@@ -11,15 +11,13 @@ use monitor_common::map_size::WALKED_BYTES;
 use monitor_common::sample::NO_REASON;
 use monitor_common::walk::Network;
 
+use crate::verifier::OFFSET;
+
 /// The packet in hand.
 #[btf_map]
 static WALKED: PerCpuArray<Walked, 1> = PerCpuArray::new();
 
 const _: () = assert!(size_of::<Walked>() == WALKED_BYTES);
-
-/// Bits of an offset: the longest headers that are walked end before 8,192. Far below 65,535, the largest offset into
-/// a packet that the verifier accepts.
-const OFFSET: u32 = 0x1fff;
 
 /// What is known of the packet in hand. Enums are stored by their number.
 #[repr(C)]
@@ -137,7 +135,7 @@ impl Walked {
     /// Offset of what is inside.
     #[inline(always)]
     pub fn inner(&self) -> usize {
-        (self.inner_offset & OFFSET) as usize
+        self.inner_offset as usize & OFFSET
     }
 
     /// Notes the network layer.
@@ -167,7 +165,7 @@ impl Walked {
             } else {
                 Version::V6
             },
-            l3: (self.l3_offset & OFFSET) as usize,
+            l3: self.l3_offset as usize & OFFSET,
             l4: self.l4(),
             end: self.end as usize,
             protocol: self.protocol as u8,
@@ -180,7 +178,7 @@ impl Walked {
     /// Offset of the transport header.
     #[inline(always)]
     pub fn l4(&self) -> usize {
-        (self.l4_offset & OFFSET) as usize
+        self.l4_offset as usize & OFFSET
     }
 
     /// The noted outer addresses.

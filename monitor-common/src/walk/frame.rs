@@ -88,6 +88,7 @@ fn ethernet<L: Load + ?Sized>(packet: &L, at: usize) -> Frame {
             }
         }
     }
+    let l3 = packet.at(l3);
     match ethertype {
         eth::IPV4 => network_v4(packet, l3),
         eth::IPV6 => network_v6(packet, l3),
@@ -183,7 +184,7 @@ fn network_v6<L: Load + ?Sized>(packet: &L, l3: usize) -> Frame {
             fragment_id = header.identification();
         }
         protocol = header.next_header();
-        l4 += header.len(is_fragment);
+        l4 = packet.at(l4 + header.len(is_fragment));
     }
     let network = Network {
         version: Version::V6,

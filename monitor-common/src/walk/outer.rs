@@ -137,10 +137,31 @@ pub fn encapsulation<L: Load + ?Sized>(
     if network.later_fragment {
         return later_fragment(network);
     }
+    let mut inside = network;
+    let (mut is_authenticated, mut spi, mut sequence) = (false, 0, 0);
     if network.protocol == ah::PROTOCOL {
-        return authenticated(packet, network, ports);
+        let Some(header) = packet.load(network.l4) else {
+            return Outer::unparsed(Reason::AhTruncated);
+        };
+        let header = ah::Ah(header);
+        if header.header_len() < ah::LEN {
+            return Outer::unparsed(Reason::AhTruncated);
+        }
+        (is_authenticated, spi, sequence) = (true, header.spi(), header.sequence());
+        inside.protocol = header.next_header();
+        inside.l4 = network.l4 + header.header_len();
     }
-    transport(packet, network, ports)
+    // One call for both cases: it is most of the code, and the verifier follows each copy.
+    let found = transport(packet, inside, ports);
+    // The payload of AH is in the clear, so a packet in AH is what that payload is, and AH only if that is no overlay.
+    if !is_authenticated || !matches!(found.kind, OuterKind::Host) {
+        return found;
+    }
+    Outer {
+        spi,
+        sequence,
+        ..Outer::of(OuterKind::Association, Encapsulation::Ah, network)
+    }
 }
 
 #[inline(always)]
@@ -150,37 +171,6 @@ fn later_fragment(network: Network) -> Outer {
         _ => OuterKind::Host,
     };
     Outer::of(kind, Encapsulation::None, network)
-}
-
-/// The payload of AH is in the clear, so a packet in AH is what that payload is: [`Encapsulation::Ah`] only if the
-/// payload is no overlay.
-#[inline(always)]
-fn authenticated<L: Load + ?Sized>(
-    packet: &L,
-    network: Network,
-    ports: impl Fn(u16) -> UdpPort,
-) -> Outer {
-    let Some(header) = packet.load(network.l4) else {
-        return Outer::unparsed(Reason::AhTruncated);
-    };
-    let header = ah::Ah(header);
-    if header.header_len() < ah::LEN {
-        return Outer::unparsed(Reason::AhTruncated);
-    }
-    let inside = Network {
-        l4: network.l4 + header.header_len(),
-        protocol: header.next_header(),
-        ..network
-    };
-    let found = transport(packet, inside, ports);
-    if !matches!(found.kind, OuterKind::Host) {
-        return found;
-    }
-    Outer {
-        spi: header.spi(),
-        sequence: header.sequence(),
-        ..Outer::of(OuterKind::Association, Encapsulation::Ah, network)
-    }
 }
 
 #[inline(always)]

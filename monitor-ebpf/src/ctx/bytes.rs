@@ -108,48 +108,61 @@ impl<const LEN: usize> Window<LEN> for Checked {
 
 /// The first bytes of a frame, copied to a map, where the parser may read at any alignment. On the stack the verifier
 /// insists on alignment.
-pub struct Scratch {
-    bytes: *const [u8; SCRATCH_BYTES],
+pub struct Scratch(*mut Copied);
+
+/// An element of [`SCRATCH`].
+#[repr(C)]
+pub struct Copied {
+    /// Bytes of the frame that follow.
     len: usize,
+    bytes: [u8; SCRATCH_BYTES],
 }
 
 impl Scratch {
     /// Fills the scratch of this CPU. `copy` copies a number of bytes there, and returns whether that succeeded.
     #[inline(always)]
-    pub fn new(frame_len: usize, copy: impl FnOnce(*mut u8, u32) -> bool) -> Scratch {
-        let Some(bytes) = SCRATCH.get_ptr_mut(0) else {
-            return Scratch {
-                bytes: core::ptr::null(),
-                len: 0,
-            };
-        };
+    pub fn new(frame_len: usize, copy: impl FnOnce(*mut u8, u32) -> bool) -> Option<Scratch> {
+        let scratch = SCRATCH.get_ptr_mut(0)?;
         let len = bounded::<SCRATCH_BYTES>(frame_len);
-        let copied = copy(bytes.cast(), len as u32);
-        Scratch {
-            bytes,
-            len: opaque(if copied { len } else { 0 }),
+        // SAFETY: this CPU's own slot.
+        unsafe {
+            let copied = copy((&raw mut (*scratch).bytes).cast(), len as u32);
+            (*scratch).len = if copied { len } else { 0 };
         }
+        Some(Scratch(scratch))
+    }
+
+    /// Number of bytes. Read from the map for each use: of a number in a register the verifier remembers all that it was
+    /// compared with, and follows the rest of the walk once for each result.
+    #[inline(always)]
+    fn len(&self) -> usize {
+        // SAFETY: this CPU's own slot.
+        unsafe { read_volatile(&raw const (*self.0).len) }
     }
 }
 
 impl Bytes for Scratch {
     #[inline(always)]
     fn window<const LEN: usize>(&self) -> Option<Checked> {
-        if self.bytes.is_null() || self.len < LEN {
+        if self.len() < LEN {
             None
         } else {
-            Some(Checked(self.bytes as usize))
+            // SAFETY: this CPU's own slot.
+            Some(Checked(unsafe { &raw const (*self.0).bytes } as usize))
         }
     }
 
     #[inline(always)]
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         let offset = opaque(offset);
-        if self.bytes.is_null() || offset > SCRATCH_BYTES - N || offset + N > self.len {
+        if offset > SCRATCH_BYTES - N || offset + N > self.len() {
             return None;
         }
         // SAFETY: inside the scratch of this CPU, as just checked; no other program of ours runs on it.
-        Some(unsafe { *self.bytes.cast::<u8>().add(offset).cast::<[u8; N]>() })
+        Some(unsafe {
+            let bytes = (&raw const (*self.0).bytes).cast::<u8>();
+            *bytes.add(offset).cast::<[u8; N]>()
+        })
     }
 
     #[inline(always)]

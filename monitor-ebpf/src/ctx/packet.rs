@@ -3,6 +3,7 @@
 use monitor_common::load::{Load, Window};
 
 use super::bytes::{Bytes, Linear, Scratch};
+use crate::verifier::{OFFSET, forgotten};
 
 /// A packet at a hook.
 pub trait Packet: Load {
@@ -82,23 +83,23 @@ pub struct View<H, B> {
 impl<H: Hook> View<H, Linear> {
     /// The packet of a context, by its linear part.
     #[inline(always)]
-    pub fn linear(context: *mut H::Context) -> View<H, Linear> {
+    pub fn linear(context: *mut H::Context) -> Option<View<H, Linear>> {
         let hook = H::new(context);
-        View {
+        Some(View {
             bytes: hook.linear(),
             hook,
-        }
+        })
     }
 }
 
 impl<H: Hook> View<H, Scratch> {
     /// The packet of a context, by a copy of its first bytes, which reaches into every buffer.
     #[inline(always)]
-    pub fn copied(context: *mut H::Context) -> View<H, Scratch> {
+    pub fn copied(context: *mut H::Context) -> Option<View<H, Scratch>> {
         let hook = H::new(context);
         // SAFETY: the scratch holds as many bytes as it asks for.
-        let bytes = Scratch::new(hook.frame_len(), |to, len| unsafe { hook.copy(to, len) });
-        View { hook, bytes }
+        let bytes = Scratch::new(hook.frame_len(), |to, len| unsafe { hook.copy(to, len) })?;
+        Some(View { hook, bytes })
     }
 }
 
@@ -121,6 +122,11 @@ impl<H: Hook, B: Bytes> Load for View<H, B> {
     #[inline(always)]
     fn frame_len(&self) -> usize {
         self.hook.frame_len()
+    }
+
+    #[inline(always)]
+    fn at(&self, offset: usize) -> usize {
+        forgotten(offset) & OFFSET
     }
 }
 

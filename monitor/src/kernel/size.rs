@@ -34,6 +34,7 @@ const FIXED: u64 = map_size::FRAGMENTS as u64 * element(WORD, FragmentState::SIZ
     + PORTS as u64;
 /// The arrays that each CPU has one of, in bytes: `BUCKETS`, `SCRATCH`, `WALKED`, `NEW_FLOW`, `STATE`.
 const PER_CPU: u64 = (map_size::BUCKETS as usize * Bucket::SIZE
+    + WORD
     + map_size::SCRATCH_BYTES
     + map_size::WALKED_BYTES
     + FlowState::SIZE
