@@ -13,6 +13,7 @@ pub mod browser;
 pub mod dockerd;
 pub mod flood;
 pub mod frame;
+pub mod held;
 pub mod offload;
 pub mod oracle;
 pub mod process;

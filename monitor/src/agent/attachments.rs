@@ -18,7 +18,7 @@ impl Agent {
             .watched
             .entry(interface.index)
             .or_insert_with(|| Watched::new(interface.clone()));
-        attach::prepare(&mut self.kernel, interface)?;
+        attach::prepare(&mut self.kernel, interface, self.hook)?;
         for (direction, slot) in watched.slots_mut() {
             if slot.attachment.is_none() {
                 let attached = attach::attach(

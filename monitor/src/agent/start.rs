@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use anyhow::anyhow;
-use monitor_common::direction::Direction;
 
 use super::esp_networks::EspBook;
 use super::exposure::Account;
@@ -13,10 +12,11 @@ use super::ledger::Ledger;
 use super::node_agent::Agent;
 use super::watch_plan::WatchPlan;
 use crate::base::failure::{Failure, FailureKind};
+use crate::base::interface::LinkLayer;
 use crate::host::decryption::Decryption;
 use crate::host::interface::{ChangeSubscription, Selected};
-use crate::kernel::attach::clsact;
-use crate::kernel::{Attribution, Entry, Kernel};
+use crate::kernel::attach::{self, clsact};
+use crate::kernel::{Attribution, Kernel};
 use crate::policy::{Policy, SharedPolicy};
 
 impl Agent {
@@ -62,10 +62,6 @@ impl Agent {
         if plan.load.esp_networks {
             agent.attribute_esp();
         }
-        // Loaded even without an interface: a kernel that rejects the programs must fail at start-up.
-        for direction in Direction::ALL {
-            agent.kernel.load(Entry::Tc(direction))?;
-        }
         let links = agent.list_interfaces()?;
         let limit = agent.limit();
         if agent.selected.interfaces.len() > limit {
@@ -73,6 +69,10 @@ impl Agent {
                 "{} interfaces are selected, and at most {limit} can be watched: select fewer",
                 agent.selected.interfaces.len()
             )));
+        }
+        if agent.selected.interfaces.is_empty() {
+            // A kernel that rejects the programs must fail at start-up.
+            attach::load(&mut agent.kernel, LinkLayer::Ethernet, agent.hook)?;
         }
         for interface in agent.selected.interfaces.clone() {
             match agent.attach(&interface) {

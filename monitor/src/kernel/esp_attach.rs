@@ -4,7 +4,7 @@ use aya::Btf as KernelBtf;
 use aya::programs::{FEntry, FExit, Program, ProgramError};
 
 use super::btf::Reason;
-use super::esp_plan::{Attribution, RECEIVED, RECEIVED_V6, SENT_OFFLOAD};
+use super::esp_plan::{Attribution, Point, RECEIVED, RECEIVED_V6, SENT_OFFLOAD};
 use super::load_errors;
 use super::programs::Kernel;
 use crate::base::procfs::read;
@@ -17,7 +17,20 @@ impl Kernel {
     /// Starts to attribute ESP to networks, in the network namespace in which `self` was created, until `self` is
     /// dropped. If it is not possible, nothing is attached, and the result has the reason.
     pub fn attribute_esp(&mut self) -> Attribution {
-        match self.attach_to_xfrm() {
+        let result = self
+            .load_for_xfrm()
+            .and_then(|points| self.attach_to_xfrm(&points));
+        self.attribution(result)
+    }
+
+    /// Loads the programs of [`Kernel::attribute_esp`], and attaches none.
+    pub fn load_esp_attribution(&mut self) -> Attribution {
+        let result = self.load_for_xfrm().map(drop);
+        self.attribution(result)
+    }
+
+    fn attribution(&mut self, result: Result<(), Reason>) -> Attribution {
+        match result {
             Ok(()) => Attribution::Exact,
             Err(reason) => {
                 self.detach_from_xfrm();
@@ -26,55 +39,77 @@ impl Kernel {
         }
     }
 
-    /// Attaches all programs, up to the first failure.
-    fn attach_to_xfrm(&mut self) -> Result<(), Reason> {
+    /// Loads all programs, up to the first failure.
+    fn load_for_xfrm(&mut self) -> Result<Vec<Point>, Reason> {
         let points = self.esp_plan.as_ref().map_err(Clone::clone)?.points.clone();
         let btf = KernelBtf::from_sys_fs()
             .map_err(|error| format!("the kernel's BTF cannot be read: {error}"))?;
-        for (name, function) in points {
-            let program = self
-                .program_mut(name)
-                .map_err(|failure| failure.to_string())?;
-            let describe = |error: ProgramError| {
-                let is_locked = read("/sys/kernel/security/lockdown").contains("[confidentiality]");
-                if is_locked || load_errors::io_cause(&error) == Some(libc::EPERM) {
-                    REFUSED.to_owned()
-                } else {
-                    let why = load_errors::program(name, error);
-                    format!("the kernel function {function} cannot be traced: {why}")
-                }
-            };
-            match program {
-                Program::FExit(program) => {
-                    loaded(program.load(function, &btf)).map_err(describe)?;
-                    program.attach().map_err(describe)?;
-                }
-                Program::FEntry(program) => {
-                    loaded(program.load(function, &btf)).map_err(describe)?;
-                    program.attach().map_err(describe)?;
-                }
-                _ => {
-                    return Err(format!(
-                        "program {name} of the object has an unexpected type"
-                    ));
-                }
+        for point in &points {
+            let (name, function) = *point;
+            match self.tracing(name)? {
+                Tracing::Exit(program) => loaded(program.load(function, &btf)),
+                Tracing::Entry(program) => loaded(program.load(function, &btf)),
             }
+            .map_err(|error| describe(*point, error))?;
+        }
+        Ok(points)
+    }
+
+    /// Attaches loaded programs, up to the first failure.
+    fn attach_to_xfrm(&mut self, points: &[Point]) -> Result<(), Reason> {
+        for point in points {
+            match self.tracing(point.0)? {
+                Tracing::Exit(program) => program.attach().map(drop),
+                Tracing::Entry(program) => program.attach().map(drop),
+            }
+            .map_err(|error| describe(*point, error))?;
         }
         Ok(())
+    }
+
+    /// A tracing program by its name.
+    fn tracing(&mut self, name: &str) -> Result<Tracing<'_>, Reason> {
+        match self
+            .program_mut(name)
+            .map_err(|failure| failure.to_string())?
+        {
+            Program::FExit(program) => Ok(Tracing::Exit(program)),
+            Program::FEntry(program) => Ok(Tracing::Entry(program)),
+            _ => Err(format!(
+                "program {name} of the object has an unexpected type"
+            )),
+        }
     }
 
     /// Detaches all programs: after a failure the counts of the others would be incomplete.
     fn detach_from_xfrm(&mut self) {
         let all = SENT_OFFLOAD.iter().chain([&RECEIVED, &RECEIVED_V6]);
         for (name, _) in all {
-            let unloaded = match self.program_mut(name) {
-                Ok(Program::FExit(program)) => FExit::unload(program),
-                Ok(Program::FEntry(program)) => FEntry::unload(program),
-                Ok(_) | Err(_) => continue,
+            let unloaded = match self.tracing(name) {
+                Ok(Tracing::Exit(program)) => program.unload(),
+                Ok(Tracing::Entry(program)) => program.unload(),
+                Err(_) => continue,
             };
             // An error means that it was not loaded, so it is not attached.
             drop(unloaded);
         }
+    }
+}
+
+/// A program that traces a function of the kernel.
+enum Tracing<'a> {
+    Entry(&'a mut FEntry),
+    Exit(&'a mut FExit),
+}
+
+/// Why a program cannot trace its function.
+fn describe((name, function): Point, error: ProgramError) -> Reason {
+    let is_locked = read("/sys/kernel/security/lockdown").contains("[confidentiality]");
+    if is_locked || load_errors::io_cause(&error) == Some(libc::EPERM) {
+        REFUSED.to_owned()
+    } else {
+        let why = load_errors::program(name, error);
+        format!("the kernel function {function} cannot be traced: {why}")
     }
 }
 

@@ -76,21 +76,17 @@ impl Kernel {
             ))
         })?;
         let sizes = MapSizes::for_cpus(cpus, options.ring_bytes);
-        let sizes = if options.policy {
-            sizes
-        } else {
-            sizes.without_policy()
-        };
-        let sizes = if options.exposure {
-            sizes
-        } else {
-            sizes.without_exposure()
-        };
+        let sizes = sizes.of_what_is_used(options);
         let config = options.config(sizes.flows, sizes.slots)?.to_bytes();
         let mut loader = EbpfLoader::new();
         let log_level =
             u8::from(tracing::enabled!(tracing::Level::DEBUG)) * aya_log::Level::Debug as u8;
-        let esp_plan = esp_plan::Plan::new();
+        // It takes the kernel's BTF and all its symbols.
+        let esp_plan = if options.esp_networks {
+            esp_plan::Plan::new()
+        } else {
+            Err("it was not requested".to_owned())
+        };
         let layout = esp_plan
             .as_ref()
             .map_or(XfrmLayout::UNSET, |plan| plan.layout);

@@ -2,6 +2,7 @@
 
 use monitor_common::count::{Count, EspCount};
 use monitor_common::cpu_state::{Bucket, CpuState};
+use monitor_common::direction::Direction;
 use monitor_common::key::{
     CounterKey, EspKey, EspNetworkKey, ExposureKey, FlowState, FlowVerdict, FragmentState,
     PeerCount, PeerKey, ReasonKey, Returned, Share,
@@ -9,6 +10,8 @@ use monitor_common::key::{
 use monitor_common::map_size;
 use monitor_common::slot::{LINES, Line, SlotRow};
 use monitor_common::udp_port::PORTS;
+
+use super::options::LoadOptions;
 
 /// Memory that all maps together may take, in bytes.
 const BUDGET: u64 = 64 << 20;
@@ -26,6 +29,9 @@ const fn element(key: usize, value: usize) -> u64 {
 const fn element_per_cpu(key: usize, value: usize, cpus: u64) -> u64 {
     ELEMENT + key as u64 + value as u64 * cpus
 }
+
+/// Entries of a map in which nothing is counted: the row "other" of each direction.
+const OTHERS: u32 = Direction::ALL.len() as u32;
 
 /// `FRAGMENTS`, `REQUIRED`, `PEERS` and the table of ports, in bytes.
 const FIXED: u64 = map_size::FRAGMENTS as u64 * element(WORD, FragmentState::SIZE)
@@ -146,26 +152,26 @@ impl MapSizes {
         sizes
     }
 
-    /// The same without room for networks that must be encrypted.
+    /// The same without room for what these options switch off.
     #[must_use]
-    pub fn without_policy(self) -> MapSizes {
-        MapSizes {
-            required: 1,
-            peers: 1,
-            ..self
+    pub(super) fn of_what_is_used(mut self, options: &LoadOptions) -> MapSizes {
+        if !options.policy {
+            (self.required, self.peers) = (1, 1);
         }
-    }
-
-    /// The same without room for flows that wait for a verdict: flows are kept only to sample their first packets.
-    #[must_use]
-    pub fn without_exposure(self) -> MapSizes {
-        MapSizes {
-            sampled: self.flows,
-            flows: 1,
-            shares: 1,
-            slots: 0,
-            ..self
+        if !options.exposure {
+            // Flows are kept only to sample their first packets.
+            self.sampled = if options.flow_samples == 0 {
+                1
+            } else {
+                self.flows
+            };
+            (self.flows, self.shares, self.verdicts, self.slots) = (1, 1, 1, 0);
+            self.exposure = OTHERS;
         }
+        if !options.esp_networks {
+            self.esp_networks = OTHERS;
+        }
+        self
     }
 
     /// Kernel memory of all maps, in bytes: keys, values and about 64 bytes for each hash element.

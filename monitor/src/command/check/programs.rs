@@ -9,10 +9,13 @@ use crate::kernel::Attribution;
 use crate::kernel::attach;
 use crate::kernel::{Entry, Kernel, LoadOptions};
 
-/// Loads every program, which is the only reliable test, and attaches none. Returns whether TCX links exist.
+/// Loads the programs of `run` with all that it uses, which is the only reliable test, and attaches none. Returns whether
+/// TCX links exist.
 pub(super) fn programs(findings: &mut Vec<Finding>) -> Result<bool, Failure> {
     let mut kernel = match Kernel::new(&LoadOptions {
         exposure: true,
+        esp_networks: true,
+        policy: true,
         ..LoadOptions::default()
     }) {
         Ok(kernel) => kernel,
@@ -49,31 +52,34 @@ pub(super) fn programs(findings: &mut Vec<Finding>) -> Result<bool, Failure> {
             "TC filters are used: after kill -9 they stay until the next start, or until `overlay-monitor detach`",
         )
     });
-    findings.push(
-        match (kernel.load(Entry::XdpFrags), kernel.load(Entry::Xdp)) {
-            (Ok(()), _) => works(
-                Check::XdpPrograms,
-                "eBPF programs for XDP",
-                "--hook xdp can be used, at any MTU",
-            ),
-            (Err(failure), Ok(())) => limited(
-                Check::XdpPrograms,
-                "XDP without frags",
-                format!(
-                    "--hook xdp is refused by drivers at a jumbo MTU (Linux 5.18): {}",
-                    failure.to_string().lines().next().unwrap_or_default()
-                ),
-            ),
-            (Err(_), Err(failure)) => limited(
-                Check::XdpPrograms,
-                "no XDP",
-                format!("--hook xdp falls back to TC: {failure}"),
-            ),
-        },
-    );
-    // Attached for a moment: loading alone proves little.
-    findings.push(attribution(&kernel.attribute_esp()));
+    findings.push(xdp(&mut kernel));
+    findings.push(attribution(&kernel.load_esp_attribution()));
     Ok(has_tcx)
+}
+
+fn xdp(kernel: &mut Kernel) -> Finding {
+    let Err(no_frags) = kernel.load(Entry::XdpFrags) else {
+        return works(
+            Check::XdpPrograms,
+            "eBPF programs for XDP",
+            "--hook xdp can be used, at any MTU",
+        );
+    };
+    match kernel.load(Entry::Xdp) {
+        Ok(()) => limited(
+            Check::XdpPrograms,
+            "XDP without frags",
+            format!(
+                "--hook xdp is refused by drivers at a jumbo MTU (Linux 5.18): {}",
+                no_frags.to_string().lines().next().unwrap_or_default()
+            ),
+        ),
+        Err(failure) => limited(
+            Check::XdpPrograms,
+            "no XDP",
+            format!("--hook xdp falls back to TC: {failure}"),
+        ),
+    }
 }
 
 fn attribution(attribution: &Attribution) -> Finding {

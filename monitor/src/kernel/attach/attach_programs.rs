@@ -19,12 +19,31 @@ use crate::kernel::programs::{Entry, Kernel};
 ///
 /// # Errors
 /// A kernel failure: a map is full, or a program cannot be loaded.
-pub fn prepare(kernel: &mut Kernel, interface: &Interface) -> Result<(), Failure> {
+pub fn prepare(
+    kernel: &mut Kernel,
+    interface: &Interface,
+    choice: HookChoice,
+) -> Result<(), Failure> {
     kernel.prepare_interface(interface.index)?;
-    for direction in Direction::ALL {
-        kernel.load(tc_entry(interface, direction))?;
+    load(kernel, interface.link_layer(), choice)
+}
+
+/// Loads the programs that are tried first on an interface with this link layer, and no others: most of the time of a
+/// start is the verifier's.
+///
+/// # Errors
+/// A kernel failure, if a program cannot be loaded.
+pub fn load(kernel: &mut Kernel, link: LinkLayer, choice: HookChoice) -> Result<(), Failure> {
+    kernel.load(tc_entry(link, Direction::Tx))?;
+    match (link, choice) {
+        // Kernels before 5.18 refuse frags.
+        (LinkLayer::Ethernet, HookChoice::Xdp | HookChoice::XdpGeneric) => kernel
+            .load(Entry::XdpFrags)
+            .or_else(|_| kernel.load(Entry::Xdp)),
+        (LinkLayer::Ip, _) | (LinkLayer::Ethernet, HookChoice::Auto | HookChoice::Tc) => {
+            kernel.load(tc_entry(link, Direction::Rx))
+        }
     }
-    Ok(())
 }
 
 /// Attaches to one direction of a prepared interface.
@@ -49,9 +68,9 @@ pub fn attach(
     }
 }
 
-/// The TC program for an interface.
-fn tc_entry(interface: &Interface, direction: Direction) -> Entry {
-    match interface.link_layer() {
+/// The TC program for an interface with this link layer.
+fn tc_entry(link: LinkLayer, direction: Direction) -> Entry {
+    match link {
         LinkLayer::Ethernet => Entry::Tc(direction),
         LinkLayer::Ip => Entry::TcIp(direction),
     }
@@ -141,7 +160,7 @@ fn tc(
     direction: Direction,
     owner: &clsact::Owner,
 ) -> Result<Attachment, Failure> {
-    let program = kernel.fd(tc_entry(interface, direction))?;
+    let program = kernel.fd(tc_entry(interface.link_layer(), direction))?;
     // Before all other programs, so that packets that a later one drops or redirects are counted.
     let (hook, guard) = match bpf_link::tcx(program, interface.index, direction) {
         Ok(link) => (Hook::Tcx, Guard::Tcx(link)),
