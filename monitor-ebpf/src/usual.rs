@@ -1,11 +1,13 @@
 //! Packets of the usual shape: counted at fixed offsets, without a walk.
 
+use monitor_common::address::Addresses;
 use monitor_common::count::Count;
 use monitor_common::direction::Direction;
 use monitor_common::encapsulation::Encapsulation;
 use monitor_common::key::{EspKey, NetworkId, flow_hash};
 use monitor_common::link::Link;
 use monitor_common::walk;
+use monitor_common::walk::usual::inner::{self, Flow};
 use monitor_common::walk::usual::{Shape, v4, v6};
 
 use crate::ctx::Packet;
@@ -31,34 +33,92 @@ pub fn count<P: Packet>(packet: &P, direction: Direction) -> Step {
         return Step::Walk;
     }
     let one = super_packet::one(packet);
-    let ifindex = packet.ifindex();
+    let addresses = start.addresses();
     if let Shape::Esp = shape {
-        if walk::may_be_null(packet, settings::udp_port) {
+        if walk::may_be_null_in_v4(packet, settings::udp_port) {
             return Step::Walk;
         }
-        let key = EspKey::new(
-            ifindex,
-            direction,
-            Encapsulation::Esp,
-            start.spi(),
-            &start.addresses(),
-        );
-        count::esp(&key, start.sequence(), one, 0);
-        return if_due(|walked| walked.frame_link = Link::Ethernet as u32);
+        return esp(packet, direction, (start.spi(), start.sequence()), &addresses, one);
     }
     let vni = start.vni();
     if policy::is_required(vni) {
-        policy::cleartext(direction, vni, &start.addresses(), one);
+        policy::cleartext(direction, vni, &addresses, one);
     }
     let flow = if settings::exposure_on() {
-        v4::flow(packet)
+        inner::in_v4(packet)
     } else {
         None
     };
+    vxlan(packet, direction, vni, flow, v4::INNER, one)
+}
+
+/// As [`count`], on IPv6.
+#[inline(always)]
+fn count_v6<P: Packet>(packet: &P, direction: Direction) -> Step {
+    let shape = v6::shape(packet, settings::udp_port);
+    match shape {
+        Shape::Host if !settings::host_flows_on() => return Step::Done,
+        Shape::Host | Shape::Unusual => return Step::Walk,
+        Shape::Vxlan | Shape::Esp => {}
+    }
+    if !super_packet::is_one(packet) || is_decrypted(packet, direction) {
+        return Step::Walk;
+    }
+    let one = super_packet::one(packet);
+    if let Shape::Esp = shape {
+        if walk::may_be_null_in_v6(packet, settings::udp_port) {
+            return Step::Walk;
+        }
+        let (Some(association), Some(addresses)) = (v6::association(packet), v6::addresses(packet))
+        else {
+            return Step::Walk;
+        };
+        return esp(packet, direction, association, &addresses, one);
+    }
+    let Some(vni) = v6::vni(packet) else {
+        return Step::Walk;
+    };
+    if policy::is_required(vni)
+        && let Some(addresses) = v6::addresses(packet)
+    {
+        policy::cleartext(direction, vni, &addresses, one);
+    }
+    let flow = if settings::exposure_on() {
+        inner::in_v6(packet)
+    } else {
+        None
+    };
+    vxlan(packet, direction, vni, flow, v6::INNER, one)
+}
+
+/// Counts an ESP packet, of an association by its SPI and sequence number.
+#[inline(always)]
+fn esp<P: Packet>(
+    packet: &P,
+    direction: Direction,
+    (spi, sequence): (u32, u32),
+    addresses: &Addresses,
+    one: Count,
+) -> Step {
+    let key = EspKey::new(packet.ifindex(), direction, Encapsulation::Esp, spi, addresses);
+    count::esp(&key, sequence, one, 0);
+    if_due(|walked| walked.frame_link = Link::Ethernet as u32)
+}
+
+/// Counts a VXLAN packet whose frame starts at `inner_at`. `flow` if exposure is on and its flow has the usual shape.
+#[inline(always)]
+fn vxlan<P: Packet>(
+    packet: &P,
+    direction: Direction,
+    vni: u32,
+    flow: Option<Flow>,
+    inner_at: usize,
+    one: Count,
+) -> Step {
     let Some(flow) = flow else {
-        return match vxlan(packet, direction, vni, one) {
+        return match by_vni(packet, direction, vni, one) {
             Some(step) => step,
-            None => inside_of_vxlan(vni, v4::INNER, one, 0),
+            None => inside_of_vxlan(vni, inner_at, one, 0),
         };
     };
     let (hash, _) = flow_hash(
@@ -68,48 +128,24 @@ pub fn count<P: Packet>(packet: &P, direction: Direction) -> Step {
         &flow.addresses,
         (flow.source_port, flow.destination_port),
     );
-    if !slots::count(hash, ifindex, direction, vni, one) {
-        if let Some(step) = vxlan(packet, direction, vni, one) {
+    if !slots::count(hash, packet.ifindex(), direction, vni, one) {
+        if let Some(step) = by_vni(packet, direction, vni, one) {
             return step;
         }
         let Some(class) = exposure::verdict(hash) else {
-            return inside_of_vxlan(vni, v4::INNER, one, 0);
+            return inside_of_vxlan(vni, inner_at, one, 0);
         };
         exposure::count(direction, NetworkId::vni(vni), class, one);
     }
     if !sample::is_due() {
         return Step::Done;
     }
-    inside_of_vxlan(vni, v4::INNER, one, COUNTED | DUE)
+    inside_of_vxlan(vni, inner_at, one, COUNTED | DUE)
 }
 
-/// As [`count`], on IPv6, where the flow is always left to [`crate::inner`].
+/// Counts a VXLAN packet under its VNI. `None` if its inside is to be walked, else what is left to do.
 #[inline(always)]
-fn count_v6<P: Packet>(packet: &P, direction: Direction) -> Step {
-    let (shape, vni) = v6::shape(packet, settings::udp_port);
-    match shape {
-        Shape::Host if !settings::host_flows_on() => return Step::Done,
-        Shape::Host | Shape::Esp | Shape::Unusual => return Step::Walk,
-        Shape::Vxlan => {}
-    }
-    if !super_packet::is_one(packet) || is_decrypted(packet, direction) {
-        return Step::Walk;
-    }
-    let one = super_packet::one(packet);
-    if policy::is_required(vni)
-        && let Some(addresses) = v6::addresses(packet)
-    {
-        policy::cleartext(direction, vni, &addresses, one);
-    }
-    match vxlan(packet, direction, vni, one) {
-        Some(step) => step,
-        None => inside_of_vxlan(vni, v6::INNER, one, 0),
-    }
-}
-
-/// Counts a VXLAN packet. `None` if its inside is to be walked, else what is left to do.
-#[inline(always)]
-fn vxlan<P: Packet>(packet: &P, direction: Direction, vni: u32, one: Count) -> Option<Step> {
+fn by_vni<P: Packet>(packet: &P, direction: Direction, vni: u32, one: Count) -> Option<Step> {
     let ifindex = packet.ifindex();
     let admitted = count::packet(ifindex, direction, Encapsulation::Vxlan, vni, one);
     if !settings::looks_inside() {

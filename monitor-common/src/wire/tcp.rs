@@ -10,6 +10,8 @@ pub const LEN: usize = 20;
 const SOURCE: usize = 0;
 const DESTINATION: usize = 2;
 const DATA_OFFSET: usize = 12;
+/// Offset of the byte with the length of the header.
+pub const OFFSET_AT: usize = DATA_OFFSET;
 const FLAGS: usize = 13;
 
 const SYN: u8 = 0x02;

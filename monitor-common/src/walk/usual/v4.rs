@@ -5,7 +5,7 @@ use crate::address::Addresses;
 use crate::encapsulation::UdpPort;
 use crate::load::{Load, Window};
 use crate::udp_port::of_datagram;
-use crate::wire::{ah, esp, eth, ipv4, tcp, udp, vxlan};
+use crate::wire::{ah, esp, eth, ipv4, udp, vxlan};
 
 const L3: usize = eth::LEN;
 const L4: usize = L3 + ipv4::LEN;
@@ -96,60 +96,6 @@ impl<W: Window<INNER>> Start<W> {
     }
 }
 
-/// Bytes up to the end of the inner UDP header.
-const UDP_END: usize = INNER + eth::LEN + ipv4::LEN + udp::LEN;
-/// Bytes up to the end of the inner TCP header.
-const TCP_END: usize = INNER + eth::LEN + ipv4::LEN + tcp::LEN;
-
-/// The flow inside a VXLAN packet of the usual shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Flow {
-    /// TCP or UDP (IANA protocol numbers).
-    pub protocol: u8,
-    /// Its addresses.
-    pub addresses: Addresses,
-    /// Source port.
-    pub source_port: u16,
-    /// Destination port.
-    pub destination_port: u16,
-}
-
-/// The flow inside a packet of [`Shape::Vxlan`], if that is TCP or UDP on IPv4 of the usual shape and does not open a
-/// TCP connection. `None` for every other one, which is left to [`crate::walk::inner`].
-#[inline(always)]
-pub fn flow<L: Load + ?Sized>(packet: &L) -> Option<Flow> {
-    const L3: usize = INNER + eth::LEN;
-    const L4: usize = L3 + ipv4::LEN;
-    let bytes = packet.window::<UDP_END>()?;
-    if bytes.be16::<{ L3 - 2 }>() != eth::IPV4 || bytes.byte::<L3>() != ipv4::PLAIN {
-        return None;
-    }
-    if (bytes.be16::<{ L3 + 2 }>() as usize) < ipv4::LEN
-        || ipv4::is_fragment(bytes.be16::<{ L3 + ipv4::FRAGMENT_AT }>())
-    {
-        return None;
-    }
-    let protocol = bytes.byte::<{ L3 + 9 }>();
-    if protocol == tcp::PROTOCOL {
-        let bytes = packet.window::<TCP_END>()?;
-        if bytes.byte::<{ L4 + 12 }>() >> 4 < (tcp::LEN / 4) as u8 {
-            return None;
-        }
-        // A new connection: the verdict on an older one between the same ports does not hold for it.
-        if tcp::opens(bytes.byte::<{ L4 + tcp::FLAGS_AT }>()) {
-            return None;
-        }
-    } else if protocol != udp::PROTOCOL {
-        return None;
-    }
-    Some(Flow {
-        protocol,
-        addresses: Addresses::v4(bytes.be32::<{ L3 + 12 }>(), bytes.be32::<{ L3 + 16 }>()),
-        source_port: bytes.be16::<L4>(),
-        destination_port: bytes.be16::<{ L4 + 2 }>(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::vec::Vec;
@@ -220,50 +166,6 @@ mod tests {
                     let mut bytes = good.clone();
                     bytes[at] = value;
                     agree(&bytes);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn any_change_of_any_inner_header_byte_is_parsed_alike() {
-        for protocol in [6, 17, 1] {
-            let mut good = packet(17);
-            good.truncate(INNER);
-            good.extend([2; 12]);
-            good.extend([
-                8, 0, 0x45, 0, 0, 60, 0, 1, 0x40, 0, 64, protocol, 0, 0, 10, 0, 1, 7, 10, 0, 1, 3,
-            ]);
-            good.extend([0x98, 0x80, 0x18, 0xeb, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x18]);
-            good.extend([1; 40]);
-            assert_eq!(flow(&good[..]).is_some(), protocol != 1);
-            for at in INNER..TCP_END {
-                for value in 0..=255 {
-                    let mut bytes = good.clone();
-                    bytes[at] = value;
-                    let inner = walk::inner(&bytes[..], INNER, Link::Ethernet);
-                    let Some(found) = flow(&bytes[..]) else {
-                        continue;
-                    };
-                    assert_eq!(inner.kind, walk::InnerKind::Flow);
-                    assert_eq!(
-                        (
-                            inner.network.protocol,
-                            inner.source_port,
-                            inner.destination_port
-                        ),
-                        (found.protocol, found.source_port, found.destination_port)
-                    );
-                    assert_eq!(
-                        walk::addresses(&bytes[..], &inner.network),
-                        Some(found.addresses)
-                    );
-                }
-            }
-            for len in 0..good.len() {
-                let inner = walk::inner(&good[..len], INNER, Link::Ethernet);
-                if flow(&good[..len]).is_some() {
-                    assert_eq!(inner.kind, walk::InnerKind::Flow, "{len}");
                 }
             }
         }

@@ -5,7 +5,7 @@ use crate::address::Addresses;
 use crate::encapsulation::UdpPort;
 use crate::load::{Load, Window};
 use crate::udp_port::of_datagram;
-use crate::wire::{eth, ipv6, tcp, udp, vxlan};
+use crate::wire::{esp, eth, ipv6, tcp, udp, vxlan};
 
 const L3: usize = eth::LEN;
 const L4: usize = L3 + ipv6::LEN;
@@ -16,46 +16,62 @@ pub const INNER: usize = L5 + vxlan::LEN;
 /// IANA protocol number of ICMPv6.
 const ICMP: u8 = 58;
 
-/// What a packet is, and its VNI ([`Shape::Vxlan`]; else 0). Never [`Shape::Esp`]. `ports` looks a UDP port
-/// up.
+/// What a packet is. `ports` looks a UDP port up.
 #[inline(always)]
-pub fn shape<L: Load + ?Sized>(packet: &L, ports: impl Fn(u16) -> UdpPort) -> (Shape, u32) {
-    const UNUSUAL: (Shape, u32) = (Shape::Unusual, 0);
+pub fn shape<L: Load + ?Sized>(packet: &L, ports: impl Fn(u16) -> UdpPort) -> Shape {
     let Some(bytes) = packet.window::<L4>() else {
-        return UNUSUAL;
+        return Shape::Unusual;
     };
     if bytes.be16::<{ L3 - 2 }>() != eth::IPV6 || bytes.byte::<L3>() >> 4 != 6 {
-        return UNUSUAL;
+        return Shape::Unusual;
     }
     match bytes.byte::<{ L3 + 6 }>() {
-        tcp::PROTOCOL | ICMP => (Shape::Host, 0),
+        tcp::PROTOCOL | ICMP => Shape::Host,
         udp::PROTOCOL => datagram(packet, ports),
-        _ => UNUSUAL,
+        esp::PROTOCOL => match association(packet) {
+            None | Some((0, _)) => Shape::Unusual,
+            Some(_) => Shape::Esp,
+        },
+        _ => Shape::Unusual,
     }
 }
 
 #[inline(always)]
-fn datagram<L: Load + ?Sized>(packet: &L, ports: impl Fn(u16) -> UdpPort) -> (Shape, u32) {
+fn datagram<L: Load + ?Sized>(packet: &L, ports: impl Fn(u16) -> UdpPort) -> Shape {
     let Some(bytes) = packet.window::<INNER>() else {
-        return (Shape::Unusual, 0);
+        return Shape::Unusual;
     };
     let (source, destination) = (bytes.be16::<L4>(), bytes.be16::<{ L4 + 2 }>());
     match of_datagram(ports, source, destination) {
-        UdpPort::None => (Shape::Host, 0),
+        UdpPort::None => Shape::Host,
         UdpPort::Vxlan => {
             let has_room = bytes.be16::<{ L4 + 4 }>() as usize >= udp::LEN + vxlan::LEN;
             if has_room && vxlan::is_vni_valid(bytes.byte::<L5>()) {
-                (Shape::Vxlan, bytes.be32::<{ L5 + 4 }>() >> 8)
+                Shape::Vxlan
             } else {
-                (Shape::Unusual, 0)
+                Shape::Unusual
             }
         }
         // The walk knows every other encapsulation.
-        _ => (Shape::Unusual, 0),
+        _ => Shape::Unusual,
     }
 }
 
-/// Addresses of the nodes (of [`Shape::Vxlan`]). `None` if the packet is shorter.
+/// VXLAN Network Identifier ([`Shape::Vxlan`]). `None` if the packet is shorter.
+#[inline(always)]
+pub fn vni<L: Load + ?Sized>(packet: &L) -> Option<u32> {
+    let bytes = packet.window::<INNER>()?;
+    Some(bytes.be32::<{ L5 + 4 }>() >> 8)
+}
+
+/// Security Parameters Index and sequence number ([`Shape::Esp`]). `None` if the packet is shorter.
+#[inline(always)]
+pub fn association<L: Load + ?Sized>(packet: &L) -> Option<(u32, u32)> {
+    let bytes = packet.window::<{ L4 + esp::LEN }>()?;
+    Some((bytes.be32::<L4>(), bytes.be32::<{ L4 + 4 }>()))
+}
+
+/// Addresses of the nodes ([`Shape::Vxlan`] and [`Shape::Esp`]). `None` if the packet is shorter.
 #[inline(always)]
 pub fn addresses<L: Load + ?Sized>(packet: &L) -> Option<Addresses> {
     let bytes = packet.window::<L4>()?;
@@ -90,20 +106,26 @@ mod tests {
             4500 => UdpPort::EspUdp,
             _ => UdpPort::None,
         };
-        let (shape, vni) = shape(bytes, ports);
+        let shape = shape(bytes, ports);
         let outer = walk::outer(bytes, Link::Ethernet, ports);
         match shape {
             Shape::Unusual => {}
             Shape::Host => assert_eq!(outer.kind, OuterKind::Host, "{bytes:02x?}"),
             Shape::Vxlan => {
                 assert_eq!(
-                    (outer.encapsulation, outer.vni, outer.inner),
-                    (Encapsulation::Vxlan, vni, INNER)
+                    (outer.encapsulation, Some(outer.vni), outer.inner),
+                    (Encapsulation::Vxlan, vni(bytes), INNER)
                 );
                 let whole = walk::addresses(bytes, &outer.network);
                 assert_eq!(addresses(bytes), whole);
             }
-            Shape::Esp => panic!("never: {bytes:02x?}"),
+            Shape::Esp => {
+                assert_eq!(outer.encapsulation, Encapsulation::Esp);
+                let found = Some((outer.spi, outer.sequence));
+                assert_eq!(found, association(bytes));
+                let whole = walk::addresses(bytes, &outer.network);
+                assert_eq!(addresses(bytes), whole);
+            }
         }
         shape
     }
@@ -113,7 +135,7 @@ mod tests {
         assert_eq!(agree(&packet(17)), Shape::Vxlan);
         assert_eq!(agree(&packet(6)), Shape::Host);
         assert_eq!(agree(&packet(58)), Shape::Host);
-        assert_eq!(agree(&packet(50)), Shape::Unusual);
+        assert_eq!(agree(&packet(50)), Shape::Esp);
         assert_eq!(agree(&packet(44)), Shape::Unusual);
     }
 
