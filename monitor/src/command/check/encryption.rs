@@ -122,8 +122,8 @@ fn rules(host: &HostFacts, network: &Network, is_idle: bool) -> Finding {
         rules.marked.has(network.vni),
         rules.refused.has(network.vni),
     );
-    let is_told = host.firewall.is_complete() || (marked && refused);
-    if !is_told {
+    let is_known = host.firewall.is_complete() || (marked && refused);
+    if !is_known {
         let said = |found: bool, yes, no| if found { yes } else { no };
         return limited(
             Check::NetworkRules,

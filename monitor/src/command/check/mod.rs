@@ -68,3 +68,6 @@ pub async fn run(args: &CheckArgs) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,6 +128,12 @@ fn rows_come_out_as_the_contract_names_them() {
 }
 
 #[test]
+fn the_page() {
+    let page = encode(snapshot()).unwrap();
+    insta::assert_snapshot!("page", page.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
+}
+
+#[test]
 fn no_name_gets_out_of_its_quotes() {
     let mut snapshot = snapshot();
     snapshot.counted.traffic[0].interface = "e\"} 1\n\\".to_owned();

@@ -95,6 +95,23 @@ fn untrusted_text_stays_text() {
     assert!(style.matches("url(").count() == style.matches("url(#").count());
 }
 
+/// The page without its style sheet, the time in the zone of this machine, and the version.
+#[test]
+fn the_page_as_a_whole() {
+    let mut audit = hostile();
+    audit.node = "node1".to_owned();
+    audit.watching = "eth0".to_owned();
+    let page = page(&audit);
+    let (start, rest) = page.split_once("<style>").unwrap();
+    let (_, rest) = rest.split_once("</style>").unwrap();
+    let started = audit.started.to_zoned(TimeZone::system());
+    let started = started.strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
+    let page = format!("{start}<style>STYLE</style>{rest}")
+        .replace(&started, "TIME")
+        .replace(env!("CARGO_PKG_VERSION"), "VERSION");
+    insta::assert_snapshot!("page", page);
+}
+
 #[test]
 fn the_page_is_bounded_and_counts_what_it_leaves_out() {
     let mut audit = hostile();
