@@ -92,6 +92,7 @@ fn a_bad_value() {
         );
         bad("--vxlan-port", "0", &["VXLAN", "port 0", "1 to 65535"]);
         bad("--vxlan-port", "65536", &["65536", "--vxlan-port"]);
+        bad("--vxlan-port", "", &["--vxlan-port"]);
         bad("--snap", "5", &["snap 5", "128 to 1536"]);
         bad("--hook", "ebtables", &["ebtables", "xdp-generic"]);
         bad("--sample-every", "-1", &["-1"]);
@@ -177,6 +178,16 @@ fn a_bad_configuration_file() {
         &["nowhere", "xdp-generic"],
     );
     bad(&folder.file(b"interfaces = ["), &["line 1"]);
+    for key in [
+        "vxlan_ports",
+        "vxlan_gpe_ports",
+        "geneve_ports",
+        "esp_udp_ports",
+        "wireguard_ports",
+    ] {
+        let file = folder.file(format!("{key} = []").as_bytes());
+        bad(&file, &[key, "an empty list of ports; give at least one"]);
+    }
     bad(
         &folder.file(&[0x7f, b'E', b'L', b'F', 0, 0xff, 0xfe, 0x1b]),
         &["UTF-8"],

@@ -4,6 +4,7 @@ use monitor_common::direction::Direction;
 
 use super::node_agent::Agent;
 use super::watched::Watched;
+use crate::host::overlay_port::{UnwatchedPort, unwatched_ports};
 use crate::traffic::counted::HookState;
 
 impl Agent {
@@ -72,7 +73,14 @@ impl Agent {
         if blind.is_empty() && self.watched.is_empty() {
             blind.push("no interface matches".to_owned());
         }
+        blind.extend(self.unwatched_ports().iter().map(ToString::to_string));
         blind
+    }
+
+    /// UDP ports of overlays of this host that are not watched.
+    pub(super) fn unwatched_ports(&self) -> Vec<UnwatchedPort> {
+        let docker = self.docker.as_ref().map(|state| state.borrow());
+        unwatched_ports(&self.overlays, docker.as_deref(), &self.udp_ports)
     }
 
     /// The attached hooks of all interfaces, in one line.

@@ -15,7 +15,7 @@ use super::ledger::{Ledger, Names};
 use super::watched::Watched;
 use crate::base::udp_ports::UdpPorts;
 use crate::host::docker;
-use crate::host::interface::{ChangeSubscription, Selected, Selection};
+use crate::host::interface::{ChangeSubscription, Link, Selected, Selection};
 use crate::kernel::attach::{HookChoice, clsact};
 use crate::kernel::{Attribution, Counts, Kernel};
 use crate::policy::SharedPolicy;
@@ -53,6 +53,8 @@ pub struct Agent {
     /// The activity of ESP associations so far.
     pub(super) trend: Mutex<Trend>,
     pub(super) udp_ports: UdpPorts,
+    /// The VXLAN and Geneve devices of this host.
+    pub(super) overlays: Vec<Link>,
 }
 
 impl Agent {

@@ -7,6 +7,7 @@ use anyhow::anyhow;
 use super::node_agent::Agent;
 use crate::base::failure::{Failure, FailureKind};
 use crate::host::interface::{self, Link};
+use crate::host::overlay_port::unwatched_ports;
 
 /// A program that was detached has finished its last packet after this time.
 const AT_REST: Duration = Duration::from_secs(1);
@@ -103,10 +104,24 @@ impl Agent {
             Vec::new()
         };
         self.selected = self.selection.resolve(&links, &routes);
+        self.overlays = links
+            .iter()
+            .filter(|link| link.overlay.is_some())
+            .cloned()
+            .collect();
         let notes = self.selected.notes.clone();
-        self.noted.retain(|note| notes.contains(note));
+        let mut warnings = self.selected.warnings.clone();
+        let ports = unwatched_ports(&self.overlays, None, &self.udp_ports);
+        warnings.extend(ports.iter().map(ToString::to_string));
+        self.noted
+            .retain(|note| notes.contains(note) || warnings.contains(note));
         for note in notes {
             self.note(note);
+        }
+        for warning in warnings {
+            if self.noted.insert(warning.clone()) {
+                tracing::warn!("{warning}");
+            }
         }
         Ok(links)
     }

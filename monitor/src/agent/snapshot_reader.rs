@@ -43,6 +43,7 @@ impl Agent {
         snapshot.counted.xfrm_errors = ipsec::errors();
         snapshot.counted.docker_up = self.docker.as_ref().and_then(|state| state.borrow().up);
         snapshot.counted.lost = self.lost;
+        snapshot.counted.unwatched_ports = self.unwatched_ports();
         self.evaluate_networks(&mut snapshot);
         Ok(snapshot)
     }
@@ -122,6 +123,7 @@ fn read_maps(
         xfrm_errors: BTreeMap::new(),
         docker_up: None,
         lost: 0,
+        unwatched_ports: Vec::new(),
     };
     Ok(Snapshot {
         counted,

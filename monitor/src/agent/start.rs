@@ -55,6 +55,7 @@ impl Agent {
             lost: 0,
             trend: Mutex::default(),
             udp_ports: plan.load.udp_ports.clone(),
+            overlays: Vec::new(),
         };
         agent
             .kernel

@@ -62,6 +62,11 @@ impl UdpPorts {
         UdpPort::from_index(self.0[usize::from(port)])
     }
 
+    /// All ports of a service, in order.
+    pub(crate) fn all(&self, service: UdpPort) -> impl Iterator<Item = u16> + '_ {
+        (1..=u16::MAX).filter(move |port| self.of(*port) == service)
+    }
+
     /// The value of the kernel programs' `PORTS` global: a [`UdpPort`] for each port.
     #[must_use]
     pub(crate) fn bytes(&self) -> &[u8] {

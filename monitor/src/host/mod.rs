@@ -13,3 +13,4 @@ pub mod firewall;
 pub mod interface;
 pub mod ipsec;
 pub(crate) mod kernel_config;
+pub mod overlay_port;

@@ -13,6 +13,7 @@ use monitor_common::reason::Reason;
 use super::association_activity::Activity;
 use super::counted_association::CountedAssociation;
 use crate::host::ipsec::XfrmError;
+use crate::host::overlay_port::UnwatchedPort;
 use crate::kernel::attach::Hook;
 use crate::kernel::{Attribution, MapUse};
 
@@ -145,6 +146,8 @@ pub struct Counted {
     pub docker_up: Option<bool>,
     /// How often another process detached one of our programs.
     pub lost: u64,
+    /// UDP ports of overlays of this host that are not watched.
+    pub unwatched_ports: Vec<UnwatchedPort>,
 }
 
 impl Counted {

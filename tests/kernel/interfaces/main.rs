@@ -10,6 +10,7 @@ mod default;
 mod glob;
 mod life;
 mod once;
+mod overlay_port;
 mod raw_ip;
 
 use std::time::{Duration, Instant};

@@ -13,7 +13,8 @@ use crate::base::udp_ports::UdpPorts;
 use crate::host::described_network::{Network, NetworkKind, Requirement};
 use crate::host::docker::api::{self, Answer, Trouble};
 use crate::host::docker::docker_status::{EVENTS, Found, list};
-use crate::host::docker::{DockerSocket, DockerStatus, NETWORKS_MAX, unwatched_port};
+use crate::host::docker::{DockerSocket, DockerStatus, NETWORKS_MAX};
+use crate::host::overlay_port::unwatched_ports;
 use monitor_classify::text::escape;
 
 /// Time between lists without an event, since events can be lost. Shorter at first: a daemon that has just started
@@ -149,10 +150,10 @@ fn update(found: &Found, udp_ports: &UdpPorts, state: &watch::Sender<DockerStatu
     {
         tracing::warn!("Docker: {trouble}");
     }
-    if let Some(warning) = unwatched_port(&now, udp_ports)
-        && now.data_path_port != before.data_path_port
-    {
-        tracing::warn!("Docker: {warning}");
+    if now.data_path_port != before.data_path_port {
+        for port in unwatched_ports(&[], Some(&now), udp_ports) {
+            tracing::warn!("Docker: {port}");
+        }
     }
     state.send_replace(now);
 }

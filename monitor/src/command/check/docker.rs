@@ -4,24 +4,18 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::finding::{Check, Finding, limited, works};
-use crate::base::udp_ports::UdpPorts;
-use crate::host::docker::{self, DEFAULT_SOCKET, DockerSocket};
+use crate::host::docker::{self, DEFAULT_SOCKET, DockerSocket, DockerStatus};
 use crate::policy::{Network, Requirement};
 use monitor_classify::text::escape;
 
 /// Networks that are listed of each requirement.
 const NAMED: usize = 5;
 
-/// Asks Docker once: the findings, and its networks.
-pub(super) async fn docker(
-    socket: &DockerSocket,
-    udp_ports: &UdpPorts,
-) -> (Vec<Finding>, Vec<Network>) {
+/// Asks Docker once: the finding, and what it answered.
+pub(super) async fn docker(socket: &DockerSocket) -> (Finding, DockerStatus) {
     let Some(path) = socket.path() else {
-        return (
-            vec![works(Check::Docker, "Docker", "not asked (off)")],
-            Vec::new(),
-        );
+        let off = works(Check::Docker, "Docker", "not asked (off)");
+        return (off, DockerStatus::default());
     };
     let Some(state) = docker::query(socket).await else {
         let finding = works(
@@ -31,9 +25,9 @@ pub(super) async fn docker(
                 "no {DEFAULT_SOCKET}, so networks that must be encrypted are not known from it"
             ),
         );
-        return (vec![finding], Vec::new());
+        return (finding, DockerStatus::default());
     };
-    let mut findings = vec![match &state.trouble {
+    let finding = match &state.trouble {
         Some(trouble) => limited(
             Check::Docker,
             "Docker",
@@ -44,11 +38,8 @@ pub(super) async fn docker(
             ),
         ),
         None => works(Check::Docker, "Docker", summary(&state.networks)),
-    }];
-    if let Some(warning) = docker::unwatched_port(&state, udp_ports) {
-        findings.push(limited(Check::OverlayPort, "  port of the Swarm", warning));
-    }
-    (findings, state.networks)
+    };
+    (finding, state)
 }
 
 /// Networks of Docker that must be encrypted and certainly have no container on this host.

@@ -7,7 +7,10 @@ use super::finding::{Check, Finding, limited, works};
 use crate::agent::INTERFACES;
 use crate::base::failure::Failure;
 use crate::base::interface::{Interface, LinkLayer};
+use crate::base::udp_ports::UdpPorts;
+use crate::host::docker::DockerStatus;
 use crate::host::interface::{self, Link, LinkKind, Selection};
+use crate::host::overlay_port::{UnwatchedPort, unwatched_ports};
 use crate::kernel::attach::{self, OtherPrograms};
 
 /// Adds the findings on every selected interface, and returns their names.
@@ -24,7 +27,7 @@ pub(super) fn interfaces(
         Failure::runtime(anyhow!(error).context("cannot read the default route"))
     })?;
     let selected = selection.resolve(&links, &routes);
-    for note in selected.notes {
+    for note in selected.notes.into_iter().chain(selected.warnings) {
         findings.push(limited(Check::Selection, "selection", note));
     }
     if selected.interfaces.len() > INTERFACES {
@@ -46,6 +49,22 @@ pub(super) fn interfaces(
     }
     let names = selected.interfaces.into_iter();
     Ok(names.map(|interface| interface.name).collect())
+}
+
+/// A finding for each UDP port that an overlay of this host uses and that is not watched.
+///
+/// # Errors
+/// A runtime failure, if the kernel does not list the interfaces.
+pub(super) fn overlay_ports(
+    docker: &DockerStatus,
+    udp_ports: &UdpPorts,
+) -> Result<Vec<Finding>, Failure> {
+    let ports = unwatched_ports(&interface::list()?, Some(docker), udp_ports);
+    let finding = |port: &UnwatchedPort| {
+        let what = format!("overlay on UDP port {}", port.port);
+        limited(Check::OverlayPort, what, port.to_string())
+    };
+    Ok(ports.iter().map(finding).collect())
 }
 
 fn kind(interface: &Interface, link: &Link) -> Finding {

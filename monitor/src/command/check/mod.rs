@@ -38,11 +38,12 @@ pub async fn run(args: &CheckArgs) -> Result<(), Failure> {
         let has_tcx = loaded.as_ref().is_ok_and(|has| *has);
         interfaces::interfaces(selection, has_tcx, &mut findings)?
     };
-    let (said, answer) = docker::docker(&place, &surroundings.udp_ports).await;
-    findings.extend(said);
-    let idle = docker::idle(&place, &answer).await;
+    let (said, answer) = docker::docker(&place).await;
+    findings.push(said);
+    findings.extend(interfaces::overlay_ports(&answer, &surroundings.udp_ports)?);
+    let idle = docker::idle(&place, &answer.networks).await;
     let mut networks = Networks::new(surroundings.networks);
-    networks.set_docker(answer);
+    networks.set_docker(answer.networks);
     let networks: Vec<Network> = networks.iter().cloned().collect();
     let host = HostFacts::read(&surroundings.udp_ports, &watched);
     let limit = match args.format {

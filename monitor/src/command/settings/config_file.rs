@@ -4,7 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use crate::base::failure::Failure;
 use crate::kernel::attach::HookChoice;
@@ -23,15 +24,15 @@ pub(super) struct File {
     pub(super) interfaces: Vec<String>,
     pub(super) hook: Option<HookChoice>,
     pub(super) host_flows: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "ports")]
     pub(super) vxlan_ports: Vec<u16>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "ports")]
     pub(super) vxlan_gpe_ports: Vec<u16>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "ports")]
     pub(super) geneve_ports: Vec<u16>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "ports")]
     pub(super) esp_udp_ports: Vec<u16>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "ports")]
     pub(super) wireguard_ports: Vec<u16>,
     pub(super) exposure: Option<bool>,
     pub(super) samples_per_second: Option<u32>,
@@ -49,6 +50,17 @@ pub(super) struct File {
         deserialize_with = "network_config::networks"
     )]
     pub(super) networks: Vec<Network>,
+}
+
+/// A list of ports. An empty one is an error: it looks as if it switched the service off, and no list does.
+fn ports<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<u16>, D::Error> {
+    let ports = Vec::<u16>::deserialize(list)?;
+    match ports.is_empty() {
+        true => Err(D::Error::custom(
+            "an empty list of ports; give at least one, or remove the key for the usual ones",
+        )),
+        false => Ok(ports),
+    }
 }
 
 impl File {

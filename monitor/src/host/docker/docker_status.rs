@@ -4,13 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use monitor_common::encapsulation::UdpPort;
 use tokio::time::timeout;
 
 use super::answer::{self, Listed, NETWORKS_MAX};
 use super::api::{self, Trouble};
 use super::socket::DockerSocket;
-use crate::base::udp_ports::UdpPorts;
 use crate::host::described_network::Network;
 
 /// Path of the overlay networks; the filter is `{"driver":["overlay"]}`.
@@ -102,15 +100,4 @@ pub(crate) async fn list(socket: &Path) -> Result<Found, Trouble> {
         Ok(found) => found.map_err(Trouble::Invalid),
         Err(_) => Err(Trouble::Invalid("it cannot be read".to_owned())),
     }
-}
-
-/// A warning, if the Swarm's VXLAN port is not watched as VXLAN.
-#[must_use]
-pub fn unwatched_port(status: &DockerStatus, udp_ports: &UdpPorts) -> Option<String> {
-    let port = status.data_path_port?;
-    (udp_ports.of(port) != UdpPort::Vxlan).then(|| {
-        format!(
-            "the Swarm sends VXLAN to UDP port {port}, which is not watched as VXLAN; give --vxlan-port {port}"
-        )
-    })
 }

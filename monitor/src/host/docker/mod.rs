@@ -10,5 +10,5 @@ pub(crate) mod docker_status;
 mod socket;
 
 pub use answer::NETWORKS_MAX;
-pub use docker_status::{DockerStatus, networks_in_use, query, unwatched_port};
+pub use docker_status::{DockerStatus, networks_in_use, query};
 pub use socket::{DEFAULT_SOCKET, DockerSocket};

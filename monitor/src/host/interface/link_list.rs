@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use monitor_common::encapsulation::UdpPort;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
 
@@ -88,6 +89,47 @@ pub struct Link {
     pub xdp: Option<u32>,
     /// Maximum transmission unit in bytes.
     pub mtu: u32,
+    /// Where its packets go, if it is the device of an overlay.
+    pub overlay: Option<OverlayDevice>,
+}
+
+/// Where the packets of a VXLAN or Geneve device go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverlayDevice {
+    /// The encapsulation.
+    pub service: UdpPort,
+    /// The UDP port that it sends to and receives on.
+    pub port: u16,
+    /// Index of the interface that it is bound to, if it is.
+    pub below: Option<u32>,
+}
+
+impl OverlayDevice {
+    /// From `IFLA_INFO_KIND` and `IFLA_INFO_DATA`; `None` for other kinds.
+    fn parse(kind: &[u8], data: &[u8]) -> Option<OverlayDevice> {
+        let find = |wanted: u16| attributes(data).find(|(at, _)| *at == wanted);
+        let port = |wanted: u16| {
+            let (_, value) = find(wanted)?;
+            value.first_chunk().map(|bytes| u16::from_be_bytes(*bytes))
+        };
+        let below = |wanted: u16| number(find(wanted)?.1).filter(|index| *index != 0);
+        match kind {
+            b"vxlan" => Some(OverlayDevice {
+                service: match find(IFLA_VXLAN_GPE) {
+                    Some(_) => UdpPort::VxlanGpe,
+                    None => UdpPort::Vxlan,
+                },
+                port: port(IFLA_VXLAN_PORT)?,
+                below: below(IFLA_VXLAN_LINK),
+            }),
+            b"geneve" => Some(OverlayDevice {
+                service: UdpPort::Geneve,
+                port: port(IFLA_GENEVE_PORT)?,
+                below: None,
+            }),
+            _ => None,
+        }
+    }
 }
 
 impl Link {
@@ -144,6 +186,11 @@ const IFLA_XDP: u16 = 43;
 const IFLA_PROP_LIST: u16 = 52;
 const IFLA_ALT_IFNAME: u16 = 53;
 const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const IFLA_VXLAN_LINK: u16 = 3;
+const IFLA_VXLAN_PORT: u16 = 15;
+const IFLA_VXLAN_GPE: u16 = 27;
+const IFLA_GENEVE_PORT: u16 = 5;
 const IFLA_XDP_PROG_ID: u16 = 4;
 /// Length of `struct ifinfomsg`.
 const HEADER: usize = 16;
@@ -161,6 +208,7 @@ fn parse(payload: &[u8]) -> Option<Link> {
         master: None,
         xdp: None,
         mtu: 0,
+        overlay: None,
     };
     let mut elsewhere = false;
     for (attribute_type, value) in attributes(field(HEADER)?) {
@@ -171,9 +219,12 @@ fn parse(payload: &[u8]) -> Option<Link> {
             IFLA_MASTER => link.master = number(value),
             IFLA_LINK_NETNSID => elsewhere = true,
             IFLA_LINKINFO => {
-                let mut inner = attributes(value);
-                if let Some((_, kind)) = inner.find(|(kind, _)| *kind == IFLA_INFO_KIND) {
-                    link.kind = LinkKind::of(text(kind).as_bytes());
+                let find = |wanted| attributes(value).find(|(at, _)| *at == wanted);
+                if let Some((_, kind)) = find(IFLA_INFO_KIND) {
+                    let kind = text(kind);
+                    link.kind = LinkKind::of(kind.as_bytes());
+                    let data = find(IFLA_INFO_DATA).map_or(&[][..], |(_, data)| data);
+                    link.overlay = OverlayDevice::parse(kind.as_bytes(), data);
                 }
             }
             IFLA_XDP => {
@@ -264,8 +315,46 @@ mod tests {
     }
 
     #[test]
+    fn the_port_of_an_overlay_is_decoded() {
+        let device = |kind: &[u8], data: &[Vec<u8>]| {
+            let info = [
+                attribute(IFLA_INFO_KIND, kind),
+                attribute(IFLA_INFO_DATA, &data.concat()),
+            ];
+            let info = attribute(IFLA_LINKINFO, &info.concat());
+            parse(&message(b"vlan\0", &info)).unwrap().overlay
+        };
+        let vxlan_port = attribute(IFLA_VXLAN_PORT, &8472u16.to_be_bytes());
+        let below = attribute(IFLA_VXLAN_LINK, &2u32.to_ne_bytes());
+        let mut expected = OverlayDevice {
+            service: UdpPort::Vxlan,
+            port: 8472,
+            below: Some(2),
+        };
+        let found = device(b"vxlan\0", &[below, vxlan_port.clone()]);
+        assert_eq!(found, Some(expected));
+        expected.below = None;
+        expected.service = UdpPort::VxlanGpe;
+        let found = device(
+            b"vxlan\0",
+            &[vxlan_port.clone(), attribute(IFLA_VXLAN_GPE, &[])],
+        );
+        assert_eq!(found, Some(expected));
+        let geneve_port = attribute(IFLA_GENEVE_PORT, &6081u16.to_be_bytes());
+        let found = device(b"geneve\0", &[geneve_port]).unwrap();
+        assert_eq!((found.service, found.port), (UdpPort::Geneve, 6081));
+        assert_eq!(device(b"vxlan\0", &[]), None);
+        assert_eq!(device(b"bridge\0", &[vxlan_port]), None);
+    }
+
+    #[test]
     fn no_length_makes_it_panic() {
-        let whole = message(b"vlan\0", &[]);
+        let port = attribute(IFLA_VXLAN_PORT, &8472u16.to_be_bytes());
+        let info = [
+            attribute(IFLA_INFO_KIND, b"vxlan\0"),
+            attribute(IFLA_INFO_DATA, &port),
+        ];
+        let whole = message(b"vlan\0", &attribute(IFLA_LINKINFO, &info.concat()));
         for length in 0..whole.len() {
             parse(&whole[..length]);
         }

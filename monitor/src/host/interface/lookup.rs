@@ -39,6 +39,23 @@ pub(super) fn unknown(name: &str, links: &[Link]) -> Failure {
     ))
 }
 
+/// The usage failure for the device of an overlay, which names the device below it.
+pub(super) fn inside(link: &Link, links: &[Link]) -> Failure {
+    let below = link.overlay.and_then(|overlay| overlay.below);
+    let below = below.and_then(|index| links.iter().find(|link| link.index == index));
+    let instead = match below {
+        Some(below) => format!("watch {} below it: -i {}", below.name, below.name),
+        None => {
+            "watch the interface of the route to the other nodes, such as -i default".to_owned()
+        }
+    };
+    Failure::usage(anyhow!(
+        "interface {} is a VXLAN or Geneve device: it carries what is inside the overlay, and the overlay's packets are on \
+         the interface between the nodes; {instead}",
+        link.name
+    ))
+}
+
 /// The usage failure for an interface whose frames are not understood.
 pub(super) fn unwatchable(link: &Link) -> Failure {
     Failure::usage(anyhow!(

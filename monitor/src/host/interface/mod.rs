@@ -14,7 +14,7 @@ mod select;
 pub use address::addresses;
 pub(crate) use changes::ChangeEvents;
 pub use changes::ChangeSubscription;
-pub use link_list::{Link, LinkKind, links};
+pub use link_list::{Link, LinkKind, OverlayDevice, links};
 pub use lookup::list;
 pub use pattern::Pattern;
 pub use route::default_routes;

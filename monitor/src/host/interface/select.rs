@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::link_list::{Link, LinkKind};
-use super::lookup::{unknown, unwatchable};
+use super::lookup::{inside, unknown, unwatchable};
 use super::pattern::Pattern;
 use crate::base::failure::Failure;
 use crate::base::interface::Interface;
@@ -28,6 +28,8 @@ pub struct Selected {
     pub missing: Vec<String>,
     /// Log lines for the user, where the selection resolves to something unexpected.
     pub notes: Vec<String>,
+    /// The same, where what was selected carries no traffic between nodes.
+    pub warnings: Vec<String>,
 }
 
 impl Selection {
@@ -61,6 +63,7 @@ impl Selection {
             match links.iter().find(|link| link.is_called(name)) {
                 None => return Err(unknown(name, links)),
                 Some(link) if link.interface().is_none() => return Err(unwatchable(link)),
+                Some(link) if link.kind == LinkKind::Overlay => return Err(inside(link, links)),
                 Some(_) => {}
             }
         }
@@ -117,6 +120,13 @@ impl Wanted {
             selected.notes.push(format!("{:#}", unwatchable(link)));
         }
         found.retain(|link| link.interface().is_some());
+        if let (Some(link), Pattern::Name(_)) = (found.first(), pattern)
+            && link.is_loopback()
+        {
+            selected
+                .warnings
+                .push(devices.not_between_nodes(link, routes));
+        }
         if found.is_empty() {
             match pattern {
                 Pattern::Glob(_) => selected.notes.push(format!(
@@ -210,6 +220,30 @@ impl<'a> Devices<'a> {
         }
         wires.sort_unstable_by_key(|link| link.index);
         wires
+    }
+
+    /// The warning for a loopback interface.
+    fn not_between_nodes(&self, link: &Link, routes: &[u32]) -> String {
+        let wires: Vec<&Link> = match self.of_route(routes, &mut Vec::new()) {
+            wires if wires.is_empty() => self.hardware(),
+            wires => wires,
+        };
+        let others = match wires.is_empty() {
+            true => "that between the nodes".to_owned(),
+            false => names(&wires),
+        };
+        format!(
+            "{} carries what this host sends to itself, and nothing between nodes; watch {others} instead",
+            link.name
+        )
+    }
+
+    /// Network cards, and what stands for one in a container.
+    fn hardware(&self) -> Vec<&'a Link> {
+        let is_card = |link: &&Link| {
+            matches!(link.kind, LinkKind::Device | LinkKind::Veth) && !link.is_loopback()
+        };
+        self.0.iter().filter(is_card).collect()
     }
 
     /// The devices at the wire of the default route.

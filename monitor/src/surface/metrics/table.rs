@@ -284,6 +284,19 @@ pub const TABLE: &[Definition] = &[
         },
     },
     Definition {
+        name: "port_unwatched",
+        kind: Type::Gauge,
+        labels: &["port", "encapsulation"],
+        help: "1 for each UDP port that a VXLAN or Geneve device of this host, or Docker's Swarm, uses and that is not watched",
+        rows: |snapshot, rows| {
+            let mut ports = snapshot.counted.unwatched_ports.iter();
+            ports.try_for_each(|at| {
+                let encapsulation = at.service.encapsulation().label();
+                rows.value(&[&at.port.to_string(), encapsulation], 1)
+            })
+        },
+    },
+    Definition {
         name: "docker_up",
         kind: Type::Gauge,
         labels: &[],

@@ -10,6 +10,7 @@ fn link(index: u32, name: &str, kind: LinkKind) -> Link {
         lower: None,
         master: None,
         xdp: None,
+        overlay: None,
         mtu: 1500,
     }
 }
