@@ -8,7 +8,7 @@
 //! * [`walk`]: from the outer link header to the encapsulation, and from there to the inner flow.
 //! * [`encapsulation`]: the table of encapsulations; [`reason`]: the table of why a packet was not parsed.
 //! * [`key`], [`count`], [`cpu_state`], [`sample`], [`config`], [`xfrm_layout`]: what the kernel programs and the agent
-//!   exchange, in the bytes of [`shared`]; [`map_size`]: how many entries the maps have.
+//!   exchange, in the bytes of [`shared`]; [`map_size`]: how many entries the maps have; [`row_room`]: who may insert them.
 //! * [`bench`]: what the benchmark exchanges with its own kernel programs.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -28,6 +28,7 @@ pub mod link;
 pub mod load;
 pub mod map_size;
 pub mod reason;
+pub mod row_room;
 pub mod sample;
 pub mod shared;
 pub mod slot;

@@ -18,7 +18,7 @@ pub const FLOWS: u32 = 49_152;
 /// `SHARES` and `RETURNED`: networks that have flows in `FLOWS`.
 pub const SHARES: u32 = 16_384;
 /// `VERDICTS`.
-pub const VERDICTS: u32 = 102_400;
+pub const VERDICTS: u32 = 100_352;
 /// `EXPOSURE`.
 pub const EXPOSURE: u32 = 38_912;
 /// Slots: what is counted without a hash map, for each interface, VNI and class. The first is never given.
@@ -31,6 +31,8 @@ pub const SAMPLES_BYTES: u32 = 1 << 20;
 pub const NETWORKS: usize = 4_096;
 /// `PEERS`: for each known network two rows for the nodes that found no room, and two for nodes.
 pub const PEERS: u32 = 4 * NETWORKS as u32;
+/// `LEAVING`: rows that are removed at a time.
+pub const LEAVING: u32 = 2_048;
 /// VNIs in one element of `REQUIRED`.
 pub const VNIS_PER_WORD: u32 = u64::BITS;
 /// `REQUIRED`: a bit for each VNI.

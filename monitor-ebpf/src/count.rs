@@ -6,15 +6,16 @@
 use core::arch::asm;
 
 use aya_ebpf::bindings::BPF_NOEXIST;
-use aya_ebpf::helpers::generated::bpf_get_prandom_u32;
 use monitor_common::count::{Count, EspCount, Total};
 use monitor_common::cpu_state::CpuState;
 use monitor_common::direction::Direction;
 use monitor_common::encapsulation::Encapsulation;
-use monitor_common::key::{CounterKey, EspKey, ReasonKey};
+use monitor_common::key::{CounterKey, EspKey, Group, NetworkId, ReasonKey};
 use monitor_common::reason::Reason;
+use monitor_common::row_room::{RowKey, RowMap};
 
 use crate::maps::{COUNTERS, ESP, REASONS, STATE};
+use crate::rows;
 
 /// A row in which nothing is counted. A static, because the compiler fills a value on the stack byte by byte in a loop,
 /// which the verifier follows.
@@ -39,21 +40,27 @@ pub fn packet(
     let key = CounterKey::new(ifindex, direction, encapsulation, vni);
     match COUNTERS.get_ptr_mut(key) {
         // SAFETY: this CPU's own slot.
-        Some(count) => {
+        Some(count) if !rows::is_leaving(|| key.leaving()) => {
             unsafe { add(count, counted) };
             true
         }
-        None => first_packet(&key, counted),
+        Some(_) | None => first_packet(&key, counted),
     }
 }
 
 #[inline(never)]
 fn first_packet(key: &CounterKey, counted: Count) -> bool {
     let Some(state) = state() else { return false };
-    // SAFETY: this CPU's own slot.
-    if may_insert(unsafe { (*state).counters_overflow }) {
+    let is_leaving = rows::is_leaving(|| key.leaving());
+    let group = || rows::group(NetworkId::vni(key.packed));
+    if !is_leaving && rows::has_room(RowMap::Counters, group) {
         // If another CPU inserts the same key meanwhile, this CPU's slot exists and is zero.
-        let _ = COUNTERS.insert(key, &NO_COUNT, u64::from(BPF_NOEXIST));
+        if COUNTERS
+            .insert(key, &NO_COUNT, u64::from(BPF_NOEXIST))
+            .is_ok()
+        {
+            rows::inserted(RowMap::Counters);
+        }
         if let Some(count) = COUNTERS.get_ptr_mut(key) {
             // SAFETY: this CPU's own slot.
             unsafe { add(count, counted) };
@@ -68,17 +75,11 @@ fn first_packet(key: &CounterKey, counted: Count) -> bool {
         // SAFETY: this CPU's own slot.
         unsafe { add(count, counted) };
     }
-    // SAFETY: this CPU's own slot.
-    unsafe { (*state).counters_overflow += counted.packets };
+    if !is_leaving {
+        // SAFETY: this CPU's own slot.
+        unsafe { (*state).counters_overflow += counted.packets };
+    }
     false
-}
-
-/// Whether to try to insert a key, by the number of packets of this CPU that found no room. Once a map was full, one
-/// packet in a thousand tries, because looking for room in a full map takes the locks of all CPUs.
-#[inline(always)]
-pub fn may_insert(overflow: u64) -> bool {
-    // SAFETY: a helper without arguments.
-    overflow == 0 || unsafe { bpf_get_prandom_u32() } & 0x3ff == 0
 }
 
 /// Counts packets under their association. `sequence` is 0, which is never sent (RFC 4303, 2.2), if it is unknown, as in
@@ -87,23 +88,34 @@ pub fn may_insert(overflow: u64) -> bool {
 pub fn esp(key: &EspKey, sequence: u32, counted: Count, later_fragments: u64) {
     match ESP.get_ptr_mut(key) {
         // SAFETY: this CPU's own slot.
-        Some(count) => unsafe { add_esp(count, sequence, counted, later_fragments) },
-        None => first_esp(key, sequence, counted, later_fragments),
+        Some(count) if !rows::is_leaving(|| key.leaving()) => unsafe {
+            add_esp(count, sequence, counted, later_fragments)
+        },
+        Some(_) | None => first_esp(key, sequence, counted, later_fragments),
     }
 }
 
 #[inline(never)]
 fn first_esp(key: &EspKey, sequence: u32, counted: Count, later_fragments: u64) {
     let Some(state) = state() else { return };
-    // SAFETY: this CPU's own slot.
-    if may_insert(unsafe { (*state).esp_overflow }) {
-        let _ = ESP.insert(key, &NO_ESP_COUNT, u64::from(BPF_NOEXIST));
+    let is_leaving = rows::is_leaving(|| key.leaving());
+    if !is_leaving && rows::has_room(RowMap::Esp, || Group::Unknown) {
+        if ESP
+            .insert(key, &NO_ESP_COUNT, u64::from(BPF_NOEXIST))
+            .is_ok()
+        {
+            rows::inserted(RowMap::Esp);
+        }
         if let Some(count) = ESP.get_ptr_mut(key) {
             // SAFETY: this CPU's own slot.
             return unsafe { add_esp(count, sequence, counted, later_fragments) };
         }
     }
-    if let Some(count) = ESP.get_ptr_mut(EspKey::other(key.ifindex, key.direction())) {
+    let Some(encapsulation) = key.encapsulation() else {
+        return;
+    };
+    if let Some(count) = ESP.get_ptr_mut(EspKey::other(key.ifindex, key.direction(), encapsulation))
+    {
         // SAFETY: this CPU's own slot.
         unsafe {
             (*count).packets += counted.packets;
@@ -111,8 +123,10 @@ fn first_esp(key: &EspKey, sequence: u32, counted: Count, later_fragments: u64) 
             (*count).later_fragments += later_fragments;
         }
     }
-    // SAFETY: this CPU's own slot.
-    unsafe { (*state).esp_overflow += counted.packets };
+    if !is_leaving {
+        // SAFETY: this CPU's own slot.
+        unsafe { (*state).esp_overflow += counted.packets };
+    }
 }
 
 /// Counts packets that were not parsed.

@@ -16,13 +16,14 @@ use monitor_common::address::{self, Address};
 use monitor_common::count::Count;
 use monitor_common::direction::Direction;
 use monitor_common::encapsulation::UdpPort;
-use monitor_common::key::EspNetworkKey;
+use monitor_common::key::{EspNetworkKey, NetworkId};
+use monitor_common::row_room::{RowKey, RowMap};
 use monitor_common::wire::{VNI_MAX, esp, ipv4, ipv6, udp, vxlan};
 
-use crate::count::{self, may_insert};
+use crate::count;
 use crate::kernel_struct::{Head, SkBuff, State, read};
 use crate::maps::ESP_NETWORKS;
-use crate::settings;
+use crate::{rows, settings};
 
 /// `XFRM_MODE_TRANSPORT` (`include/uapi/linux/xfrm.h`).
 const TRANSPORT: u8 = 0;
@@ -204,17 +205,22 @@ fn count(direction: Direction, vni: u32, peer: Address, carried: Count) {
     };
     match ESP_NETWORKS.get_ptr_mut(key) {
         // SAFETY: this CPU's own slot; see above.
-        Some(row) => unsafe { count::add(row, carried) },
-        None => first(&key, vni, carried),
+        Some(row) if !rows::is_leaving(|| key.leaving()) => unsafe { count::add(row, carried) },
+        Some(_) | None => first(&key, vni, carried),
     }
 }
 
 #[inline(never)]
 fn first(key: &EspNetworkKey, vni: u32, carried: Count) {
     let Some(state) = count::state() else { return };
-    // SAFETY: this CPU's own slot; so below.
-    if may_insert(unsafe { (*state).esp_networks_overflow }) {
-        let _ = ESP_NETWORKS.insert(key, &count::NO_COUNT, u64::from(BPF_NOEXIST));
+    let is_leaving = rows::is_leaving(|| key.leaving());
+    if !is_leaving && rows::has_room(RowMap::EspNetworks, || rows::group(NetworkId::vni(vni))) {
+        if ESP_NETWORKS
+            .insert(key, &count::NO_COUNT, u64::from(BPF_NOEXIST))
+            .is_ok()
+        {
+            rows::inserted(RowMap::EspNetworks);
+        }
         if let Some(row) = ESP_NETWORKS.get_ptr_mut(key) {
             // SAFETY: see above.
             return unsafe { count::add(row, carried) };
@@ -228,6 +234,8 @@ fn first(key: &EspNetworkKey, vni: u32, carried: Count) {
         // SAFETY: see above.
         unsafe { count::add(row, carried) };
     }
-    // SAFETY: see above.
-    unsafe { (*state).esp_networks_overflow += carried.packets };
+    if !is_leaving {
+        // SAFETY: this CPU's own slot.
+        unsafe { (*state).esp_networks_overflow += carried.packets };
+    }
 }

@@ -5,9 +5,10 @@ use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use monitor_common::count::Count;
 use monitor_common::direction::Direction;
 use monitor_common::key::{Class, ExposureKey, FlowState, Group, NetworkId, Share, flow_share};
+use monitor_common::row_room::{RowKey, RowMap};
 
 use crate::maps::{EXPOSURE, FLOWS, MADE, NEW_FLOW, RETURNED, ROOM, SAMPLED, SHARES, VERDICTS};
-use crate::{count, settings, slots};
+use crate::{count, rows, settings, slots};
 
 /// The verdict on a flow, if there is one.
 #[inline(always)]
@@ -36,7 +37,7 @@ pub fn count(direction: Direction, network: NetworkId, class: Class, counted: Co
     match row(direction, network, class) {
         // SAFETY: this CPU's own slot.
         Some(count) => unsafe { count::add(count, counted) },
-        None => overflow(direction, counted),
+        None => overflow(direction, network, class, counted),
     }
 }
 
@@ -45,31 +46,39 @@ pub fn count(direction: Direction, network: NetworkId, class: Class, counted: Co
 fn row(direction: Direction, network: NetworkId, class: Class) -> Option<*mut Count> {
     let key = ExposureKey::new(direction, network, class);
     match EXPOSURE.get_ptr_mut(key) {
-        Some(count) => Some(count),
-        None => first_packet(&key),
+        Some(count) if !rows::is_leaving(|| key.leaving()) => Some(count),
+        Some(_) | None => first_packet(&key),
     }
 }
 
 #[inline(never)]
 fn first_packet(key: &ExposureKey) -> Option<*mut Count> {
-    let state = count::state()?;
-    // SAFETY: this CPU's own slot.
-    if !count::may_insert(unsafe { (*state).exposure_overflow }) {
+    if rows::is_leaving(|| key.leaving())
+        || !rows::has_room(RowMap::Exposure, || rows::group(key.network()))
+    {
         return None;
     }
-    let _ = EXPOSURE.insert(key, &count::NO_COUNT, u64::from(BPF_NOEXIST));
+    if EXPOSURE
+        .insert(key, &count::NO_COUNT, u64::from(BPF_NOEXIST))
+        .is_ok()
+    {
+        rows::inserted(RowMap::Exposure);
+    }
     EXPOSURE.get_ptr_mut(key)
 }
 
 /// Counts packets that found no row.
 #[inline(never)]
-fn overflow(direction: Direction, counted: Count) {
+fn overflow(direction: Direction, network: NetworkId, class: Class, counted: Count) {
     let key = ExposureKey::new(direction, NetworkId::OTHER, Class::UNKNOWN);
     if let Some(count) = EXPOSURE.get_ptr_mut(key) {
         // SAFETY: this CPU's own slot.
         unsafe { count::add(count, counted) };
     }
-    if let Some(state) = count::state() {
+    let own = ExposureKey::new(direction, network, class);
+    if !rows::is_leaving(|| own.leaving())
+        && let Some(state) = count::state()
+    {
         // SAFETY: this CPU's own slot.
         unsafe { (*state).exposure_overflow += counted.packets };
     }
@@ -87,7 +96,7 @@ pub fn pending(
     counted: Count,
 ) -> Option<*mut FlowState> {
     let Some(sum) = row(direction, network, Class::PENDING) else {
-        overflow(direction, counted);
+        overflow(direction, network, Class::PENDING, counted);
         return None;
     };
     let Some(state) = state_of(flow, network) else {

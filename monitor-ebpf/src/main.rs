@@ -18,6 +18,7 @@ mod kernel_struct;
 mod maps;
 mod outer;
 mod policy;
+mod rows;
 mod sample;
 mod settings;
 mod slots;

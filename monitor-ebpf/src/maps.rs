@@ -10,6 +10,7 @@ use monitor_common::key::{
     PeerCount, PeerKey, ReasonKey, Returned, Room, Share,
 };
 use monitor_common::map_size;
+use monitor_common::row_room::{RowMap, RowRoom};
 use monitor_common::slot::{self, Line, SlotRow};
 
 /// The agent maps the array into its memory.
@@ -56,6 +57,19 @@ pub static MADE: Array<u64, 2> = Array::new();
 /// How much of [`FLOWS`] each group may take. Written by user space only.
 #[btf_map]
 pub static ROOM: Array<Room, 2> = Array::new();
+
+/// Rows that the programs have inserted into each [`RowMap`](monitor_common::row_room::RowMap).
+#[btf_map]
+pub static INSERTED: Array<u64, { RowMap::ALL.len() }> = Array::new();
+
+/// How many rows they may have there. Written by user space only.
+#[btf_map]
+pub static ROWS_ROOM: Array<RowRoom, { RowMap::ALL.len() }> = Array::new();
+
+/// Rows that user space is about to remove, by [`RowKey::leaving`](monitor_common::row_room::RowKey::leaving). Written by
+/// user space only.
+#[btf_map]
+pub static LEAVING: HashMap<u64, u64, { map_size::LEAVING as usize }> = HashMap::new();
 
 /// A flow that is being inserted.
 #[btf_map]

@@ -6,10 +6,11 @@ use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use monitor_common::address::{Addresses, NO_ADDRESS};
 use monitor_common::count::Count;
 use monitor_common::direction::Direction;
-use monitor_common::key::{PeerCount, PeerKey, required_bit};
+use monitor_common::key::{Group, PeerCount, PeerKey, required_bit};
+use monitor_common::row_room::{RowKey, RowMap};
 
 use crate::maps::{PEERS, REQUIRED};
-use crate::{count, settings};
+use crate::{count, rows, settings};
 
 /// Whether a network must be encrypted. A look-up in an array is a few instructions and no call.
 #[inline(always)]
@@ -39,13 +40,13 @@ pub fn cleartext(direction: Direction, vni: u32, addresses: &Addresses, counted:
 fn peer(key: &PeerKey, counted: Count) {
     // SAFETY: a helper without arguments.
     let now = unsafe { bpf_ktime_get_ns() };
-    if let Some(count) = PEERS.get_ptr_mut(key) {
+    let is_leaving = rows::is_leaving(|| key.leaving());
+    if !is_leaving && let Some(count) = PEERS.get_ptr_mut(key) {
         // SAFETY: an element of the map.
         return unsafe { add(count, counted, now) };
     }
     let Some(state) = count::state() else { return };
-    // SAFETY: this CPU's own slot.
-    if count::may_insert(unsafe { (*state).peers_overflow }) {
+    if !is_leaving && rows::has_room(RowMap::Peers, || Group::Described) {
         let empty = PeerCount {
             packets: 0,
             bytes: 0,
@@ -53,7 +54,9 @@ fn peer(key: &PeerKey, counted: Count) {
             last_ns: now,
         };
         // Another CPU may have inserted it meanwhile.
-        let _ = PEERS.insert(key, empty, u64::from(BPF_NOEXIST));
+        if PEERS.insert(key, empty, u64::from(BPF_NOEXIST)).is_ok() {
+            rows::inserted(RowMap::Peers);
+        }
         if let Some(count) = PEERS.get_ptr_mut(key) {
             // SAFETY: an element of the map.
             return unsafe { add(count, counted, now) };
@@ -67,8 +70,10 @@ fn peer(key: &PeerKey, counted: Count) {
         // SAFETY: an element of the map.
         unsafe { add(count, counted, now) };
     }
-    // SAFETY: this CPU's own slot.
-    unsafe { (*state).peers_overflow += counted.packets };
+    if !is_leaving {
+        // SAFETY: this CPU's own slot.
+        unsafe { (*state).peers_overflow += counted.packets };
+    }
 }
 
 /// Adds to a row that all CPUs share.

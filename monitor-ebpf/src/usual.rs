@@ -38,7 +38,13 @@ pub fn count<P: Packet>(packet: &P, direction: Direction) -> Step {
         if walk::may_be_null_in_v4(packet, settings::udp_port) {
             return Step::Walk;
         }
-        return esp(packet, direction, (start.spi(), start.sequence()), &addresses, one);
+        return esp(
+            packet,
+            direction,
+            (start.spi(), start.sequence()),
+            &addresses,
+            one,
+        );
     }
     let vni = start.vni();
     if policy::is_required(vni) {
@@ -100,7 +106,13 @@ fn esp<P: Packet>(
     addresses: &Addresses,
     one: Count,
 ) -> Step {
-    let key = EspKey::new(packet.ifindex(), direction, Encapsulation::Esp, spi, addresses);
+    let key = EspKey::new(
+        packet.ifindex(),
+        direction,
+        Encapsulation::Esp,
+        spi,
+        addresses,
+    );
     count::esp(&key, sequence, one, 0);
     if_due(|walked| walked.frame_link = Link::Ethernet as u32)
 }

@@ -213,7 +213,13 @@ fn a_flood_of_forged_nodes_loses_no_packet() {
         assert_eq!(packets, sent);
         // A row is taken out with what it holds.
         let (key, count) = rows.iter().find(|(key, _)| !key.is_other()).unwrap();
-        assert_eq!(kernel.peers.take(key).unwrap(), Some(*count));
-        assert_eq!(kernel.peers.take(key).unwrap(), None);
+        let take = || {
+            let mut taken = Vec::new();
+            let take = |key, count| taken.push((key, count));
+            kernel.peers.take(&[*key], take).unwrap();
+            taken
+        };
+        assert_eq!(take(), [(*key, *count)]);
+        assert_eq!(take(), []);
     }
 }

@@ -8,8 +8,8 @@ use crate::shared::shared;
 shared! {
     /// Key of `ESP`: one security association as the wire shows it. The value is a [`crate::count::EspCount`].
     ///
-    /// SPI 0 and no addresses: "other", for all associations that found no room. A packet with SPI 0 is never counted
-    /// here (RFC 4303, 2.1, reserves it).
+    /// SPI 0 and no addresses: "other", for all associations of an encapsulation that found no room. ESP with SPI 0 is
+    /// never counted here (RFC 4303, 2.1, reserves it); AH with SPI 0 has addresses.
     #[derive(Hash)]
     pub struct EspKey {
         /// Interface index.
@@ -53,15 +53,15 @@ impl EspKey {
         }
     }
 
-    /// The key of all packets whose own association found no room.
+    /// The key of all packets of an encapsulation whose own association found no room.
     #[inline(always)]
     #[must_use]
-    pub const fn other(ifindex: u32, direction: Direction) -> EspKey {
+    pub const fn other(ifindex: u32, direction: Direction, encapsulation: Encapsulation) -> EspKey {
         EspKey {
             ifindex,
             direction: direction as u32,
             spi: 0,
-            encapsulation: Encapsulation::Esp as u32,
+            encapsulation: encapsulation as u32,
             source: NO_ADDRESS,
             destination: NO_ADDRESS,
         }
@@ -84,6 +84,10 @@ impl EspKey {
     #[must_use]
     pub const fn is_other(&self) -> bool {
         self.spi == 0
+            && self.source[0] == 0
+            && self.source[1] == 0
+            && self.destination[0] == 0
+            && self.destination[1] == 0
     }
 }
 
@@ -105,7 +109,12 @@ mod tests {
             assert_eq!(key.source, [0, 0xffff_c0a8_4d01]);
             assert_eq!(key.direction(), direction);
             assert_eq!(key.encapsulation(), Some(Encapsulation::EspUdp));
-            assert!(!key.is_other() && EspKey::other(3, direction).is_other());
+            assert!(!key.is_other());
+            assert!(EspKey::other(3, direction, Encapsulation::Ah).is_other());
+            // A forged AH packet: it has addresses.
+            let addresses = Addresses::v4(0xc0a8_4d01, 0xc0a8_4d02);
+            let forged = EspKey::new(3, direction, Encapsulation::Ah, 0, &addresses);
+            assert!(!forged.is_other());
         }
     }
 }

@@ -85,15 +85,10 @@ impl EspBook {
             .filter(|(key, _)| key.peer != [0; 2])
             .map(|(key, count)| (*key, count.packets));
         let capacity = kernel.sizes().esp_networks;
-        for key in self
+        let idle = self
             .idle
-            .find(packets, rows.len(), capacity, Instant::now())
-        {
-            if let Some(count) = kernel.take_esp_network(&key)? {
-                self.settle(&key, &count);
-            }
-        }
-        Ok(())
+            .find(packets, rows.len(), capacity, Instant::now());
+        kernel.take_esp_networks(&idle, |key, count| self.settle(&key, &count))
     }
 
     fn settle(&mut self, key: &EspNetworkKey, count: &Count) {

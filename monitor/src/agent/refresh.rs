@@ -131,19 +131,16 @@ impl Agent {
         let rows = self.kernel.esp()?;
         let packets = rows
             .iter()
-            // The row "other" stays.
-            .filter(|(key, _)| key.spi != 0)
+            // The rows "other" stay.
+            .filter(|(key, _)| !key.is_other())
             .map(|(key, count)| (*key, count.packets));
         let capacity = self.kernel.sizes().esp;
-        for key in self
+        let idle = self
             .idle
-            .find(packets, rows.len(), capacity, Instant::now())
-        {
-            if let Some(count) = self.kernel.take_esp(&key)? {
-                self.ledger.retire(key, count);
-            }
-        }
-        Ok(())
+            .find(packets, rows.len(), capacity, Instant::now());
+        let ledger = &mut self.ledger;
+        self.kernel
+            .take_esp(&idle, |key, count| ledger.retire(key, count))
     }
 
     /// Logs a note once, for as long as it holds.

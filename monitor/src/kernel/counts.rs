@@ -1,10 +1,11 @@
 //! What the programs have counted, as typed tables.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use aya::Ebpf;
-use monitor_common::count::{Count, EspCount};
+use monitor_common::count::{Count, EspCount, Total};
 use monitor_common::cpu_state::CpuState;
 use monitor_common::direction::Direction;
 use monitor_common::encapsulation::{Encapsulation, Identity};
@@ -12,12 +13,14 @@ use monitor_common::key::{
     Class, CounterKey, EspKey, EspNetworkKey, ExposureKey, FlowVerdict, NetworkId, ReasonKey,
 };
 use monitor_common::reason::Reason;
+use monitor_common::row_room::RowMap;
 
 use super::flows::Flows;
 use super::peers::Peers;
+use super::rows::Rows;
 use super::size::MapSizes;
 use super::slots::{SlotKey, Slots};
-use super::table::{Table, map};
+use super::table::{Table, map, total};
 use crate::base::failure::Failure;
 
 /// The maps that are read or written while the programs run.
@@ -27,6 +30,7 @@ pub struct Counts {
     esp_networks: Table<EspNetworkKey, Count>,
     reasons: Table<ReasonKey, u64>,
     exposure: Table<ExposureKey, Count>,
+    rows: Arc<Rows>,
     verdicts: Table<u64, FlowVerdict>,
     verdict_capacity: u32,
     state: Table<u32, CpuState>,
@@ -41,6 +45,7 @@ pub struct Counts {
 
 impl Counts {
     pub(super) fn new(ebpf: &Ebpf, cpus: usize, sizes: &MapSizes) -> Result<Counts, Failure> {
+        let rows = Arc::new(Rows::new(ebpf, sizes)?);
         let counts = Counts {
             counters: Table::new(map(ebpf, "COUNTERS")?, "COUNTERS", cpus)?,
             esp: Table::new(map(ebpf, "ESP")?, "ESP", cpus)?,
@@ -56,13 +61,22 @@ impl Counts {
                 slots => Some(Slots::new(ebpf, cpus, slots)?),
             },
             flows: Flows::new(ebpf, sizes.flows, sizes.shares)?,
-            peers: Peers::new(map(ebpf, "REQUIRED")?, map(ebpf, "PEERS")?)?,
+            peers: Peers::new(
+                map(ebpf, "REQUIRED")?,
+                map(ebpf, "PEERS")?,
+                Arc::clone(&rows),
+            )?,
+            rows,
         };
         for direction in Direction::ALL {
             let other = ExposureKey::new(direction, NetworkId::OTHER, Class::UNKNOWN);
-            counts.exposure.ensure(other, Count::ZERO)?;
+            counts
+                .rows
+                .ensure(RowMap::Exposure, &counts.exposure, other)?;
             let other = EspNetworkKey::other(direction);
-            counts.esp_networks.ensure(other, Count::ZERO)?;
+            counts
+                .rows
+                .ensure(RowMap::EspNetworks, &counts.esp_networks, other)?;
         }
         Ok(counts)
     }
@@ -74,10 +88,10 @@ impl Counts {
     /// # Errors
     /// A failure that says which map is full.
     pub fn prepare_interface(&self, ifindex: u32) -> Result<(), Failure> {
-        for key in Rows::of(ifindex) {
+        for key in InterfaceRows::of(ifindex) {
             match key {
-                Row::Counter(key) => self.counters.ensure(key, Count::ZERO)?,
-                Row::Esp(key) => self.esp.ensure(key, EspCount::default())?,
+                Row::Counter(key) => self.rows.ensure(RowMap::Counters, &self.counters, key)?,
+                Row::Esp(key) => self.rows.ensure(RowMap::Esp, &self.esp, key)?,
                 Row::Reason(key) => self.reasons.ensure(key, 0)?,
             }
         }
@@ -92,7 +106,7 @@ impl Counts {
     pub fn prepare_network(&self, ifindex: u32, vni: u32) -> Result<(), Failure> {
         Direction::ALL.into_iter().try_for_each(|direction| {
             let key = CounterKey::new(ifindex, direction, Encapsulation::Vxlan, vni);
-            self.counters.ensure(key, Count::ZERO)
+            self.rows.ensure(RowMap::Counters, &self.counters, key)
         })
     }
 
@@ -103,18 +117,17 @@ impl Counts {
     pub fn forget(
         &self,
         counters: impl Iterator<Item = CounterKey>,
-        mut esp: impl Iterator<Item = EspKey>,
+        esp: impl Iterator<Item = EspKey>,
         mut reasons: impl Iterator<Item = ReasonKey>,
     ) -> Result<(), Failure> {
         let counters: Vec<CounterKey> = counters.collect();
         if let Some(slots) = &self.slots {
-            slots.forget_counters(&counters)?;
+            slots.take_counters(&counters)?;
         }
-        counters
-            .into_iter()
-            .try_for_each(|key| self.counters.remove(key))?;
-        esp.try_for_each(|key| self.esp.remove(key))?;
-        reasons.try_for_each(|key| self.reasons.remove(key))
+        self.rows
+            .remove(RowMap::Counters, &self.counters, counters.into_iter())?;
+        self.rows.remove(RowMap::Esp, &self.esp, esp)?;
+        reasons.try_for_each(|key| self.reasons.remove(key).map(drop))
     }
 
     /// Packets and bytes per interface, direction, encapsulation and VNI, all CPUs added up.
@@ -137,12 +150,49 @@ impl Counts {
         self.esp.totals()
     }
 
-    /// Removes an association, and returns its last count. `None` if there was no such row.
+    /// Removes rows of `COUNTERS` without losing a packet, and passes the last count of each to `taken`. It blocks until
+    /// the programs that run now have ended.
     ///
     /// # Errors
-    /// A runtime failure, if the map cannot be changed.
-    pub fn take_esp(&self, key: &EspKey) -> Result<Option<EspCount>, Failure> {
-        self.esp.take_total(*key)
+    /// A runtime failure, if a map cannot be changed. What was removed before was passed on all the same.
+    pub fn take_counters(
+        &self,
+        keys: &[CounterKey],
+        mut taken: impl FnMut(CounterKey, Count),
+    ) -> Result<(), Failure> {
+        let mut sums = HashMap::new();
+        let removed = self
+            .rows
+            .take(RowMap::Counters, &self.counters, keys, |key, values| {
+                sums.insert(key, total(values.into_iter()));
+            });
+        // A flow that counts in a slot meanwhile is as exact there.
+        let in_slots = match &self.slots {
+            Some(slots) => slots.take_counters(keys),
+            None => Ok(HashMap::new()),
+        };
+        let result = in_slots.map(|in_slots| {
+            for (key, count) in in_slots {
+                sums.entry(key).or_default().add(count);
+            }
+        });
+        // Also after a failure: what was removed is nowhere else.
+        sums.into_iter().for_each(|(key, count)| taken(key, count));
+        removed.and(result)
+    }
+
+    /// As [`Counts::take_counters`], associations.
+    ///
+    /// # Errors
+    /// See [`Counts::take_counters`].
+    pub fn take_esp(
+        &self,
+        keys: &[EspKey],
+        mut taken: impl FnMut(EspKey, EspCount),
+    ) -> Result<(), Failure> {
+        self.rows.take(RowMap::Esp, &self.esp, keys, |key, values| {
+            taken(key, total(values.into_iter()));
+        })
     }
 
     /// Packets and bytes inside ESP per direction, VNI and remote node, all CPUs added up.
@@ -153,12 +203,20 @@ impl Counts {
         self.esp_networks.totals()
     }
 
-    /// Removes the row of a network and a node in ESP, and returns its last count. `None` if there was no such row.
+    /// As [`Counts::take_counters`], networks and nodes in ESP.
     ///
     /// # Errors
-    /// A runtime failure, if the map cannot be changed.
-    pub fn take_esp_network(&self, key: &EspNetworkKey) -> Result<Option<Count>, Failure> {
-        self.esp_networks.take_total(*key)
+    /// See [`Counts::take_counters`].
+    pub fn take_esp_networks(
+        &self,
+        keys: &[EspNetworkKey],
+        mut taken: impl FnMut(EspNetworkKey, Count),
+    ) -> Result<(), Failure> {
+        let table = &self.esp_networks;
+        self.rows
+            .take(RowMap::EspNetworks, table, keys, |key, values| {
+                taken(key, total(values.into_iter()));
+            })
     }
 
     /// Inserts the rows of a known network, so that its packets in ESP are never counted as "other", however many nodes
@@ -169,7 +227,8 @@ impl Counts {
     pub fn know_network(&self, vni: u32) -> Result<(), Failure> {
         Direction::ALL.into_iter().try_for_each(|direction| {
             let key = EspNetworkKey::of_network(direction, vni);
-            self.esp_networks.ensure(key, Count::ZERO)
+            self.rows
+                .ensure(RowMap::EspNetworks, &self.esp_networks, key)
         })
     }
 
@@ -191,6 +250,36 @@ impl Counts {
             slots.add_exposure(&mut rows);
         }
         Ok(rows)
+    }
+
+    /// As [`Counts::take_counters`], rows of `EXPOSURE`.
+    ///
+    /// # Errors
+    /// See [`Counts::take_counters`].
+    pub fn take_exposure(
+        &self,
+        keys: &[ExposureKey],
+        mut taken: impl FnMut(ExposureKey, Count),
+    ) -> Result<(), Failure> {
+        let mut sums = HashMap::new();
+        let removed = self
+            .rows
+            .take(RowMap::Exposure, &self.exposure, keys, |key, values| {
+                sums.insert(key, total(values.into_iter()));
+            });
+        // A flow that counts in a slot meanwhile is as exact there.
+        let in_slots = match &self.slots {
+            Some(slots) => slots.take_exposure(keys),
+            None => Ok(HashMap::new()),
+        };
+        let result = in_slots.map(|in_slots| {
+            for (key, count) in in_slots {
+                sums.entry(key).or_default().add(count);
+            }
+        });
+        // Also after a failure: what was removed is nowhere else.
+        sums.into_iter().for_each(|(key, count)| taken(key, count));
+        removed.and(result)
     }
 
     /// The verdict on a flow, as the programs have it.
@@ -283,7 +372,7 @@ impl Counts {
         if let Some(slots) = &self.slots {
             slots.take(flow);
         }
-        self.verdicts.remove(flow)
+        self.verdicts.remove(flow).map(drop)
     }
 
     /// Sets whether a packet may be one that this host's IPsec has decrypted, so that the programs must ask.
@@ -316,7 +405,7 @@ fn unused(class: Class) -> FlowVerdict {
 }
 
 /// The rows that an interface has before its first packet.
-struct Rows;
+struct InterfaceRows;
 
 enum Row {
     Counter(CounterKey),
@@ -324,7 +413,7 @@ enum Row {
     Reason(ReasonKey),
 }
 
-impl Rows {
+impl InterfaceRows {
     fn of(ifindex: u32) -> impl Iterator<Item = Row> {
         Direction::ALL.into_iter().flat_map(move |direction| {
             let counters = Encapsulation::ALL.iter().filter_map(move |encapsulation| {
@@ -338,7 +427,8 @@ impl Rows {
             let reasons = Reason::ALL
                 .iter()
                 .map(move |reason| Row::Reason(ReasonKey::new(ifindex, direction, *reason)));
-            let esp = std::iter::once(Row::Esp(EspKey::other(ifindex, direction)));
+            let with_spi = Encapsulation::ALL.iter().filter(|at| at.has_spi());
+            let esp = with_spi.map(move |at| Row::Esp(EspKey::other(ifindex, direction, *at)));
             counters.map(Row::Counter).chain(reasons).chain(esp)
         })
     }

@@ -17,6 +17,7 @@ mod options;
 mod peers;
 mod programs;
 pub mod ring;
+mod rows;
 mod size;
 mod slots;
 mod table;

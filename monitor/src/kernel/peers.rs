@@ -1,11 +1,14 @@
 //! Networks that must be encrypted, and their cleartext by the other node.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use aya::maps::Map;
 use monitor_common::direction::Direction;
 use monitor_common::key::{PeerCount, PeerKey, required_bit};
+use monitor_common::row_room::RowMap;
 
+use super::rows::Rows;
 use super::table::Table;
 use crate::base::failure::Failure;
 
@@ -13,13 +16,15 @@ use crate::base::failure::Failure;
 pub struct Peers {
     required: Table<u32, u64>,
     peers: Table<PeerKey, PeerCount>,
+    rows: Arc<Rows>,
 }
 
 impl Peers {
-    pub(super) fn new(required: &Map, peers: &Map) -> Result<Peers, Failure> {
+    pub(super) fn new(required: &Map, peers: &Map, rows: Arc<Rows>) -> Result<Peers, Failure> {
         Ok(Peers {
             required: Table::new(required, "REQUIRED", 1)?,
             peers: Table::new(peers, "PEERS", 1)?,
+            rows,
         })
     }
 
@@ -32,7 +37,7 @@ impl Peers {
         if required {
             for direction in Direction::ALL {
                 let other = PeerKey::other(direction, vni);
-                self.peers.ensure(other, PeerCount::default())?;
+                self.rows.ensure(RowMap::Peers, &self.peers, other)?;
             }
         }
         let (word, bit) = required_bit(vni);
@@ -59,11 +64,22 @@ impl Peers {
         Ok(all)
     }
 
-    /// Removes a row, and returns its last count. `None` if there was no such row.
+    /// Removes rows without losing a packet, and passes the last count of each to `taken`. It blocks until the programs
+    /// that run now have ended.
     ///
     /// # Errors
-    /// A runtime failure, if the map cannot be changed.
-    pub fn take(&self, key: &PeerKey) -> Result<Option<PeerCount>, Failure> {
-        self.peers.take_one(*key)
+    /// A runtime failure, if a map cannot be changed. What was removed before was passed on all the same.
+    pub fn take(
+        &self,
+        keys: &[PeerKey],
+        mut taken: impl FnMut(PeerKey, PeerCount),
+    ) -> Result<(), Failure> {
+        self.rows
+            .take(RowMap::Peers, &self.peers, keys, |key, values| {
+                values
+                    .into_iter()
+                    .take(1)
+                    .for_each(|count| taken(key, count));
+            })
     }
 }

@@ -33,8 +33,9 @@ const fn element_per_cpu(key: usize, value: usize, cpus: u64) -> u64 {
 /// Entries of a map in which nothing is counted: the row "other" of each direction.
 const OTHERS: u32 = Direction::ALL.len() as u32;
 
-/// `FRAGMENTS`, `REQUIRED`, `PEERS` and the table of ports, in bytes.
-const FIXED: u64 = map_size::FRAGMENTS as u64 * element(WORD, FragmentState::SIZE)
+/// `LEAVING`, `FRAGMENTS`, `REQUIRED`, `PEERS` and the table of ports, in bytes.
+const FIXED: u64 = map_size::LEAVING as u64 * element(WORD, WORD)
+    + map_size::FRAGMENTS as u64 * element(WORD, FragmentState::SIZE)
     + map_size::REQUIRED_WORDS as u64 * WORD as u64
     + map_size::PEERS as u64 * element(PeerKey::SIZE, PeerCount::SIZE)
     + PORTS as u64;

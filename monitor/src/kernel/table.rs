@@ -205,9 +205,18 @@ impl<K: Shared, V: Shared> Table<K, V> {
     /// # Errors
     /// A runtime failure with the kernel's error.
     pub(super) fn ensure(&self, key: K, value: V) -> Result<(), Failure> {
+        self.insert(key, value).map(drop)
+    }
+
+    /// As [`Table::ensure`]. Returns whether the key is new.
+    ///
+    /// # Errors
+    /// A runtime failure with the kernel's error.
+    pub(super) fn insert(&self, key: K, value: V) -> Result<bool, Failure> {
         match self.update(key, value, Update::NoExist) {
-            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
-            other => other.map_err(|error| self.failure(error)),
+            Ok(()) => Ok(true),
+            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(false),
+            Err(error) => Err(self.failure(error)),
         }
     }
 
@@ -230,15 +239,16 @@ impl<K: Shared, V: Shared> Table<K, V> {
         unsafe { bpf::update(self.fd.as_fd(), &bytes(key), &all, update) }
     }
 
-    /// Removes a key, if it exists.
+    /// Removes a key. Returns whether it was there.
     ///
     /// # Errors
     /// A runtime failure with the kernel's error.
-    pub(super) fn remove(&self, key: K) -> Result<(), Failure> {
+    pub(super) fn remove(&self, key: K) -> Result<bool, Failure> {
         // SAFETY: the key has the size of the map's.
         match unsafe { bpf::delete(self.fd.as_fd(), &bytes(key)) } {
-            Err(error) if error.raw_os_error() != Some(libc::ENOENT) => Err(self.failure(error)),
-            Ok(()) | Err(_) => Ok(()),
+            Ok(()) => Ok(true),
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+            Err(error) => Err(self.failure(error)),
         }
     }
 
@@ -264,18 +274,10 @@ impl<K: Shared + Eq + Hash, V: Shared + Total> Table<K, V> {
         })?;
         Ok(all)
     }
-
-    /// Removes a row, and returns its last values added up; `None` if there was no such row.
-    ///
-    /// # Errors
-    /// A runtime failure with the kernel's error.
-    pub(super) fn take_total(&self, key: K) -> Result<Option<V>, Failure> {
-        let values = self.take(key)?;
-        Ok(values.map(|values| total(&mut values.into_iter())))
-    }
 }
 
-fn total<V: Total>(values: &mut dyn Iterator<Item = V>) -> V {
+/// The values of all CPUs, added up.
+pub(super) fn total<V: Total>(values: impl Iterator<Item = V>) -> V {
     let mut total = V::default();
     values.for_each(|value| total.add(value));
     total

@@ -151,13 +151,16 @@ impl Policy {
             .map(|(key, _)| *key)
             .collect();
         // Idle rows are removed, so that forged node addresses cannot fill the map for ever.
-        for key in expired {
-            if let Some(count) = self.counts.peers.take(&key)? {
-                self.update(&[(key, count)].into());
-            }
-            if let Some(path) = path(&key) {
+        if !expired.is_empty() {
+            let mut last = HashMap::new();
+            let taken = self.counts.peers.take(&expired, |key, count| {
+                last.insert(key, count);
+            });
+            self.update(&last);
+            for path in last.keys().filter_map(path) {
                 self.violations.forget(&path);
             }
+            taken?;
         }
         let ended = self.violations.end(self.clock.moment(now), self.window);
         self.queue(ended);

@@ -257,23 +257,58 @@ impl Slots {
         Ok(())
     }
 
-    /// The rows of these keys are booked elsewhere and leave `COUNTERS`.
+    /// Takes the counts of these keys out of the slots, and returns them. The rows of the keys leave the map.
     ///
     /// # Errors
-    /// A runtime failure, if the kernel refuses to wait for its programs.
-    pub(super) fn forget_counters(&self, keys: &[CounterKey]) -> Result<(), Failure> {
+    /// A runtime failure, if the kernel refuses to wait for its programs. Nothing is taken out then.
+    pub(super) fn take_counters(
+        &self,
+        keys: &[CounterKey],
+    ) -> Result<HashMap<CounterKey, Count>, Failure> {
         if keys.is_empty() {
-            return Ok(());
+            return Ok(HashMap::new());
         }
-        let gone: HashSet<&CounterKey> = keys.iter().collect();
+        let leaving: HashSet<&CounterKey> = keys.iter().collect();
         let mut books = self.books();
         self.reclaim_from(&mut books, |key| {
             Direction::ALL
                 .into_iter()
-                .any(|direction| gone.contains(&key.counter(direction)))
+                .any(|direction| leaving.contains(&key.counter(direction)))
         })?;
-        books.counters.retain(|key, _| !gone.contains(key));
-        Ok(())
+        let mut taken = HashMap::new();
+        for key in keys {
+            if let Some(count) = books.counters.remove(key) {
+                taken.insert(*key, count);
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Takes the counts of these keys out of the slots, and returns them. The rows of the keys leave the map.
+    ///
+    /// # Errors
+    /// A runtime failure, if the kernel refuses to wait for its programs. Nothing is taken out then.
+    pub(super) fn take_exposure(
+        &self,
+        keys: &[ExposureKey],
+    ) -> Result<HashMap<ExposureKey, Count>, Failure> {
+        if keys.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let leaving: HashSet<&ExposureKey> = keys.iter().collect();
+        let mut books = self.books();
+        self.reclaim_from(&mut books, |key| {
+            Direction::ALL
+                .into_iter()
+                .any(|direction| leaving.contains(&key.exposure(direction)))
+        })?;
+        let mut taken = HashMap::new();
+        for key in keys {
+            if let Some(count) = books.exposure.remove(key) {
+                taken.insert(*key, count);
+            }
+        }
+        Ok(taken)
     }
 
     /// Where slots run out, reclaims those in which nothing was counted for a while. Called now and then.
