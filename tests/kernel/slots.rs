@@ -1,4 +1,4 @@
-//! Packets of judged flows are counted in slots, and in exactly one place whatever the agent does meanwhile.
+//! Packets of flows with a verdict are counted in slots, and in exactly one place whatever the agent does meanwhile.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -205,7 +205,7 @@ fn without_a_free_slot_packets_are_counted_in_the_maps() {
     kernel.give_slot(flow, place(VNI, http()));
     assert!(
         !kernel.has_slot(flow),
-        "networks that nobody described leave slots free"
+        "undescribed networks leave slots free"
     );
     run(&mut kernel, entry, &frame, 9);
     assert_eq!(counted(&kernel, Direction::Rx, VNI).packets, 10);
@@ -223,7 +223,7 @@ fn without_a_free_slot_packets_are_counted_in_the_maps() {
     assert_eq!(counted(&kernel, Direction::Rx, VNI).packets, 11);
 }
 
-/// One CPU counts while another gives slots, takes them back, judges again, and reclaims: no packet is lost and none is
+/// One CPU counts while another gives slots, takes them back, changes verdicts, and reclaims: no packet is lost and none is
 /// counted twice.
 #[test]
 fn no_packet_is_lost_or_doubled_while_slots_come_and_go() {

@@ -18,7 +18,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const REMEMBERED: usize = 4096;
 /// Described networks and protocols that are remembered. Networks that were removed since are among them.
 const DESCRIBED: usize = 16 * NETWORKS;
-/// Undescribed networks and protocols without a line in one minute that are told apart.
+/// Undescribed networks and protocols without a line in one minute that are counted apart.
 const LEFT_OUT: usize = 4096;
 
 /// What was logged so far.

@@ -112,7 +112,7 @@ pub fn read() -> Firewall {
             .collect()
     });
     let no_tables = PROGRAMS.map(|programs| has_no_tables(programs.tables));
-    judge(outputs, no_tables)
+    combine(outputs, no_tables)
 }
 
 /// What a program prints; `None` if it is not installed.
@@ -132,7 +132,7 @@ fn has_no_tables(names: &str) -> bool {
 }
 
 /// The firewall, from what the programs printed, and whether each IP version has no tables of iptables' own.
-fn judge(outputs: Vec<Output>, no_tables: [bool; 2]) -> Firewall {
+fn combine(outputs: Vec<Output>, no_tables: [bool; 2]) -> Firewall {
     let mut firewall = Firewall::default();
     let printed = |name: &str| {
         let output = outputs.iter().find(|output| output.0 == name)?;
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn the_reading_is_whole_when_both_kinds_of_iptables_answered() {
-        let firewall = judge(all(), SOME);
+        let firewall = combine(all(), SOME);
         assert!(firewall.is_complete(), "{firewall:?}");
         assert!(firewall.rules.marked.has(4096));
         for missing in [
@@ -219,26 +219,26 @@ mod tests {
             "iptables-legacy-save",
             "ip6tables-legacy-save",
         ] {
-            let firewall = judge(without(&[missing]), SOME);
+            let firewall = combine(without(&[missing]), SOME);
             assert_eq!(firewall.unread.len(), 1, "{firewall:?}");
             assert!(firewall.unread[0].starts_with(&format!("{missing}: not installed")));
         }
         let mut outputs = all();
         outputs[2].1 = Err("took longer than 3 s".to_owned());
-        let unread = judge(outputs, NONE).unread;
+        let unread = combine(outputs, NONE).unread;
         assert_eq!(unread, ["iptables-legacy-save: took longer than 3 s"]);
-        assert!(!judge(Vec::new(), NONE).is_complete());
+        assert!(!combine(Vec::new(), NONE).is_complete());
     }
 
     #[test]
     fn a_kind_of_which_the_kernel_has_no_rules_need_not_be_read() {
         let legacy = ["iptables-legacy-save", "ip6tables-legacy-save"];
-        assert!(judge(without(&legacy), NONE).is_complete());
-        assert!(!judge(without(&legacy), [true, false]).is_complete());
+        assert!(combine(without(&legacy), NONE).is_complete());
+        assert!(!combine(without(&legacy), [true, false]).is_complete());
         let mut outputs = without(&["iptables-nft-save", "ip6tables-nft-save"]);
-        assert!(!judge(outputs.clone(), NONE).is_complete());
+        assert!(!combine(outputs.clone(), NONE).is_complete());
         outputs[0].1 = printed(None, &[]);
-        assert!(judge(outputs, SOME).is_complete());
+        assert!(combine(outputs, SOME).is_complete());
     }
 
     #[test]
@@ -251,7 +251,7 @@ mod tests {
         ] {
             let mut outputs = without(&by_kind);
             outputs.push(("iptables-save", printed(kind, &[])));
-            let unread = judge(outputs, SOME).unread;
+            let unread = combine(outputs, SOME).unread;
             let names: Vec<&str> = unread
                 .iter()
                 .filter_map(|text| text.split(':').next())
