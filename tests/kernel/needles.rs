@@ -16,6 +16,7 @@ use monitor_lab::Lab;
 use overlay_tests::agent::{Agent, rows, value};
 use overlay_tests::flood;
 use overlay_tests::frame::{ethernet, ip_between, overlay, tcp};
+use overlay_tests::kernel_flood::{self, Flood};
 use overlay_tests::process::wait_until;
 use overlay_tests::scale::{duration, in_vm};
 
@@ -166,18 +167,42 @@ fn all_plaintext_flows_are_found_in_a_crowd_of_others() {
     assert_eq!(agent.vni(CROWD, "rx").0, others as u64 + half);
 }
 
+/// The flows of a flood: flow N is in VNI `vni + (N & vni_mask)`.
+#[derive(Clone, Copy)]
+struct Networks {
+    vni: u32,
+    vni_mask: u32,
+}
+
+/// One network.
+const ONE: Networks = Networks {
+    vni: CROWD,
+    vni_mask: 0,
+};
+/// An attacker makes up networks as easily as flows.
+const FORGED: Networks = Networks {
+    vni: 100_000,
+    vni_mask: 2_047,
+};
+
+/// How the flood comes to the program.
+#[derive(Clone, Copy)]
+enum Way {
+    /// By the lab's wire.
+    Wire,
+    /// By test runs of the attached program, which sees several times as many packets.
+    TestRuns,
+}
+
 /// Floods as fast as the machine can, from as many threads as it has processors, with one packet of each flow, of
-/// more flows than there is room for; each VNI by the number of its flow. Meanwhile needles in a network that is not
-/// described, so many flows of them, and in one that is: all are found. Gives the page, and how many packets flooded.
-fn flood_and_find(vni: impl Fn(u32) -> u32, of_other: u32) -> (String, u64) {
+/// more flows than there is room for. Meanwhile needles in a network that is not described, so many flows of them, and in
+/// one that is: all are found. Gives the page, and how many packets flooded.
+fn flood_and_find(way: Way, networks: Networks, of_other: u32) -> (String, u64) {
     let lab = Lab::builder().quiet(true).build().unwrap();
     let described = DESCRIBED.to_string();
     let agent = Agent::start(lab.node1(), &["--docker", "off", "--require", &described]);
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let flows = if in_vm() { 40_000 } else { 400_000 };
-    let frames: Vec<_> = (0..flows)
-        .map(|flow| crowd(&mut random, vni(flow), flow))
-        .collect();
     let time = duration(Duration::from_secs(3));
     let needles: Vec<_> = (0..PACKETS)
         .flat_map(|packet| (0..NEEDLES).map(move |flow| (flow, packet)))
@@ -191,19 +216,36 @@ fn flood_and_find(vni: impl Fn(u32) -> u32, of_other: u32) -> (String, u64) {
     flood::at_a_rate(lab.node2(), "eth0", 2, time / 30, |n| {
         needle([OTHER, DESCRIBED][n], NEEDLES, 0)
     });
-    let accepted: u64 = std::thread::scope(|scope| {
-        let halves = frames.chunks(frames.len() / 2).map(|half| {
-            scope.spawn(|| flood::for_a_time(lab.node2(), "eth0", half, time).accepted)
-        });
-        let flooding: Vec<_> = halves.collect();
+    let meanwhile = || {
         std::thread::sleep(time / 8);
         flood::at_a_rate(lab.node2(), "eth0", needles.len(), time / 2, |n| {
             needles[n].clone()
         });
-        flooding.into_iter().map(|one| one.join().unwrap()).sum()
-    });
-    let rate = accepted as f64 / time.as_secs_f64();
-    println!("{accepted} frames of {flows} flows in {time:?}: {rate:.0} a second");
+    };
+    let sent = match way {
+        Way::Wire => {
+            let vni = |flow| networks.vni + (flow & networks.vni_mask);
+            let frames: Vec<_> = (0..flows)
+                .map(|flow| crowd(&mut random, vni(flow), flow))
+                .collect();
+            let halves = frames.chunks(frames.len() / 2);
+            let send = |half: &[Vec<u8>]| flood::for_a_time(lab.node2(), "eth0", half, time);
+            in_threads(halves.collect(), |half| send(half).accepted, meanwhile)
+        }
+        Way::TestRuns => {
+            let flood = Flood {
+                frame: &crowd(&mut random, networks.vni, 0),
+                flows,
+                vni: networks.vni,
+                vni_mask: networks.vni_mask,
+            };
+            let program = kernel_flood::program(agent.monitor.id(), "overlay_tc_ingr");
+            let run = |seed| flood.run(lab.node1(), "eth0", &program, seed, time);
+            in_threads(vec![random.next(), random.next()], run, meanwhile)
+        }
+    };
+    let rate = sent as f64 / time.as_secs_f64();
+    println!("{sent} frames of {flows} flows in {time:?}: {rate:.0} a second");
     let page = settled(&agent);
     show(&page);
     for (vni, flows) in [(DESCRIBED, NEEDLES), (OTHER, of_other)] {
@@ -215,24 +257,54 @@ fn flood_and_find(vni: impl Fn(u32) -> u32, of_other: u32) -> (String, u64) {
     // More than may be sampled, and more flows than there is room for, unless the machine is slow.
     let capped = value(&page, r#"overlay_samples_total{outcome="capped"}"#);
     assert!(capped > 0 || in_vm(), "{capped}");
-    (page, accepted)
+    for vni in [networks.vni, networks.vni + networks.vni_mask] {
+        adds_up(&page, vni);
+    }
+    (page, sent)
+}
+
+/// Does each part in a thread of its own, and something else meanwhile. Returns the sum of what the parts have sent.
+fn in_threads<T: Send>(
+    parts: Vec<T>,
+    send: impl Fn(T) -> u64 + Sync,
+    meanwhile: impl FnOnce(),
+) -> u64 {
+    std::thread::scope(|scope| {
+        let send = &send;
+        let parts = parts.into_iter();
+        let threads: Vec<_> = parts.map(|part| scope.spawn(move || send(part))).collect();
+        meanwhile();
+        threads.into_iter().map(|one| one.join().unwrap()).sum()
+    })
 }
 
 #[test]
 fn a_flood_in_one_network_does_not_blind_another() {
-    let (page, accepted) = flood_and_find(|_| CROWD, NEEDLES);
-    adds_up(&page, CROWD);
+    let (page, accepted) = flood_and_find(Way::Wire, ONE, NEEDLES);
     let refused = value(&page, "overlay_exposure_evicted_packets_total");
     assert!(refused > 0 || in_vm(), "of {accepted}");
 }
 
-/// An attacker makes up networks as easily as flows.
 #[test]
 fn a_flood_of_forged_networks_does_not_blind_another() {
-    const MADE_UP: u32 = 2_000;
-    // Fewer flows at a time than its share, which is half of the map by the number of networks: 14.
-    let (page, _) = flood_and_find(|flow| 100_000 + flow % MADE_UP, NEEDLES / 2);
-    for vni in [100_000, 100_000 + MADE_UP - 1] {
-        adds_up(&page, vni);
-    }
+    // Fewer flows at a time than its share, which is half of the map by the number of networks: 13.
+    flood_and_find(Way::Wire, FORGED, NEEDLES / 2);
+}
+
+#[test]
+fn a_flood_of_millions_of_packets_a_second_does_not_blind_another() {
+    let (page, runs) = flood_and_find(Way::TestRuns, ONE, NEEDLES);
+    let refused = value(&page, "overlay_exposure_evicted_packets_total");
+    assert!(refused > 0 || in_vm(), "of {runs}");
+    let of_crowd = format!(r#"vni="{CROWD}""#);
+    let counted = rows(&page, "overlay_packets_total").into_iter();
+    let counted = counted.filter(|(labels, _)| labels.contains(&of_crowd));
+    assert_eq!(counted.map(|(_, packets)| packets).sum::<u64>(), runs);
+}
+
+/// No needles in a network that is not described: of so many networks, each may have less than one sample in the time in
+/// which samples are shared out.
+#[test]
+fn millions_of_packets_a_second_of_forged_networks_do_not_blind_a_described_one() {
+    flood_and_find(Way::TestRuns, FORGED, 0);
 }

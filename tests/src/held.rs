@@ -54,7 +54,7 @@ impl Held {
 }
 
 /// What the kernel says of each open file of a process. A file that is closed meanwhile is left out.
-fn files(pid: u32) -> Vec<String> {
+pub(crate) fn files(pid: u32) -> Vec<String> {
     let Ok(all) = fs::read_dir(format!("/proc/{pid}/fdinfo")) else {
         return Vec::new();
     };

@@ -14,6 +14,7 @@ pub mod dockerd;
 pub mod flood;
 pub mod frame;
 pub mod held;
+pub mod kernel_flood;
 pub mod offload;
 pub mod oracle;
 pub mod process;
