@@ -7,7 +7,7 @@
 //! - Rows of one name are one row, whichever interfaces had that name, one after the other.
 //! - A removed interface keeps its counts under its last name. Its rows are moved from the maps to the books after a
 //!   while, so that interfaces which come and go for months do not fill the maps.
-//! - Containers leave many names behind: the last [`NAMES`] removed ones keep their series, and older ones are summed as
+//! - Containers leave many names behind: the last `NAMES` removed ones keep their series, and older ones are summed as
 //!   [`OTHER`]. A row for which a book has no room is summed under "other" of its interface.
 
 mod book;

@@ -41,7 +41,7 @@ pub(super) fn run(
             output: Vec::new(),
         };
         let outcome = boots.run(programs, |programs, watcher| {
-            let script = script(programs, filter);
+            let script = script(programs, filter, PATIENCE);
             let mut job = vm::Job::new(&ctx.root, &["/bin/sh", "-c", &script]);
             job.kernel.clone_from(kernel);
             job.timeout = LIMIT;
@@ -106,19 +106,23 @@ impl Boots {
         if code != 0 || self.tally.failed > 0 {
             bail!("{} passed, {} failed", self.tally.passed, self.tally.failed);
         }
+        // The exit code is that of the last boot; a program of an earlier one may have failed after its result.
+        if let Some(failed) = self.tally.unsuccessful.first() {
+            bail!("{failed} failed, although no test did");
+        }
         Ok(())
     }
 }
 
-/// Runs all programs one after the other, also if one fails.
-fn script(programs: &[Program], filter: Option<&str>) -> String {
+/// Runs all programs one after the other, also if one fails. One that runs for `patience` seconds is ended.
+fn script(programs: &[Program], filter: Option<&str>, patience: u32) -> String {
     let mut script = "failed=0\n".to_owned();
     for (name, value) in libtest::VARIABLES {
         script.push_str(&format!("export {name}={value}\n"));
     }
     for program in programs {
         script.push_str(&format!(
-            "echo; echo '     Running {name}'\ncd {} && timeout -k 10 {PATIENCE} {} {} {} || failed=1\necho '     Ended {name}'\n",
+            "echo; echo '     Running {name}'\ncd {} && timeout -k 10 {patience} {} {} {} || {{ failed=1; echo '     Failed {name}'; }}\necho '     Ended {name}'\n",
             quote(&program.folder.to_string_lossy()),
             quote(&program.path.to_string_lossy()),
             filter.map(quote).unwrap_or_default(),
@@ -186,6 +190,7 @@ impl Write for Watcher<'_> {
 mod tests {
     use std::process::Command;
     use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
 
@@ -215,6 +220,7 @@ mod tests {
         let script = script(
             &[program("one", "/bin/false"), program("two", "/bin/true")],
             None,
+            PATIENCE,
         );
         let out = Command::new("sh").args(["-c", &script]).output().unwrap();
         assert_eq!(out.status.code(), Some(1));
@@ -248,6 +254,112 @@ mod tests {
         );
         boots.tally.settle("the run", outcome.is_ok());
         (outcome, boots.tally, ran.into_inner().unwrap())
+    }
+
+    /// Runs the script of these programs (the bodies of shell scripts) on this machine, as the guest does.
+    fn boot_here(bodies: &[&str], patience: u32) -> (Result<()>, Tally) {
+        use std::os::unix::fs::PermissionsExt;
+        static RUNS: AtomicU32 = AtomicU32::new(0);
+        let run = RUNS.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("xtask-guest-{}-{run}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let programs: Vec<Program> = bodies
+            .iter()
+            .enumerate()
+            .map(|(index, body)| {
+                let path = folder.join(index.to_string());
+                std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+                program(&format!("program{index}"), &path.to_string_lossy())
+            })
+            .collect();
+        let mut boots = Boots {
+            tally: Tally::default(),
+            output: Vec::new(),
+        };
+        let outcome = boots.run(&programs, |programs, watcher| {
+            let script = script(programs, None, patience);
+            let out = Command::new("sh").args(["-c", &script]).output()?;
+            watcher.write_all(&out.stdout)?;
+            Ok(out
+                .status
+                .code()
+                .and_then(|code| u8::try_from(code).ok())
+                .unwrap_or(255))
+        });
+        std::fs::remove_dir_all(&folder).unwrap();
+        boots.tally.settle("the run", outcome.is_ok());
+        (outcome, boots.tally)
+    }
+
+    const PASSES: &str = "echo running 1 test; echo 'test a ... ok'; \
+         echo 'test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured'";
+
+    #[test]
+    fn programs_that_pass_are_green() {
+        let (outcome, tally) = boot_here(&[PASSES, PASSES], PATIENCE);
+        outcome.unwrap();
+        assert_eq!((tally.passed, tally.failed), (2, 0));
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_red() {
+        for before in ["", "echo running 1 test;"] {
+            let (outcome, tally) = boot_here(&[&format!("{before} exec sleep 60"), PASSES], 1);
+            assert!(outcome.is_err(), "{before:?}");
+            assert_eq!((tally.passed, tally.failed), (1, 1), "{before:?}");
+            assert!(tally.failures[0].starts_with("program0:"), "{tally:?}");
+        }
+    }
+
+    #[test]
+    fn a_program_without_a_result_is_red() {
+        for body in ["exit 0", "exit 1", "echo running 1 test", "kill -9 $$"] {
+            let (outcome, tally) = boot_here(&[PASSES, body], PATIENCE);
+            assert!(outcome.is_err(), "{body}");
+            assert_eq!((tally.passed, tally.failed), (1, 1), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_machine_that_dies_in_a_program_is_red() {
+        let died = || Err(anyhow::anyhow!("the virtual machine went off"));
+        let timed_out = || Ok(124);
+        for end in [&died as &dyn Fn() -> Result<u8>, &timed_out] {
+            for begun in [
+                "",
+                "     Running two\n",
+                "     Running two\nrunning 1 test\ntest two ... ok\n",
+            ] {
+                let mut boots = Boots {
+                    tally: Tally::default(),
+                    output: Vec::new(),
+                };
+                let outcome = boots.run(
+                    &[program("one", "/1"), program("two", "/2")],
+                    |_, watcher| {
+                        watcher.write_all(format!("{}{begun}", whole("one")).as_bytes())?;
+                        end()
+                    },
+                );
+                assert!(outcome.is_err(), "{begun:?}");
+                boots.tally.settle("the run", outcome.is_ok());
+                assert_eq!(
+                    (boots.tally.passed, boots.tally.failed),
+                    (1, 1),
+                    "{begun:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_second_boot_forgets_no_exit_code() {
+        let first = whole("one").replace("     Ended", "     Failed one\n     Ended");
+        let (outcome, tally, ran) = boots(&first, &whole("two"));
+        assert!(outcome.is_err());
+        assert_eq!(ran[1], ["two"]);
+        assert_eq!((tally.passed, tally.failed), (2, 1));
     }
 
     fn whole(name: &str) -> String {

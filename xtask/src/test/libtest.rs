@@ -21,6 +21,8 @@ pub(crate) struct Tally {
     pub(crate) programs: Vec<(Duration, String)>,
     /// Test programs that the output says have ended, with or without a result.
     pub(crate) ended: Vec<String>,
+    /// Test programs that the output says have ended with an exit code other than 0.
+    pub(crate) unsuccessful: Vec<String>,
     /// Test programs that began.
     started: u64,
     /// Test programs that printed their result.
@@ -29,6 +31,8 @@ pub(crate) struct Tally {
     program: String,
     /// Failures before the one that runs.
     failures_before: usize,
+    /// Results before the one that runs.
+    results_before: u64,
 }
 
 impl Tally {
@@ -39,7 +43,14 @@ impl Tally {
             self.lose();
             self.program = crate::proc::printable(program);
             self.failures_before = self.failures.len();
+            self.results_before = self.finished;
+        } else if let Some(program) = line.strip_prefix("     Failed ") {
+            self.unsuccessful.push(crate::proc::printable(program));
         } else if let Some(program) = line.strip_prefix("     Ended ") {
+            if self.started == self.results_before {
+                // It did not come as far as its first test.
+                self.started += 1;
+            }
             self.lose();
             self.ended.push(crate::proc::printable(program));
         } else if let Some(rest) = line.strip_prefix("test result: ") {

@@ -4,7 +4,7 @@
 //! Docker has made them in three forms (`daemon/libnetwork/drivers/overlay/` in Moby): with the iptables match `u32`
 //! (up to 24), with `bpf` (from 25 on, and some builds of 23), and as the nftables table `docker-overlay` (29).
 //!
-//! It imports `host/external_program.rs`. `host/facts.rs` calls [`read`]; `policy/cause` and `check` use the result.
+//! It imports `host/external_program.rs`. `host/facts.rs` calls [`read()`]; `policy/cause` and `check` use the result.
 
 mod iptables_rules;
 mod nft_rules;
