@@ -3,8 +3,6 @@
 //! Plain additions are exact: the maps are per CPU, and the hooks run with softirqs off, so no other program of ours
 //! runs on this CPU meanwhile. "This CPU's own slot" below means this.
 
-use core::arch::asm;
-
 use aya_ebpf::bindings::BPF_NOEXIST;
 use monitor_common::count::{Count, EspCount, Total};
 use monitor_common::cpu_state::CpuState;
@@ -185,19 +183,5 @@ unsafe fn add_esp(count: *mut EspCount, sequence: u32, counted: Count, later_fra
         if later_fragments != 0 {
             (*count).later_fragments += later_fragments;
         }
-    }
-}
-
-/// Adds to a word that other CPUs add to as well. (`core` has no such function for this target. Every supported kernel
-/// has this form of the instruction.)
-///
-/// # Safety
-///
-/// `word` must be an aligned word of a map.
-#[inline(always)]
-pub unsafe fn atomic_add(word: *mut u64, number: u64) {
-    // SAFETY: by contract of the caller.
-    unsafe {
-        asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) word, in(reg) number, options(nostack));
     }
 }

@@ -8,7 +8,7 @@ use monitor_common::key::{Class, ExposureKey, FlowState, Group, NetworkId, Share
 use monitor_common::row_room::{RowKey, RowMap};
 
 use crate::maps::{EXPOSURE, FLOWS, MADE, NEW_FLOW, RETURNED, ROOM, SAMPLED, SHARES, VERDICTS};
-use crate::{count, rows, settings, slots};
+use crate::{atomic, count, rows, settings, slots};
 
 /// The verdict on a flow, if there is one.
 #[inline(always)]
@@ -115,8 +115,8 @@ pub fn pending(
             Direction::Rx => (&raw mut (*state).rx_packets, &raw mut (*state).rx_bytes),
             Direction::Tx => (&raw mut (*state).tx_packets, &raw mut (*state).tx_bytes),
         };
-        count::atomic_add(packets, counted.packets);
-        count::atomic_add(bytes, counted.bytes);
+        atomic::atomic_add(packets, counted.packets);
+        atomic::atomic_add(bytes, counted.bytes);
         (*state).last = (bpf_ktime_get_ns() >> 30) as u32;
         count::add(sum, counted);
     }
@@ -151,8 +151,8 @@ fn insert(flow: u64, network: NetworkId) -> Option<*mut FlowState> {
         ((*new).network, (*new).last) = (network, last);
         // Of several CPUs that insert the same flow one succeeds, and counts it.
         if FLOWS.insert(flow, &*new, u64::from(BPF_NOEXIST)).is_ok() {
-            count::atomic_add(&raw mut (*share).made, 1);
-            count::atomic_add(made, 1);
+            atomic::atomic_add(&raw mut (*share).made, 1);
+            atomic::atomic_add(made, 1);
         }
     }
     FLOWS.get_ptr_mut(flow)

@@ -7,6 +7,7 @@
 #![feature(asm_experimental_arch)]
 
 mod account_flow;
+mod atomic;
 mod count;
 mod ctx;
 mod driver;

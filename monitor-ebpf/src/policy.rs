@@ -10,7 +10,7 @@ use monitor_common::key::{Group, PeerCount, PeerKey, required_bit};
 use monitor_common::row_room::{RowKey, RowMap};
 
 use crate::maps::{PEERS, REQUIRED};
-use crate::{count, rows, settings};
+use crate::{atomic, count, rows, settings};
 
 /// Whether a network must be encrypted. A look-up in an array is a few instructions and no call.
 #[inline(always)]
@@ -89,7 +89,7 @@ unsafe fn add(count: *mut PeerCount, counted: Count, now: u64) {
             (*count).first_ns = now;
         }
         (*count).last_ns = now;
-        count::atomic_add(&raw mut (*count).bytes, counted.bytes);
-        count::atomic_add(&raw mut (*count).packets, counted.packets);
+        atomic::atomic_add(&raw mut (*count).bytes, counted.bytes);
+        atomic::atomic_add(&raw mut (*count).packets, counted.packets);
     }
 }

@@ -9,7 +9,7 @@ use core::ptr::read_volatile;
 use monitor_common::key::{Group, NetworkId};
 use monitor_common::row_room::RowMap;
 
-use crate::count::atomic_add;
+use crate::atomic::atomic_add;
 use crate::maps::{INSERTED, LEAVING, RETURNED, ROWS_ROOM};
 use crate::settings;
 
