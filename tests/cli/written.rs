@@ -56,7 +56,7 @@ fn tshark_reads_back_whatever_was_saved() {
         .current();
     let folder = Folder::new("written");
     let path = folder.file("saved.pcapng");
-    let mut writer = Writer::create(&path).unwrap();
+    let mut writer = Writer::new(std::fs::File::create(&path).unwrap()).unwrap();
     for packet in &packets {
         let saved = Saved {
             time_ns: packet.time_ns,

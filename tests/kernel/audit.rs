@@ -5,12 +5,12 @@
     reason = "a test that cannot go on fails"
 )]
 
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use monitor_lab::{CLIENT, Lab, Publish, WEB};
-use overlay_tests::process::{Monitor, command, run, wait_until};
+use overlay_tests::process::{Monitor, command, finish, program, run, wait_until};
 use overlay_tests::terminal::Terminal;
 use overlay_tests::tshark;
 use overlay_tests::wire::Pair;
@@ -345,4 +345,57 @@ fn files_that_cannot_be_are_refused_before_anything_is_attached() {
         assert!(ended.err.contains(says), "{ended:?}");
         assert!(!ended.err.contains("watching"), "{ended:?}");
     }
+}
+
+/// Both kinds of files: what is there stays until everything else has worked, and only the owner reads what comes.
+#[test]
+fn files_are_private_follow_no_link_and_stay_until_everything_else_has_worked() {
+    let lab = Lab::builder().quiet(true).build().unwrap();
+    let folder = Folder::new("private");
+    let [report, samples, link] = ["r.txt", "s.pcapng", "l.txt"].map(|name| folder.file(name));
+    for file in [&report, &samples] {
+        std::fs::write(file, "older").unwrap();
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    std::os::unix::fs::symlink(&report, &link).unwrap();
+    let older = |file: &Path| std::fs::read(file).unwrap() == b"older";
+    let audit = |interface: &str, more: &[&str]| {
+        let arguments = [
+            "audit",
+            "-i",
+            interface,
+            "--docker",
+            "off",
+            "--duration",
+            "1s",
+        ];
+        run(lab.node1(), &[&arguments[..], more].concat())
+    };
+    let both = ["--output", text(&report), "--write", text(&samples)];
+    let ended = audit("eth7", &both);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    // The programs are refused after the settings were read.
+    let mut refused = lab.node1().command("setpriv").unwrap();
+    let agent = program();
+    refused.args(["--bounding-set=-all", "--inh-caps=-all", "--", text(&agent)]);
+    refused
+        .args(["audit", "-i", "eth0", "--docker", "off"])
+        .args(both);
+    let ended = finish(refused);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    for flag in ["--output", "--write"] {
+        let ended = audit("eth0", &[flag, text(&link)]);
+        assert_eq!(ended.code, Some(4), "{ended:?}");
+        assert!(ended.err.contains("it is a symbolic link"), "{ended:?}");
+    }
+    assert!(older(&report) && older(&samples));
+
+    let ended = audit("eth0", &both);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for file in [&report, &samples] {
+        let mode = std::fs::metadata(file).unwrap().mode();
+        assert!(!older(file) && mode & 0o7777 == 0o600, "{file:?}: {mode:o}");
+    }
+    let left = std::fs::read_dir(&folder.0).unwrap().count();
+    assert_eq!(left, 3, "no temporary file");
 }

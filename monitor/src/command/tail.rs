@@ -19,9 +19,6 @@ use crate::surface::sample_lines::{Printed, Printer};
 
 pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
     let plan = settings::plan(&args.watch, &PolicyArgs::default(), None, Defaults::TAIL)?;
-    // The file is opened first: if that fails, no interface was touched.
-    let file = args.write.as_deref().map(CaptureFile::create).transpose()?;
-    let file = RefCell::new(file);
     let options = SessionOptions {
         docker: DockerSocket::Off,
         show_payload: args.show_payload,
@@ -29,6 +26,9 @@ pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Resu
         update_over: plan.state_window,
     };
     let session = Session::start(&plan, options)?;
+    // Emptied last: nothing before it can fail any more.
+    let file = args.write.as_deref().map(CaptureFile::create).transpose()?;
+    let file = RefCell::new(file);
     message(format_args!("watching {}; Ctrl-C ends", session.describe()));
 
     let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();

@@ -11,6 +11,7 @@ use anyhow::anyhow;
 
 use crate::agent::session::DecodedSample;
 use crate::base::failure::Failure;
+use crate::surface::private_file::open_stream;
 use crate::traffic::capture::pcapng_writer::{Saved, Writer};
 use monitor_classify::text::escape;
 
@@ -21,12 +22,14 @@ pub struct CaptureFile {
 }
 
 impl CaptureFile {
-    /// Creates the file, or empties an existing one.
+    /// Creates the file, or empties an existing one. To be called once everything else has worked. Only its owner may read
+    /// it, because payloads contain secrets.
     ///
     /// # Errors
     /// A runtime failure that names the file.
     pub fn create(path: &Path) -> Result<CaptureFile, Failure> {
-        let writer = Writer::create(path).map_err(|error| failure(path, &error))?;
+        let writer = open_stream(path).and_then(|file| Writer::new(BufWriter::new(file)));
+        let writer = writer.map_err(|error| failure(path, &error))?;
         Ok(CaptureFile {
             writer,
             path: path.to_owned(),

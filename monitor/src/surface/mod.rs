@@ -10,6 +10,7 @@ pub mod http;
 pub mod metrics;
 pub mod networks_json;
 pub mod plaintext_log;
+pub(crate) mod private_file;
 pub mod report;
 pub mod sample_lines;
 pub mod status_line;

@@ -41,11 +41,9 @@ pub(super) async fn run(args: &AuditArgs, stop: impl Future<Output = ()>) -> Res
     }
     let mut plan = settings::plan(&args.watch, &args.policy, None, Defaults::AUDIT)?;
     let docker = args.docker.place(plan.docker.as_ref())?;
-    // The files are opened first: if that fails, no interface was touched.
+    // Prepared first: if that fails, no interface was touched.
     let outputs = args.output.iter().map(|path| OutputFile::open(path));
     let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
-    let file = args.write.as_deref().map(CaptureFile::create).transpose()?;
-    let file = RefCell::new(file);
     plan.load.policy |= docker != DockerSocket::Off;
     // The window covers the whole audit, so that nothing leaves it.
     plan.state_window = args.duration * 2;
@@ -56,6 +54,9 @@ pub(super) async fn run(args: &AuditArgs, stop: impl Future<Output = ()>) -> Res
         update_over: args.duration,
     };
     let session = Session::start(&plan, options)?;
+    // Emptied last: nothing before it can fail any more.
+    let file = args.write.as_deref().map(CaptureFile::create).transpose()?;
+    let file = RefCell::new(file);
     let agent = session.agent();
     let policy = session
         .policy()

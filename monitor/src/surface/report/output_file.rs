@@ -1,8 +1,6 @@
 //! A report written to a file.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
@@ -10,19 +8,19 @@ use anyhow::anyhow;
 use super::audit::Audit;
 use super::render::{ReportFormat, render};
 use crate::base::failure::Failure;
+use crate::surface::private_file::Replacement;
 use monitor_classify::text::escape;
 
-/// A file that a report will be written to. A file created for it is removed if no report is written.
+/// A file that a report will be written to.
 pub struct OutputFile {
-    path: PathBuf,
     format: ReportFormat,
-    file: File,
-    is_ours: bool,
+    replacement: Replacement,
+    path: PathBuf,
 }
 
 impl OutputFile {
-    /// Opens the file, and keeps its content until there is a report. A new file is readable by its owner only, because it
-    /// shows who communicates with whom.
+    /// Prepares the file beside its place: what is there stays until there is a report. It is readable by its owner only,
+    /// because it shows who communicates with whom.
     ///
     /// # Errors
     /// A usage failure if its name has no known extension, a runtime failure if it cannot be written.
@@ -39,20 +37,11 @@ impl OutputFile {
                 )));
             }
         };
-        let mut options = OpenOptions::new();
-        options.write(true).mode(0o600);
-        let opened = match options.clone().create_new(true).open(path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                options.open(path).map(|file| (file, false))
-            }
-            made => made.map(|file| (file, true)),
-        };
-        let (file, is_ours) = opened.map_err(|error| failed(path, &error))?;
+        let replacement = Replacement::create(path).map_err(|error| failed(path, &error))?;
         Ok(OutputFile {
-            path: path.to_owned(),
             format,
-            file,
-            is_ours,
+            replacement,
+            path: path.to_owned(),
         })
     }
 
@@ -60,27 +49,10 @@ impl OutputFile {
     ///
     /// # Errors
     /// A runtime failure that names the file.
-    pub fn write(mut self, audit: &Audit) -> Result<(), Failure> {
+    pub fn write(self, audit: &Audit) -> Result<(), Failure> {
         let page = render(audit, self.format)?;
-        let is_file = self.file.metadata().is_ok_and(|file| file.is_file());
-        let emptied = if is_file {
-            self.file.set_len(0)
-        } else {
-            Ok(())
-        };
-        emptied
-            .and_then(|()| self.file.write_all(page.as_bytes()))
-            .map_err(|error| failed(&self.path, &error))?;
-        self.is_ours = false;
-        Ok(())
-    }
-}
-
-impl Drop for OutputFile {
-    fn drop(&mut self) {
-        if self.is_ours {
-            drop(std::fs::remove_file(&self.path));
-        }
+        let written = self.replacement.write(page.as_bytes());
+        written.map_err(|error| failed(&self.path, &error))
     }
 }
 

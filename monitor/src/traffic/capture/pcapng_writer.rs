@@ -1,10 +1,7 @@
 //! Writes samples to a pcapng file, with the verdict as each packet's comment.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::io::{self, Write};
 
 use monitor_common::direction::Direction;
 use monitor_common::link::Link;
@@ -47,18 +44,6 @@ pub struct Writer<W: Write> {
     /// Number of each interface, by name and whether its packets begin with the IP header.
     interfaces: HashMap<(String, bool), u32>,
     block: Vec<u8>,
-}
-
-impl Writer<BufWriter<File>> {
-    /// Creates a file, or truncates an existing one. Only its owner may read it, because payloads contain secrets.
-    ///
-    /// # Errors
-    /// The file cannot be created or written.
-    pub fn create(path: &Path) -> io::Result<Writer<BufWriter<File>>> {
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        Writer::new(BufWriter::new(options.open(path)?))
-    }
 }
 
 impl<W: Write> Writer<W> {
