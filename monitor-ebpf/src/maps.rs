@@ -16,8 +16,6 @@ use monitor_common::slot::{self, Line, SlotRow};
 /// The agent maps the array into its memory.
 const MMAPABLE: usize = BPF_F_MMAPABLE as usize;
 
-use crate::ctx::Copied;
-
 /// Packets and bytes per interface, direction, encapsulation and VNI.
 #[btf_map]
 pub static COUNTERS: PerCpuHashMap<CounterKey, Count, { map_size::COUNTERS as usize }> =
@@ -124,7 +122,3 @@ pub static STATE: PerCpuArray<CpuState, 1> = PerCpuArray::new();
 /// Samples on their way to user space.
 #[btf_map]
 pub static SAMPLES: RingBuf<[u8; 0], { map_size::SAMPLES_BYTES as usize }> = RingBuf::new();
-
-/// Where each CPU puts the headers of a frame that are not in its first buffer.
-#[btf_map]
-pub static SCRATCH: PerCpuArray<Copied, 1> = PerCpuArray::new();

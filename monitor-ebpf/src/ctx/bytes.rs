@@ -5,10 +5,11 @@
 
 use core::ptr::read_volatile;
 
+use aya_ebpf::btf_maps::PerCpuArray;
+use aya_ebpf::macros::btf_map;
 use monitor_common::load::Window;
 use monitor_common::map_size::SCRATCH_BYTES;
 
-use crate::maps::SCRATCH;
 use crate::verifier::{bounded, opaque};
 
 /// Bytes of a frame that are at hand.
@@ -110,9 +111,13 @@ impl<const LEN: usize> Window<LEN> for Checked {
 /// insists on alignment.
 pub struct Scratch(*mut Copied);
 
+/// Where each CPU puts the headers of a frame that are not in its first buffer.
+#[btf_map]
+static SCRATCH: PerCpuArray<Copied, 1> = PerCpuArray::new();
+
 /// An element of [`SCRATCH`].
 #[repr(C)]
-pub struct Copied {
+struct Copied {
     /// Bytes of the frame that follow.
     len: usize,
     bytes: [u8; SCRATCH_BYTES],

@@ -6,7 +6,6 @@ mod packet;
 mod skb;
 mod xdp;
 
-pub use bytes::Copied;
 pub use packet::{Hook, Packet, View};
 pub use skb::Tc;
 pub use xdp::{Buffers, OneBuffer};
