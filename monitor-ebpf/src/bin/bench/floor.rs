@@ -1,5 +1,5 @@
 //! What the cost of the programs is compared with. Empty programs measure the test run itself. Programs with one
-//! look-up measure the least that counting takes on this machine.
+//! look-up measure the least that counting takes on this machine, as long as no memory has to be waited for.
 
 use aya_ebpf::bindings::{TC_ACT_UNSPEC, xdp_action};
 use aya_ebpf::btf_maps::PerCpuHashMap;

@@ -1,9 +1,10 @@
-//! The kernel programs of `cargo xtask bench`: the floor that the cost of the real ones is compared with, and programs
+//! The kernel programs of `cargo xtask bench`: what the cost of the real ones is compared with, and programs
 //! that vary the packet, so that a test run does not repeat one hot packet.
 #![no_std]
 #![no_main]
 
 mod floor;
+mod three_hashes;
 mod vary;
 
 #[panic_handler]

@@ -15,7 +15,7 @@ use monitor_common::bench::Varied;
 
 /// One element: what to write. A benchmark runs on one CPU.
 #[btf_map]
-static VARIED: Array<Varied, 1> = Array::new();
+pub static VARIED: Array<Varied, 1> = Array::new();
 
 // One array for each type of program: an array takes only one type.
 

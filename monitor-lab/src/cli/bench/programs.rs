@@ -48,14 +48,6 @@ impl Hook {
         }
     }
 
-    /// Factor on the goals, which are for XDP.
-    pub(super) const fn allowance(self) -> f64 {
-        match self {
-            Hook::Xdp | Hook::XdpFrags => 1.0,
-            Hook::Tc => 1.5,
-        }
-    }
-
     /// The monitor's program.
     pub(super) const fn entry(self) -> Entry {
         match self {
@@ -78,6 +70,14 @@ impl Hook {
             Hook::Xdp => "reference_xdp",
             Hook::XdpFrags => "reference_xdp_frags",
             Hook::Tc => "reference_tc",
+        }
+    }
+
+    const fn three_hashes(self) -> &'static str {
+        match self {
+            Hook::Xdp => "hashes_xdp",
+            Hook::XdpFrags => "hashes_xdp_frags",
+            Hook::Tc => "hashes_tc",
         }
     }
 
@@ -104,6 +104,8 @@ pub(super) enum Target<'a> {
     Floor,
     /// A program with one look-up in a per-CPU hash and one addition.
     Reference,
+    /// A program that counts the packet by three look-ups in hash maps.
+    ThreeHashes,
     /// The monitor's program.
     Monitor(&'a mut Kernel),
 }
@@ -160,14 +162,16 @@ impl Programs {
             repeat: packets,
             ..TestRunOptions::default()
         };
+        // Where there is no variety it says where VNI and flow stand.
+        self.vary(frame, variety.unwrap_or(Variety { flows: 1, vnis: 1 }), 0)?;
         let result = match (variety, target) {
-            (Some(variety), target) => {
-                self.vary(frame, variety, 0)?;
+            (Some(_), target) => {
                 self.set_tail_call(hook, target)?;
                 run(self.program(hook.vary())?, options)?
             }
             (None, Target::Floor) => run(self.program(hook.floor())?, options)?,
             (None, Target::Reference) => run(self.program(hook.reference())?, options)?,
+            (None, Target::ThreeHashes) => run(self.program(hook.three_hashes())?, options)?,
             (None, Target::Monitor(kernel)) => kernel.test_run(hook.entry(), options)?,
         };
         // Another value means that the tail call did not reach the program.
@@ -255,9 +259,10 @@ impl Programs {
                 .with_context(|| format!("cannot put a program into {}", hook.next()))
         };
         match target {
-            Target::Floor | Target::Reference => {
+            Target::Floor | Target::Reference | Target::ThreeHashes => {
                 let name = match target {
                     Target::Floor => hook.floor(),
+                    Target::ThreeHashes => hook.three_hashes(),
                     _ => hook.reference(),
                 };
                 let program = self.program(name)?.fd()?.try_clone()?;

@@ -4,16 +4,16 @@ use serde::Serialize;
 
 use super::median::Median;
 
-/// Whether a measurement met its goal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// Whether a measurement met its goal. The worse is the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum GoalResult {
     /// The whole interval is on the right side of it.
     Met,
-    /// The whole interval is on the wrong side.
-    NotMet,
     /// The goal is within the interval, or there were too few rounds.
     NotResolved,
+    /// The whole interval is on the wrong side.
+    NotMet,
 }
 
 impl GoalResult {

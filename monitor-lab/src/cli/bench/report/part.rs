@@ -6,10 +6,6 @@ use super::goal::GoalResult;
 use super::machine::Machine;
 use super::median::Median;
 
-/// Nanoseconds of one look-up in a per-CPU hash on the machine for which the goals were set. Goals are converted to
-/// look-ups, because nanoseconds differ from machine to machine.
-const GOAL_LOOK_UP_NS: f64 = 6.0;
-
 /// The measurements of one run of `overlay-lab bench`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
@@ -63,6 +59,10 @@ pub(crate) struct Row {
     pub(crate) measured: Median,
     /// The result in look-ups in a per-CPU hash, which were measured in the same rounds.
     pub(crate) look_ups: Option<Median>,
+    /// The result as a share of what three look-ups in hash maps take for the same packets, measured in the same rounds.
+    pub(crate) of_three_hashes: Option<Median>,
+    /// The goal of that: an upper limit.
+    pub(crate) of_three_hashes_goal: Option<f64>,
     /// The goal: an upper limit in look-ups or in the row's unit, or a lower limit of the ratio.
     pub(crate) goal: Option<f64>,
     /// Whether the goal was met. JSON calls it `verdict`.
@@ -72,6 +72,8 @@ pub(crate) struct Row {
     pub(crate) counted: Option<Counted>,
     /// Packets per second as a ratio to those of the base ([`Unit::AddedNanoseconds`]).
     pub(crate) kept: Option<Median>,
+    /// The goal of that: a lower limit.
+    pub(crate) kept_goal: Option<f64>,
     /// CPU time of the watcher's process in percent of a core.
     pub(crate) cpu_percent: Option<Median>,
     /// Packets that the watcher reports as dropped, in percent of those that it received.
@@ -89,7 +91,7 @@ pub(crate) struct Counted {
 
 impl Row {
     /// A row of nanoseconds per packet above `base`. `look_up` has the nanoseconds of one look-up in each round. `goal`
-    /// is an upper limit in nanoseconds on the machine for which goals were set.
+    /// is an upper limit in look-ups.
     pub(crate) fn added(
         labels: (String, &'static str, String),
         base: &[f64],
@@ -103,13 +105,35 @@ impl Row {
             .map(|(added, look_up)| added / look_up.max(1.0))
             .collect();
         let look_ups = Median::of(&in_look_ups);
-        let goal = goal.map(|goal| goal / GOAL_LOOK_UP_NS);
         Row {
             look_ups: Some(look_ups),
             goal,
             goal_result: goal.map(|goal| GoalResult::at_most(&look_ups, goal)),
             ..Row::new(labels, base, added)
         }
+    }
+
+    /// The same row with its share of three look-ups in hash maps in each round, and an upper limit of that.
+    pub(crate) fn of_three_hashes(mut self, shares: &[f64], goal: Option<f64>) -> Row {
+        let share = Median::of(shares);
+        self.of_three_hashes = Some(share);
+        self.of_three_hashes_goal = goal;
+        self.note(goal.map(|goal| GoalResult::at_most(&share, goal)));
+        self
+    }
+
+    /// The same row with the packets per second that are left in each round, and a lower limit of that.
+    pub(crate) fn with_kept(mut self, ratios: &[f64], goal: Option<f64>) -> Row {
+        let kept = Median::of(ratios);
+        self.kept = Some(kept);
+        self.kept_goal = goal;
+        self.note(goal.map(|goal| GoalResult::at_least(&kept, goal)));
+        self
+    }
+
+    /// A row with several goals has met them if it has met each.
+    fn note(&mut self, result: Option<GoalResult>) {
+        self.goal_result = self.goal_result.max(result);
     }
 
     /// A row of ratios to the rate `base`. `goal` is a lower limit.
@@ -150,10 +174,13 @@ impl Row {
             base: Median::of(base),
             measured: Median::of(measured),
             look_ups: None,
+            of_three_hashes: None,
+            of_three_hashes_goal: None,
             goal: None,
             goal_result: None,
             counted: None,
             kept: None,
+            kept_goal: None,
             cpu_percent: None,
             dropped_percent: None,
         }
@@ -174,7 +201,12 @@ impl Row {
             words.push("within the noise".to_owned());
         }
         if let Some(kept) = self.kept {
-            words.push(format!("kept {:.2}", kept.median));
+            let goal = self.kept_goal.map(|goal| format!(" (goal {goal:.2})"));
+            words.push(format!(
+                "kept {:.2}{}",
+                kept.median,
+                goal.unwrap_or_default()
+            ));
         }
         if let Some(Counted { packets, missed }) = self.counted {
             words.push(format!("missed {missed} of {packets}"));
@@ -233,13 +265,26 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn goals_in_nanoseconds_are_compared_in_look_ups() {
-        // A machine ten times as slow per look-up: 80 ns are still the 8 ns of the goal.
-        let row = Row::added(labels(), &[5.0; 21], &[80.0; 21], &[60.0; 21], Some(8.0));
+    fn goals_are_compared_in_look_ups_of_the_same_rounds() {
+        // A machine ten times as slow per look-up has met the goal as well.
+        let row = Row::added(labels(), &[5.0; 21], &[80.0; 21], &[60.0; 21], Some(1.4));
         assert_eq!(row.goal_result, Some(GoalResult::Met));
-        let row = Row::added(labels(), &[5.0; 21], &[80.0; 21], &[30.0; 21], Some(8.0));
+        let row = Row::added(labels(), &[5.0; 21], &[80.0; 21], &[30.0; 21], Some(1.4));
         assert_eq!(row.goal_result, Some(GoalResult::NotMet));
         assert_eq!(row.remark(Unit::AddedNanoseconds), "not met");
+    }
+
+    #[test]
+    fn a_row_has_met_its_goals_if_it_has_met_each() {
+        let row = || Row::added(labels(), &[5.0; 21], &[80.0; 21], &[60.0; 21], Some(1.4));
+        let result = |share| row().of_three_hashes(&[share; 21], Some(0.5)).goal_result;
+        assert_eq!(result(0.4), Some(GoalResult::Met));
+        assert_eq!(result(0.6), Some(GoalResult::NotMet));
+        let noisy: Vec<f64> = (0..21).map(|n| 0.4 + f64::from(n) * 0.01).collect();
+        let row = row().of_three_hashes(&noisy, Some(0.5));
+        assert_eq!(row.goal_result, Some(GoalResult::NotResolved));
+        let row = row.with_kept(&[0.7; 21], Some(0.8));
+        assert_eq!(row.goal_result, Some(GoalResult::NotMet));
     }
 
     #[test]

@@ -18,6 +18,9 @@ fn columns(unit: Unit) -> &'static [Column] {
             ("base ns", Right),
             ("added ns", Right),
             ("95 % interval", Right),
+            ("of 3 hashes", Right),
+            ("at most", Right),
+            ("goal", Right),
             ("look-ups", Right),
             ("at most", Right),
             ("goal", Right),
@@ -53,10 +56,18 @@ fn cells(row: &Row, unit: Unit) -> Vec<String> {
     match unit {
         Unit::AddedNanoseconds => {
             let look_ups = row.look_ups.unwrap_or_default();
+            let share = |of: fn(Median) -> f64| {
+                row.of_three_hashes
+                    .map_or_else(String::new, |share| format!("{:.2}", of(share)))
+            };
             cells.extend([
                 format!("{:.0}", row.base.median),
                 format!("{:.1}", row.measured.median),
                 interval(&row.measured, 1),
+                share(|share| share.median),
+                share(|share| share.high),
+                row.of_three_hashes_goal
+                    .map_or_else(String::new, |goal| format!("{goal:.2}")),
                 format!("{:.2}", look_ups.median),
                 format!("{:.2}", look_ups.high),
             ]);
