@@ -75,6 +75,10 @@ reasons! {
     TunnelVersion = 17, "tunnel_version";
     /// The packet is shorter than its AH header, or that header is shorter than it must be (RFC 4302, 2).
     AhTruncated = 18, "ah_truncated";
+    /// An MPLS label precedes the network layer (RFC 5332, 3); what follows is not parsed.
+    Mpls = 19, "mpls";
+    /// PPPoE precedes the network layer (RFC 2516, 3); what follows is not parsed.
+    Pppoe = 20, "pppoe";
 }
 
 #[cfg(test)]

@@ -134,10 +134,6 @@ fn state_of(flow: u64, network: NetworkId) -> Option<*mut FlowState> {
 
 /// Inserts the state of a flow, if its network has room for one.
 #[inline(never)]
-#[expect(
-    clippy::needless_borrows_for_generic_args,
-    reason = "a copy would be made on the stack"
-)]
 fn insert(flow: u64, network: NetworkId) -> Option<*mut FlowState> {
     let share = share_of(network)?;
     let group = admit(network, share)?;

@@ -2,6 +2,10 @@
 //!
 //! Entry points only: each passes its context to [`driver::run`], and lets the packet pass. Whatever the packet was,
 //! the answer is the same: the programs only watch.
+#![allow(
+    clippy::needless_borrows_for_generic_args,
+    reason = "a value that is inserted by copy would be made on the stack, where the verifier refuses its layout"
+)]
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]

@@ -53,9 +53,12 @@ impl Step {
 #[inline(always)]
 pub fn network<P: Packet>(packet: &P, link: Link) -> Step {
     let frame = walk::frame(packet, 0, link);
-    if matches!(frame.kind, FrameKind::Other) {
-        return Step::Done;
-    }
+    let hidden = walk::hidden_reason(frame.ethertype);
+    let reason = match (frame.kind, hidden) {
+        (FrameKind::Other, None) => return Step::Done,
+        (FrameKind::Other, Some(reason)) => reason,
+        (FrameKind::Unparsed | FrameKind::Ip, _) => frame.reason,
+    };
     if matches!(frame.kind, FrameKind::Unparsed) && packet.is_partial() {
         return Step::NeedsBytes;
     }
@@ -64,9 +67,9 @@ pub fn network<P: Packet>(packet: &P, link: Link) -> Step {
     };
     *walked = Walked::EMPTY;
     walked.frame_link = link as u32;
-    if matches!(frame.kind, FrameKind::Unparsed) {
+    if !matches!(frame.kind, FrameKind::Ip) {
         walked.kind = OuterKind::Unparsed as u32;
-        walked.reason = frame.reason as u32;
+        walked.reason = reason as u32;
         return Step::Count;
     }
     walked.set_network(&frame.network);

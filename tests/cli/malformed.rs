@@ -69,6 +69,17 @@ fn frames() -> BTreeMap<&'static str, Vec<u8>> {
             Reason::AhTruncated,
             ethernet(0x0800, &ipv4(51, &[], &[6; 11])),
         ),
+        (
+            Reason::Mpls,
+            ethernet(0x8847, &[&[0, 1, 1, 64], &good[14..]].concat()),
+        ),
+        (
+            Reason::Pppoe,
+            ethernet(
+                0x8864,
+                &[&[0x11, 0, 0, 1, 0, 60, 0, 0x21], &good[14..]].concat(),
+            ),
+        ),
     ];
     let all = BTreeMap::from(all.map(|(reason, frame)| (reason.label(), frame)));
     assert_eq!(all.len(), Reason::ALL.len(), "one for each");

@@ -203,5 +203,17 @@ fn network_v6<L: Load + ?Sized>(packet: &L, l3: usize) -> Frame {
     }
 }
 
+/// Why a frame on the wire that carries no IP may carry an overlay all the same: something that is not parsed precedes it.
+/// `None` for a frame that carries none.
+#[inline(always)]
+#[must_use]
+pub const fn hidden_reason(ethertype: u16) -> Option<Reason> {
+    match ethertype {
+        eth::MPLS | eth::MPLS_UPSTREAM => Some(Reason::Mpls),
+        eth::PPPOE_SESSION => Some(Reason::Pppoe),
+        _ => None,
+    }
+}
+
 /// IPv6 extension headers that are walked in one packet, at most.
 const IPV6_EXTENSIONS: u32 = 3;

@@ -1,6 +1,6 @@
 //! From the first byte of a packet on the watched interface to its encapsulation.
 
-use super::frame::{FrameKind, frame};
+use super::frame::{FrameKind, frame, hidden_reason};
 use super::network::Network;
 use super::null::null;
 use crate::encapsulation::{Encapsulation, UdpPort};
@@ -96,7 +96,10 @@ impl Outer {
 pub fn outer<L: Load + ?Sized>(packet: &L, link: Link, ports: impl Fn(u16) -> UdpPort) -> Outer {
     let frame = frame(packet, 0, link);
     match frame.kind {
-        FrameKind::Other => Outer::NOT_IP,
+        FrameKind::Other => match hidden_reason(frame.ethertype) {
+            Some(reason) => Outer::unparsed(reason),
+            None => Outer::NOT_IP,
+        },
         FrameKind::Unparsed => Outer::unparsed(frame.reason),
         FrameKind::Ip => reveal(packet, encapsulation(packet, frame.network, &ports), &ports),
     }

@@ -19,6 +19,13 @@ pub const VLAN: u16 = 0x8100;
 /// EtherType of an 802.1ad service tag.
 pub const VLAN_SERVICE: u16 = 0x88a8;
 
+/// EtherType of an MPLS label (RFC 5332, 3).
+pub const MPLS: u16 = 0x8847;
+/// EtherType of an MPLS label that was assigned upstream (RFC 5332, 3).
+pub const MPLS_UPSTREAM: u16 = 0x8848;
+/// EtherType of a PPPoE session (RFC 2516, 3).
+pub const PPPOE_SESSION: u16 = 0x8864;
+
 /// An Ethernet header.
 #[derive(Clone, Copy, Debug)]
 pub struct Ethernet(pub [u8; LEN]);

@@ -52,6 +52,15 @@ fn each_reason_is_counted_as_itself() {
 
     let three_tags = tagged(0x8100, 1, &tagged(0x8100, 2, &tagged(0x88a8, 3, &good)));
     assert_reason(counting, &three_tags, Reason::VlanDepth);
+    // A label, and behind it the packet that it hides.
+    let labelled = [&[0, 1, 1, 64][..], &good[14..]].concat();
+    for ethertype in [0x8847, 0x8848] {
+        assert_reason(counting, &ethernet(ethertype, &labelled), Reason::Mpls);
+    }
+    let tagged_label = tagged(0x8100, 1, &ethernet(0x8847, &labelled));
+    assert_reason(counting, &tagged_label, Reason::Mpls);
+    let session = [&[0x11, 0, 0, 1, 0, 60, 0, 0x21][..], &good[14..]].concat();
+    assert_reason(counting, &ethernet(0x8864, &session), Reason::Pppoe);
     assert_reason(
         counting,
         &ethernet(0x0800, &ipv4(50, &[], &esp(0, 1))),
