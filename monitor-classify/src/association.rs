@@ -27,7 +27,7 @@ pub fn esp(bytes: &[u8], wire_len: u32) -> Verdict {
     verdict(exposure, confidence, evidence(exposure))
 }
 
-/// The exposure of an ESP packet, from its SPI on; see [`esp`].
+/// The exposure of an ESP packet, from its SPI on; see [`esp()`].
 pub(crate) fn exposure(bytes: &[u8], wire_len: u32) -> Exposure {
     let body = bytes.get(esp::LEN..).unwrap_or_default();
     let wire_len = (wire_len as usize).saturating_sub(esp::LEN);

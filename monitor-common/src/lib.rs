@@ -9,7 +9,7 @@
 //! * [`encapsulation`]: the table of encapsulations; [`reason`]: the table of why a packet was not parsed.
 //! * [`key`], [`count`], [`cpu_state`], [`sample`], [`config`], [`xfrm_layout`]: what the kernel programs and the agent
 //!   exchange, in the bytes of [`shared`]; [`map_size`]: how many entries the maps have; [`row_room`]: who may insert them.
-//! * [`bench`]: what the benchmark exchanges with its own kernel programs.
+//! * [`mod@bench`]: what the benchmark exchanges with its own kernel programs.
 #![no_std]
 #![forbid(unsafe_code)]
 

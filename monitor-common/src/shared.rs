@@ -1,7 +1,7 @@
 //! How a value that the kernel programs and the agent share becomes bytes, and back.
 //!
 //! The programs read and write such a value in place, as a `repr(C)` struct. The agent exchanges bytes with the
-//! kernel, in the byte order of this machine. [`shared!`] declares a struct for both: it refuses to compile one with
+//! kernel, in the byte order of this machine. The macro `shared!` declares a struct for both: it refuses to compile one with
 //! padding, so the bytes of the fields one after the other are the bytes of the struct.
 
 /// A value of a map, a key, a global or a ring record.

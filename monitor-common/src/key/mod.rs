@@ -2,7 +2,7 @@
 //! key alone.
 //!
 //! All are declared with [`crate::shared`]. A key whose fields are bits of one word packs them as
-//! [`packed`] says.
+//! `packed.rs` says.
 
 mod association;
 mod counter;

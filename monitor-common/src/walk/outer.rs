@@ -105,7 +105,7 @@ pub fn outer<L: Load + ?Sized>(packet: &L, link: Link, ports: impl Fn(u16) -> Ud
     }
 }
 
-/// Turns ESP with the NULL cipher into the overlay packet that it is; see [`super::null`].
+/// Turns ESP with the NULL cipher into the overlay packet that it is; see [`super::null()`].
 #[inline(always)]
 fn reveal<L: Load + ?Sized>(packet: &L, outer: Outer, ports: impl Fn(u16) -> UdpPort) -> Outer {
     if !matches!(outer.kind, OuterKind::Association) || !outer.encapsulation.is_esp() {

@@ -29,6 +29,7 @@ pub(crate) fn main(ctx: &Ctx) -> Result<()> {
     );
     check("imports", imports::check(ctx));
     check("clippy", clippy(ctx));
+    check("links in the documentation of the code", rustdoc(ctx));
     // A contributor without LLVM can run all other checks.
     let tools = ebpf::tools(ctx)
         .inspect_err(|error| say(format!("no compiler for the kernel programs: {error:#}")))
@@ -97,6 +98,21 @@ fn clippy(ctx: &Ctx) -> Result<()> {
         "-D",
         "warnings",
     ]);
+    run(&mut cmd)
+}
+
+/// Documents everything, private items too, where a link that leads nowhere is an error. The examples in the documentation
+/// are tests.
+fn rustdoc(ctx: &Ctx) -> Result<()> {
+    let mut cmd = cargo();
+    cmd.current_dir(&ctx.root)
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .args([
+            "doc",
+            "--workspace",
+            "--no-deps",
+            "--document-private-items",
+        ]);
     run(&mut cmd)
 }
 
