@@ -6,13 +6,15 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use monitor::base::failure::Failure;
+use monitor::base::failure::{Failure, FailureKind};
 use monitor::base::output::message;
+use monitor::base::signals::Signals;
 use monitor::command;
 use monitor::command::cli::Cli;
 use monitor::command::log_filter::log_filter;
+use monitor::surface::format::Format;
+use monitor::surface::log_lines::{JsonLines, text_fields};
 use monitor::surface::status_line::Log;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -24,17 +26,22 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    match start(cli) {
+    let log_format = cli.log_format();
+    match start(cli, log_format) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            message(format_args!("overlay-monitor: {failure}"));
+            match log_format {
+                // Wrong usage is for whoever typed it, and may precede the log.
+                Format::Json if failure.kind != FailureKind::Usage => tracing::error!("{failure}"),
+                Format::Json | Format::Text => message(format_args!("overlay-monitor: {failure}")),
+            }
             failure.exit_code()
         }
     }
 }
 
-fn start(cli: Cli) -> Result<(), Failure> {
-    logging(cli.log.as_deref())?;
+fn start(cli: Cli, log_format: Format) -> Result<(), Failure> {
+    logging(cli.log.as_deref(), log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -42,25 +49,23 @@ fn start(cli: Cli) -> Result<(), Failure> {
         .context("cannot start the runtime")
         .map_err(Failure::runtime)?;
     runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::runtime)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(Failure::runtime)?;
-        let stop = async {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        };
+        let stop = Signals::take().map_err(Failure::runtime)?.end();
         command::run(cli, stop).await
     })
 }
 
-fn logging(level: Option<&str>) -> Result<(), Failure> {
+fn logging(level: Option<&str>, format: Format) -> Result<(), Failure> {
     let variable = std::env::var_os(EnvFilter::DEFAULT_ENV);
-    tracing_subscriber::fmt()
+    let subscriber = tracing_subscriber::fmt()
         .with_env_filter(log_filter(level, variable.as_deref())?)
-        .with_writer(|| Log)
-        .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
-        .with_target(false)
-        .init();
+        .with_writer(|| Log);
+    match format {
+        Format::Text => subscriber
+            .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+            .with_target(false)
+            .fmt_fields(text_fields())
+            .init(),
+        Format::Json => subscriber.event_format(JsonLines).init(),
+    }
     Ok(())
 }

@@ -6,11 +6,14 @@
 )]
 
 mod closed_pipe;
+mod credentials;
+mod filters;
 mod folder;
 mod http;
 mod limits;
 mod malformed;
 mod memory;
+mod own_session;
 mod printed;
 mod read;
 mod schemas;

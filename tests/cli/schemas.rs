@@ -63,3 +63,36 @@ fn networks_and_an_audit_print_what_is_described() {
     let all = ["audit-summary", "exposure", "network", "violation"];
     assert_eq!(Vec::from_iter(met), all);
 }
+
+#[test]
+fn the_log_of_run_is_objects_if_asked_for() {
+    let lab = lab();
+    let arguments = ["--require", "4096", "--docker", "off", "--window", "2s"];
+    let arguments = [&arguments[..], &["--log-format", "json"]].concat();
+    let mut agent = Agent::start(lab.node1(), &arguments);
+    traffic(&lab);
+    agent.monitor.wait_for("all kinds of lines", |run| {
+        [
+            "violation",
+            "violation_cause",
+            "violation_ended",
+            "plaintext",
+        ]
+        .iter()
+        .all(|name| run.err().contains(&format!(r#""event":"{name}""#)))
+    });
+    agent.monitor.stop();
+    let met = Validator::new().check(Output::Log, &agent.monitor.err());
+    assert_eq!(Vec::from_iter(met), ["log"]);
+    let objects = agent.monitor.err();
+    let objects = objects
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    for object in objects.filter(|object| !object["event"].is_null()) {
+        assert_eq!(object["schema"], 1);
+        match object["event"].as_str().unwrap() {
+            "plaintext" => assert!(object["protocol"].is_string(), "{object}"),
+            _ => assert_eq!(object["vni"], 4096, "{object}"),
+        }
+    }
+}

@@ -33,6 +33,71 @@ fn run_and_tail_end_with_0_on_sigint_and_sigterm() {
 }
 
 #[test]
+fn sighup_is_logged_and_ignored_and_every_other_ending_signal_ends_with_the_report() {
+    let lab = quiet();
+    let node = lab.node1();
+    let endings = [
+        libc::SIGINT,
+        libc::SIGTERM,
+        libc::SIGQUIT,
+        libc::SIGALRM,
+        libc::SIGUSR1,
+        libc::SIGUSR2,
+    ];
+    for ending in endings {
+        let audit = ["audit", "-i", "eth0", "--docker", "off", "--duration", "1h"];
+        let run = [
+            "run",
+            "-i",
+            "eth0",
+            "--docker",
+            "off",
+            "--listen",
+            "127.0.0.1:0",
+        ];
+        for arguments in [&audit[..], &run, &["tail", "-i", "eth0"]] {
+            let mut monitor = Monitor::start(node, arguments);
+            monitor.wait_for("it watches", |monitor| monitor.err().contains("watching"));
+            monitor.signal(libc::SIGHUP);
+            monitor.wait_for("the line", |monitor| {
+                monitor.err().contains("SIGHUP is ignored")
+            });
+            monitor.signal(ending);
+            let (status, _) = monitor.wait();
+            assert_eq!(status.code(), Some(0), "{ending}: {}", monitor.err());
+            if arguments[0] == "audit" {
+                assert!(
+                    monitor.out().contains("Partial: ended"),
+                    "{}",
+                    monitor.out()
+                );
+            }
+        }
+        assert_eq!(attached(node), [""; 0]);
+    }
+}
+
+#[test]
+fn tail_ends_when_its_reader_is_gone_though_the_wire_is_quiet() {
+    let lab = quiet();
+    let mut command = command(lab.node1(), &["tail", "-i", "eth0"]);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    wait_until("it watches", || !attached(lab.node1()).is_empty());
+    drop(child.stdout.take());
+    let mut status = None;
+    wait_until("it ends", || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    assert_eq!(status.unwrap().code(), Some(0));
+    assert_eq!(attached(lab.node1()), [""; 0]);
+}
+
+#[test]
 fn tail_ends_when_its_reader_is_gone() {
     let lab = quiet();
     let wire = Raw::open(lab.node2(), "eth0");

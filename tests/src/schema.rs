@@ -21,6 +21,8 @@ pub enum Output {
     Networks,
     /// `check`.
     Checks,
+    /// `run --log-format json`, on standard error.
+    Log,
 }
 
 impl Output {
@@ -40,6 +42,7 @@ impl Output {
                 ("summary", "audit-summary"),
             ],
             Output::Checks => &[("check", "check")],
+            Output::Log => &[("log", "log")],
         }
     }
 }

@@ -134,6 +134,9 @@ impl Session {
                 Encapsulation::Vxlan => record.vni,
                 _ => None,
             };
+            if let Some(verdicts) = &flow_verdicts {
+                verdicts.note_credentials(sample, record.vni, &record.verdict.credentials);
+            }
             if let Some(verdicts) = &mut flow_verdicts
                 && let Err(failure) =
                     verdicts.note(sample, vni, record.payload_len, &record.verdict)

@@ -122,6 +122,7 @@ fn read_maps(
         esp_active: Vec::new(),
         xfrm_errors: BTreeMap::new(),
         docker_up: None,
+        credential_flows: account.map(Account::credential_flows).unwrap_or_default(),
         lost: 0,
         unwatched_ports: Vec::new(),
     };

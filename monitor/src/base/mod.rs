@@ -1,5 +1,5 @@
-//! What every layer may use: errors by exit code, clocks, standard output and error, netlink requests, and the types that `kernel` and `host`
-//! share without knowing each other.
+//! What every layer may use: errors by exit code, clocks, standard output and error, signals, netlink requests, and the
+//! types that `kernel` and `host` share without knowing each other.
 //!
 //! It imports no other layer of this crate, only `monitor-common`. Every layer calls it.
 
@@ -10,4 +10,5 @@ pub(crate) mod netlink;
 pub mod output;
 pub mod plural;
 pub(crate) mod procfs;
+pub mod signals;
 pub mod udp_ports;

@@ -5,10 +5,15 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::os::fd::RawFd;
+use std::time::Duration;
 
 use anyhow::anyhow;
 
 use crate::base::failure::Failure;
+
+/// How often standard output is polled for a reader that is gone.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// An output that its reader may close.
 #[derive(Debug)]
@@ -49,7 +54,7 @@ impl<W: Write> Output<W> {
         }
         match write(&mut self.to) {
             Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Err(error) if is_closed(&error) => {
                 self.is_closed = true;
                 Ok(())
             }
@@ -71,6 +76,31 @@ impl<W: Write> Output<W> {
     /// As [`Output::write`].
     pub fn flush(&mut self) -> Result<(), Failure> {
         self.write(W::flush)
+    }
+}
+
+/// Whether a failure to write means that the reader is gone: a closed pipe, or a terminal that hung up.
+fn is_closed(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+        || (error.raw_os_error() == Some(libc::EIO) && is_gone(libc::STDOUT_FILENO))
+}
+
+/// Whether the other end of a pipe, socket or terminal is gone.
+fn is_gone(descriptor: RawFd) -> bool {
+    let mut poll = libc::pollfd {
+        fd: descriptor,
+        events: 0,
+        revents: 0,
+    };
+    // SAFETY: one valid structure, and no wait.
+    let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
+    ready == 1 && poll.revents & (libc::POLLHUP | libc::POLLERR) != 0
+}
+
+/// Waits until the reader of standard output is gone. A command that prints only now and then would not notice.
+pub async fn stdout_closed() {
+    while !is_gone(libc::STDOUT_FILENO) {
+        tokio::time::sleep(LOOK).await;
     }
 }
 

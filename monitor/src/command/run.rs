@@ -56,8 +56,16 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
     let plaintext = Mutex::new(PlaintextLog::default());
     let log_plaintext = |seen: &DecodedSample<'_>| {
         let name = |vni| name(policy.as_ref()?, vni);
-        if let Some(line) = lock(&plaintext).first(seen.record, Instant::now(), name) {
-            tracing::warn!("{line}");
+        if let Some(finding) = lock(&plaintext).first(seen.record, Instant::now(), name) {
+            tracing::warn!(
+                event = "plaintext",
+                vni = finding.vni.map(u64::from),
+                network = finding.network.as_deref(),
+                protocol = finding.protocol.name(),
+                credentials = finding.credentials.as_deref(),
+                "{}",
+                finding.text
+            );
         }
         ControlFlow::Continue(())
     };

@@ -9,13 +9,15 @@ use anyhow::anyhow;
 
 use crate::agent::session::{DecodedSample, Session, SessionOptions};
 use crate::base::failure::Failure;
-use crate::base::output::{Output, message};
+use crate::base::output::{Output, message, stdout_closed};
 use crate::base::plural::counted;
 use crate::command::cli::{PolicyArgs, TailArgs};
 use crate::command::settings::{self, Defaults};
 use crate::host::docker::DockerSocket;
+use crate::host::own_connections::own_connections;
 use crate::surface::capture_file::{CaptureFile, keep_flushed};
 use crate::surface::sample_lines::{Printed, Printer};
+use crate::traffic::filter::{Connection, Filter};
 
 pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
     let plan = settings::plan(&args.watch, &PolicyArgs::default(), None, Defaults::TAIL)?;
@@ -34,7 +36,23 @@ pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Resu
     let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let mut printer = Printer::new(Output::stdout(), args.format, colour, args.lines, args.all);
     let agent = session.agent();
+    let mut filter = Filter::from(args.filter.clone());
+    if !args.own_session {
+        filter.without = own_connections()
+            .into_iter()
+            .map(|(one, other)| Connection::new(one, other))
+            .collect();
+    }
+    for connection in &filter.without {
+        message(format_args!(
+            "not shown: the connection of this session, between {connection}; --own-session shows it"
+        ));
+    }
     let print = |seen: &DecodedSample<'_>| {
+        if !filter.admits(&seen.record.into()) {
+            printer.skip();
+            return ControlFlow::Continue(());
+        }
         if let Some(file) = file.borrow_mut().as_mut()
             && let Err(failure) = file.save(seen)
         {
@@ -50,6 +68,7 @@ pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Resu
         tokio::select! {
             result = keep_flushed(&file) => match result? {},
             () = stop => Ok(()),
+            () = stdout_closed() => Ok(()),
         }
     };
     let mut result = session
@@ -62,6 +81,7 @@ pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Resu
     let agent = agent
         .lock()
         .map_err(|_| Failure::runtime(anyhow!("the agent failed")))?;
+    message(format_args!("{}", printer.summary()));
     let lost = agent.snapshot()?.counted.state.ring_full;
     if lost != 0 {
         message(format_args!(

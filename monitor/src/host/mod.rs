@@ -14,3 +14,4 @@ pub mod interface;
 pub mod ipsec;
 pub(crate) mod kernel_config;
 pub mod overlay_port;
+pub mod own_connections;

@@ -106,6 +106,28 @@ pub enum Event {
     Ended(Violation),
 }
 
+impl Event {
+    /// Its name in the log.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Event::Opened(_) => "violation",
+            Event::Spread(_, _) => "violation_spread",
+            Event::Ended(_) => "violation_ended",
+        }
+    }
+
+    /// The violation that changed.
+    #[must_use]
+    pub const fn violation(&self) -> &Violation {
+        match self {
+            Event::Opened(violation) | Event::Spread(violation, _) | Event::Ended(violation) => {
+                violation
+            }
+        }
+    }
+}
+
 /// Network and direction.
 type Side = (u32, Direction);
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::base::failure::Failure;
 use crate::base::output::Output;
 use crate::surface::format::Format;
+use crate::traffic::filter::Filter;
 use crate::traffic::flows::{EspRecord, FlowRecord, Summary};
 use crate::traffic::record_text::Paint;
 
@@ -17,6 +18,9 @@ pub struct FlowPrinter<W> {
     format: Format,
     paint: Paint,
     show_users: bool,
+    filter: Filter,
+    /// Flows that the filter admits, and all.
+    flows: (u64, u64),
 }
 
 struct Line<'a>(&'a FlowRecord, Paint);
@@ -35,7 +39,20 @@ impl<W: Write> FlowPrinter<W> {
             format,
             paint: Paint(colour),
             show_users: false,
+            filter: Filter::default(),
+            flows: (0, 0),
         }
+    }
+
+    /// The same, with the flows and associations that this filter admits.
+    #[must_use]
+    pub fn filter(self, filter: Filter) -> FlowPrinter<W> {
+        FlowPrinter { filter, ..self }
+    }
+
+    /// How many flows were printed, and how many there were, if there is a filter.
+    pub fn filtered(&self) -> Option<(u64, u64)> {
+        (!self.filter.is_empty()).then_some(self.flows)
     }
 
     /// The same, with the names of accounts in evidence, or without.
@@ -49,11 +66,16 @@ impl<W: Write> FlowPrinter<W> {
         self.out.is_closed()
     }
 
-    /// Prints a flow.
+    /// Prints a flow, if the filter admits it.
     ///
     /// # Errors
     /// A runtime failure. A closed output is none.
     pub fn flow(&mut self, flow: &FlowRecord) -> Result<(), Failure> {
+        self.flows.1 += 1;
+        if !self.filter.admits(&flow.into()) {
+            return Ok(());
+        }
+        self.flows.0 += 1;
         if self.show_users {
             let verdict = flow.verdict.clone().with_users();
             let flow = FlowRecord {
@@ -70,6 +92,9 @@ impl<W: Write> FlowPrinter<W> {
     /// # Errors
     /// As [`FlowPrinter::flow`].
     pub fn association(&mut self, association: &EspRecord) -> Result<(), Failure> {
+        if !self.filter.admits(&association.into()) {
+            return Ok(());
+        }
         self.print(association, association)
     }
 

@@ -4,9 +4,9 @@
 use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::host::described_network::title;
+use crate::host::described_network::{shown, title};
 use crate::traffic::sample_record::SampleRecord;
-use monitor_classify::{Exposure, Protocol};
+use monitor_classify::{CredentialKind, Exposure, Protocol};
 use monitor_common::map_size::NETWORKS;
 
 /// Lines about undescribed networks in one [`MINUTE`], at most.
@@ -30,7 +30,8 @@ pub struct PlaintextLog {
     minute: Minute,
 }
 
-type Place = (Option<u32>, Protocol);
+/// A protocol in a network, or a kind of credentials that it showed there.
+type Place = (Option<u32>, Protocol, Option<CredentialKind>);
 
 /// The last places that were logged, up to a limit.
 #[derive(Debug)]
@@ -62,6 +63,28 @@ impl Recent {
     }
 }
 
+/// How a network is named in the log.
+#[derive(Debug, PartialEq, Eq)]
+struct NetworkName {
+    title: String,
+    name: Option<String>,
+}
+
+/// What is readable in plaintext for the first time, for the log.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PlaintextFinding {
+    /// VXLAN Network Identifier; `None` outside any overlay.
+    pub vni: Option<u32>,
+    /// Name of the network, escaped.
+    pub network: Option<String>,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// Kinds of credentials that were seen, separated by commas; `None` without any.
+    pub credentials: Option<String>,
+    /// The line.
+    pub text: String,
+}
+
 /// The minute that runs.
 #[derive(Debug, Default)]
 struct Minute {
@@ -81,54 +104,83 @@ impl Default for PlaintextLog {
 }
 
 impl PlaintextLog {
-    /// A line for the log, if this record is the first to show this protocol in plaintext in this network. `name` returns
-    /// the name of a described network, and `None` for every other one.
+    /// What to log, if this record is the first to show this protocol in plaintext in this network, or the first to show
+    /// a kind of credentials there. `name` returns the name of a described network, and `None` for every other one.
     pub fn first(
         &mut self,
         record: &SampleRecord,
         now: Instant,
         name: impl FnOnce(u32) -> Option<String>,
-    ) -> Option<String> {
+    ) -> Option<PlaintextFinding> {
         if record.verdict.exposure != Exposure::Plaintext {
             return None;
         }
         let inner = record.inner?;
         let place = (record.vni, record.verdict.protocol);
-        let network = self.admit(place, now, name)?;
+        let network = self.admit(place, &record.verdict.credentials, now, name)?;
         let evidence = record.verdict.evidence.as_deref().unwrap_or_default();
-        Some(format!(
-            "{network}: {} is readable in plaintext, first seen from {} port {} to {} port {}: {evidence}",
-            record.verdict.protocol,
-            inner.source,
-            record.source_port,
-            inner.destination,
-            record.destination_port
-        ))
+        let kinds = Vec::from_iter(record.verdict.credentials.iter().map(|kind| kind.name()));
+        let mut and_credentials = String::new();
+        if !kinds.is_empty() {
+            and_credentials = format!("; credentials: {}", kinds.join(", "));
+        }
+        Some(PlaintextFinding {
+            vni: record.vni,
+            protocol: record.verdict.protocol,
+            credentials: (!kinds.is_empty()).then(|| kinds.join(",")),
+            text: format!(
+                "{}: {} is readable in plaintext, first seen from {} port {} to {} port {}: {evidence}{and_credentials}",
+                network.title,
+                record.verdict.protocol,
+                inner.source,
+                record.source_port,
+                inner.destination,
+                record.destination_port
+            ),
+            network: network.name,
+        })
     }
 
-    /// How the line names the network of a place that is to be logged now.
+    /// The network, if this protocol or one of these kinds of credentials is to be logged there now.
     fn admit(
         &mut self,
-        place: Place,
+        (vni, protocol): (Option<u32>, Protocol),
+        credentials: &[CredentialKind],
         now: Instant,
         name: impl FnOnce(u32) -> Option<String>,
-    ) -> Option<String> {
-        if self.described.all.contains(&place) || self.undescribed.all.contains(&place) {
+    ) -> Option<NetworkName> {
+        let kinds = credentials.iter().map(|kind| Some(*kind));
+        let places = std::iter::once(None)
+            .chain(kinds)
+            .map(|kind| (vni, protocol, kind));
+        let is_known = |place: &Place| {
+            self.described.all.contains(place) || self.undescribed.all.contains(place)
+        };
+        if places.clone().all(|place| is_known(&place)) {
             return None;
         }
-        let Some(vni) = place.0 else {
-            self.described.insert(place);
-            return Some("outside any overlay".to_owned());
+        let Some(vni) = vni else {
+            places.for_each(|place| self.described.insert(place));
+            return Some(NetworkName {
+                title: "outside any overlay".to_owned(),
+                name: None,
+            });
         };
         if let Some(name) = name(vni) {
-            self.described.insert(place);
-            return Some(title(vni, &name));
+            places.for_each(|place| self.described.insert(place));
+            return Some(NetworkName {
+                title: title(vni, &name),
+                name: Some(shown(&name)).filter(|name| !name.is_empty()),
+            });
         }
-        if !self.minute.has_room(place, now) {
+        if !self.minute.has_room((Some(vni), protocol, None), now) {
             return None;
         }
-        self.undescribed.insert(place);
-        Some(title(vni, ""))
+        places.for_each(|place| self.undescribed.insert(place));
+        Some(NetworkName {
+            title: title(vni, ""),
+            name: None,
+        })
     }
 
     /// A line for the log with the number of findings that got none in the minute that is over, if there were any. Call it

@@ -7,6 +7,7 @@ use bytes::{BufMut, BytesMut};
 use crate::base::failure::Failure;
 use crate::base::output::Output;
 use crate::surface::format::Format;
+use crate::surface::sample_summary::SampleSummary;
 use crate::traffic::record_text::SampleLine;
 use crate::traffic::sample_record::SampleRecord;
 
@@ -28,6 +29,7 @@ pub struct Printer<W> {
     colour: bool,
     left: Option<u64>,
     all: bool,
+    summary: SampleSummary,
     /// Whether each line is flushed at once, for a terminal.
     at_once: bool,
 }
@@ -48,6 +50,7 @@ impl<W: Write> Printer<W> {
             colour,
             left: lines,
             all,
+            summary: SampleSummary::default(),
             at_once: true,
         }
     }
@@ -74,6 +77,16 @@ impl<W: Write> Printer<W> {
         self.out.flush()
     }
 
+    /// What was printed so far.
+    pub fn summary(&self) -> &SampleSummary {
+        &self.summary
+    }
+
+    /// Counts a record that is not printed.
+    pub fn skip(&mut self) {
+        self.summary.examine();
+    }
+
     /// Prints a record.
     ///
     /// # Errors
@@ -82,6 +95,7 @@ impl<W: Write> Printer<W> {
         if self.left == Some(0) {
             return Ok(Printed::Enough);
         }
+        self.summary.examine();
         if !self.all && !record.has_content() {
             return Ok(Printed::More);
         }
@@ -111,6 +125,7 @@ impl<W: Write> Printer<W> {
         if self.out.is_closed() {
             return Ok(Printed::Enough);
         }
+        self.summary.show(record);
         if let Some(left) = &mut self.left {
             *left -= 1;
             if *left == 0 {

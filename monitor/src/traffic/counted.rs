@@ -16,6 +16,7 @@ use crate::host::ipsec::XfrmError;
 use crate::host::overlay_port::UnwatchedPort;
 use crate::kernel::attach::Hook;
 use crate::kernel::{Attribution, MapUse};
+use monitor_classify::CredentialKind;
 
 /// The VNI of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -142,6 +143,8 @@ pub struct Counted {
     pub esp_active: Vec<Activity>,
     /// Packets that the kernel's IPsec dropped, by its reasons; empty if it has no such counters.
     pub xfrm_errors: BTreeMap<XfrmError, u64>,
+    /// Flows that showed credentials, by network and kind.
+    pub credential_flows: BTreeMap<(NetworkId, CredentialKind), u64>,
     /// Whether Docker answers; `None` if it is not expected to.
     pub docker_up: Option<bool>,
     /// How often another process detached one of our programs.

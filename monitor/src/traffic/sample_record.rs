@@ -77,7 +77,7 @@ impl SampleRecord {
 
 impl SampleRecord {
     /// A record of which only time, interface and direction are known. The interface name is escaped here.
-    pub(super) fn new(
+    pub(crate) fn new(
         time: Timestamp,
         interface: &str,
         direction: Option<Direction>,

@@ -1,8 +1,8 @@
 //! The account of exposure: what the kernel counts, and what was pending and is credited.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use monitor_common::count::{Count, Total};
@@ -15,6 +15,8 @@ use crate::base::clock::monotonic_ns;
 use crate::base::failure::Failure;
 use crate::kernel::Counts;
 use crate::traffic::counted::{Exposed, Pending};
+use crate::traffic::credential_flows::CredentialFlows;
+use monitor_classify::CredentialKind;
 
 /// A flow is credited this long after its last packet without a verdict: no program can be about to add one
 /// then. In units of [`FlowState::last`].
@@ -42,6 +44,7 @@ pub struct Account {
     /// The first of them, not yet old enough.
     next: Option<NewVerdict>,
     sender: SyncSender<NewVerdict>,
+    credential_flows: Arc<Mutex<CredentialFlows>>,
 }
 
 impl Account {
@@ -58,13 +61,27 @@ impl Account {
             new_verdicts,
             next: None,
             sender,
+            credential_flows: Arc::default(),
         }
     }
 
     /// The verdicts on flows, each of which this account learns of.
     #[must_use]
     pub fn verdicts(&self) -> Verdicts {
-        Verdicts::new(Arc::clone(&self.counts), self.sender.clone())
+        Verdicts::new(
+            Arc::clone(&self.counts),
+            self.sender.clone(),
+            Arc::clone(&self.credential_flows),
+        )
+    }
+
+    /// Flows that showed credentials, by network and kind.
+    #[must_use]
+    pub fn credential_flows(&self) -> BTreeMap<(NetworkId, CredentialKind), u64> {
+        self.credential_flows
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .all()
     }
 
     /// Credits the flows with a new verdict, and frees their room.

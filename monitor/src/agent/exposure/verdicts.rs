@@ -1,9 +1,11 @@
 //! Verdicts on flows: made from samples, written to the kernel's map.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
+use monitor_common::key::NetworkId;
 use monitor_common::sample::{Sample, Trigger};
 
 use super::new_verdict::NewVerdict;
@@ -11,8 +13,9 @@ use super::verdict_room::VerdictRoom;
 use crate::base::clock::monotonic_ns;
 use crate::base::failure::Failure;
 use crate::kernel::{Counts, SlotKey};
+use crate::traffic::credential_flows::CredentialFlows;
 use crate::traffic::flow_verdict::FlowVerdict;
-use monitor_classify::Verdict;
+use monitor_classify::{CredentialKind, Verdict};
 
 /// Flows of one generation; two are kept.
 const GENERATION: usize = 32_768;
@@ -24,19 +27,43 @@ pub struct Verdicts {
     young: HashMap<u64, FlowVerdict>,
     old: HashMap<u64, FlowVerdict>,
     room: VerdictRoom,
+    credential_flows: Arc<Mutex<CredentialFlows>>,
 }
 
 impl Verdicts {
     /// No verdict yet. Each new one is written to these maps, and sent to the account.
     #[must_use]
-    pub(super) fn new(counts: Arc<Counts>, new: SyncSender<NewVerdict>) -> Verdicts {
+    pub(super) fn new(
+        counts: Arc<Counts>,
+        new: SyncSender<NewVerdict>,
+        credential_flows: Arc<Mutex<CredentialFlows>>,
+    ) -> Verdicts {
         Verdicts {
             room: VerdictRoom::new(counts.verdict_capacity()),
             counts,
             new,
+            credential_flows,
             young: HashMap::new(),
             old: HashMap::new(),
         }
+    }
+
+    /// Counts the flow of a sample, of this network, under the credentials that the sample shows.
+    pub fn note_credentials(
+        &self,
+        sample: &Sample<'_>,
+        vni: Option<u32>,
+        credentials: &[CredentialKind],
+    ) {
+        if sample.flow == 0 || credentials.is_empty() {
+            return;
+        }
+        let network = vni.map_or(NetworkId::HOST, NetworkId::vni);
+        let group = self.counts.flows.group(network);
+        self.credential_flows
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .note(sample.flow, network, group, credentials, Instant::now());
     }
 
     /// Updates the verdict on the flow of a sample. `payload_len` in bytes; `vni` if it is a VXLAN packet.

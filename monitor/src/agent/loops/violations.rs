@@ -12,6 +12,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::agent::node_agent::SharedAgent;
 use crate::base::failure::Failure;
+use crate::host::described_network::shown;
 use crate::host::facts::HostFacts;
 use crate::host::{docker, ipsec};
 use crate::policy::cause::{self, Symptom};
@@ -25,6 +26,28 @@ const UPDATE_MAX: Duration = Duration::from_secs(5);
 const UPDATE_FORBIDDEN: Duration = Duration::from_secs(1);
 /// Updates in a window.
 const UPDATES: u32 = 12;
+
+/// Logs a line about a violation, with its fields for a log in JSON.
+macro_rules! log {
+    ($level:ident, $event:expr, $violation:expr, $($text:tt)+) => {
+        tracing::event!(
+            tracing::Level::$level,
+            event = $event,
+            vni = u64::from($violation.vni),
+            network = shown_if_any(&$violation.name).as_deref(),
+            breach = $violation.breach.name(),
+            direction = $violation.direction.label(),
+            packets = $violation.tally.count.packets,
+            bytes = $violation.tally.count.bytes,
+            $($text)+
+        )
+    };
+}
+
+/// The name of a network, escaped; `None` if it has none.
+fn shown_if_any(name: &str) -> Option<String> {
+    (!name.is_empty()).then(|| shown(name))
+}
 
 /// Polls the policy and takes over the networks of Docker, until the future is dropped. States are evaluated over
 /// `window`.
@@ -110,9 +133,12 @@ pub async fn keep_current(
 pub fn log_events(policy: &SharedPolicy) -> Vec<Violation> {
     let mut opened = Vec::new();
     for event in lock(policy).take_events() {
+        let violation = event.violation();
         match &event {
-            Event::Opened(_) | Event::Spread(_, _) => tracing::warn!("{event}"),
-            Event::Ended(_) => tracing::info!("{event}"),
+            Event::Opened(_) | Event::Spread(_, _) => {
+                log!(WARN, event.name(), violation, "{event}");
+            }
+            Event::Ended(_) => log!(INFO, event.name(), violation, "{event}"),
         }
         if let Event::Opened(violation) = event {
             opened.push(violation);
@@ -136,7 +162,8 @@ pub fn explain(agent: &SharedAgent, policy: &SharedPolicy, opened: Vec<Violation
         violation.causes = causes(&violation, &host);
         if !violation.causes.is_empty() {
             lock(policy).explain(&violation, &violation.causes);
-            tracing::warn!("{}", violation_text::with_causes(&violation));
+            let text = violation_text::with_causes(&violation);
+            log!(WARN, "violation_cause", violation, "{text}");
         }
     }
 }

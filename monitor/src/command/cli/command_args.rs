@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::shared_args::{DockerArgs, PolicyArgs, WatchArgs, duration};
+use super::shared_args::{DockerArgs, FilterArgs, PolicyArgs, WatchArgs, duration};
 use crate::surface::format::Format;
 use crate::surface::report::ReportFormat;
 
@@ -21,6 +21,15 @@ pub struct RunArgs {
     /// Address to serve /metrics, /networks and /healthz on [default: 127.0.0.1:9469]
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
+    /// Format of the log on standard error; json is one object a line
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        default_value_t,
+        help_heading = "Logging"
+    )]
+    pub log_format: Format,
     /// Show the names of accounts in evidence
     #[arg(long)]
     pub show_users: bool,
@@ -66,6 +75,9 @@ pub struct TailArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take a comment as help")]
     pub watch: WatchArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub filter: FilterArgs,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -81,8 +93,11 @@ pub struct TailArgs {
     /// Show the names of accounts in evidence
     #[arg(long)]
     pub show_users: bool,
-    /// Also write every sample to this pcapng file, with the verdict as comment of each packet; payload is NOT
-    /// redacted in it
+    /// Also show the packets of this session's own connection: of SSH, and of standard output
+    #[arg(long)]
+    pub own_session: bool,
+    /// Also write every sample that is shown to this pcapng file, with the verdict as comment of each packet; payload
+    /// is NOT redacted in it
     #[arg(long, value_name = "FILE")]
     pub write: Option<PathBuf>,
 }
@@ -126,6 +141,9 @@ pub struct ReadArgs {
     /// Print a record for each flow, and a summary, instead of a line for each packet
     #[arg(long)]
     pub flows: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub filter: FilterArgs,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,

@@ -2,6 +2,8 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::surface::format::Format;
+
 use super::command_args::{AuditArgs, CheckArgs, DetachArgs, ReadArgs, RunArgs, TailArgs};
 
 const ABOUT: &str =
@@ -29,6 +31,17 @@ pub struct Cli {
     /// environment variable RUST_LOG, which it replaces
     #[arg(long, global = true, value_name = "LEVEL", help_heading = "Logging")]
     pub log: Option<String>,
+}
+
+impl Cli {
+    /// In which format the log is written.
+    #[must_use]
+    pub fn log_format(&self) -> Format {
+        match &self.command {
+            Command::Run(args) => args.log_format,
+            _ => Format::Text,
+        }
+    }
 }
 
 /// The subcommands.

@@ -8,4 +8,4 @@ mod shared_args;
 
 pub use command_args::{AuditArgs, CheckArgs, DetachArgs, ReadArgs, RunArgs, TailArgs};
 pub use commands::{Cli, Command};
-pub use shared_args::{DockerArgs, PolicyArgs, WatchArgs};
+pub use shared_args::{DockerArgs, FilterArgs, PolicyArgs, WatchArgs};

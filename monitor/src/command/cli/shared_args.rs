@@ -8,6 +8,9 @@ use clap::Args;
 use crate::base::failure::Failure;
 use crate::host::docker::DockerSocket;
 use crate::kernel::attach::HookChoice;
+use crate::traffic::filter::{AddressRange, Filter, ProtocolName, Since};
+use monitor_classify::Exposure;
+use monitor_common::wire::VNI_MAX;
 
 /// What to watch, and how.
 #[derive(Debug, Default, Args)]
@@ -41,9 +44,6 @@ pub struct WatchArgs {
     /// Sample the first N packets with payload of each inner flow and direction; 0 disables it
     #[arg(long, value_name = "N", help_heading = "How to watch")]
     pub flow_samples: Option<u32>,
-    /// Count packets by what is readable of their flow; needs flow samples [default for run: true]
-    #[arg(long, value_name = "BOOL", help_heading = "How to watch")]
-    pub exposure: Option<bool>,
     /// Bytes to capture of each sampled frame, 128 to 1536
     #[arg(long, value_name = "BYTES", help_heading = "How to watch")]
     pub snap: Option<u32>,
@@ -52,7 +52,7 @@ pub struct WatchArgs {
     pub config: Option<PathBuf>,
 }
 
-/// Requirements of networks.
+/// Requirements of networks, and what is counted of them.
 #[derive(Debug, Default, Args)]
 pub struct PolicyArgs {
     /// VNI of a network that must be encrypted; overrides the configuration file, can be repeated
@@ -72,6 +72,62 @@ pub struct PolicyArgs {
         help_heading = "Requirements"
     )]
     pub window: Option<Duration>,
+    /// Count packets by what is readable of their flow; needs flow samples [default: true]
+    #[arg(long, value_name = "BOOL", help_heading = "How to watch")]
+    pub exposure: Option<bool>,
+}
+
+/// What to show.
+#[derive(Clone, Debug, Default, Args)]
+pub struct FilterArgs {
+    /// Only this network; this and the next four can be repeated, or list several values with commas
+    #[arg(long, value_name = "VNI", value_delimiter = ',', help_heading = FILTERS,
+          value_parser = clap::value_parser!(u32).range(..=i64::from(VNI_MAX)))]
+    pub vni: Vec<u32>,
+    /// Only from or to this address, or range such as 10.42.0.0/16: of either end, or of either node
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',', help_heading = FILTERS)]
+    pub host: Vec<AddressRange>,
+    /// Only from or to this port of either end; inside an overlay, of the inner packet
+    #[arg(long, value_name = "PORT", value_delimiter = ',', help_heading = FILTERS,
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Vec<u16>,
+    /// Only this protocol, such as http, redis or tls, or this transport: tcp, udp, icmp, sctp, esp
+    #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = FILTERS)]
+    pub protocol: Vec<ProtocolName>,
+    /// Only what is plaintext, encrypted or unknown
+    #[arg(long, value_name = "EXPOSURE", value_delimiter = ',', help_heading = FILTERS,
+          value_parser = exposure)]
+    pub exposure: Vec<Exposure>,
+    /// Only what shows credentials
+    #[arg(long, help_heading = FILTERS)]
+    pub credentials: bool,
+    /// Only from this time on: 2026-11-27T09:27:15, with Z for UTC, or 5m for the last five minutes
+    #[arg(long, value_name = "TIME", help_heading = FILTERS)]
+    pub since: Option<Since>,
+}
+
+const FILTERS: &str = "What to show (all that are given must hold)";
+
+impl From<FilterArgs> for Filter {
+    fn from(args: FilterArgs) -> Filter {
+        Filter {
+            vnis: args.vni,
+            hosts: args.host,
+            ports: args.port,
+            protocols: args.protocol,
+            exposures: args.exposure,
+            credentials: args.credentials,
+            since: args.since.map(|Since(time)| time),
+            without: Vec::new(),
+        }
+    }
+}
+
+fn exposure(text: &str) -> Result<Exposure, String> {
+    let named = Exposure::ALL.iter().find(|at| at.name() == text);
+    named
+        .copied()
+        .ok_or_else(|| "give plaintext, encrypted or unknown".to_owned())
 }
 
 /// A duration: `60s`, `5m`, `1h 30m`, or a number of seconds.

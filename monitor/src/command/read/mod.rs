@@ -66,7 +66,9 @@ fn read(args: &ReadArgs, reading: Reading, stop: &Stop) -> Result<(), Failure> {
         };
         let mut flows = Flows {
             tracker: Tracker::new(reading.udp_ports, names),
-            printer: FlowPrinter::new(out, args.format, colour).show_users(args.show_users),
+            printer: FlowPrinter::new(out, args.format, colour)
+                .show_users(args.show_users)
+                .filter(args.filter.clone().into()),
         };
         let outcome = all_files(args, stop, &mut flows);
         // What was read is printed, whatever came after it.
@@ -79,10 +81,12 @@ fn read(args: &ReadArgs, reading: Reading, stop: &Stop) -> Result<(), Failure> {
                 show_payload: args.show_payload,
                 show_users: args.show_users,
             },
+            filter: args.filter.clone().into(),
             printer: Printer::buffered(out, args.format, colour, args.lines, args.all),
         };
         let outcome = all_files(args, stop, &mut packets);
         let flushed = packets.flush();
+        message(format_args!("{}", packets.printer.summary()));
         outcome.and(flushed)
     }
 }

@@ -3,10 +3,13 @@
 use std::io;
 
 use crate::base::failure::Failure;
+use crate::base::output::message;
+use crate::base::plural::counted;
 use crate::surface::flow_lines::FlowPrinter;
 use crate::surface::sample_lines::{Printed, Printer};
 use crate::traffic::capture::Packet;
 use crate::traffic::decode::Decoder;
+use crate::traffic::filter::Filter;
 use crate::traffic::flows::Tracker;
 
 /// Consumes packets.
@@ -36,7 +39,14 @@ impl Flows {
             self.printer.association(association)?;
         }
         self.printer.summary(&summary)?;
-        self.printer.flush()
+        self.printer.flush()?;
+        if let Some((shown, all)) = self.printer.filtered() {
+            message(format_args!(
+                "{shown} of {} shown; the summary is of all",
+                counted(all, "flow")
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -68,6 +78,7 @@ impl Sink for Flows {
 /// Prints a line for each packet.
 pub(super) struct Packets {
     pub(super) decoder: Decoder,
+    pub(super) filter: Filter,
     pub(super) printer: Printer<io::BufWriter<io::Stdout>>,
 }
 
@@ -75,7 +86,12 @@ impl Sink for Packets {
     fn begin(&mut self) {}
 
     fn take(&mut self, packet: &Packet<'_>) -> Result<Printed, Failure> {
-        self.printer.print(&self.decoder.decode_packet(packet))
+        let record = self.decoder.decode_packet(packet);
+        if !self.filter.admits(&(&record).into()) {
+            self.printer.skip();
+            return Ok(Printed::More);
+        }
+        self.printer.print(&record)
     }
 
     fn flush(&mut self) -> Result<(), Failure> {

@@ -103,7 +103,7 @@ pub fn plan(
         .or(file.flow_samples)
         .unwrap_or(defaults.flow_samples);
     // `tail` prints samples and classifies no flows for the kernel.
-    let exposure = match args.exposure.or(file.exposure) {
+    let exposure = match policy.exposure.or(file.exposure) {
         Some(wanted) => wanted && defaults.exposure,
         None => defaults.exposure && flow_samples != 0,
     };

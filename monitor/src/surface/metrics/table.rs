@@ -139,6 +139,18 @@ pub const TABLE: &[Definition] = &[
         rows: |snapshot, rows| rows.value(&[], snapshot.counted.evicted),
     },
     Definition {
+        name: "credential_flows",
+        kind: Type::Counter,
+        labels: &["vni", "kind"],
+        help: "Inner flows that showed credentials in plaintext, by network and kind, as the samples show them: a lower bound",
+        rows: |snapshot, rows| {
+            let mut flows = snapshot.counted.credential_flows.iter();
+            flows.try_for_each(|((vni, kind), flows)| {
+                rows.value(&[&network(*vni), kind.name()], *flows)
+            })
+        },
+    },
+    Definition {
         name: "decrypted_packets",
         kind: Type::Counter,
         labels: &[],

@@ -13,7 +13,7 @@ use crate::traffic::counted::{Counted, EspNetwork, EspOther, Traffic, Unparsed, 
 use crate::traffic::counted::{Exposed, Pending};
 use crate::traffic::counted_association::CountedAssociation;
 use crate::traffic::exposure_class::class;
-use monitor_classify::{Exposure, Protocol};
+use monitor_classify::{CredentialKind, Exposure, Protocol};
 
 fn snapshot() -> Snapshot {
     let interface = "eth0".to_owned();
@@ -91,6 +91,7 @@ fn snapshot() -> Snapshot {
             packets: 5,
             bytes: 500,
         }],
+        credential_flows: [((NetworkId::vni(4096), CredentialKind::HttpBasic), 3)].into(),
         ..Counted::default()
     };
     Snapshot {
@@ -118,6 +119,7 @@ fn rows_come_out_as_the_contract_names_them() {
         r#"overlay_exposure_packets_total{direction="rx",vni="",protocol="unknown",exposure="unknown"} 7"#,
         r#"overlay_exposure_pending_packets{vni="other"} 5"#,
         r#"overlay_exposure_evicted_packets_total 0"#,
+        r#"overlay_credential_flows_total{vni="4096",kind="http_basic"} 3"#,
     ] {
         assert!(
             text.lines().any(|found| found == line),

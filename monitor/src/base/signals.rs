@@ -1,0 +1,62 @@
+//! Signals: which end the program, and which do not.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Signals that end the program as it ends by itself: reports are written, and programs are detached. By default each of
+/// them kills a process.
+const ENDING: [fn() -> SignalKind; 6] = [
+    SignalKind::interrupt,
+    SignalKind::terminate,
+    SignalKind::quit,
+    SignalKind::alarm,
+    SignalKind::user_defined1,
+    SignalKind::user_defined2,
+];
+
+/// The signals that the program takes over.
+pub struct Signals {
+    ending: Vec<Signal>,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Takes them over from the kernel's defaults.
+    ///
+    /// # Errors
+    /// If the process may not.
+    pub fn take() -> io::Result<Signals> {
+        let ending = ENDING.iter().map(|kind| signal(kind()));
+        Ok(Signals {
+            ending: ending.collect::<io::Result<_>>()?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for a signal that ends the program. SIGHUP is logged and ignored.
+    pub async fn end(mut self) {
+        let ending = std::future::poll_fn(|context| {
+            let is_any = self
+                .ending
+                .iter_mut()
+                .any(|signal| signal.poll_recv(context).is_ready());
+            match is_any {
+                true => std::task::Poll::Ready(()),
+                false => std::task::Poll::Pending,
+            }
+        });
+        let hangup = async {
+            while self.hangup.recv().await.is_some() {
+                tracing::warn!(
+                    "SIGHUP is ignored: the configuration is read at the start only; restart to read it again"
+                );
+            }
+            std::future::pending().await
+        };
+        tokio::select! {
+            () = ending => {}
+            () = hangup => {}
+        }
+    }
+}
