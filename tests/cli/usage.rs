@@ -166,8 +166,11 @@ fn a_bad_configuration_file() {
         );
     };
     bad("/nonexistent/config.toml", &["No such file"]);
-    bad(folder.0.to_str().unwrap(), &["not a file"]);
-    bad("/dev/zero", &["not a file"]);
+    bad(
+        folder.0.to_str().unwrap(),
+        &["it is a directory: name the file"],
+    );
+    bad("/dev/zero", &["it is a device"]);
     bad(
         &folder.file(b"interface = ['eth0']"),
         &["unknown field `interface`", "interfaces"],
@@ -194,7 +197,7 @@ fn a_bad_configuration_file() {
     );
     bad(
         &folder.file(&vec![b'#'; (1 << 20) + 1]),
-        &["not a file of at most 1048576 bytes"],
+        &["1048577 bytes, and at most 1048576"],
     );
     // A value that only the settings can check.
     let path = folder.file(b"snap = 5");

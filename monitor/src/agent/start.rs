@@ -13,8 +13,10 @@ use super::node_agent::Agent;
 use super::watch_plan::WatchPlan;
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::interface::LinkLayer;
+use crate::base::procfs::has_module;
 use crate::host::decryption::Decryption;
 use crate::host::interface::{ChangeSubscription, Selected};
+use crate::host::ipsec;
 use crate::kernel::attach::{self, clsact};
 use crate::kernel::{Attribution, Kernel};
 use crate::policy::{Policy, SharedPolicy};
@@ -92,12 +94,22 @@ impl Agent {
         let attribution = self.kernel.attribute_esp();
         match &attribution {
             Attribution::Exact | Attribution::None => {}
-            Attribution::Impossible(reason) => tracing::warn!(
+            Attribution::Impossible(reason) if uses_esp() => tracing::warn!(
                 "cannot attribute ESP to networks, so it is counted by peer only: {reason}"
             ),
+            // A required network is warned of by its policy.
+            Attribution::Impossible(reason) => {
+                tracing::debug!("cannot attribute ESP to networks: {reason}");
+            }
         }
         self.esp_networks = EspBook::new(attribution);
     }
+}
+
+/// Whether this host uses ESP, or is set up for it.
+fn uses_esp() -> bool {
+    let has_associations = ipsec::associations().is_ok_and(|states| !states.is_empty());
+    has_associations || ["esp4", "esp6"].into_iter().any(has_module)
 }
 
 /// The policy of this plan; `None` if there is none.

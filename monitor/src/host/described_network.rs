@@ -87,6 +87,12 @@ pub struct Network {
 }
 
 impl Network {
+    /// Whether its traffic can break its requirement.
+    #[must_use]
+    pub fn is_restricted(&self) -> bool {
+        self.required != Requirement::Optional
+    }
+
     /// Its name and VNI, escaped for display: `app1-network (VNI 4096)`.
     #[must_use]
     pub fn title(&self) -> String {

@@ -9,9 +9,14 @@ use super::load_errors;
 use super::programs::Kernel;
 use crate::base::procfs::read;
 
-/// The reason if the kernel refuses these programs but loads others.
-const REFUSED: &str = "the kernel refuses tracing programs (fentry, fexit): CAP_PERFMON is missing, lockdown forbids them, or \
-                       the kernel has none; grant CAP_PERFMON, or run as root on a kernel that permits them";
+/// The reasons for which the kernel refuses these programs but loads others.
+const LOCKED_DOWN: &str = "lockdown (confidentiality) forbids tracing programs (fentry, fexit); boot without it, or with lockdown=integrity";
+const NO_PERFMON: &str =
+    "CAP_PERFMON is missing, which tracing programs (fentry, fexit) need; grant it, or run as root";
+const REFUSED: &str = "this kernel refuses tracing programs (fentry, fexit) with EPERM, though CAP_PERFMON is granted";
+
+/// Number of `CAP_PERFMON` and `CAP_SYS_ADMIN`, which includes it (`linux/capability.h`).
+const PERFMON: [u32; 2] = [38, 21];
 
 impl Kernel {
     /// Starts to attribute ESP to networks, in the network namespace in which `self` was created, until `self` is
@@ -104,13 +109,27 @@ enum Tracing<'a> {
 
 /// Why a program cannot trace its function.
 fn describe((name, function): Point, error: ProgramError) -> Reason {
-    let is_locked = read("/sys/kernel/security/lockdown").contains("[confidentiality]");
-    if is_locked || load_errors::io_cause(&error) == Some(libc::EPERM) {
-        REFUSED.to_owned()
+    let error_number = load_errors::io_cause(&error);
+    if read("/sys/kernel/security/lockdown").contains("[confidentiality]") {
+        LOCKED_DOWN.to_owned()
+    } else if error_number == Some(libc::EPERM) {
+        let why = if has_perfmon(&read("/proc/self/status")) {
+            REFUSED
+        } else {
+            NO_PERFMON
+        };
+        why.to_owned()
     } else {
         let why = load_errors::program(name, error);
         format!("the kernel function {function} cannot be traced: {why}")
     }
+}
+
+/// Whether a process may load tracing programs, by its `/proc/PID/status`.
+fn has_perfmon(status: &str) -> bool {
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let set = line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+    set.is_some_and(|set| PERFMON.iter().any(|number| set & (1 << number) != 0))
 }
 
 /// Whether a program is loaded after an attempt to load it.
@@ -118,5 +137,25 @@ fn loaded(result: Result<(), ProgramError>) -> Result<(), ProgramError> {
     match result {
         Err(ProgramError::AlreadyLoaded) => Ok(()),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_capability_is_read_from_the_effective_set() {
+        for (set, has) in [
+            ("0000000000000000", false),
+            ("0000004000000000", true),
+            ("0000000000200000", true),
+            ("000001ffffffffff", true),
+            ("0000008000000000", false),
+        ] {
+            let status = format!("Name:\tx\nCapPrm:\t000001ffffffffff\nCapEff:\t{set}\n");
+            assert_eq!(has_perfmon(&status), has, "{set}");
+        }
+        assert!(!has_perfmon(""));
     }
 }

@@ -1,5 +1,6 @@
 //! Evaluates the policy: writes the requirements to the kernel, reads its counters, and reports states and violations.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -15,7 +16,7 @@ use super::known_networks::Networks;
 use super::network_state::evaluate;
 use super::policy_report::{NetworkStatus, PolicyReport, ViolationTotal};
 use super::requirements::Requirements;
-use super::violation::{Breach, Event, Path, Tally, Violation, Violations};
+use super::violation::{Breach, Event, Path, Since, Tally, Violation, Violations};
 use crate::base::clock::{Clock, monotonic_ns};
 use crate::base::failure::Failure;
 use crate::base::plural::counted;
@@ -162,7 +163,21 @@ impl Policy {
             }
             taken?;
         }
-        let ended = self.violations.end(self.clock.moment(now), self.window);
+        // Summed only if a violation ends.
+        let seen = LazyCell::new(|| self.history.sum().0);
+        let since = |violation: &Violation| {
+            let of = |seen: &Seen| match violation.breach {
+                Breach::Cleartext => seen.encrypted[violation.direction as usize],
+                Breach::Encrypted => seen.cleartext[violation.direction as usize],
+            };
+            match seen.get(&violation.vni).map(of) {
+                Some(count) if count.packets != 0 => Since::Kept,
+                Some(_) | None => Since::Silent,
+            }
+        };
+        let ended = self
+            .violations
+            .end(self.clock.moment(now), self.window, since);
         self.queue(ended);
         Ok(())
     }

@@ -17,7 +17,13 @@ struct Entry {
     vni: Vni,
     #[serde(default)]
     name: String,
+    #[serde(default = "optional")]
     encrypted: Requirement,
+}
+
+/// A network that only has a name.
+fn optional() -> Requirement {
+    Requirement::Optional
 }
 
 /// A VNI as it is written in the file.
@@ -120,6 +126,8 @@ mod tests {
         assert_eq!((found[1].vni, found[1].name.as_str()), (VNI_MAX, ""));
         assert_eq!(found[1].required, Requirement::Forbidden);
         assert_eq!(parse("").unwrap(), []);
+        let named = parse("[[network]]\nvni = 7\nname = 'shop'").unwrap();
+        assert_eq!(named[0].required, Requirement::Optional);
     }
 
     #[test]
@@ -150,7 +158,6 @@ mod tests {
                 "[[network]]\nvni = 7\nencrypted = 'yes'",
                 "`required`, `optional`",
             ),
-            ("[[network]]\nvni = 7", "missing field `encrypted`"),
             ("[[network]]\nencrypted = 'required'", "missing field `vni`"),
             (
                 "[[network]]\nvni = 7\nencrypted = 'required'\nencrpyted = 1",

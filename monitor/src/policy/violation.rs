@@ -103,7 +103,16 @@ pub enum Event {
     /// Another node takes part in an open violation.
     Spread(Violation, IpAddr),
     /// A violation ended.
-    Ended(Violation),
+    Ended(Violation, Since),
+}
+
+/// What was seen of a network, in the direction of a violation, since it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// Traffic that meets the requirement.
+    Kept,
+    /// No traffic at all.
+    Silent,
 }
 
 impl Event {
@@ -113,7 +122,7 @@ impl Event {
         match self {
             Event::Opened(_) => "violation",
             Event::Spread(_, _) => "violation_spread",
-            Event::Ended(_) => "violation_ended",
+            Event::Ended(_, _) => "violation_ended",
         }
     }
 
@@ -121,7 +130,7 @@ impl Event {
     #[must_use]
     pub const fn violation(&self) -> &Violation {
         match self {
-            Event::Opened(violation) | Event::Spread(violation, _) | Event::Ended(violation) => {
+            Event::Opened(violation) | Event::Spread(violation, _) | Event::Ended(violation, _) => {
                 violation
             }
         }
@@ -221,8 +230,14 @@ impl Violations {
         self.totals.entry(side).or_default().add(new);
     }
 
-    /// Ends the violations without a packet for a window.
-    pub fn end(&mut self, now: Moment, window: Duration) -> Vec<Event> {
+    /// Ends the violations without a packet for a window. `since` returns what was seen of a network in a direction in
+    /// the meantime.
+    pub fn end(
+        &mut self,
+        now: Moment,
+        window: Duration,
+        since: impl Fn(&Violation) -> Since,
+    ) -> Vec<Event> {
         let is_over = |violation: &Violation| now.since(violation.tally.last) >= window;
         let over: Vec<_> = self
             .open
@@ -236,7 +251,8 @@ impl Violations {
                 continue;
             };
             violation.ended = Some(now);
-            events.push(Event::Ended(violation.clone()));
+            let seen = since(&violation);
+            events.push(Event::Ended(violation.clone(), seen));
             self.ended.push_back(violation);
             if self.ended.len() > ENDED {
                 self.ended.pop_front();

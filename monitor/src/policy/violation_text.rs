@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use monitor_common::direction::Direction;
 
-use super::violation::{Breach, Event, Peer, Violation};
+use super::violation::{Breach, Event, Peer, Since, Violation};
 use crate::base::plural::counted;
 use crate::host::described_network::title;
 
@@ -36,15 +36,16 @@ impl fmt::Display for Event {
                 towards(violation.direction),
                 amount(violation),
             ),
-            Event::Ended(violation) => {
+            Event::Ended(violation, since) => {
                 write!(
                     f,
-                    "violation over: {} {}: {}, from {} to {}",
+                    "violation over: {} {}: {}, from {} to {}; {}",
                     past(violation),
                     nodes(violation),
                     amount(violation),
                     clock(violation.tally.first.wall()),
-                    clock(violation.tally.last.wall())
+                    clock(violation.tally.last.wall()),
+                    afterwards(violation.breach, *since)
                 )?;
                 causes(violation, f)
             }
@@ -68,6 +69,15 @@ pub fn what(violation: &Violation) -> String {
     }
 }
 
+/// What was seen of the network since.
+const fn afterwards(breach: Breach, since: Since) -> &'static str {
+    match (breach, since) {
+        (Breach::Cleartext, Since::Kept) => "it was seen encrypted since",
+        (Breach::Encrypted, Since::Kept) => "it was seen in cleartext since",
+        (_, Since::Silent) => "nothing of it was seen since, so the fault may still be there",
+    }
+}
+
 /// What crossed, after the violation is over.
 fn past(violation: &Violation) -> String {
     let title = title(violation.vni, &violation.name);
@@ -78,7 +88,9 @@ fn past(violation: &Violation) -> String {
     format!("{what} of {title} was {}", verb(violation.direction))
 }
 
-const fn verb(direction: Direction) -> &'static str {
+/// What was done with the packets.
+#[must_use]
+pub const fn verb(direction: Direction) -> &'static str {
     match direction {
         Direction::Rx => "received",
         Direction::Tx => "sent",
@@ -217,11 +229,11 @@ mod tests {
         let causes = ["no marking rule".to_owned(), "no policy".to_owned()];
         violations.explain(Breach::Cleartext, 4096, Direction::Tx, &causes);
         let end = Moment::second(99);
-        let said = violations.end(end, Duration::from_secs(1))[0].to_string();
+        let said = violations.end(end, Duration::from_secs(1), |_| Since::Silent)[0].to_string();
         for part in [
             "violation over: cleartext of app1\\x1b[2J\\x0a (VNI 4096) was sent to ",
             "to 192.168.77.2, 192.168.77.3, 192.168.77.4, 192.168.77.5, more: 7 packets",
-            "Likely cause: no marking rule; or no policy",
+            "; nothing of it was seen since, so the fault may still be there. Likely cause: no marking rule; or no policy",
         ] {
             assert!(said.contains(part), "{said}");
         }

@@ -138,7 +138,7 @@ pub fn log_events(policy: &SharedPolicy) -> Vec<Violation> {
             Event::Opened(_) | Event::Spread(_, _) => {
                 log!(WARN, event.name(), violation, "{event}");
             }
-            Event::Ended(_) => log!(INFO, event.name(), violation, "{event}"),
+            Event::Ended(_, _) => log!(INFO, event.name(), violation, "{event}"),
         }
         if let Event::Opened(violation) = event {
             opened.push(violation);

@@ -13,13 +13,13 @@ use crate::host::interface::{self, Link, LinkKind, Selection};
 use crate::host::overlay_port::{UnwatchedPort, unwatched_ports};
 use crate::kernel::attach::{self, OtherPrograms};
 
-/// Adds the findings on every selected interface, and returns their names.
+/// Adds the findings on every selected interface, and returns their names. `has_tcx` is `None` if it could not be tested.
 ///
 /// # Errors
 /// A runtime failure, if the kernel does not list the interfaces.
 pub(super) fn interfaces(
     mut selection: Selection,
-    has_tcx: bool,
+    has_tcx: Option<bool>,
     findings: &mut Vec<Finding>,
 ) -> Result<Vec<String>, Failure> {
     let links = interface::list()?;
@@ -80,8 +80,15 @@ fn kind(interface: &Interface, link: &Link) -> Finding {
 }
 
 /// What `--hook auto` would do.
-fn tc(interface: &Interface, link: &Link, has_tcx: bool) -> Finding {
+fn tc(interface: &Interface, link: &Link, has_tcx: Option<bool>) -> Finding {
     let what = format!("  --hook auto on {}", interface.name);
+    let Some(has_tcx) = has_tcx else {
+        return limited(
+            Check::HookAuto,
+            what,
+            "cannot be determined: no program could be loaded, so it is unknown whether TCX or clsact would be used",
+        );
+    };
     let asked =
         Direction::ALL.map(|direction| attach::other_programs(interface, direction, has_tcx));
     let [rx, tx] = match asked {

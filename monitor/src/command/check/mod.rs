@@ -35,7 +35,7 @@ pub async fn run(args: &CheckArgs) -> Result<(), Failure> {
     let watched = if surroundings.interfaces.is_empty() {
         Vec::new()
     } else {
-        let has_tcx = loaded.as_ref().is_ok_and(|has| *has);
+        let has_tcx = loaded.as_ref().ok().copied();
         interfaces::interfaces(selection, has_tcx, &mut findings)?
     };
     let (said, answer) = docker::docker(&place).await;

@@ -131,7 +131,7 @@ fn exposure(text: &str) -> Result<Exposure, String> {
 }
 
 /// A duration: `60s`, `5m`, `1h 30m`, or a number of seconds.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let bad = || "give a duration such as 60s, 5m or 1h30m".to_owned();
     if let Ok(seconds) = text.parse() {
         return Ok(Duration::from_secs(seconds));

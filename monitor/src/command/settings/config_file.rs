@@ -1,13 +1,16 @@
 //! The configuration file.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, Unexpected, Visitor};
 
 use crate::base::failure::Failure;
+use crate::command::cli::duration;
 use crate::kernel::attach::HookChoice;
 use crate::policy::{Network, network_config};
 
@@ -42,8 +45,8 @@ pub(super) struct File {
     pub(super) snap: Option<u32>,
     pub(super) listen: Option<String>,
     pub(super) docker: Option<String>,
-    /// Window of the state of a network, in seconds.
-    pub(super) window: Option<u64>,
+    /// Window of the state of a network.
+    pub(super) window: Option<Window>,
     #[serde(
         default,
         rename = "network",
@@ -60,6 +63,36 @@ fn ports<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<u16>, D::Error> {
             "an empty list of ports; give at least one, or remove the key for the usual ones",
         )),
         false => Ok(ports),
+    }
+}
+
+/// A duration as the flag takes it, or a number of seconds.
+#[derive(Debug)]
+pub(super) struct Window(pub(super) Duration);
+
+impl<'de> Deserialize<'de> for Window {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Window, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Window;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a duration such as \"60s\" or \"5m\", or a number of seconds")
+            }
+
+            fn visit_i64<E: Error>(self, seconds: i64) -> Result<Window, E> {
+                let window = u64::try_from(seconds).map(Duration::from_secs);
+                window
+                    .map(Window)
+                    .map_err(|_| E::invalid_value(Unexpected::Signed(seconds), &self))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Window, E> {
+                let window = duration(text).map(Window);
+                window.map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(Text)
     }
 }
 
@@ -80,8 +113,17 @@ impl File {
 
     fn parse(path: &Path) -> anyhow::Result<File> {
         let meta = std::fs::metadata(path)?;
-        if !meta.is_file() || meta.len() > CONFIG_MAX {
-            bail!("not a file of at most {CONFIG_MAX} bytes");
+        if meta.is_dir() {
+            bail!("it is a directory: name the file in it");
+        }
+        if !meta.is_file() {
+            bail!("it is a device, socket or pipe: name a regular file");
+        }
+        if meta.len() > CONFIG_MAX {
+            bail!(
+                "it has {} bytes, and at most {CONFIG_MAX} are read",
+                meta.len()
+            );
         }
         let text = std::fs::read_to_string(path)?;
         toml::from_str(&text).context("not a valid configuration")

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 use monitor_common::config::{HostFlows, SNAP_MAX, SNAP_MIN};
 
-use super::config_file::{CONFIG_FILE, File};
+use super::config_file::{CONFIG_FILE, File, Window};
 use super::values::{docker, first_given, parse_host_flows, select, udp_ports};
 use crate::agent::watch_plan::WatchPlan;
 use crate::base::failure::Failure;
@@ -133,7 +133,10 @@ pub fn plan(
         )));
     }
     let networks = networks(&policy.require, file.networks).map_err(Failure::usage)?;
-    let window = match policy.window.or(file.window.map(Duration::from_secs)) {
+    let window = match policy
+        .window
+        .or(file.window.as_ref().map(|Window(window)| *window))
+    {
         None => WINDOW,
         Some(window) if (1..=WINDOW_MAX).contains(&window.as_secs()) => window,
         Some(window) => {

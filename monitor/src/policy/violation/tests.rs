@@ -58,9 +58,9 @@ fn a_violation_lasts_from_its_first_packet_to_a_clean_window() {
         violations.update([(there, tally(5, 100, 130))], &networks()),
         []
     );
-    assert_eq!(violations.end(at(189), WINDOW), []);
-    let events = violations.end(at(190), WINDOW);
-    let [Event::Ended(ended)] = &events[..] else {
+    assert_eq!(violations.end(at(189), WINDOW, |_| Since::Kept), []);
+    let events = violations.end(at(190), WINDOW, |_| Since::Kept);
+    let [Event::Ended(ended, Since::Kept)] = &events[..] else {
         panic!("{events:?}")
     };
     assert_eq!(
@@ -90,9 +90,12 @@ fn a_wall_clock_that_is_set_neither_ends_nor_prolongs_a_violation() {
             ..tally(2, 100, 130)
         };
         assert_eq!(violations.update([(there, stepped)], &networks()), []);
-        assert_eq!(violations.end(at(189).stepped(hour), WINDOW), []);
-        let events = violations.end(at(190).stepped(hour), WINDOW);
-        let [Event::Ended(ended)] = &events[..] else {
+        assert_eq!(
+            violations.end(at(189).stepped(hour), WINDOW, |_| Since::Kept),
+            []
+        );
+        let events = violations.end(at(190).stepped(hour), WINDOW, |_| Since::Kept);
+        let [Event::Ended(ended, Since::Kept)] = &events[..] else {
             panic!("{hour}: {events:?}")
         };
         assert_eq!(ended.tally, stepped);
@@ -147,7 +150,10 @@ fn a_flood_of_forged_nodes_is_bounded_and_exact() {
     let sum: u64 = violations.totals().map(|(_, _, count)| count.packets).sum();
     assert_eq!(sum, 30_000);
     assert_eq!(violations.totals().count(), TOTALS + 1);
-    assert_eq!(violations.end(at(1000), WINDOW).len(), 20_000);
+    assert_eq!(
+        violations.end(at(1000), WINDOW, |_| Since::Kept).len(),
+        20_000
+    );
     assert_eq!(violations.all().len(), ENDED);
 }
 

@@ -5,6 +5,7 @@
 pub mod advice;
 pub mod audit;
 pub mod chapter;
+pub mod conclusion;
 pub mod conversation;
 pub mod html;
 pub mod json;

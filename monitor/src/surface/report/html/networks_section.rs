@@ -5,35 +5,32 @@ use super::tags::tag_of_state;
 use crate::host::described_network::shown;
 use crate::policy::{NetworkKind, NetworkStatus, State, violation_text};
 use crate::surface::report::Audit;
+use crate::surface::report::conclusion;
 use crate::surface::report::listed::Listed;
-use crate::surface::report::numbers::{grouped, percent, some};
+use crate::surface::report::numbers::{grouped, percent};
 
 pub(super) fn violations(page: &mut Markup, audit: &Audit) {
     if audit.report.violations.is_empty() {
         return;
     }
     page.raw("<h2>Violations</h2>\n");
-    for violation in &audit.report.violations {
-        let count = violation.tally.count;
+    for finding in conclusion::findings(&audit.report.violations) {
         page.element(
             "<div class=\"card\"><p><strong>",
-            violation_text::what(violation),
-            "</strong> ",
-        )
-        .text(violation_text::nodes(violation))
-        .text(format_args!(
-            ": {}, {} bytes. ",
-            some(count.packets, "packet"),
-            grouped(count.bytes)
-        ))
-        .text(violation_text::meaning(
-            violation.breach,
-            violation.direction,
-        ))
-        .raw(".</p>\n");
-        if !violation.causes.is_empty() {
+            &finding.what,
+            "</strong></p>\n",
+        );
+        for violation in &finding.directions {
+            page.element("<p>", conclusion::direction(violation), ". ")
+                .text(violation_text::meaning(
+                    violation.breach,
+                    violation.direction,
+                ))
+                .raw(".</p>\n");
+        }
+        if !finding.causes().is_empty() {
             page.raw("<ul class=\"do\">");
-            for cause in &violation.causes {
+            for cause in finding.causes() {
                 page.element("<li>Likely cause: ", cause, "</li>");
             }
             page.raw("</ul>");

@@ -5,8 +5,8 @@ use jiff::tz::TimeZone;
 use super::markup::Markup;
 use super::{chart, exposure_section, networks_section};
 use crate::base::failure::FailureKind;
-use crate::kernel::Attribution;
 use crate::surface::report::Audit;
+use crate::surface::report::conclusion;
 use crate::surface::report::numbers::{bytes, percent, some};
 
 /// The browser must load and run nothing, whatever the page contains.
@@ -33,13 +33,16 @@ pub fn page(audit: &Audit) -> String {
     verdict(&mut page, audit);
     tiles(&mut page, audit);
     networks_section::violations(&mut page, audit);
+    networks_section::doubts(&mut page, audit);
     exposure_section::credentials(&mut page, &audit.exposure);
     if audit.exposure.is_watched && !audit.exposure.chapters.is_empty() {
         charts(&mut page, audit);
     }
     networks_section::tables(&mut page, audit);
     exposure_section::all(&mut page, &audit.exposure);
-    networks_section::doubts(&mut page, audit);
+    if let Some(limit) = conclusion::limit(audit) {
+        page.element("<h2>Limits of this host</h2>\n<p>", limit, ".</p>\n");
+    }
     page.raw(WORDS);
     page.element(
         "</main>\n<footer>Made by overlay-monitor ",
@@ -66,39 +69,21 @@ fn about(page: &mut Markup, audit: &Audit) {
             ".</p>\n",
         );
     }
-    match &audit.attribution {
-        Attribution::Exact => {}
-        Attribution::None => {
-            page.raw("<p>ESP is not attributed to networks.</p>\n");
-        }
-        Attribution::Impossible(why) => {
-            page.element("<p>ESP is not attributed to networks: ", why, ".</p>\n");
-        }
-    }
 }
 
 fn verdict(page: &mut Markup, audit: &Audit) {
-    let undecided = audit.undecided().join("; ");
-    let (class, says, why) = match audit.outcome() {
-        Ok(()) => (
-            "<p class=\"verdict good\"><strong>",
-            "No policy violations",
-            "Other plaintext is listed below".to_owned(),
-        ),
+    let (class, says) = match audit.outcome() {
+        Ok(()) => ("<p class=\"verdict good\"><strong>", "No policy violations"),
         Err(failure) => match failure.kind {
-            FailureKind::Violation => (
-                "<p class=\"verdict bad\"><strong>",
-                "Policy is violated",
-                failure.to_string(),
-            ),
+            FailureKind::Violation => ("<p class=\"verdict bad\"><strong>", "Policy is violated"),
             FailureKind::Undecided
             | FailureKind::Usage
             | FailureKind::Kernel
-            | FailureKind::Runtime => ("<p class=\"verdict dim\"><strong>", "Undecided", undecided),
+            | FailureKind::Runtime => ("<p class=\"verdict dim\"><strong>", "Undecided"),
         },
     };
     page.element(class, says, "</strong> ")
-        .element("", why, ".</p>\n");
+        .element("", conclusion::sentence(audit), ".</p>\n");
 }
 
 fn tiles(page: &mut Markup, audit: &Audit) {

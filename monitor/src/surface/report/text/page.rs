@@ -1,4 +1,5 @@
-//! The page: verdicts and violations, then what is readable, then doubts.
+//! The page: the conclusion, violations and what could not be judged, then the networks, what is readable, and the
+//! limits of this host.
 
 use std::fmt::Write;
 
@@ -6,9 +7,9 @@ use jiff::tz::TimeZone;
 
 use super::exposure_section;
 use crate::host::described_network::shown;
-use crate::kernel::Attribution;
 use crate::policy::{NetworkKind, NetworkStatus, Requirement, State, violation_text};
 use crate::surface::report::Audit;
+use crate::surface::report::conclusion;
 use crate::surface::report::listed::Listed;
 use crate::surface::report::numbers::percent;
 
@@ -38,13 +39,22 @@ fn write(audit: &Audit, out: &mut String) -> std::fmt::Result {
             audit.planned.as_secs_f64()
         )?;
     }
-    match &audit.attribution {
-        Attribution::Exact => {}
-        Attribution::None => writeln!(out, "ESP is not attributed to networks.")?,
-        Attribution::Impossible(why) => {
-            writeln!(out, "ESP is not attributed to networks: {why}.")?;
+    writeln!(out, "\n{}.", conclusion::sentence(audit))?;
+    for finding in conclusion::findings(&audit.report.violations) {
+        writeln!(out, "\nVIOLATION  {}", finding.what)?;
+        for violation in &finding.directions {
+            writeln!(
+                out,
+                "           {}. {}.",
+                conclusion::direction(violation),
+                violation_text::meaning(violation.breach, violation.direction)
+            )?;
+        }
+        for cause in finding.causes() {
+            writeln!(out, "           Likely cause: {cause}")?;
         }
     }
+    undecided(audit, out)?;
     let is_ingress = |status: &&NetworkStatus| {
         let network = status.network.as_ref();
         network.is_some_and(|network| network.kind == NetworkKind::Ingress)
@@ -66,20 +76,15 @@ fn write(audit: &Audit, out: &mut String) -> std::fmt::Result {
         )?;
         table(&ingress, out)?;
     }
-    for violation in &audit.report.violations {
-        writeln!(
-            out,
-            "\nVIOLATION  {} {}: {}\n           {}.",
-            violation_text::what(violation),
-            violation_text::nodes(violation),
-            violation_text::amount(violation),
-            violation_text::meaning(violation.breach, violation.direction)
-        )?;
-        for cause in &violation.causes {
-            writeln!(out, "           Likely cause: {cause}")?;
-        }
-    }
     exposure_section::write(&audit.exposure, out)?;
+    match conclusion::limit(audit) {
+        Some(limit) => writeln!(out, "\nLimit of this host: {limit}."),
+        None => Ok(()),
+    }
+}
+
+/// What could not be judged, and why.
+fn undecided(audit: &Audit, out: &mut String) -> std::fmt::Result {
     let doubts = audit.undecided();
     if !doubts.is_empty() {
         writeln!(out, "\nUndecided:")?;

@@ -1,0 +1,211 @@
+//! What an audit concludes, in one sentence, and its violations as findings: both directions of one cause are one. Text
+//! and page share it.
+
+use std::fmt::Write;
+
+use super::Audit;
+use crate::base::plural::counted;
+use crate::host::described_network::title;
+use crate::policy::violation::Breach;
+use crate::policy::{Violation, violation_text};
+
+/// Violations of one network with the same causes.
+#[derive(Debug)]
+pub struct Finding<'a> {
+    /// The network and its requirement, without an end.
+    pub what: String,
+    /// Both directions, or one.
+    pub directions: Vec<&'a Violation>,
+}
+
+impl Finding<'_> {
+    /// The likeliest causes, the likeliest first. The mundane one is before the injection.
+    #[must_use]
+    pub fn causes(&self) -> &[String] {
+        self.directions.first().map_or(&[], |one| &one.causes)
+    }
+}
+
+/// The violations of an audit, in their order, both directions of one cause together; what was sent is first.
+#[must_use]
+pub fn findings(violations: &[Violation]) -> Vec<Finding<'_>> {
+    let mut all: Vec<Finding<'_>> = Vec::new();
+    for violation in violations {
+        let is_same = |finding: &&mut Finding<'_>| {
+            finding.directions.iter().all(|at| {
+                (at.vni, at.breach, &at.causes)
+                    == (violation.vni, violation.breach, &violation.causes)
+                    && at.direction != violation.direction
+            })
+        };
+        match all.iter_mut().find(is_same) {
+            Some(finding) => finding.directions.push(violation),
+            None => all.push(Finding {
+                what: requirement(violation),
+                directions: vec![violation],
+            }),
+        }
+    }
+    for finding in &mut all {
+        // What this host sends is its own fault; what it receives may be another's.
+        finding
+            .directions
+            .sort_by_key(|at| std::cmp::Reverse(at.direction as usize));
+    }
+    all
+}
+
+fn requirement(violation: &Violation) -> String {
+    let title = title(violation.vni, &violation.name);
+    match violation.breach {
+        Breach::Cleartext => format!("{title} must be encrypted, but is in cleartext"),
+        Breach::Encrypted => format!("{title} must not be encrypted, but is in ESP"),
+    }
+}
+
+/// One direction of a finding: `sent to 192.168.77.2: 3 packets, 300 bytes`.
+#[must_use]
+pub fn direction(violation: &Violation) -> String {
+    format!(
+        "{} {}: {}",
+        violation_text::verb(violation.direction),
+        violation_text::nodes(violation),
+        violation_text::amount(violation)
+    )
+}
+
+/// The conclusion, in one sentence.
+#[must_use]
+pub fn sentence(audit: &Audit) -> String {
+    let report = &audit.report;
+    let restricted = report
+        .networks
+        .iter()
+        .filter(|status| status.network.as_ref().is_some_and(|at| at.is_restricted()))
+        .count();
+    let mut violated: Vec<u32> = report.violations.iter().map(|at| at.vni).collect();
+    violated.sort_unstable();
+    violated.dedup();
+    let violated = violated.len();
+    let undecided = audit.undecided().len();
+    let mut text = match (violated, restricted.max(violated)) {
+        (0, 0) => format!(
+            "No network has a requirement; {}",
+            match report.networks.len() {
+                0 => "no overlay traffic was seen".to_owned(),
+                seen => format!("{} seen", counted(seen, "network")),
+            }
+        ),
+        (0, all) if undecided == 0 => format!(
+            "{} as required",
+            match all {
+                1 => "The network with a requirement is".to_owned(),
+                all => format!("All {all} networks with a requirement are"),
+            }
+        ),
+        (0, all) => format!(
+            "None of {} is seen to violate it",
+            counted(all, "network") + " with a requirement"
+        ),
+        (violated, all) => format!(
+            "{violated} of {} with a requirement {}",
+            counted(all, "network"),
+            if violated == 1 {
+                "violates it"
+            } else {
+                "violate it"
+            }
+        ),
+    };
+    if undecided != 0 {
+        let _ = write!(text, "; {undecided} could not be judged");
+    }
+    let shares = audit.exposure.shares();
+    if audit.exposure.is_watched && shares.total() != 0 {
+        let kinds = audit.exposure.credentials().len();
+        let _ = match (shares.readable, kinds) {
+            (0, _) => write!(text, "; nothing readable was found"),
+            (_, 0) => write!(
+                text,
+                "; {} of the bytes can be read on the path",
+                super::numbers::percent(shares.readable, shares.total())
+            ),
+            (_, kinds) => write!(
+                text,
+                "; {} of the bytes can be read on the path, with {} of credentials",
+                super::numbers::percent(shares.readable, shares.total()),
+                counted(kinds, "kind")
+            ),
+        };
+    }
+    text
+}
+
+/// Why ESP is not attributed to networks, as a limit of this host; `None` if it is.
+#[must_use]
+pub fn limit(audit: &Audit) -> Option<String> {
+    use crate::kernel::Attribution;
+    match &audit.attribution {
+        Attribution::Exact => None,
+        Attribution::None => Some("ESP is not attributed to networks".to_owned()),
+        Attribution::Impossible(why) => Some(format!("ESP is not attributed to networks: {why}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use monitor_common::direction::Direction;
+
+    use super::*;
+    use crate::policy::{Requirement, State};
+    use crate::surface::report::tests::{audit, violation};
+
+    #[test]
+    fn both_directions_of_one_cause_are_one_finding() {
+        let rx = violation();
+        let tx = Violation {
+            direction: Direction::Tx,
+            ..rx.clone()
+        };
+        let other_cause = Violation {
+            causes: vec!["another".to_owned()],
+            ..tx.clone()
+        };
+        let of = |violations: &[Violation]| {
+            let findings = findings(violations);
+            Vec::from_iter(findings.iter().map(|at| at.directions.len()))
+        };
+        assert_eq!(of(&[rx.clone(), tx.clone()]), [2]);
+        assert_eq!(of(&[rx.clone(), other_cause]), [1, 1]);
+        let both = [rx, tx];
+        assert_eq!(findings(&both)[0].directions[0].direction, Direction::Tx);
+    }
+
+    #[test]
+    fn the_sentence_counts_what_is_violated_and_what_is_not_known() {
+        let mut report = audit(Requirement::Required, State::Encrypted);
+        assert!(
+            sentence(&report).starts_with("The network with a requirement is as required"),
+            "{}",
+            sentence(&report)
+        );
+        report.report.violations = vec![violation()];
+        assert!(
+            sentence(&report).starts_with("1 of 1 network with a requirement violates it"),
+            "{}",
+            sentence(&report)
+        );
+        let idle = audit(Requirement::Required, State::Idle);
+        assert!(
+            sentence(&idle).contains("; 1 could not be judged"),
+            "{}",
+            sentence(&idle)
+        );
+        let free = audit(Requirement::Optional, State::Cleartext);
+        assert!(
+            sentence(&free).starts_with("No network has a requirement; 1 network seen"),
+            "{}",
+            sentence(&free)
+        );
+    }
+}
