@@ -29,8 +29,11 @@ fn objects(text: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Each filter, and what holds for each object that it admits.
-fn filters() -> Vec<(Vec<&'static str>, Box<dyn Fn(&Value) -> bool>)> {
+/// Arguments, and what holds for each object that they admit.
+type Filter = (Vec<&'static str>, Box<dyn Fn(&Value) -> bool>);
+
+/// Each filter.
+fn filters() -> Vec<Filter> {
     vec![
         (
             vec!["--protocol", "redis"],

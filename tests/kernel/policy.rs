@@ -400,7 +400,8 @@ fn an_audit_ends_with_what_it_found_as_its_exit_code() {
     assert_eq!(code, 1, "{err}");
     for part in [
         "    4096  app1\\x1b[2J\\x0a",
-        "VIOLATION  app1\\x1b[2J\\x0a (VNI 4096) must be encrypted, but cleartext was sent to 192.168.77.2: 7 packets",
+        "VIOLATION  app1\\x1b[2J\\x0a (VNI 4096) must be encrypted, but is in cleartext",
+        "sent to 192.168.77.2: 7 packets",
     ] {
         assert!(out.contains(part), "no {part:?} in\n{out}");
     }

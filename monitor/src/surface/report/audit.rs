@@ -141,25 +141,23 @@ impl Audit {
     #[must_use]
     pub fn undecided(&self) -> Vec<String> {
         let mut doubts = self.blind.clone();
-        let of = |status: &NetworkStatus| {
-            let network = status.network.as_ref();
-            let name = network.map_or("", |network| &network.name);
-            let title = title(status.vni, name);
-            let required = network.is_some_and(|at| at.required == Requirement::Required);
-            match status.state {
-                State::Idle if required => Some(format!("{title} was idle")),
-                State::Unknown if required || status.doubts.contains(&Doubt::Blind) => {
-                    Some(format!("the state of {title} is unknown"))
-                }
-                State::Encrypted
-                | State::Cleartext
-                | State::Mixed
-                | State::Idle
-                | State::Unknown => None,
-            }
-        };
-        doubts.extend(self.report.networks.iter().filter_map(of));
+        doubts.extend(self.report.networks.iter().filter_map(undecided_network));
         doubts
+    }
+}
+
+/// Why the state of a network could not be judged, if it could not.
+pub(super) fn undecided_network(status: &NetworkStatus) -> Option<String> {
+    let network = status.network.as_ref();
+    let name = network.map_or("", |network| &network.name);
+    let title = title(status.vni, name);
+    let required = network.is_some_and(|at| at.required == Requirement::Required);
+    match status.state {
+        State::Idle if required => Some(format!("{title} was idle")),
+        State::Unknown if required || status.doubts.contains(&Doubt::Blind) => {
+            Some(format!("the state of {title} is unknown"))
+        }
+        State::Encrypted | State::Cleartext | State::Mixed | State::Idle | State::Unknown => None,
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use super::Audit;
+use super::audit::undecided_network;
 use crate::base::plural::counted;
 use crate::host::described_network::title;
 use crate::policy::violation::Breach;
@@ -86,8 +87,13 @@ pub fn sentence(audit: &Audit) -> String {
     let mut violated: Vec<u32> = report.violations.iter().map(|at| at.vni).collect();
     violated.sort_unstable();
     violated.dedup();
+    // A network that violates its requirement and fell silent since is judged.
+    let undecided = report
+        .networks
+        .iter()
+        .filter(|status| !violated.contains(&status.vni) && undecided_network(status).is_some())
+        .count();
     let violated = violated.len();
-    let undecided = audit.undecided().len();
     let mut text = match (violated, restricted.max(violated)) {
         (0, 0) => format!(
             "No network has a requirement; {}",
@@ -96,7 +102,7 @@ pub fn sentence(audit: &Audit) -> String {
                 seen => format!("{} seen", counted(seen, "network")),
             }
         ),
-        (0, all) if undecided == 0 => format!(
+        (0, all) if undecided == 0 && audit.blind.is_empty() => format!(
             "{} as required",
             match all {
                 1 => "The network with a requirement is".to_owned(),
@@ -119,6 +125,9 @@ pub fn sentence(audit: &Audit) -> String {
     };
     if undecided != 0 {
         let _ = write!(text, "; {undecided} could not be judged");
+    }
+    if !audit.blind.is_empty() {
+        text.push_str("; not everything was watched");
     }
     let shares = audit.exposure.shares();
     if audit.exposure.is_watched && shares.total() != 0 {
