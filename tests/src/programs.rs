@@ -50,9 +50,24 @@ pub fn direction(entry: Entry) -> Direction {
     }
 }
 
+/// Permits as many open files as the system does: a test program holds many loads, of some 50 maps and programs each.
+fn raise_open_files() {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: both calls only read or write the struct.
+    unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
+        limit.rlim_cur = limit.rlim_max;
+        libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+    }
+}
+
 /// Loads the programs afresh, with empty maps.
 #[must_use]
 pub fn load(options: &LoadOptions) -> Kernel {
+    raise_open_files();
     let kernel = Kernel::new(options).unwrap();
     kernel.prepare_interface(IFINDEX).unwrap();
     kernel

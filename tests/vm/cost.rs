@@ -25,7 +25,11 @@ const MOST: f64 = 0.1;
 /// Begins to attribute the ESP of a host; ends when it is dropped.
 fn attribute(host: &Host) -> Kernel {
     let kernel = host.enter(|| {
-        let mut kernel = Kernel::new(&LoadOptions::default()).unwrap();
+        let options = LoadOptions {
+            esp_networks: true,
+            ..LoadOptions::default()
+        };
+        let mut kernel = Kernel::new(&options).unwrap();
         assert_eq!(kernel.attribute_esp(), Attribution::Exact);
         kernel
     });
