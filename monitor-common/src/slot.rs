@@ -66,8 +66,8 @@ pub const fn way(flow: u64, slot: u32) -> u64 {
     flow & !SLOT_MASK | slot as u64 & SLOT_MASK
 }
 
-/// Whether a way is that of a flow. A free way is not, unless the tag of the flow is 0; its slot is 0 then, which is
-/// nobody's.
+/// Whether a way is that of a flow. A free way is not, unless the tag of the flow is 0; its slot is 0 then, which
+/// is never given.
 #[inline(always)]
 #[must_use]
 pub const fn is_of(way: u64, flow: u64) -> bool {
