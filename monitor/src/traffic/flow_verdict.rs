@@ -74,6 +74,12 @@ impl FlowVerdict {
             (Some((known, Exposure::Encrypted, _)), Exposure::Encrypted) => {
                 found != known && verdict.confidence == Confidence::Certain
             }
+            // An association keeps its cipher: a packet that shows nothing says nothing against one that did.
+            (Some((known, Exposure::Plaintext, Confidence::Certain)), Exposure::Encrypted)
+                if of_class(known).0 == Protocol::Ipsec =>
+            {
+                false
+            }
             // STARTTLS, an upgrade, a proxy's CONNECT: must be certain, or seen more than once.
             (Some((_, Exposure::Plaintext, _)), Exposure::Encrypted) => {
                 self.against = self.against.saturating_add(1);
@@ -142,6 +148,19 @@ mod tests {
         assert_eq!(flow.update(&Verdict::unknown()), None);
         assert_eq!(flow.update(&http(Confidence::Likely)), Some(plaintext()));
         assert_eq!(flow.update(&Verdict::unknown()), None);
+    }
+
+    #[test]
+    fn an_association_that_has_shown_plaintext_stays_plaintext() {
+        let esp = |exposure| verdict(Protocol::Ipsec, exposure, Confidence::Certain);
+        let plaintext = class(Protocol::Ipsec, Exposure::Plaintext);
+        let mut flow = FlowVerdict::default();
+        flow.update(&esp(Exposure::Encrypted));
+        assert_eq!(flow.update(&esp(Exposure::Plaintext)), Some(plaintext));
+        for _ in 0..10 {
+            assert_eq!(flow.update(&esp(Exposure::Encrypted)), None);
+        }
+        assert_eq!(flow.class(), Some(plaintext));
     }
 
     #[test]
