@@ -128,11 +128,15 @@ pub(crate) fn read(input: &[u8]) {
         of_flows += flow.sent.packets + flow.received.packets;
         flow_printer.flow(flow)
     });
-    let (associations, summary) = finished.expect("a vector takes all");
-    for association in &associations {
+    let rest = finished.expect("a vector takes all");
+    let summary = &rest.summary;
+    for frames in &rest.frames {
+        drop(flow_printer.frames(frames));
+    }
+    for association in &rest.associations {
         drop(flow_printer.association(association));
     }
-    drop(flow_printer.summary(&summary));
+    drop(flow_printer.summary(summary));
     // Each packet is counted in a flow or as one of the others.
     let others =
         summary.not_ip + summary.fragments + summary.unparsed.values().copied().sum::<u64>();

@@ -71,7 +71,10 @@ fn read_prints_what_is_described() {
     validator.check(Output::Samples, &read(&["--all"], &[], &input));
     let flows = read(&["--flows", "--node", "n"], &[], &input);
     let met = validator.check(Output::Flows, &flows);
-    assert_eq!(Vec::from_iter(met), ["esp", "flow", "read-summary"]);
+    assert_eq!(
+        Vec::from_iter(met),
+        ["esp", "flow", "frames", "read-summary"]
+    );
     assert!(flows.contains(r#""unparsed":{""#), "{flows}");
 }
 

@@ -32,6 +32,7 @@ impl Output {
             Output::Samples => &[("sample", "sample")],
             Output::Flows => &[
                 ("flow", "flow"),
+                ("frames", "frames"),
                 ("esp", "esp"),
                 ("summary", "read-summary"),
             ],

@@ -1,6 +1,7 @@
 //! What the monitor says of real traffic of real servers, recorded by `cargo xtask record`: against what
 //! the recorder knows because it made it so.
 
+mod cases;
 mod fixture;
 mod report;
 mod secrets;

@@ -20,6 +20,16 @@ impl NetworkId {
     pub const fn vni(vni: u32) -> NetworkId {
         NetworkId(vni & VNI_MASK)
     }
+
+    /// The VNI; `None` for [`NetworkId::HOST`] and [`NetworkId::OTHER`].
+    #[must_use]
+    pub const fn vni_number(self) -> Option<u32> {
+        if self.0 <= VNI_MASK {
+            Some(self.0)
+        } else {
+            None
+        }
+    }
 }
 
 /// The verdict on a flow as a number: protocol in bits 8 to 23, exposure in bits 0 to 7. User space assigns both

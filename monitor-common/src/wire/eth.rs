@@ -14,6 +14,10 @@ const TAG_TYPE: usize = 2;
 pub const IPV4: u16 = 0x0800;
 /// EtherType of IPv6.
 pub const IPV6: u16 = 0x86dd;
+/// EtherType of ARP (RFC 826).
+pub const ARP: u16 = 0x0806;
+/// EtherType of NSH (RFC 8300, 11.1).
+pub const NSH: u16 = 0x894f;
 /// EtherType of an 802.1Q tag.
 pub const VLAN: u16 = 0x8100;
 /// EtherType of an 802.1ad service tag.

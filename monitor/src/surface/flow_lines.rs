@@ -9,7 +9,7 @@ use crate::base::failure::Failure;
 use crate::base::output::Output;
 use crate::surface::format::Format;
 use crate::traffic::filter::Filter;
-use crate::traffic::flows::{EspRecord, FlowRecord, Summary};
+use crate::traffic::flows::{EspRecord, FlowRecord, FramesRecord, Summary};
 use crate::traffic::record_text::Paint;
 
 /// Prints flow records. It flushes only on request.
@@ -85,6 +85,17 @@ impl<W: Write> FlowPrinter<W> {
             return self.print(&flow, &Line(&flow, self.paint));
         }
         self.print(flow, &Line(flow, self.paint))
+    }
+
+    /// Prints the frames of a network that belong to no flow.
+    ///
+    /// # Errors
+    /// As [`FlowPrinter::flow`].
+    pub fn frames(&mut self, frames: &FramesRecord) -> Result<(), Failure> {
+        if !self.filter.admits(&frames.into()) {
+            return Ok(());
+        }
+        self.print(frames, frames)
     }
 
     /// Prints an association.

@@ -7,15 +7,17 @@ use monitor_common::link::Link;
 use monitor_common::load::{Captured, Load};
 use monitor_common::reason::Reason;
 use monitor_common::sample::Sample;
-use monitor_common::walk::{self, Inner, InnerKind, OuterKind};
-use monitor_common::wire::tcp;
+use monitor_common::walk::{self, Frame, FrameKind, Inner, InnerKind, OuterKind};
+use monitor_common::wire::{tcp, udp};
 
 use crate::base::udp_ports::UdpPorts;
 use crate::traffic::address::ip;
 use crate::traffic::capture::{Packet, WalkStart, walk_start};
 use crate::traffic::flows::LiveFlows;
 use crate::traffic::json_object::timestamp;
+use crate::traffic::not_understood::NotUnderstood;
 use crate::traffic::sample_record::{Endpoints, SampleRecord};
+use crate::traffic::tunnel_verdict::tunnel;
 use monitor_classify::text;
 use monitor_classify::{Payload, Transport, classify};
 
@@ -51,9 +53,12 @@ impl Decoder {
         let mut record = SampleRecord::new(time, interface, Some(sample.direction));
         record.length = sample.frame_len;
         record.captured = u32::try_from(sample.frame.len()).unwrap_or(u32::MAX);
-        // The kernel parsed the whole frame; the walk over its first bytes must not add a reason.
-        record.reason = sample.reason;
-        self.walk(&mut record, &packet, sample.link, Some(flows));
+        let reason = self.walk(&mut record, &packet, sample.link, Some(flows));
+        // The kernel parsed the whole frame: the walk over its first bytes adds only that these are too few.
+        let cut = reason
+            .map(|reason| NotUnderstood::of(reason, &packet))
+            .filter(|reason| *reason == NotUnderstood::SnapLength);
+        record.reason = sample.reason.map(NotUnderstood::Walk).or(cut);
         record
     }
 
@@ -72,18 +77,22 @@ impl Decoder {
                     frame_len: (packet.wire_len as usize).saturating_sub(at),
                 };
                 let reason = self.walk(&mut record, &captured, link, None);
-                // A packet that was cut by the snap length is not malformed.
-                if record.captured == record.length {
-                    record.reason = reason;
-                }
+                record.reason = reason.map(|reason| NotUnderstood::of(reason, &captured));
             }
-            WalkStart::Truncated => record.reason = Some(Reason::EthernetTruncated),
-            WalkStart::NotIp | WalkStart::Unsupported => {}
+            WalkStart::Unparsed(reason) => {
+                let captured = Captured {
+                    bytes: packet.bytes,
+                    frame_len: packet.wire_len as usize,
+                };
+                record.reason = Some(NotUnderstood::of(reason, &captured));
+            }
+            WalkStart::Unsupported => record.reason = Some(NotUnderstood::LinkType),
+            WalkStart::NotIp => {}
         }
         record
     }
 
-    /// Fills in a record. Returns why the packet could not be parsed, provided that its bytes are complete.
+    /// Fills in a record. Returns why the packet could not be parsed.
     fn walk(
         &self,
         record: &mut SampleRecord,
@@ -104,6 +113,13 @@ impl Decoder {
                 record.outer =
                     walk::addresses(packet, &outer.network).map(|addresses| endpoints(&addresses));
                 let inner = walk::inner(packet, outer.inner, outer.link);
+                if inner.kind == InnerKind::Unparsed {
+                    cut_ends(
+                        record,
+                        packet,
+                        &walk::frame(packet, outer.inner, outer.link),
+                    );
+                }
                 return self.inside(record, packet, &inner, flows);
             }
             OuterKind::Association => {
@@ -119,6 +135,8 @@ impl Decoder {
                 record.outer =
                     walk::addresses(packet, &outer.network).map(|addresses| endpoints(&addresses));
                 record.transport = Some(Transport::from(outer.network.protocol));
+                let datagram = walk::segment(packet, outer.network);
+                record.verdict = tunnel(outer.encapsulation, &payload_of(packet, &datagram));
             }
             // Only the first fragment shows which tunnel it belongs to.
             OuterKind::LaterFragment => {
@@ -158,22 +176,13 @@ impl Decoder {
                 if inner.network.later_fragment {
                     return None;
                 }
-                // The payload ends where the packet's own length says; after it may be an Ethernet trailer.
-                let end = packet.bytes.len().min(inner.network.end);
-                let bytes = packet.bytes.get(inner.payload..end).unwrap_or_default();
-                if record.payload_len == 0 || bytes.is_empty() {
+                let payload = payload_of(packet, inner);
+                if record.payload_len == 0 || payload.bytes.is_empty() {
                     return None;
                 }
                 if self.show_payload {
-                    record.payload = Some(text::payload_preview(bytes, PREVIEW_MAX));
+                    record.payload = Some(text::payload_preview(payload.bytes, PREVIEW_MAX));
                 }
-                let payload = Payload {
-                    bytes,
-                    wire_len: record.payload_len,
-                    transport,
-                    src_port: inner.source_port,
-                    dst_port: inner.destination_port,
-                };
                 record.verdict = match flows {
                     Some(flows) => {
                         let sequence = (transport == Transport::Tcp)
@@ -189,6 +198,36 @@ impl Decoder {
             }
         }
         None
+    }
+}
+
+/// Fills in the ends of a packet of which not even the headers are at hand: its addresses, and the ports, with which
+/// TCP and UDP begin.
+fn cut_ends(record: &mut SampleRecord, packet: &Captured<'_>, frame: &Frame) {
+    if frame.kind != FrameKind::Ip {
+        return;
+    }
+    let network = &frame.network;
+    record.transport = Some(Transport::from(network.protocol));
+    record.inner = walk::addresses(packet, network).map(|addresses| endpoints(&addresses));
+    if matches!(network.protocol, tcp::PROTOCOL | udp::PROTOCOL)
+        && !network.later_fragment
+        && let Some([a, b, c, d]) = packet.load(network.l4)
+    {
+        record.source_port = u16::from_be_bytes([a, b]);
+        record.destination_port = u16::from_be_bytes([c, d]);
+    }
+}
+
+/// The payload of a packet. It ends where the packet's own length says; after it may be an Ethernet trailer.
+fn payload_of<'a>(packet: &Captured<'a>, inner: &Inner) -> Payload<'a> {
+    let end = packet.bytes.len().min(inner.network.end);
+    Payload {
+        bytes: packet.bytes.get(inner.payload..end).unwrap_or_default(),
+        wire_len: u32::try_from(inner.payload_len()).unwrap_or(u32::MAX),
+        transport: Transport::from(inner.network.protocol),
+        src_port: inner.source_port,
+        dst_port: inner.destination_port,
     }
 }
 

@@ -15,7 +15,9 @@ pub mod filter;
 pub mod flow_verdict;
 pub mod flows;
 pub mod json_object;
+pub mod not_understood;
 pub mod record_text;
 pub mod sample_record;
 #[cfg(test)]
 mod test_frames;
+mod tunnel_verdict;

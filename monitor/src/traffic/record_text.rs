@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use jiff::tz::TimeZone;
 use monitor_common::encapsulation::Encapsulation;
 
+use super::not_understood::NotUnderstood;
 use super::sample_record::SampleRecord;
-use monitor_classify::{Exposure, Verdict};
+use monitor_classify::{Exposure, Protocol, Verdict};
 
 impl SampleRecord {
     /// The comment on the packet in a capture file: everything but its addresses, redacted and escaped.
@@ -20,7 +21,7 @@ impl SampleRecord {
             }
         }
         if let Some(reason) = self.reason {
-            format!("not understood: {}", reason.label())
+            reason.to_string()
         } else if self.spi.is_some() {
             self.encapsulation.label().to_owned()
         } else if self.payload_len == 0 {
@@ -86,16 +87,23 @@ impl fmt::Display for SampleLine<'_> {
         }
         self.inner(f)?;
         if let Some(reason) = record.reason {
-            Paint(self.colour).coloured(
-                f,
-                YELLOW,
-                format_args!("  not understood: {}", reason.label()),
-            )?;
-            write!(f, " ({} bytes; {})", record.length, reason.explanation())?;
+            Paint(self.colour).coloured(f, YELLOW, format_args!("  {reason}"))?;
+            if reason == NotUnderstood::SnapLength {
+                self.cut(f)?;
+            } else {
+                write!(f, " ({} bytes; {})", record.length, reason.explanation())?;
+            }
         } else if record.payload_len == 0 {
             write!(f, "  no payload")?;
         } else {
             Paint(self.colour).verdict(f, &record.verdict)?;
+            let is_nothing = record.verdict.evidence.is_none()
+                && (record.verdict.protocol, record.verdict.exposure)
+                    == (Protocol::Unknown, Exposure::Unknown);
+            if is_nothing && record.captured < record.length {
+                write!(f, "  {}", NotUnderstood::SnapLength)?;
+                self.cut(f)?;
+            }
         }
         if let Some(payload) = &record.payload {
             write!(f, "  | {payload}")?;
@@ -109,6 +117,12 @@ const GREEN: &str = "32";
 const YELLOW: &str = "33";
 
 impl SampleLine<'_> {
+    /// How much was captured of a packet that was cut.
+    fn cut(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let record = self.record;
+        write!(f, " ({} of {} bytes)", record.captured, record.length)
+    }
+
     /// The inner endpoints and transport.
     fn inner(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let record = self.record;

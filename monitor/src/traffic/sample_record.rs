@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use monitor_common::direction::Direction;
 use monitor_common::encapsulation::Encapsulation;
-use monitor_common::reason::Reason;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
 use super::json_object::{SCHEMA, rfc3339};
+use super::not_understood::NotUnderstood;
 use monitor_classify::{Transport, Verdict, text};
 
 /// Source and destination address.
@@ -51,8 +51,8 @@ pub struct SampleRecord {
     pub destination_port: u16,
     /// The verdict on the payload.
     pub verdict: Verdict,
-    /// Why the packet could not be parsed, if it could not.
-    pub reason: Option<Reason>,
+    /// Why the packet was not understood, if it was not.
+    pub reason: Option<NotUnderstood>,
     /// Length of the frame on the wire in bytes, without FCS.
     pub length: u32,
     /// Number of captured bytes.
@@ -131,7 +131,7 @@ impl Serialize for SampleRecord {
         object.serialize_field("confidence", &self.verdict.confidence)?;
         object.serialize_field("evidence", &self.verdict.evidence)?;
         object.serialize_field("credentials", &self.verdict.credentials)?;
-        object.serialize_field("reason", &self.reason.map(Reason::label))?;
+        object.serialize_field("reason", &self.reason.map(NotUnderstood::label))?;
         object.serialize_field("length", &self.length)?;
         object.serialize_field("captured", &self.captured)?;
         match &self.payload {

@@ -34,11 +34,14 @@ impl Flows {
     /// Prints what is left, and the summary.
     pub(super) fn finish(mut self) -> Result<(), Failure> {
         let printer = &mut self.printer;
-        let (associations, summary) = self.tracker.finish(|flow| printer.flow(flow))?;
-        for association in &associations {
+        let rest = self.tracker.finish(|flow| printer.flow(flow))?;
+        for frames in &rest.frames {
+            self.printer.frames(frames)?;
+        }
+        for association in &rest.associations {
             self.printer.association(association)?;
         }
-        self.printer.summary(&summary)?;
+        self.printer.summary(&rest.summary)?;
         self.printer.flush()?;
         if let Some((shown, all)) = self.printer.filtered() {
             message(format_args!(

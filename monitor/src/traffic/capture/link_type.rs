@@ -2,6 +2,8 @@
 
 use monitor_common::direction::Direction;
 use monitor_common::link::Link;
+use monitor_common::reason::Reason;
+use monitor_common::walk::hidden_reason;
 use monitor_common::wire::eth;
 
 /// Where the walk of a packet starts.
@@ -11,11 +13,14 @@ pub enum WalkStart {
     At(usize, Link, Option<Direction>),
     /// The link header is followed by neither IPv4 nor IPv6.
     NotIp,
-    /// The packet is shorter than its link header.
-    Truncated,
+    /// The link header could not be parsed, or something that is not parsed precedes the network layer.
+    Unparsed(Reason),
     /// The link type is not supported.
     Unsupported,
 }
+
+/// The packet is shorter than its link header.
+const TRUNCATED: WalkStart = WalkStart::Unparsed(Reason::EthernetTruncated);
 
 const NULL: u16 = 0;
 const ETHERNET: u16 = 1;
@@ -72,7 +77,7 @@ fn sll_direction(packet_type: Option<u16>) -> Option<Direction> {
 /// the walk reads the version from the IP header.
 fn loopback(bytes: &[u8]) -> WalkStart {
     let Some(family) = bytes.first_chunk::<4>() else {
-        return WalkStart::Truncated;
+        return TRUNCATED;
     };
     match u32::from_le_bytes(*family).min(u32::from_be_bytes(*family)) {
         2 | 10 | 24 | 28 | 30 => WalkStart::At(4, Link::Ip, None),
@@ -86,13 +91,13 @@ fn ppp(bytes: &[u8], at: usize) -> WalkStart {
     let at = match bytes.get(at..) {
         Some([0xff, 0x03, ..]) => at + 2,
         Some(_) => at,
-        None => return WalkStart::Truncated,
+        None => return TRUNCATED,
     };
     match bytes.get(at..) {
         Some([0x21 | 0x57, ..]) => WalkStart::At(at + 1, Link::Ip, None),
         Some([0, 0x21 | 0x57, ..]) => WalkStart::At(at + 2, Link::Ip, None),
         Some([_, _, ..]) => WalkStart::NotIp,
-        _ => WalkStart::Truncated,
+        _ => TRUNCATED,
     }
 }
 
@@ -106,10 +111,11 @@ fn by_type(bytes: &[u8], at: usize, next: usize, direction: Option<Direction>) -
         }
     }
     match found {
-        None => WalkStart::Truncated,
-        Some(_) if bytes.len() < next => WalkStart::Truncated,
+        None => TRUNCATED,
+        Some(_) if bytes.len() < next => TRUNCATED,
         Some(eth::IPV4 | eth::IPV6) => WalkStart::At(next, Link::Ip, direction),
-        Some(_) => WalkStart::NotIp,
+        Some(tag) if eth::is_tag(tag) => WalkStart::Unparsed(Reason::VlanDepth),
+        Some(other) => hidden_reason(other).map_or(WalkStart::NotIp, WalkStart::Unparsed),
     }
 }
 
@@ -128,7 +134,7 @@ mod tests {
         );
         for cut in 0..header.len() {
             let cut = walk_start(link_type, &header[..cut]);
-            assert_eq!(cut, WalkStart::Truncated, "{link_type}");
+            assert_eq!(cut, TRUNCATED, "{link_type}");
         }
     }
 
@@ -153,6 +159,24 @@ mod tests {
         tagged[14..].copy_from_slice(&[0x81, 0]);
         tagged.extend([0, 5, 8, 0]);
         found(LINUX_SLL, &tagged, Some(Direction::Tx));
+    }
+
+    #[test]
+    fn what_hides_the_network_layer_is_a_reason() {
+        let mut sll = [0_u8; 16];
+        for (ethertype, reason) in [
+            (eth::MPLS, Reason::Mpls),
+            (eth::PPPOE_SESSION, Reason::Pppoe),
+        ] {
+            sll[14..].copy_from_slice(&ethertype.to_be_bytes());
+            assert_eq!(walk_start(LINUX_SLL, &sll), WalkStart::Unparsed(reason));
+        }
+        sll[14..].copy_from_slice(&[0x81, 0]);
+        let tags = [&sll[..], &[0, 5, 0x81, 0, 0, 6, 0x81, 0, 0, 7, 8, 0]].concat();
+        assert_eq!(
+            walk_start(LINUX_SLL, &tags),
+            WalkStart::Unparsed(Reason::VlanDepth)
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use monitor_classify::{CredentialKind, Exposure, Protocol, Transport};
 use monitor_common::encapsulation::Encapsulation;
 
 use super::connection::Connection;
-use crate::traffic::flows::{EspRecord, FlowRecord};
+use crate::traffic::flows::{EspRecord, FlowRecord, FramesRecord};
 use crate::traffic::json_object::timestamp;
 use crate::traffic::sample_record::SampleRecord;
 
@@ -79,6 +79,22 @@ impl<'a> From<&'a FlowRecord> for Subject<'a> {
             exposure: flow.verdict.exposure,
             credentials: &flow.verdict.credentials,
             time: timestamp(flow.time_ns.1),
+        }
+    }
+}
+
+impl From<&FramesRecord> for Subject<'_> {
+    fn from(frames: &FramesRecord) -> Self {
+        Subject {
+            vni: Some(frames.vni),
+            addresses: [None; 4],
+            ports: [0; 2],
+            transport: None,
+            protocol: Protocol::Unknown,
+            encapsulation: Encapsulation::None,
+            exposure: Exposure::Unknown,
+            credentials: &[],
+            time: timestamp(frames.time_ns.1),
         }
     }
 }

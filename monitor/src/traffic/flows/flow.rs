@@ -9,6 +9,7 @@ use super::packet_walk::FlowPacket;
 use super::stream::{Continuity, Stream};
 use super::verdict_merge::{add_credentials, better, is_conclusive};
 use crate::traffic::flow_verdict::FlowVerdict;
+use crate::traffic::tunnel_verdict::tunnel;
 use monitor_classify::{
     Confidence, Evidence, Exposure, Payload, Protocol, Transport, Verdict, ah, classify,
     classify_as, classify_on, esp,
@@ -222,14 +223,7 @@ impl Flow {
                     verdict
                 }
             }
-            encapsulation if encapsulation.is_tunnel() => {
-                let verdict = classify(payload);
-                if verdict.exposure == Exposure::Unknown {
-                    tunnel(encapsulation)
-                } else {
-                    verdict
-                }
-            }
+            encapsulation if encapsulation.is_tunnel() => tunnel(encapsulation, payload),
             _ => classify_in_flow(&self.verdict, payload, number),
         }
     }
@@ -295,20 +289,4 @@ fn classify_in_flow(before: &Verdict, payload: &Payload<'_>, number: u32) -> Ver
 #[inline]
 fn is_like_tls(bytes: &[u8]) -> bool {
     matches!(bytes, [20..=24, 3, 0..=4, ..])
-}
-
-/// The verdict from the port and the shape of the message alone.
-fn tunnel(encapsulation: Encapsulation) -> Verdict {
-    let (protocol, exposure) = match encapsulation {
-        Encapsulation::Wireguard => (Protocol::Wireguard, Exposure::Encrypted),
-        // Parts of IKE are cleartext.
-        Encapsulation::Ike => (Protocol::Ike, Exposure::Unknown),
-        _ => return Verdict::unknown(),
-    };
-    Verdict {
-        protocol,
-        exposure,
-        confidence: Confidence::Likely,
-        ..Verdict::unknown()
-    }
 }

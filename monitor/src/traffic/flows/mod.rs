@@ -13,7 +13,9 @@ mod flow;
 mod flow_records;
 mod flow_table;
 mod fragments;
+mod frames_record;
 mod live_flows;
+mod network_frames;
 mod packet_walk;
 mod stream;
 mod summary;
@@ -23,6 +25,7 @@ mod tracker;
 mod verdict_merge;
 
 pub use flow_records::{EspRecord, FlowRecord};
+pub use frames_record::{Content, FramesRecord};
 pub use live_flows::LiveFlows;
 pub use summary::{FlowTotal, Summary};
-pub use tracker::{Names, Tracker};
+pub use tracker::{Names, Rest, Tracker};

@@ -9,13 +9,10 @@ use monitor_common::reason::Reason;
 use monitor_common::walk::{self, Inner, InnerKind, Network, Outer, OuterKind};
 use monitor_common::wire::{tcp, udp, vxlan};
 
+use super::network_frames::Inside;
 use crate::base::udp_ports::UdpPorts;
 use crate::traffic::capture::{Packet, WalkStart, walk_start};
-
-/// Reason: fewer bytes were captured than the packet's headers have.
-pub(super) const SNAP_LENGTH: &str = "snap_length";
-/// Reason: the link type is not supported.
-pub(super) const LINK_TYPE: &str = "link_type";
+use crate::traffic::not_understood::NotUnderstood;
 
 /// What a packet is.
 pub(super) enum Walked<'a> {
@@ -23,10 +20,10 @@ pub(super) enum Walked<'a> {
     Flow(FlowPacket<'a>),
     /// A later fragment of a packet.
     Fragment(Fragment),
-    /// Neither IPv4 nor IPv6.
-    NotIp,
-    /// It could not be parsed, and the reason's label.
-    Unparsed(&'static str),
+    /// Neither IPv4 nor IPv6: its EtherType, and where in an overlay it is.
+    NotIp(u16, Option<Inside>),
+    /// It was not understood: why, and where in an overlay it is.
+    NotUnderstood(NotUnderstood, Option<Inside>),
 }
 
 /// A packet of a flow.
@@ -74,19 +71,22 @@ pub(super) struct Fragment {
 /// Walks a packet.
 #[inline]
 pub(super) fn walk<'a>(packet: &Packet<'a>, udp_ports: &UdpPorts) -> Walked<'a> {
+    let whole = Captured {
+        bytes: packet.bytes,
+        frame_len: packet.wire_len as usize,
+    };
     let (at, link) = match walk_start(packet.link_type, packet.bytes) {
         WalkStart::At(at, link, _) => (at, link),
-        WalkStart::NotIp => return Walked::NotIp,
-        WalkStart::Truncated => return Walked::Unparsed(Reason::EthernetTruncated.label()),
-        WalkStart::Unsupported => return Walked::Unparsed(LINK_TYPE),
-    };
-    let Some(bytes) = packet.bytes.get(at..) else {
-        return Walked::Unparsed(Reason::EthernetTruncated.label());
+        WalkStart::NotIp => return Walked::NotIp(0, None),
+        WalkStart::Unparsed(reason) => {
+            return Walked::NotUnderstood(NotUnderstood::of(reason, &whole), None);
+        }
+        WalkStart::Unsupported => return Walked::NotUnderstood(NotUnderstood::LinkType, None),
     };
     let mut frame = Frame {
         captured: Captured {
-            bytes,
-            frame_len: packet.wire_len as usize - at.min(packet.wire_len as usize),
+            bytes: whole.bytes.get(at..).unwrap_or_default(),
+            frame_len: whole.frame_len.saturating_sub(at),
         },
         link_len: if matches!(link, Link::Ip) { at } else { 0 },
     };
@@ -117,7 +117,7 @@ impl<'a> Frame<'a> {
     fn walked(&self, outer: &Outer) -> Walked<'a> {
         let network = &outer.network;
         match outer.kind {
-            OuterKind::NotIp => Walked::NotIp,
+            OuterKind::NotIp => Walked::NotIp(0, None),
             OuterKind::Host if network.later_fragment => self.later(NetworkId::HOST, network),
             OuterKind::LaterFragment => self.later(NetworkId::HOST, network),
             OuterKind::Host | OuterKind::Tunnel => {
@@ -150,29 +150,19 @@ impl<'a> Frame<'a> {
                     seen => seen,
                 }
             }
-            OuterKind::Unparsed => self.unparsed(outer.reason),
+            OuterKind::Unparsed => self.not_understood(outer.reason, None),
         }
     }
 
-    /// The reason, or [`SNAP_LENGTH`] if the packet only seems truncated because it was not captured completely.
-    fn unparsed(&self, reason: Reason) -> Walked<'a> {
-        let is_cut = self.captured.bytes.len() < self.captured.frame_len;
-        Walked::Unparsed(match reason {
-            Reason::EthernetTruncated
-            | Reason::Ipv4Truncated
-            | Reason::Ipv6Truncated
-            | Reason::UdpTruncated
-            | Reason::VxlanTruncated
-            | Reason::EspTruncated
-            | Reason::InnerTruncated
-            | Reason::GeneveTruncated
-            | Reason::AhTruncated
-                if is_cut =>
-            {
-                SNAP_LENGTH
-            }
-            reason => reason.label(),
-        })
+    fn not_understood(&self, reason: Reason, inside: Option<Inside>) -> Walked<'a> {
+        Walked::NotUnderstood(NotUnderstood::of(reason, &self.captured), inside)
+    }
+
+    /// The frame that starts at `start`, if that is inside an overlay.
+    fn inside(&self, id: NetworkId, start: usize) -> Option<Inside> {
+        let vni = id.vni_number()?;
+        let length = self.length_from(start);
+        Some(Inside { vni, length })
     }
 
     fn later(&self, id: NetworkId, network: &Network) -> Walked<'a> {
@@ -185,7 +175,7 @@ impl<'a> Frame<'a> {
                 frame: self.length_from(start),
                 ..fragment
             }),
-            None => Walked::Unparsed(Reason::Fragment.label()),
+            None => self.not_understood(Reason::Fragment, self.inside(id, start)),
         }
     }
 
@@ -216,12 +206,14 @@ impl<'a> Frame<'a> {
         inner: &Inner,
     ) -> Walked<'a> {
         match inner.kind {
-            InnerKind::NotIp => return Walked::NotIp,
-            InnerKind::Unparsed => return self.unparsed(inner.reason),
+            InnerKind::NotIp => return Walked::NotIp(inner.ethertype, self.inside(id, start)),
+            InnerKind::Unparsed => {
+                return self.not_understood(inner.reason, self.inside(id, start));
+            }
             InnerKind::Flow => {}
         }
         let Some(addresses) = walk::addresses(&self.captured, &inner.network) else {
-            return self.unparsed(Reason::InnerTruncated);
+            return self.not_understood(Reason::InnerTruncated, self.inside(id, start));
         };
         let protocol = inner.network.protocol;
         let (sequence, acknowledged) = if protocol == tcp::PROTOCOL {

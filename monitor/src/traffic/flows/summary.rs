@@ -9,6 +9,7 @@ use serde::ser::{SerializeStruct, Serializer};
 
 use super::flow_records::FlowRecord;
 use crate::traffic::json_object::{SCHEMA, rfc3339, timestamp};
+use crate::traffic::not_understood::NotUnderstood;
 use monitor_classify::Exposure;
 
 /// Flows, and the packets and bytes of their inner frames.
@@ -50,8 +51,8 @@ pub struct Summary {
     pub fragments: u64,
     /// Packets that are neither IPv4 nor IPv6.
     pub not_ip: u64,
-    /// Packets that could not be parsed, by reason.
-    pub unparsed: BTreeMap<&'static str, u64>,
+    /// Packets that were not understood, by reason.
+    pub unparsed: BTreeMap<NotUnderstood, u64>,
     /// Files that were opened.
     pub files: u64,
     /// Whether a file ends in the middle of a packet, is corrupt, or was not read to its end.
@@ -101,7 +102,11 @@ impl Serialize for Summary {
         object.serialize_field("incomplete_flows", &self.incomplete)?;
         object.serialize_field("fragments", &self.fragments)?;
         object.serialize_field("not_ip", &self.not_ip)?;
-        object.serialize_field("unparsed", &self.unparsed)?;
+        let unparsed = self
+            .unparsed
+            .iter()
+            .map(|(why, count)| (why.label(), count));
+        object.serialize_field("unparsed", &BTreeMap::from_iter(unparsed))?;
         object.serialize_field("truncated", &self.truncated)?;
         object.end()
     }
@@ -138,7 +143,7 @@ impl fmt::Display for Summary {
             }
         }
         for (reason, count) in &self.unparsed {
-            write!(f, "\n  not understood, {reason}: {count} packets")?;
+            write!(f, "\n  {reason}: {count} packets")?;
         }
         if self.incomplete != 0 {
             write!(f, "\n  not complete: {} flows", self.incomplete)?;

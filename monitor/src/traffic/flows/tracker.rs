@@ -5,18 +5,22 @@ use std::sync::Arc;
 
 use monitor_common::address::Version;
 use monitor_common::key::NetworkId;
+use monitor_common::reason::Reason;
 
 use super::capture_associations::Associations;
 use super::flow::Flow;
 use super::flow_records::{EspRecord, FlowRecord};
 use super::flow_table::{End, Key, Queue, Table};
 use super::fragments::Fragments;
+use super::frames_record::FramesRecord;
+use super::network_frames::{Inside, NetworkFrames};
 use super::packet_walk::{FlowPacket, Fragment, Walked, walk};
 use super::summary::Summary;
 use crate::base::plural::counted;
 use crate::base::udp_ports::UdpPorts;
 use crate::traffic::address::ip;
 use crate::traffic::capture::Packet;
+use crate::traffic::not_understood::NotUnderstood;
 use monitor_classify::Transport;
 
 /// Most flows tracked at a time.
@@ -37,6 +41,17 @@ pub struct Names {
     pub networks: HashMap<u32, Arc<str>>,
 }
 
+/// What is reported of a capture after its flows.
+#[derive(Clone, Debug)]
+pub struct Rest {
+    /// Frames of networks that belong to no flow, by VNI.
+    pub frames: Vec<FramesRecord>,
+    /// Security associations.
+    pub associations: Vec<EspRecord>,
+    /// The totals.
+    pub summary: Summary,
+}
+
 /// Tracks the flows of a capture.
 pub struct Tracker {
     udp_ports: UdpPorts,
@@ -44,6 +59,7 @@ pub struct Tracker {
     table: Table<Flow>,
     fragments: Fragments,
     associations: Associations,
+    frames: NetworkFrames,
     summary: Summary,
     /// Number of flows so far.
     flows: u64,
@@ -67,6 +83,7 @@ impl Tracker {
             table: Table::new(limit),
             fragments: Fragments::default(),
             associations: Associations::default(),
+            frames: NetworkFrames::default(),
             summary: Summary::default(),
             flows: 0,
             budget: KEPT,
@@ -86,10 +103,23 @@ impl Tracker {
         match walk(packet, &self.udp_ports) {
             Walked::Flow(seen) => self.flow(&seen, now, &mut emit)?,
             Walked::Fragment(fragment) => self.fragment(&fragment, now),
-            Walked::NotIp => self.summary.not_ip += 1,
-            Walked::Unparsed(reason) => *self.summary.unparsed.entry(reason).or_default() += 1,
+            Walked::NotIp(ethertype, inside) => {
+                self.summary.not_ip += 1;
+                if let Some(inside) = inside {
+                    self.frames.not_ip(inside, ethertype, now);
+                }
+            }
+            Walked::NotUnderstood(why, inside) => self.not_understood(why, inside, now),
         }
         Ok(())
+    }
+
+    /// Counts a packet that was not understood.
+    fn not_understood(&mut self, why: NotUnderstood, inside: Option<Inside>, now: i64) {
+        *self.summary.unparsed.entry(why).or_default() += 1;
+        if let Some(inside) = inside {
+            self.frames.not_understood(inside, why, now);
+        }
     }
 
     /// Adds a packet of a flow.
@@ -157,8 +187,11 @@ impl Tracker {
                 self.summary.fragments += 1;
             }
         } else {
-            let reason = monitor_common::reason::Reason::Fragment.label();
-            *self.summary.unparsed.entry(reason).or_default() += 1;
+            let inside = fragment.network.vni_number().map(|vni| Inside {
+                vni,
+                length: fragment.frame,
+            });
+            self.not_understood(NotUnderstood::Walk(Reason::Fragment), inside, now);
         }
     }
 
@@ -206,7 +239,7 @@ impl Tracker {
             };
             (ip(version, address), port)
         };
-        let vni = (key.network != NetworkId::HOST.0).then_some(key.network);
+        let vni = NetworkId(key.network).vni_number();
         FlowRecord {
             node: self.names.node.clone(),
             vni,
@@ -232,24 +265,43 @@ impl Tracker {
         self.summary.truncated = true;
     }
 
-    /// Reports the remaining flows in the order of their first packets, and returns the associations and the summary.
+    /// Reports the remaining flows in the order of their first packets, and returns what is left of the capture.
     pub fn finish<E>(
         mut self,
         mut emit: impl FnMut(&FlowRecord) -> Result<(), E>,
-    ) -> Result<(Vec<EspRecord>, Summary), E> {
+    ) -> Result<Rest, E> {
         for (key, flow) in self.table.drain_by(|flow| flow.number) {
             let complete = flow.is_closed() || !self.summary.truncated;
             let record = self.record_of(&key, flow, complete);
             self.summary.add_flow(&record);
             emit(&record)?;
         }
+        let frames = self.frames.rows().map(|(vni, content, row)| FramesRecord {
+            node: self.names.node.clone(),
+            vni,
+            network: self.names.networks.get(&vni).cloned(),
+            content,
+            count: row.count,
+            time_ns: row.time_ns,
+        });
+        let frames = frames.collect();
         let associations = self.associations.records().collect();
+        if self.frames.overflow != 0 {
+            tracing::warn!(
+                "not reported by network: {} that belong to no flow; the capture has more networks than are counted one by one",
+                counted(self.frames.overflow, "frame")
+            );
+        }
         if self.associations.overflow != 0 {
             tracing::warn!(
                 "not reported by association: {}; the capture has more associations than are counted one by one",
                 counted(self.associations.overflow, "packet")
             );
         }
-        Ok((associations, self.summary))
+        Ok(Rest {
+            frames,
+            associations,
+            summary: self.summary,
+        })
     }
 }

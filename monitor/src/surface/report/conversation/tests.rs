@@ -4,6 +4,7 @@ use monitor_common::reason::Reason;
 
 use super::super::tests::record;
 use super::*;
+use crate::traffic::not_understood::NotUnderstood;
 
 fn only(conversations: &Conversations) -> Conversation {
     let all = conversations.by_place();
@@ -80,7 +81,7 @@ fn packets_without_payload_or_endpoints_are_no_conversation() {
     let mut silent = record(Some(1), ("10.0.0.9", 40_000), ("10.0.0.2", 80));
     silent.payload_len = 0;
     let mut broken = silent.clone();
-    (broken.inner, broken.reason) = (None, Some(Reason::EthernetTruncated));
+    (broken.inner, broken.reason) = (None, Some(NotUnderstood::Walk(Reason::EthernetTruncated)));
     let mut esp = record(None, ("10.0.0.9", 0), ("10.0.0.2", 0));
     esp.encapsulation = Encapsulation::Esp;
     for record in [silent, broken, esp] {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::traffic::not_understood::NotUnderstood;
 use crate::traffic::test_frames::*;
 
 #[test]
@@ -43,7 +44,7 @@ fn packets_cut_by_the_snap_length_are_not_malformed() {
     tracked.snap = 40;
     tracked.add(&segment(true, 80, 100, PSH, REQUEST));
     let summary = tracked.finish().2;
-    assert_eq!(summary.unparsed.get("snap_length"), Some(&1));
+    assert_eq!(summary.unparsed.get(&NotUnderstood::SnapLength), Some(&1));
 }
 
 proptest! {

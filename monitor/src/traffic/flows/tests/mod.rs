@@ -2,6 +2,7 @@
 
 mod bounds;
 mod conversations;
+mod frames;
 mod verdicts;
 mod wrapped;
 
@@ -50,16 +51,21 @@ impl Tracked {
             .unwrap();
     }
 
-    fn finish(mut self) -> (Vec<FlowRecord>, Vec<EspRecord>, Summary) {
+    fn finish(self) -> (Vec<FlowRecord>, Vec<EspRecord>, Summary) {
+        let (flows, rest) = self.finish_all();
+        (flows, rest.associations, rest.summary)
+    }
+
+    fn finish_all(mut self) -> (Vec<FlowRecord>, Rest) {
         let out = &mut self.out;
-        let (esp, summary) = self
+        let rest = self
             .tracker
             .finish(|flow| {
                 out.push(flow.clone());
                 Ok::<(), Infallible>(())
             })
             .unwrap();
-        (self.out, esp, summary)
+        (self.out, rest)
     }
 }
 

@@ -1,6 +1,9 @@
 //! Fragments and ESP.
 
+use monitor_common::reason::Reason;
+
 use super::*;
+use crate::traffic::not_understood::NotUnderstood;
 use crate::traffic::test_frames::*;
 use monitor_classify::{Exposure, Protocol, Transport};
 
@@ -17,7 +20,10 @@ fn fragments_belong_to_the_flow_of_the_first_one() {
     let (flows, _, summary) = all(&inner);
     assert_eq!(flows.len(), 1);
     assert_eq!(flows[0].sent, count(2, 34 + 800 + 34 + 208));
-    assert_eq!(summary.unparsed.get("fragment"), Some(&1));
+    assert_eq!(
+        summary.unparsed.get(&NotUnderstood::Walk(Reason::Fragment)),
+        Some(&1)
+    );
 
     // The outer packet is fragmented: one packet, with the bytes of both fragments.
     let whole = overlay(7, &ethernet(&ipv4(17, ends, 9, 0, &datagram)));
