@@ -15,7 +15,7 @@ pub use flow::{Inner, InnerKind, inner, inner_reason, segment};
 pub use frame::{Frame, FrameKind, frame, hidden_reason};
 pub use network::{Network, addresses};
 pub use null::{Null, may_be_in_v4 as may_be_null_in_v4, may_be_in_v6 as may_be_null_in_v6, null};
-pub use outer::{Outer, OuterKind, encapsulation, outer};
+pub use outer::{Outer, OuterKind, encapsulation, outer, reveal};
 
 #[cfg(test)]
 mod tests;

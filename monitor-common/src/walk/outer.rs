@@ -107,7 +107,7 @@ pub fn outer<L: Load + ?Sized>(packet: &L, link: Link, ports: impl Fn(u16) -> Ud
 
 /// Turns ESP with the NULL cipher into the overlay packet that it is; see [`super::null()`].
 #[inline(always)]
-fn reveal<L: Load + ?Sized>(packet: &L, outer: Outer, ports: impl Fn(u16) -> UdpPort) -> Outer {
+pub fn reveal<L: Load + ?Sized>(packet: &L, outer: Outer, ports: impl Fn(u16) -> UdpPort) -> Outer {
     if !matches!(outer.kind, OuterKind::Association) || !outer.encapsulation.is_esp() {
         return outer;
     }

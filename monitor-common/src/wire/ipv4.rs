@@ -2,6 +2,8 @@
 
 use crate::load::{be16, be32};
 
+/// Protocol number of IPv4 inside IP (RFC 2003, 3.1).
+pub const IN_IP: u8 = 4;
 /// Length of the header without options, in bytes.
 pub const LEN: usize = 20;
 

@@ -2,6 +2,8 @@
 
 use crate::load::{be16, be32};
 
+/// Protocol number of IPv6 inside IP (RFC 4213, 3.5).
+pub const IN_IP: u8 = 41;
 /// Length of the fixed header in bytes.
 pub const LEN: usize = 40;
 

@@ -10,6 +10,7 @@ pub mod ah;
 pub mod esp;
 pub mod eth;
 pub mod geneve;
+pub mod gre;
 pub mod ipv4;
 pub mod ipv6;
 pub mod tcp;

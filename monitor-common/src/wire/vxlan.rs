@@ -30,6 +30,12 @@ impl Vxlan {
         is_vni_valid(self.0[FLAGS])
     }
 
+    /// Whether it has the I flag, and 0 in every other bit but those of the VNI (RFC 7348, 5).
+    #[must_use]
+    pub const fn is_usual(&self) -> bool {
+        be32(&self.0, FLAGS) == (FLAG_I as u32) << 24 && self.0[LEN - 1] == 0
+    }
+
     /// VXLAN Network Identifier, 24 bits.
     #[inline(always)]
     #[must_use]
@@ -52,6 +58,8 @@ mod tests {
             4096,
             "the reserved byte after the VNI is not part of it"
         );
+        assert!(!header.is_usual() && Vxlan([8, 0, 0, 0, 0, 0x10, 0, 0]).is_usual());
+        assert!(!Vxlan([8, 0, 0, 1, 0, 0x10, 0, 0]).is_usual());
         assert!(!Vxlan([0xf7, 0, 0, 0, 0, 0x10, 0, 0]).has_vni());
         assert_eq!(Vxlan([8, 0, 0, 0, 0xff, 0xff, 0xff, 0]).vni(), VNI_MAX);
     }

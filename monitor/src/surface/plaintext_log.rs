@@ -124,12 +124,15 @@ impl PlaintextLog {
         if !kinds.is_empty() {
             and_credentials = format!("; credentials: {}", kinds.join(", "));
         }
+        let inside = record
+            .inner_vni()
+            .map_or_else(String::new, |vni| format!(" in VNI {vni} inside it"));
         Some(PlaintextFinding {
             vni: record.vni,
             protocol: record.verdict.protocol,
             credentials: (!kinds.is_empty()).then(|| kinds.join(",")),
             text: format!(
-                "{}: {} is readable in plaintext, first seen from {} port {} to {} port {}: {evidence}{and_credentials}",
+                "{}: {} is readable in plaintext{inside}, first seen from {} port {} to {} port {}: {evidence}{and_credentials}",
                 network.title,
                 record.verdict.protocol,
                 inner.source,

@@ -36,8 +36,8 @@ impl SampleSummary {
     /// Counts one that was shown.
     pub fn show(&mut self, record: &SampleRecord) {
         self.shown += 1;
-        let network = record.vni;
-        if record.spi.is_some() {
+        let network = record.network_vni();
+        if record.spi.is_some() && network.is_none() {
             self.esp += 1;
         } else {
             if self.networks.len() < NETWORKS || self.networks.contains_key(&network) {

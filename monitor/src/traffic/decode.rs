@@ -15,11 +15,12 @@ use crate::traffic::address::ip;
 use crate::traffic::capture::{Packet, WalkStart, walk_start};
 use crate::traffic::flows::LiveFlows;
 use crate::traffic::json_object::timestamp;
+use crate::traffic::layers::open;
 use crate::traffic::not_understood::NotUnderstood;
 use crate::traffic::sample_record::{Endpoints, SampleRecord};
 use crate::traffic::tunnel_verdict::tunnel;
 use monitor_classify::text;
-use monitor_classify::{Payload, Transport, classify};
+use monitor_classify::{Exposure, Payload, Transport, classify, esp};
 
 /// Longest preview of a payload, in characters.
 const PREVIEW_MAX: usize = 4096;
@@ -100,48 +101,50 @@ impl Decoder {
         link: Link,
         flows: Option<&mut LiveFlows>,
     ) -> Option<Reason> {
-        let outer = walk::outer(packet, link, |port| self.udp_ports.of(port));
+        let opened = open(packet, link, &self.udp_ports);
+        let outer = &opened.outer;
+        let packet = &opened.packet;
+        record.layers = opened.path();
+        let nodes = opened.nodes();
+        let nodes = nodes.and_then(|nodes| walk::addresses(packet, nodes));
+        record.outer = nodes.map(|addresses| endpoints(&addresses));
+        match outer.kind {
+            OuterKind::Overlay | OuterKind::Association | OuterKind::Tunnel => {
+                record.encapsulation = outer.encapsulation;
+            }
+            OuterKind::NotIp | OuterKind::Host | OuterKind::LaterFragment | OuterKind::Unparsed => {
+            }
+        }
         match outer.kind {
             OuterKind::NotIp => {}
-            OuterKind::Host => {
-                let inner = walk::segment(packet, outer.network);
-                return self.inside(record, packet, &inner, flows);
-            }
-            OuterKind::Overlay => {
-                record.encapsulation = outer.encapsulation;
-                record.vni = Some(outer.vni);
-                record.outer =
-                    walk::addresses(packet, &outer.network).map(|addresses| endpoints(&addresses));
-                let inner = walk::inner(packet, outer.inner, outer.link);
+            OuterKind::Host | OuterKind::Overlay => {
+                record.vni = (outer.kind == OuterKind::Overlay).then_some(outer.vni);
+                let inner = opened.inner?;
                 if inner.kind == InnerKind::Unparsed {
                     cut_ends(
                         record,
                         packet,
-                        &walk::frame(packet, outer.inner, outer.link),
+                        &walk::frame(packet, opened.start, opened.link),
                     );
+                }
+                if let Some(association) = &opened.association {
+                    record.spi = Some(association.spi);
+                    record.sequence = Some(association.sequence);
                 }
                 return self.inside(record, packet, &inner, flows);
             }
             OuterKind::Association => {
-                record.encapsulation = outer.encapsulation;
-                record.outer =
-                    walk::addresses(packet, &outer.network).map(|addresses| endpoints(&addresses));
                 record.transport = Some(Transport::from(outer.network.protocol));
                 record.spi = Some(outer.spi);
                 record.sequence = Some(outer.sequence);
             }
             OuterKind::Tunnel => {
-                record.encapsulation = outer.encapsulation;
-                record.outer =
-                    walk::addresses(packet, &outer.network).map(|addresses| endpoints(&addresses));
                 record.transport = Some(Transport::from(outer.network.protocol));
-                let datagram = walk::segment(packet, outer.network);
+                let datagram = opened.inner?;
                 record.verdict = tunnel(outer.encapsulation, &payload_of(packet, &datagram));
             }
             // Only the first fragment shows which tunnel it belongs to.
             OuterKind::LaterFragment => {
-                record.outer =
-                    walk::addresses(packet, &outer.network).map(|addresses| endpoints(&addresses));
                 record.transport = Some(Transport::from(outer.network.protocol));
             }
             OuterKind::Unparsed => {
@@ -192,6 +195,9 @@ impl Decoder {
                     }
                     None => classify(&payload),
                 };
+                if transport == Transport::Esp && record.verdict.exposure == Exposure::Unknown {
+                    record.verdict = esp(payload.bytes, payload.wire_len);
+                }
                 if self.show_users {
                     record.verdict = record.verdict.clone().with_users();
                 }

@@ -15,6 +15,8 @@ pub mod filter;
 pub mod flow_verdict;
 pub mod flows;
 pub mod json_object;
+pub mod layer;
+mod layers;
 pub mod not_understood;
 pub mod record_text;
 pub mod sample_record;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use jiff::tz::TimeZone;
 use monitor_common::encapsulation::Encapsulation;
 
+use super::layer::Around;
 use super::not_understood::NotUnderstood;
 use super::sample_record::SampleRecord;
 use monitor_classify::{Exposure, Protocol, Verdict};
@@ -22,7 +23,7 @@ impl SampleRecord {
         }
         if let Some(reason) = self.reason {
             reason.to_string()
-        } else if self.spi.is_some() {
+        } else if self.spi.is_some() && self.vni.is_none() && self.layers.is_empty() {
             self.encapsulation.label().to_owned()
         } else if self.payload_len == 0 {
             "no payload".to_owned()
@@ -57,7 +58,9 @@ impl fmt::Display for SampleLine<'_> {
         }
         let encapsulation = record.encapsulation;
         let name = encapsulation.name();
-        if let (Some(spi), Some(sequence)) = (record.spi, record.sequence) {
+        if let (None, Some(spi), Some(sequence)) = (record.vni, record.spi, record.sequence)
+            && record.layers.is_empty()
+        {
             write!(f, "  {name} spi {spi:#010x} seq {sequence}")?;
             return if encapsulation == Encapsulation::Ah {
                 Paint(self.colour).coloured(
@@ -78,14 +81,21 @@ impl fmt::Display for SampleLine<'_> {
             };
             return Paint(self.colour).coloured(f, GREEN, format_args!("  {name}{all}"));
         }
-        // A VNI alone is one of VXLAN.
-        if encapsulation.has_vni() && encapsulation != Encapsulation::Vxlan {
-            write!(f, "  {name}")?;
-        }
-        if let Some(vni) = record.vni {
-            write!(f, "  vni {vni}")?;
+        if record.layers.is_empty() {
+            // A VNI alone is one of VXLAN.
+            if encapsulation.has_vni() && encapsulation != Encapsulation::Vxlan {
+                write!(f, "  {name}")?;
+            }
+            if let Some(vni) = record.vni {
+                write!(f, "  vni {vni}")?;
+            }
+        } else {
+            write!(f, "  {}", Around(&record.layers))?;
         }
         self.inner(f)?;
+        if let (Some(spi), Some(sequence)) = (record.spi, record.sequence) {
+            write!(f, " spi {spi:#010x} seq {sequence}")?;
+        }
         if let Some(reason) = record.reason {
             Paint(self.colour).coloured(f, YELLOW, format_args!("  {reason}"))?;
             if reason == NotUnderstood::SnapLength {
@@ -127,7 +137,7 @@ impl SampleLine<'_> {
     fn inner(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let record = self.record;
         let Some(inner) = record.inner else {
-            return if record.vni.is_some() && record.reason.is_none() {
+            return if record.network_vni().is_some() && record.reason.is_none() {
                 write!(f, "  not IP")
             } else {
                 Ok(())

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
 use super::json_object::{SCHEMA, rfc3339};
+use super::layer::{Layer, Wrapping};
 use super::not_understood::NotUnderstood;
 use monitor_classify::{Transport, Verdict, text};
 
@@ -31,12 +32,14 @@ pub struct SampleRecord {
     pub interface: String,
     /// Received or sent, if known.
     pub direction: Option<Direction>,
-    /// The addresses of the nodes; `None` outside any overlay.
+    /// The addresses of the nodes; `None` outside any overlay or tunnel.
     pub outer: Option<Endpoints>,
-    /// The outermost encapsulation.
+    /// The outermost encapsulation, as the kernel programs identify it.
     pub encapsulation: Encapsulation,
-    /// VXLAN Network Identifier.
+    /// VXLAN Network Identifier that the kernel programs count it by.
     pub vni: Option<u32>,
+    /// Each encapsulation from the outside in, if there are several, or one that the kernel programs do not identify.
+    pub layers: Vec<Layer>,
     /// Security Parameters Index of ESP.
     pub spi: Option<u32>,
     /// Sequence number of ESP.
@@ -64,6 +67,33 @@ pub struct SampleRecord {
 }
 
 impl SampleRecord {
+    /// VNI of the outermost network, also where GRE or IP is around it.
+    #[must_use]
+    pub fn network_vni(&self) -> Option<u32> {
+        self.vni.or_else(|| Layer::outermost_vni(&self.layers))
+    }
+
+    /// VNI of the innermost network, if the kernel programs count by another one, or by none.
+    #[must_use]
+    pub fn inner_vni(&self) -> Option<u32> {
+        let networks = self.layers.iter().filter(|layer| layer.vni.is_some());
+        (networks.count() > usize::from(self.vni.is_some()))
+            .then(|| Layer::innermost_vni(&self.layers))?
+    }
+
+    /// The encapsulation of the outermost network.
+    #[must_use]
+    pub fn network_encapsulation(&self) -> Encapsulation {
+        if self.encapsulation != Encapsulation::None {
+            return self.encapsulation;
+        }
+        let known = self.layers.iter().find_map(|layer| match layer.wrapping {
+            Wrapping::Encapsulation(encapsulation) => Some(encapsulation),
+            Wrapping::Gre | Wrapping::Ip => None,
+        });
+        known.unwrap_or(Encapsulation::None)
+    }
+
     /// Whether it has content that is readable or encrypted: a payload, ESP, a tunnel, or bytes that could not be
     /// parsed.
     #[must_use]
@@ -89,6 +119,7 @@ impl SampleRecord {
             outer: None,
             encapsulation: Encapsulation::None,
             vni: None,
+            layers: Vec::new(),
             spi: None,
             sequence: None,
             transport: None,
@@ -108,7 +139,7 @@ impl SampleRecord {
 /// The object of type `sample`.
 impl Serialize for SampleRecord {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("sample", 25)?;
+        let mut object = serializer.serialize_struct("sample", 26)?;
         object.serialize_field("type", "sample")?;
         object.serialize_field("schema", &SCHEMA)?;
         object.serialize_field("time", &rfc3339(self.time))?;
@@ -117,8 +148,9 @@ impl Serialize for SampleRecord {
         object.serialize_field("direction", &self.direction.map(Direction::label))?;
         object.serialize_field("outer_src", &self.outer.map(|outer| outer.source))?;
         object.serialize_field("outer_dst", &self.outer.map(|outer| outer.destination))?;
-        object.serialize_field("encapsulation", self.encapsulation.label())?;
-        object.serialize_field("vni", &self.vni)?;
+        object.serialize_field("encapsulation", self.network_encapsulation().label())?;
+        object.serialize_field("vni", &self.network_vni())?;
+        object.serialize_field("layers", &self.layers)?;
         object.serialize_field("spi", &self.spi.map(|spi| format!("{spi:#010x}")))?;
         object.serialize_field("sequence", &self.sequence)?;
         object.serialize_field("transport", &self.transport)?;

@@ -1,6 +1,7 @@
 //! Captures that are easy to read wrongly: lines, JSON and flows of `read` agree, and are right.
 
 mod cut;
+mod layers;
 mod tunnels;
 
 use std::path::Path;

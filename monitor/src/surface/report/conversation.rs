@@ -69,6 +69,8 @@ pub struct Speech {
 /// All packets between a client, whatever its ports, and one port of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conversation {
+    /// VNI of a network inside the place's, if the packets are in one.
+    pub inner_vni: Option<u32>,
     /// The transport protocol.
     pub transport: Transport,
     /// The client, as far as ports show it.
@@ -86,6 +88,7 @@ pub struct Conversation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
     place: Place,
+    inner_vni: Option<u32>,
     transport: Transport,
     client: IpAddr,
     server: IpAddr,
@@ -108,6 +111,7 @@ impl Key {
         let here = looks(record.source_port);
         let key = Key {
             place,
+            inner_vni: record.inner_vni(),
             transport,
             client: inner.source,
             server: inner.destination,
@@ -218,6 +222,7 @@ impl Conversations {
         self.all
             .entry(key)
             .or_insert_with(|| Conversation {
+                inner_vni: key.inner_vni,
                 transport,
                 client: key.client,
                 server: key.server,

@@ -33,6 +33,7 @@ struct ExposureRecord<'a> {
 /// All packets between a client and one port of a server.
 #[derive(Serialize)]
 struct ConversationRecord<'a> {
+    inner_vni: Option<u32>,
     transport: Transport,
     src: std::net::IpAddr,
     dst: std::net::IpAddr,
@@ -108,6 +109,7 @@ impl<'a> ExposureRecord<'a> {
 impl<'a> ConversationRecord<'a> {
     fn new((conversation, speech): &'a (Conversation, Speech)) -> ConversationRecord<'a> {
         ConversationRecord {
+            inner_vni: conversation.inner_vni,
             transport: conversation.transport,
             src: conversation.client,
             dst: conversation.server,
@@ -263,6 +265,5 @@ mod tests {
 
     /// The documented fields, in alphabetical order.
     const EXPOSURE_FIELDS: &str = "advice bytes conversations credentials exposure network node packets place protocol schema share type vni";
-    const CONVERSATION_FIELDS: &str =
-        "confidence credentials dst dst_port evidence first_seen last_seen samples src transport";
+    const CONVERSATION_FIELDS: &str = "confidence credentials dst dst_port evidence first_seen inner_vni last_seen samples src transport";
 }

@@ -101,6 +101,7 @@ pub(super) fn record(
             None => Encapsulation::None,
         },
         vni,
+        layers: Vec::new(),
         spi: None,
         sequence: None,
         transport: Some(Transport::Tcp),

@@ -155,3 +155,28 @@ fn every_truncation_of_every_shape_decodes_without_a_panic() {
         }
     }
 }
+
+#[test]
+fn an_overlay_inside_another_keeps_the_network_that_the_kernel_counts_by() {
+    let request = tcp((40_000, 80), (1, 0), PSH, b"GET / HTTP/1.1\r\n\r\n");
+    let inner = overlay(7, &ethernet(&ipv4(6, (CLIENT, SERVER), 0, 0, &request)));
+    let record = decode(&overlay(9, &inner), false);
+    assert_eq!((record.vni, record.inner_vni()), (Some(9), Some(7)));
+    assert_eq!(record.network_vni(), Some(9));
+    assert_eq!(record.verdict.protocol, Protocol::Http);
+    assert_eq!(record.inner.unwrap().source.to_string(), "10.0.1.9");
+    let line = text(&record);
+    assert!(line.contains("  vni 9 around vni 7  10.0.1.9:40000 > 10.0.1.7:80 tcp  http"));
+
+    // GRE is in no count of the kernel programs: the packet is the host's own there.
+    let gre = [&[0, 0, 0x65, 0x58][..], &inner].concat();
+    let record = decode(&ethernet(&ipv4(47, NODES, 0, 0, &gre)), false);
+    assert_eq!((record.vni, record.inner_vni()), (None, Some(7)));
+    assert_eq!(record.network_vni(), Some(7));
+    assert_eq!(record.verdict.protocol, Protocol::Http);
+    let json: serde_json::Value = serde_json::to_value(&record).unwrap();
+    assert_eq!(
+        (&json["vni"], &json["encapsulation"]),
+        (&7.into(), &"vxlan".into())
+    );
+}

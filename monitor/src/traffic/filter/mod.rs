@@ -54,7 +54,7 @@ impl Filter {
     /// Whether it admits this.
     #[must_use]
     pub fn admits(&self, subject: &Subject<'_>) -> bool {
-        any(&self.vnis, |vni| subject.vni == Some(*vni))
+        any(&self.vnis, |vni| subject.is_in(*vni))
             && any(&self.hosts, |range| {
                 subject.addresses().any(|address| range.contains(address))
             })

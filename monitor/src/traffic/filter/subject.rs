@@ -9,12 +9,14 @@ use monitor_common::encapsulation::Encapsulation;
 use super::connection::Connection;
 use crate::traffic::flows::{EspRecord, FlowRecord, FramesRecord};
 use crate::traffic::json_object::timestamp;
+use crate::traffic::layer::Layer;
 use crate::traffic::sample_record::SampleRecord;
 
 /// What a filter looks at: a sample, a flow or a security association.
 #[derive(Clone, Debug)]
 pub struct Subject<'a> {
-    pub(super) vni: Option<u32>,
+    /// The networks that it is in, from the outside in.
+    vnis: Vec<u32>,
     /// The ends, then the nodes.
     addresses: [Option<IpAddr>; 4],
     /// Of both ends; 0 where the transport has none.
@@ -33,6 +35,10 @@ impl Subject<'_> {
         self.addresses.iter().copied().flatten()
     }
 
+    pub(super) fn is_in(&self, vni: u32) -> bool {
+        self.vnis.contains(&vni)
+    }
+
     pub(super) fn is_of(&self, connection: &Connection) -> bool {
         let [one, other, ..] = self.addresses;
         one.zip(other).is_some_and(|(one, other)| {
@@ -49,7 +55,7 @@ impl<'a> From<&'a SampleRecord> for Subject<'a> {
     fn from(record: &'a SampleRecord) -> Subject<'a> {
         let (ends, nodes) = (record.inner, record.outer);
         Subject {
-            vni: record.vni,
+            vnis: vnis(record.vni, &record.layers),
             addresses: [
                 ends.map(|ends| ends.source),
                 ends.map(|ends| ends.destination),
@@ -70,7 +76,7 @@ impl<'a> From<&'a SampleRecord> for Subject<'a> {
 impl<'a> From<&'a FlowRecord> for Subject<'a> {
     fn from(flow: &'a FlowRecord) -> Subject<'a> {
         Subject {
-            vni: flow.vni,
+            vnis: vnis(flow.vni, flow.layers.iter().map(|at| &at.layer)),
             addresses: [Some(flow.source.0), Some(flow.destination.0), None, None],
             ports: [flow.source.1, flow.destination.1],
             transport: Some(flow.transport),
@@ -86,7 +92,7 @@ impl<'a> From<&'a FlowRecord> for Subject<'a> {
 impl From<&FramesRecord> for Subject<'_> {
     fn from(frames: &FramesRecord) -> Self {
         Subject {
-            vni: Some(frames.vni),
+            vnis: vnis(Some(frames.vni), frames.layers.iter().map(|at| &at.layer)),
             addresses: [None; 4],
             ports: [0; 2],
             transport: None,
@@ -102,7 +108,7 @@ impl From<&FramesRecord> for Subject<'_> {
 impl From<&EspRecord> for Subject<'_> {
     fn from(association: &EspRecord) -> Self {
         Subject {
-            vni: None,
+            vnis: vnis(association.vni, []),
             addresses: [
                 None,
                 None,
@@ -118,6 +124,12 @@ impl From<&EspRecord> for Subject<'_> {
             time: timestamp(association.time_ns.1),
         }
     }
+}
+
+/// The networks of a packet: of its outermost overlay, and of its layers.
+fn vnis<'a>(vni: Option<u32>, layers: impl IntoIterator<Item = &'a Layer>) -> Vec<u32> {
+    let inner = layers.into_iter().filter_map(|layer| layer.vni);
+    vni.into_iter().chain(inner).collect()
 }
 
 /// The exposure of a packet: what encrypts it says so without a verdict on its payload.

@@ -5,16 +5,18 @@ use std::net::IpAddr;
 
 use monitor_common::count::{Count, Total};
 use monitor_common::encapsulation::Encapsulation;
+use monitor_common::walk::Outer;
 
 use super::flow_records::EspRecord;
 use super::packet_walk::FlowPacket;
 use crate::traffic::address::ip;
+use crate::traffic::layer::Layer;
 
 /// Most associations counted one by one; packets of further ones are only summed.
 const LIMIT: usize = 65_536;
 
-/// Encapsulation, addresses and SPI.
-type Id = (Encapsulation, IpAddr, IpAddr, u32);
+/// VNI of the network around it, encapsulation, addresses and SPI.
+type Id = (Option<u32>, Encapsulation, IpAddr, IpAddr, u32);
 
 /// The packets of one association.
 #[derive(Clone, Copy, Debug)]
@@ -36,13 +38,16 @@ pub(super) struct Associations {
 
 impl Associations {
     /// Counts a packet of an association.
-    pub(super) fn count(&mut self, packet: &FlowPacket<'_>, spi: u32, sequence: u32, time_ns: i64) {
+    pub(super) fn count(&mut self, packet: &FlowPacket<'_>, association: &Outer, time_ns: i64) {
+        let sequence = association.sequence;
+        let around = packet.network.vni_number();
         let version = packet.addresses.version;
         let id = (
-            packet.encapsulation,
+            around.or_else(|| Layer::outermost_vni(&packet.layers)),
+            association.encapsulation,
             ip(version, packet.addresses.source),
             ip(version, packet.addresses.destination),
-            spi,
+            association.spi,
         );
         let is_full = self.known.len() >= LIMIT;
         let association = match self.known.get_mut(&id) {
@@ -67,13 +72,14 @@ impl Associations {
         association.time_ns = (first.min(time_ns), last.max(time_ns));
     }
 
-    /// The record of each association, ordered by encapsulation, addresses and SPI.
+    /// The record of each association, ordered by network, encapsulation, addresses and SPI.
     pub(super) fn records(&self) -> impl Iterator<Item = EspRecord> {
         self.known.iter().map(|(id, association)| EspRecord {
-            encapsulation: id.0,
-            source: id.1,
-            destination: id.2,
-            spi: id.3,
+            vni: id.0,
+            encapsulation: id.1,
+            source: id.2,
+            destination: id.3,
+            spi: id.4,
             count: association.count,
             sequence: association.sequence,
             time_ns: association.time_ns,

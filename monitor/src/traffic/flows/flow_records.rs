@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
 use crate::traffic::json_object::{SCHEMA, rfc3339, timestamp};
+use crate::traffic::layer::{Around, NamedLayer};
 use crate::traffic::record_text::{Endpoint, Paint};
 use monitor_classify::{Transport, Verdict};
 
@@ -22,6 +23,8 @@ pub struct FlowRecord {
     pub vni: Option<u32>,
     /// Name of the network, if the configuration has one.
     pub network: Option<Arc<str>>,
+    /// Each encapsulation from the outside in, if there are several, or GRE or IP in IP.
+    pub layers: Vec<NamedLayer>,
     /// Transport of the inner packets.
     pub transport: Transport,
     /// Address and port of the end that opened it, if known, else of the sender of its first packet.
@@ -43,12 +46,13 @@ pub struct FlowRecord {
 /// The object of type `flow`.
 impl Serialize for FlowRecord {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("flow", 23)?;
+        let mut object = serializer.serialize_struct("flow", 24)?;
         object.serialize_field("type", "flow")?;
         object.serialize_field("schema", &SCHEMA)?;
         object.serialize_field("node", &self.node.as_deref())?;
         object.serialize_field("vni", &self.vni)?;
         object.serialize_field("network", &self.network.as_deref())?;
+        object.serialize_field("layers", &self.layers)?;
         object.serialize_field("transport", &self.transport)?;
         object.serialize_field("src", &self.source.0)?;
         object.serialize_field("src_port", &self.source.1)?;
@@ -75,13 +79,7 @@ impl FlowRecord {
     pub(crate) fn line(&self, paint: Paint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let source = Endpoint(self.source.0, self.source.1);
         let destination = Endpoint(self.destination.0, self.destination.1);
-        if let Some(vni) = self.vni {
-            write!(f, "vni {vni}")?;
-            if let Some(network) = &self.network {
-                write!(f, " ({network})")?;
-            }
-            write!(f, "  ")?;
-        }
+        network(f, self.vni, self.network.as_deref(), &self.layers)?;
         write!(f, "{source} > {destination} {}", self.transport)?;
         paint.verdict(f, &self.verdict)?;
         write!(
@@ -96,9 +94,30 @@ impl FlowRecord {
     }
 }
 
+/// The network of a line, with all its layers, and two spaces after it; nothing outside any overlay or tunnel.
+pub(super) fn network(
+    f: &mut fmt::Formatter<'_>,
+    vni: Option<u32>,
+    name: Option<&str>,
+    layers: &[NamedLayer],
+) -> fmt::Result {
+    if !layers.is_empty() {
+        return write!(f, "{}  ", Around(layers));
+    }
+    let Some(vni) = vni else {
+        return Ok(());
+    };
+    match name {
+        Some(name) => write!(f, "vni {vni} ({name})  "),
+        None => write!(f, "vni {vni}  "),
+    }
+}
+
 /// One security association, in one direction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EspRecord {
+    /// VNI of the network around it; `None` outside any overlay.
+    pub vni: Option<u32>,
     /// ESP, ESP in UDP, or AH.
     pub encapsulation: Encapsulation,
     /// Address of the sending node.
@@ -118,9 +137,10 @@ pub struct EspRecord {
 /// The object of type `esp`.
 impl Serialize for EspRecord {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("esp", 12)?;
+        let mut object = serializer.serialize_struct("esp", 13)?;
         object.serialize_field("type", "esp")?;
         object.serialize_field("schema", &SCHEMA)?;
+        object.serialize_field("vni", &self.vni)?;
         object.serialize_field("encapsulation", self.encapsulation.label())?;
         object.serialize_field("src", &self.source)?;
         object.serialize_field("dst", &self.destination)?;
@@ -138,6 +158,7 @@ impl Serialize for EspRecord {
 impl fmt::Display for EspRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.encapsulation.name();
+        network(f, self.vni, None, &[])?;
         write!(
             f,
             "{} > {}  {name} spi {:#010x} seq {} to {}  {} packets {} bytes",

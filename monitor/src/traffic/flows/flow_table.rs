@@ -6,10 +6,14 @@ use foldhash::fast::RandomState;
 use monitor_common::address::{Addresses, Version};
 use monitor_common::key::NetworkId;
 
+use super::paths::PathId;
+
 /// The identity of a flow: network, protocol, and both ends, the lower one first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) network: u32,
+    /// The layers below the outermost.
+    pub(super) path: PathId,
     pub(super) protocol: u8,
     pub(super) is_v6: bool,
     /// Address and port of each end.
@@ -37,7 +41,7 @@ impl Key {
     /// The key of a packet, and the end that sent it.
     #[inline]
     pub(super) fn new(
-        network: NetworkId,
+        (network, path): (NetworkId, PathId),
         protocol: u8,
         addresses: &Addresses,
         ports: (u16, u16),
@@ -51,6 +55,7 @@ impl Key {
         };
         let key = Key {
             network: network.0,
+            path,
             protocol,
             is_v6: addresses.version == Version::V6,
             low,
@@ -242,16 +247,23 @@ mod tests {
 
     fn key(port: u16) -> Key {
         let addresses = Addresses::v4(1, 2);
-        Key::new(NetworkId::HOST, 6, &addresses, (port, 80)).0
+        Key::new(
+            (NetworkId::HOST, PathId::default()),
+            6,
+            &addresses,
+            (port, 80),
+        )
+        .0
     }
 
     #[test]
     fn both_directions_have_one_key() {
-        let (there, from) = Key::new(NetworkId::vni(7), 6, &Addresses::v4(9, 2), (1000, 80));
-        let (back, to) = Key::new(NetworkId::vni(7), 6, &Addresses::v4(2, 9), (80, 1000));
+        let of = |vni| (NetworkId::vni(vni), PathId::default());
+        let (there, from) = Key::new(of(7), 6, &Addresses::v4(9, 2), (1000, 80));
+        let (back, to) = Key::new(of(7), 6, &Addresses::v4(2, 9), (80, 1000));
         assert_eq!(there, back);
         assert_eq!((from, to), (End::High, End::Low));
-        let other = Key::new(NetworkId::vni(8), 6, &Addresses::v4(9, 2), (1000, 80)).0;
+        let other = Key::new(of(8), 6, &Addresses::v4(9, 2), (1000, 80)).0;
         assert_ne!(there, other);
     }
 

@@ -8,7 +8,9 @@ use monitor_common::wire::eth;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
+use super::flow_records::network;
 use crate::traffic::json_object::{SCHEMA, rfc3339, timestamp};
+use crate::traffic::layer::NamedLayer;
 use crate::traffic::not_understood::NotUnderstood;
 
 /// What frames without a flow are.
@@ -29,6 +31,8 @@ pub struct FramesRecord {
     pub vni: u32,
     /// Name of the network, if the configuration has one.
     pub network: Option<Arc<str>>,
+    /// As of a flow.
+    pub layers: Vec<NamedLayer>,
     /// What they are.
     pub content: Content,
     /// Frames, and their bytes on the wire.
@@ -57,12 +61,13 @@ impl FramesRecord {
 impl Serialize for FramesRecord {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let ethertype = self.ethertype();
-        let mut object = serializer.serialize_struct("frames", 11)?;
+        let mut object = serializer.serialize_struct("frames", 12)?;
         object.serialize_field("type", "frames")?;
         object.serialize_field("schema", &SCHEMA)?;
         object.serialize_field("node", &self.node.as_deref())?;
         object.serialize_field("vni", &self.vni)?;
         object.serialize_field("network", &self.network.as_deref())?;
+        object.serialize_field("layers", &self.layers)?;
         object.serialize_field("reason", &self.reason().map(NotUnderstood::label))?;
         object.serialize_field(
             "ethertype",
@@ -79,16 +84,13 @@ impl Serialize for FramesRecord {
 /// One line of text, without the line break.
 impl fmt::Display for FramesRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "vni {}", self.vni)?;
-        if let Some(network) = &self.network {
-            write!(f, " ({network})")?;
-        }
+        network(f, Some(self.vni), self.network.as_deref(), &self.layers)?;
         match self.content {
-            Content::NotUnderstood(reason) => write!(f, "  {reason}")?,
-            Content::NotIp(0) => write!(f, "  not IP")?,
-            Content::NotIp(eth::ARP) => write!(f, "  not IP, ARP")?,
-            Content::NotIp(eth::NSH) => write!(f, "  not IP, NSH")?,
-            Content::NotIp(other) => write!(f, "  not IP, ethertype {other:#06x}")?,
+            Content::NotUnderstood(reason) => write!(f, "{reason}")?,
+            Content::NotIp(0) => write!(f, "not IP")?,
+            Content::NotIp(eth::ARP) => write!(f, "not IP, ARP")?,
+            Content::NotIp(eth::NSH) => write!(f, "not IP, NSH")?,
+            Content::NotIp(other) => write!(f, "not IP, ethertype {other:#06x}")?,
         }
         let Count { packets, bytes } = self.count;
         write!(f, "  {packets} packets {bytes} bytes")

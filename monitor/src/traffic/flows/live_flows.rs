@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::stream::Stream;
 use super::verdict_merge::{better, is_conclusive};
+use crate::traffic::layer::Layer;
 use crate::traffic::sample_record::SampleRecord;
 use monitor_classify::{Exposure, Payload, Protocol, Transport, Verdict, classify, classify_on};
 
@@ -20,7 +21,8 @@ const SILENCE: SignedDuration = SignedDuration::from_secs(60);
 /// A flow: its network, transport and two ends, the lower end first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct LiveKey {
-    vni: Option<u32>,
+    /// VNIs of the outermost and the innermost network.
+    vnis: [Option<u32>; 2],
     transport: Transport,
     ends: [(IpAddr, u16); 2],
 }
@@ -162,7 +164,7 @@ fn key(record: &SampleRecord, payload: &Payload<'_>) -> Option<(LiveKey, usize)>
     let destination = (inner.destination, payload.dst_port);
     let is_first = source <= destination;
     let key = LiveKey {
-        vni: record.vni,
+        vnis: [record.vni, Layer::innermost_vni(&record.layers)],
         transport: payload.transport,
         ends: if is_first {
             [source, destination]

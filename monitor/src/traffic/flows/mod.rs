@@ -17,6 +17,7 @@ mod frames_record;
 mod live_flows;
 mod network_frames;
 mod packet_walk;
+mod paths;
 mod stream;
 mod summary;
 #[cfg(test)]

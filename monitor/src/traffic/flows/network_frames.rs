@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use monitor_common::count::{Count, Total};
 
 use super::frames_record::Content;
+use crate::traffic::layer::Layer;
 use crate::traffic::not_understood::NotUnderstood;
 
 /// Most rows; frames that find none are only summed, because VNIs can be forged.
 const LIMIT: usize = 65_536;
 
 /// A frame inside an overlay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Inside {
     pub(super) vni: u32,
+    /// See [`FlowPacket::layers`](super::packet_walk::FlowPacket).
+    pub(super) layers: Vec<Layer>,
     /// Its length on the wire.
     pub(super) length: u32,
 }
@@ -26,10 +29,13 @@ pub(super) struct Row {
     pub(super) time_ns: (i64, i64),
 }
 
+/// VNI, the layers that lead to the frames, and content.
+type Key = (u32, Vec<Layer>, Content);
+
 /// Frames by network and content.
 #[derive(Default)]
 pub(super) struct NetworkFrames {
-    rows: BTreeMap<(u32, Content), Row>,
+    rows: BTreeMap<Key, Row>,
     /// Frames that found no row.
     pub(super) overflow: u64,
 }
@@ -47,7 +53,7 @@ impl NetworkFrames {
 
     fn count(&mut self, frame: Inside, content: Content, time_ns: i64) {
         let is_full = self.rows.len() >= LIMIT;
-        let key = (frame.vni, content);
+        let key = (frame.vni, frame.layers, content);
         let row = match self.rows.get_mut(&key) {
             Some(row) => row,
             None if is_full => {
@@ -68,10 +74,8 @@ impl NetworkFrames {
     }
 
     /// All rows, by VNI and content.
-    pub(super) fn rows(&self) -> impl Iterator<Item = (u32, Content, Row)> {
-        self.rows
-            .iter()
-            .map(|(&(vni, content), row)| (vni, content, *row))
+    pub(super) fn rows(&self) -> impl Iterator<Item = (&Key, Row)> {
+        self.rows.iter().map(|(key, row)| (key, *row))
     }
 }
 
@@ -79,17 +83,24 @@ impl NetworkFrames {
 mod tests {
     use super::*;
 
+    fn frame(vni: u32, length: u32) -> Inside {
+        Inside {
+            vni,
+            layers: Vec::new(),
+            length,
+        }
+    }
+
     #[test]
     fn forged_networks_are_bounded() {
         let mut frames = NetworkFrames::default();
         for vni in 0..200_000 {
-            frames.not_ip(Inside { vni, length: 60 }, 0x0806, i64::from(vni));
+            frames.not_ip(frame(vni, 60), 0x0806, i64::from(vni));
         }
         assert_eq!(frames.rows().count(), LIMIT);
         assert_eq!(frames.overflow, 200_000 - LIMIT as u64);
-        let known = Inside { vni: 7, length: 40 };
-        frames.not_ip(known, 0x0806, 1);
-        let (_, _, row) = frames.rows().find(|(vni, ..)| *vni == 7).unwrap();
+        frames.not_ip(frame(7, 40), 0x0806, 1);
+        let (_, row) = frames.rows().find(|(key, _)| key.0 == 7).unwrap();
         assert_eq!(
             (row.count.packets, row.count.bytes, row.time_ns),
             (2, 100, (1, 7))

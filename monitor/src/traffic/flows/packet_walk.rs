@@ -7,11 +7,13 @@ use monitor_common::link::Link;
 use monitor_common::load::{Captured, Load};
 use monitor_common::reason::Reason;
 use monitor_common::walk::{self, Inner, InnerKind, Network, Outer, OuterKind};
-use monitor_common::wire::{tcp, udp, vxlan};
+use monitor_common::wire::tcp;
 
 use super::network_frames::Inside;
 use crate::base::udp_ports::UdpPorts;
 use crate::traffic::capture::{Packet, WalkStart, walk_start};
+use crate::traffic::layer::Layer;
+use crate::traffic::layers::{Opened, open};
 use crate::traffic::not_understood::NotUnderstood;
 
 /// What a packet is.
@@ -29,6 +31,8 @@ pub(super) enum Walked<'a> {
 /// A packet of a flow.
 pub(super) struct FlowPacket<'a> {
     pub(super) network: NetworkId,
+    /// Each encapsulation from the outside in, if there are several, or one that the kernel programs do not identify.
+    pub(super) layers: Vec<Layer>,
     /// The outermost encapsulation.
     pub(super) encapsulation: Encapsulation,
     pub(super) addresses: Addresses,
@@ -46,8 +50,8 @@ pub(super) struct FlowPacket<'a> {
     pub(super) payload_len: u32,
     /// Length of the inner frame on the wire.
     pub(super) length: u32,
-    /// SPI and sequence number, if the packet is ESP or AH.
-    pub(super) association: Option<(u32, u32)>,
+    /// ESP or AH, if the packet is either.
+    pub(super) association: Option<Outer>,
     /// What later fragments of this packet have in common with it.
     pub(super) fragments: Option<Fragment>,
 }
@@ -83,27 +87,16 @@ pub(super) fn walk<'a>(packet: &Packet<'a>, udp_ports: &UdpPorts) -> Walked<'a> 
         }
         WalkStart::Unsupported => return Walked::NotUnderstood(NotUnderstood::LinkType, None),
     };
-    let mut frame = Frame {
-        captured: Captured {
-            bytes: whole.bytes.get(at..).unwrap_or_default(),
-            frame_len: whole.frame_len.saturating_sub(at),
-        },
+    let captured = Captured {
+        bytes: whole.bytes.get(at..).unwrap_or_default(),
+        frame_len: whole.frame_len.saturating_sub(at),
+    };
+    let opened = open(&captured, link, udp_ports);
+    let frame = Frame {
+        captured: opened.packet,
         link_len: if matches!(link, Link::Ip) { at } else { 0 },
     };
-    let outer = walk::outer(&frame.captured, link, |port| udp_ports.of(port));
-    if outer.encapsulation == Encapsulation::EspNull {
-        // After the datagram is the trailer of ESP.
-        let end = null_end(&frame.captured, outer.inner);
-        frame.captured.frame_len = frame.captured.frame_len.min(end);
-    }
-    frame.walked(&outer)
-}
-
-/// The end of the datagram whose UDP and VXLAN headers precede `inner`.
-fn null_end(packet: &Captured<'_>, inner: usize) -> usize {
-    let start = inner.saturating_sub(udp::LEN + vxlan::LEN);
-    let length = packet.load(start).map(|header| udp::Udp(header).length());
-    length.map_or(packet.frame_len, |length| start + usize::from(length))
+    frame.walked(&opened)
 }
 
 /// A frame without its link header, unless that is Ethernet.
@@ -114,55 +107,65 @@ struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    fn walked(&self, outer: &Outer) -> Walked<'a> {
+    fn walked(&self, opened: &Opened<'a>) -> Walked<'a> {
+        let outer = &opened.outer;
         let network = &outer.network;
         match outer.kind {
             OuterKind::NotIp => Walked::NotIp(0, None),
             OuterKind::Host if network.later_fragment => self.later(NetworkId::HOST, network),
             OuterKind::LaterFragment => self.later(NetworkId::HOST, network),
-            OuterKind::Host | OuterKind::Tunnel => {
-                let inner = walk::segment(&self.captured, *network);
-                self.flow(NetworkId::HOST, outer.encapsulation, 0, &inner)
-            }
-            OuterKind::Overlay => {
-                let id = NetworkId::vni(outer.vni);
-                let inner = walk::inner(&self.captured, outer.inner, outer.link);
-                if inner.kind == InnerKind::Flow && inner.network.later_fragment {
-                    return self.later_at(id, &inner.network, outer.inner);
-                }
-                let seen = self.flow(id, outer.encapsulation, outer.inner, &inner);
-                match seen {
-                    Walked::Flow(mut packet) if network.first_fragment => {
-                        packet.fragments = self.fragment(NetworkId::HOST, network, false);
-                        Walked::Flow(packet)
-                    }
-                    seen => seen,
-                }
-            }
-            OuterKind::Association => {
-                let inner = walk::segment(&self.captured, *network);
-                let seen = self.flow(NetworkId::HOST, outer.encapsulation, 0, &inner);
-                match seen {
-                    Walked::Flow(mut packet) => {
-                        packet.association = Some((outer.spi, outer.sequence));
-                        Walked::Flow(packet)
-                    }
-                    seen => seen,
-                }
+            OuterKind::Host | OuterKind::Tunnel | OuterKind::Association | OuterKind::Overlay => {
+                self.inside(opened)
             }
             OuterKind::Unparsed => self.not_understood(outer.reason, None),
         }
+    }
+
+    /// The innermost packet.
+    fn inside(&self, opened: &Opened<'a>) -> Walked<'a> {
+        let outer = &opened.outer;
+        let is_overlay = outer.kind == OuterKind::Overlay;
+        let id = if is_overlay {
+            NetworkId::vni(outer.vni)
+        } else {
+            NetworkId::HOST
+        };
+        let Some(inner) = &opened.inner else {
+            return Walked::NotIp(0, None);
+        };
+        if inner.kind == InnerKind::Flow && inner.network.later_fragment {
+            return self.later_at(id, &inner.network, opened.start);
+        }
+        let mut seen = self.flow(id, opened, inner);
+        if let Walked::Flow(packet) = &mut seen {
+            packet.association = match outer.kind {
+                OuterKind::Association => Some(*outer),
+                _ => opened.association,
+            };
+            if is_overlay && outer.network.first_fragment {
+                packet.fragments = self.fragment(NetworkId::HOST, &outer.network, false);
+            } else if let Some(layer) = opened.layers.iter().position(|at| at.1.first_fragment) {
+                // Later fragments are not opened: they are seen in the network around this layer.
+                let around = if layer == 0 { NetworkId::HOST } else { id };
+                packet.fragments = self.fragment(around, &opened.layers[layer].1, false);
+            }
+        }
+        seen
     }
 
     fn not_understood(&self, reason: Reason, inside: Option<Inside>) -> Walked<'a> {
         Walked::NotUnderstood(NotUnderstood::of(reason, &self.captured), inside)
     }
 
-    /// The frame that starts at `start`, if that is inside an overlay.
-    fn inside(&self, id: NetworkId, start: usize) -> Option<Inside> {
-        let vni = id.vni_number()?;
-        let length = self.length_from(start);
-        Some(Inside { vni, length })
+    /// Where in an overlay the innermost frame is.
+    fn place(&self, id: NetworkId, opened: &Opened<'_>) -> Option<Inside> {
+        let layers = opened.path();
+        let vni = id.vni_number().or_else(|| Layer::outermost_vni(&layers))?;
+        Some(Inside {
+            vni,
+            layers,
+            length: self.length_from(opened.start),
+        })
     }
 
     fn later(&self, id: NetworkId, network: &Network) -> Walked<'a> {
@@ -175,7 +178,7 @@ impl<'a> Frame<'a> {
                 frame: self.length_from(start),
                 ..fragment
             }),
-            None => self.not_understood(Reason::Fragment, self.inside(id, start)),
+            None => self.not_understood(Reason::Fragment, None),
         }
     }
 
@@ -198,22 +201,17 @@ impl<'a> Frame<'a> {
         u32::try_from(length).unwrap_or(u32::MAX)
     }
 
-    fn flow(
-        &self,
-        id: NetworkId,
-        encapsulation: Encapsulation,
-        start: usize,
-        inner: &Inner,
-    ) -> Walked<'a> {
+    fn flow(&self, id: NetworkId, opened: &Opened<'a>, inner: &Inner) -> Walked<'a> {
+        let start = opened.start;
         match inner.kind {
-            InnerKind::NotIp => return Walked::NotIp(inner.ethertype, self.inside(id, start)),
+            InnerKind::NotIp => return Walked::NotIp(inner.ethertype, self.place(id, opened)),
             InnerKind::Unparsed => {
-                return self.not_understood(inner.reason, self.inside(id, start));
+                return self.not_understood(inner.reason, self.place(id, opened));
             }
             InnerKind::Flow => {}
         }
         let Some(addresses) = walk::addresses(&self.captured, &inner.network) else {
-            return self.not_understood(Reason::InnerTruncated, self.inside(id, start));
+            return self.not_understood(Reason::InnerTruncated, self.place(id, opened));
         };
         let protocol = inner.network.protocol;
         let (sequence, acknowledged) = if protocol == tcp::PROTOCOL {
@@ -235,7 +233,8 @@ impl<'a> Frame<'a> {
             .unwrap_or_default();
         Walked::Flow(FlowPacket {
             network: id,
-            encapsulation,
+            layers: opened.path(),
+            encapsulation: opened.outer.encapsulation,
             addresses,
             protocol,
             source_port: inner.source_port,

@@ -15,11 +15,13 @@ use super::fragments::Fragments;
 use super::frames_record::FramesRecord;
 use super::network_frames::{Inside, NetworkFrames};
 use super::packet_walk::{FlowPacket, Fragment, Walked, walk};
+use super::paths::Paths;
 use super::summary::Summary;
 use crate::base::plural::counted;
 use crate::base::udp_ports::UdpPorts;
 use crate::traffic::address::ip;
 use crate::traffic::capture::Packet;
+use crate::traffic::layer::{Layer, NamedLayer};
 use crate::traffic::not_understood::NotUnderstood;
 use monitor_classify::Transport;
 
@@ -41,6 +43,18 @@ pub struct Names {
     pub networks: HashMap<u32, Arc<str>>,
 }
 
+impl Names {
+    /// These layers with the names of their networks.
+    fn named(&self, layers: &[Layer]) -> Vec<NamedLayer> {
+        let name = |vni| self.networks.get(&vni).cloned();
+        let named = layers.iter().map(|layer| NamedLayer {
+            layer: *layer,
+            network: layer.vni.and_then(name),
+        });
+        named.collect()
+    }
+}
+
 /// What is reported of a capture after its flows.
 #[derive(Clone, Debug)]
 pub struct Rest {
@@ -60,6 +74,7 @@ pub struct Tracker {
     fragments: Fragments,
     associations: Associations,
     frames: NetworkFrames,
+    paths: Paths,
     summary: Summary,
     /// Number of flows so far.
     flows: u64,
@@ -84,6 +99,7 @@ impl Tracker {
             fragments: Fragments::default(),
             associations: Associations::default(),
             frames: NetworkFrames::default(),
+            paths: Paths::default(),
             summary: Summary::default(),
             flows: 0,
             budget: KEPT,
@@ -130,11 +146,12 @@ impl Tracker {
         now: i64,
         emit: &mut impl FnMut(&FlowRecord) -> Result<(), E>,
     ) -> Result<(), E> {
-        if let Some((spi, sequence)) = seen.association {
-            self.associations.count(seen, spi, sequence, now);
+        if let Some(association) = &seen.association {
+            self.associations.count(seen, association, now);
         }
         let ports = (seen.source_port, seen.destination_port);
-        let (key, from) = Key::new(seen.network, seen.protocol, &seen.addresses, ports);
+        let network = (seen.network, self.paths.id(&seen.layers));
+        let (key, from) = Key::new(network, seen.protocol, &seen.addresses, ports);
         if let Some(fragment) = &seen.fragments {
             self.fragments.insert(fragment, key, from);
         }
@@ -189,6 +206,7 @@ impl Tracker {
         } else {
             let inside = fragment.network.vni_number().map(|vni| Inside {
                 vni,
+                layers: Vec::new(),
                 length: fragment.frame,
             });
             self.not_understood(NotUnderstood::Walk(Reason::Fragment), inside, now);
@@ -239,11 +257,14 @@ impl Tracker {
             };
             (ip(version, address), port)
         };
+        let layers = self.paths.layers(key.path);
         let vni = NetworkId(key.network).vni_number();
+        let vni = vni.or_else(|| Layer::outermost_vni(layers));
         FlowRecord {
             node: self.names.node.clone(),
             vni,
             network: vni.and_then(|vni| self.names.networks.get(&vni).cloned()),
+            layers: self.names.named(layers),
             transport: Transport::from(key.protocol),
             source: end(flow.opener),
             destination: end(flow.opener.other()),
@@ -276,16 +297,26 @@ impl Tracker {
             self.summary.add_flow(&record);
             emit(&record)?;
         }
-        let frames = self.frames.rows().map(|(vni, content, row)| FramesRecord {
-            node: self.names.node.clone(),
-            vni,
-            network: self.names.networks.get(&vni).cloned(),
-            content,
-            count: row.count,
-            time_ns: row.time_ns,
-        });
+        let frames = self
+            .frames
+            .rows()
+            .map(|((vni, layers, content), row)| FramesRecord {
+                node: self.names.node.clone(),
+                vni: *vni,
+                network: self.names.networks.get(vni).cloned(),
+                layers: self.names.named(layers),
+                content: *content,
+                count: row.count,
+                time_ns: row.time_ns,
+            });
         let frames = frames.collect();
         let associations = self.associations.records().collect();
+        if self.paths.overflow != 0 {
+            tracing::warn!(
+                "reported under the outermost network alone: {}; the capture has more networks inside others than are distinguished",
+                counted(self.paths.overflow, "packet")
+            );
+        }
         if self.frames.overflow != 0 {
             tracing::warn!(
                 "not reported by network: {} that belong to no flow; the capture has more networks than are counted one by one",

@@ -4,6 +4,7 @@ use monitor_common::reason::Reason;
 
 use super::super::tests::record;
 use super::*;
+use crate::traffic::layer::{Layer, Wrapping};
 use crate::traffic::not_understood::NotUnderstood;
 
 fn only(conversations: &Conversations) -> Conversation {
@@ -129,4 +130,26 @@ fn forged_networks_and_endpoints_cannot_displace_known_ones() {
         kinds,
         [CredentialKind::HttpBasic, CredentialKind::RedisAuth]
     );
+}
+
+#[test]
+fn a_network_inside_that_of_the_place_is_named_and_apart() {
+    let layer = |vni| Layer {
+        wrapping: Wrapping::Encapsulation(Encapsulation::Vxlan),
+        vni: Some(vni),
+    };
+    let mut conversations = Conversations::default();
+    let plain = record(Some(4096), ("10.0.1.7", 40_000), ("10.0.1.3", 6379));
+    conversations.add(&plain);
+    let mut nested = plain;
+    nested.layers = vec![layer(4096), layer(7)];
+    conversations.add(&nested);
+    let all = conversations.by_place();
+    assert_eq!(all.len(), 1, "both are counted by the outer network");
+    let mut inside: Vec<_> = all[&Place::Vni(4096)]
+        .iter()
+        .map(|at| at.inner_vni)
+        .collect();
+    inside.sort_unstable();
+    assert_eq!(inside, [None, Some(7)]);
 }

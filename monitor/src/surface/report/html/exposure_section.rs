@@ -160,7 +160,11 @@ fn conversation(page: &mut Markup, row: &Row, (conversation, speech): &(Conversa
     page.element("<tr><th scope=\"row\">", row.protocol, "</th>");
     page.element("<td>", conversation.client, "</td><td>");
     page.text(Endpoint(conversation.server, conversation.port));
-    page.element(" ", conversation.transport, "</td><td>");
+    page.element(" ", conversation.transport, "");
+    if let Some(vni) = conversation.inner_vni {
+        page.element(", inside VNI ", vni, "");
+    }
+    page.raw("</td><td>");
     if let Some(evidence) = &speech.evidence {
         page.element("<code>", evidence, "</code>");
     }

@@ -126,9 +126,13 @@ fn write_row(row: &Row, total: u64, out: &mut String) -> Result {
     }
     writeln!(out)?;
     for (conversation, speech) in row.conversations.iter().take(SHOWN) {
+        write!(out, "        ")?;
+        if let Some(vni) = conversation.inner_vni {
+            write!(out, "vni {vni}  ")?;
+        }
         write!(
             out,
-            "        {} > {} {}",
+            "{} > {} {}",
             conversation.client,
             Endpoint(conversation.server, conversation.port),
             conversation.transport
