@@ -28,6 +28,7 @@ pub mod link;
 pub mod load;
 pub mod map_size;
 pub mod reason;
+pub mod recent;
 pub mod row_room;
 pub mod sample;
 pub mod shared;

@@ -1,10 +1,15 @@
 //! Exact exposure: packets of a flow are counted under its verdict, and until that comes as pending.
 
+use core::ptr::{read_volatile, write_volatile};
+
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use monitor_common::count::Count;
 use monitor_common::direction::Direction;
-use monitor_common::key::{Class, ExposureKey, FlowState, Group, NetworkId, Share, flow_share};
+use monitor_common::key::{
+    Class, ExposureKey, FlowState, Group, NetworkId, Share, flow_share, flows_held,
+};
+use monitor_common::recent::Recent;
 use monitor_common::row_room::{RowKey, RowMap};
 
 use crate::maps::{EXPOSURE, FLOWS, MADE, NEW_FLOW, RETURNED, ROOM, SAMPLED, SHARES, VERDICTS};
@@ -135,8 +140,13 @@ fn state_of(flow: u64, network: NetworkId) -> Option<*mut FlowState> {
 /// Inserts the state of a flow, if its network has room for one.
 #[inline(never)]
 fn insert(flow: u64, network: NetworkId) -> Option<*mut FlowState> {
-    let share = share_of(network)?;
-    let group = admit(network, share)?;
+    // SAFETY: a helper without arguments.
+    let time_ns = unsafe { bpf_ktime_get_ns() };
+    let share = share_of(network, time_ns)?;
+    // SAFETY: an aligned word of the map, written whole. Of two flows that two CPUs insert at once one may be lost in it,
+    // which is harmless.
+    let recent = Recent(unsafe { read_volatile(&raw const (*share).flows) });
+    let group = admit(network, share, recent.at(time_ns))?;
     let made = MADE.get_ptr_mut(group as u32)?;
     // Not on the stack, where the compiler would join its fields at offsets that the verifier refuses.
     let new = NEW_FLOW.get_ptr_mut(0)?;
@@ -148,6 +158,7 @@ fn insert(flow: u64, network: NetworkId) -> Option<*mut FlowState> {
         // Of several CPUs that insert the same flow one succeeds, and counts it.
         if FLOWS.insert(flow, &*new, u64::from(BPF_NOEXIST)).is_ok() {
             atomic::atomic_add(&raw mut (*share).made, 1);
+            write_volatile(&raw mut (*share).flows, recent.add(time_ns).0);
             atomic::atomic_add(made, 1);
         }
     }
@@ -156,18 +167,17 @@ fn insert(flow: u64, network: NetworkId) -> Option<*mut FlowState> {
 
 /// The number of flows that a network has inserted. `None` if it is new and there is no room for one more network.
 #[inline(always)]
-fn share_of(network: NetworkId) -> Option<*mut Share> {
+fn share_of(network: NetworkId, time_ns: u64) -> Option<*mut Share> {
     if let Some(share) = SHARES.get_ptr_mut(network.0) {
         return Some(share);
     }
     let state = count::state()?;
-    // SAFETY: a helper without arguments.
-    let second = 1 + (unsafe { bpf_ktime_get_ns() } >> 30);
+    let second = 1 + (time_ns >> 30);
     // SAFETY: this CPU's own slot. Looking for room in a full map takes the locks of all CPUs.
     if unsafe { (*state).shares_full } == second {
         return None;
     }
-    let _ = SHARES.insert(network.0, Share { made: 0 }, u64::from(BPF_NOEXIST));
+    let _ = SHARES.insert(network.0, &NO_SHARE, u64::from(BPF_NOEXIST));
     let share = SHARES.get_ptr_mut(network.0);
     if share.is_none() {
         // SAFETY: this CPU's own slot.
@@ -176,9 +186,9 @@ fn share_of(network: NetworkId) -> Option<*mut Share> {
     share
 }
 
-/// The group that a network counts in, if it may insert one more flow.
+/// The group that a network counts in, if it may insert one more flow. `lately` is how many it has inserted lately.
 #[inline(always)]
-fn admit(network: NetworkId, share: *mut Share) -> Option<Group> {
+fn admit(network: NetworkId, share: *mut Share, lately: u64) -> Option<Group> {
     let (returned, group) = match RETURNED.get_ptr_mut(network.0) {
         // SAFETY: an element of the map; the agent replaces it whole.
         Some(returned) => unsafe { ((*returned).flows, Group::from_bit((*returned).group)) },
@@ -199,7 +209,7 @@ fn admit(network: NetworkId, share: *mut Share) -> Option<Group> {
     }
     // SAFETY: an aligned word of the map.
     let held = unsafe { (*share).made }.saturating_sub(returned);
-    if held < flow_share(settings::flows(), live, group, limit) {
+    if flows_held(held, lately, limit) < flow_share(settings::flows(), live, group, limit) {
         Some(group)
     } else {
         None
@@ -220,6 +230,13 @@ pub fn sampled(flow: u64) -> Option<*mut FlowState> {
     let _ = SAMPLED.insert(flow, &NO_FLOW, u64::from(BPF_NOEXIST));
     SAMPLED.get_ptr_mut(flow)
 }
+
+/// The share of a network that is new.
+static NO_SHARE: Share = Share {
+    made: 0,
+    flows: 0,
+    samples: 0,
+};
 
 /// A flow of which no packet was seen. Not on the stack, see [`insert`].
 static NO_FLOW: FlowState = FlowState::new(NetworkId::OTHER, Group::Unknown);

@@ -1,5 +1,7 @@
 //! Which packets are sampled, and how a sample is put into the ring.
 
+use core::ptr::{read_volatile, write_volatile};
+
 use aya_ebpf::bindings::{
     BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, BPF_RB_RING_SIZE,
 };
@@ -9,11 +11,12 @@ use monitor_common::cpu_state::{Bucket, CpuState};
 use monitor_common::direction::Direction;
 use monitor_common::key::Group;
 use monitor_common::map_size::{CPU_BUCKETS, DESCRIBED_BUCKETS, UNKNOWN_BUCKETS};
+use monitor_common::recent::{Recent, may_sample};
 use monitor_common::sample::{SampleHeader, Trigger};
 
 use crate::count;
 use crate::ctx::Packet;
-use crate::maps::{BUCKETS, RETURNED, SAMPLES};
+use crate::maps::{BUCKETS, RETURNED, SAMPLES, SHARES};
 use crate::settings;
 use crate::verifier::bounded;
 use crate::walked::Walked;
@@ -85,18 +88,15 @@ const RESERVED: u64 = 8;
 const ENTRY_SHIFT: u32 = 9;
 
 /// Whether the CPU and the network are below their caps; counts a sample if so.
-///
-/// A network may have as many samples as are left in this span, and as the ring has room for: of `n` networks that flood
-/// each gets one part in `n + 1`, and one part stays free.
 #[inline(always)]
 fn has_room(network: u32, group: Group, is_first: bool) -> bool {
-    let (cap_cpu, cap_network) = settings::caps();
-    if cap_cpu == u32::MAX && cap_network == u32::MAX {
+    let caps = settings::caps();
+    if caps == (u32::MAX, u32::MAX) {
         return true;
     }
     // SAFETY: a helper without arguments.
-    let span = (unsafe { bpf_ktime_get_ns() } >> SPAN_SHIFT) as u32;
-    if share(network, group, is_first, span, (cap_cpu, cap_network)).is_some() {
+    let now = unsafe { bpf_ktime_get_ns() };
+    if share(network, group, is_first, now, caps).is_some() {
         return true;
     }
     if let Some(state) = count::state() {
@@ -106,15 +106,16 @@ fn has_room(network: u32, group: Group, is_first: bool) -> bool {
     false
 }
 
-/// Takes one sample of a network's share; `None` if it has none left.
+/// Takes one sample of a network's share of what this CPU, its group, and the ring have left; `None` if it has none.
 #[inline(always)]
 fn share(
     network: u32,
     group: Group,
     is_first: bool,
-    span: u32,
+    now: u64,
     (cap_cpu, cap_network): (u32, u32),
 ) -> Option<()> {
+    let span = (now >> SPAN_SHIFT) as u32;
     let cpu = [
         of_span(CPU_BUCKETS, 0, span)?,
         of_span(CPU_BUCKETS + 1, 0, span)?,
@@ -141,6 +142,15 @@ fn share(
             (*bucket).taken,
         )
     };
+    // Without a row, as where exposure is not counted, a network leaves what it has had in this span.
+    let row = SHARES.get_ptr_mut(network);
+    let recent = match row {
+        // SAFETY: an aligned word of the map, written whole. Of two samples that two CPUs add at once one may be lost,
+        // which is harmless.
+        Some(row) => Recent(unsafe { read_volatile(&raw const (*row).samples) }),
+        None => Recent(0),
+    };
+    let lately = recent.at(now);
     let (group_cap, group_ring) = match group {
         Group::Unknown => (cap_cpu - cap_cpu / RESERVED, ring - ring / RESERVED),
         Group::Described => (cap_cpu, ring),
@@ -148,17 +158,25 @@ fn share(
     let left_of_cpu = cap_cpu.saturating_sub(taken);
     let left_of_group = group_cap.saturating_sub(of_group);
     let left_of_ring = group_ring.saturating_sub(waiting) >> ENTRY_SHIFT;
-    if of_network >= cap_network
-        || of_network >= left_of_cpu
-        || of_network >= left_of_group
-        || of_network >= left_of_ring
-    {
+    let rooms = [
+        (cap_cpu, left_of_cpu),
+        (group_cap, left_of_group),
+        (group_ring >> ENTRY_SHIFT, left_of_ring),
+    ];
+    let mut has_room = of_network < cap_network;
+    for (whole, left) in rooms {
+        has_room &= may_sample(of_network, lately, whole, left);
+    }
+    if !has_room {
         return None;
     }
-    // SAFETY: this CPU's own slots.
+    // SAFETY: this CPU's own slots, and the row of above.
     unsafe {
         (*cpu[group as usize]).taken += 1;
         (*bucket).taken += 1;
+        if let Some(row) = row {
+            write_volatile(&raw mut (*row).samples, recent.add(now).0);
+        }
     }
     Some(())
 }

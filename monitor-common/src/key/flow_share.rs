@@ -1,5 +1,6 @@
 //! Who may have how many of the entries of `FLOWS`: values of `SHARES`, `RETURNED` and `ROOM`.
 
+use crate::recent::with_lately;
 use crate::shared::shared;
 
 /// Two groups of networks, each with room that the other cannot take.
@@ -30,11 +31,15 @@ impl Group {
 }
 
 shared! {
-    /// Value of `SHARES`: how many flows of a network the programs have inserted into `FLOWS`. It only grows.
+    /// Value of `SHARES`: what a network has had of the room that networks share.
     #[derive(Default)]
     pub struct Share {
-        /// Flows.
+        /// Flows that the programs have inserted into `FLOWS`. The number only grows.
         pub made: u64,
+        /// A [`Recent`](crate::recent::Recent): flows that they have inserted.
+        pub flows: u64,
+        /// A [`Recent`](crate::recent::Recent): samples that they have taken.
+        pub samples: u64,
     }
 }
 
@@ -64,6 +69,16 @@ shared! {
     }
 }
 
+/// How many flows count against a network: those that it has in `FLOWS`, and those that it has inserted lately, up to a
+/// small part of what its group may take (see [`with_lately`]).
+#[inline(always)]
+#[must_use]
+pub const fn flows_held(held: u64, lately: u64, limit: u64) -> u64 {
+    /// One part in this many.
+    const PART: u64 = 1024;
+    with_lately(held, lately, limit / PART)
+}
+
 /// Flows that a network may have in `FLOWS` at the moment: its part of what is left is as large as the part of the
 /// whole that is left.
 ///
@@ -87,6 +102,8 @@ pub const fn flow_share(capacity: u64, live: [u64; 2], group: Group, limit: u64)
 
 #[cfg(test)]
 mod tests {
+    use std::vec;
+
     use super::*;
 
     #[test]
@@ -112,5 +129,41 @@ mod tests {
         }
         assert_eq!(flow_share(WHOLE, [0, WHOLE], Group::Unknown, WHOLE), 0);
         assert_eq!(flow_share(WHOLE, [1, 1], Group::Described, 0), 0);
+    }
+    /// Networks that flood, each with one flow after the other, in random order; flows leave the map at random, as samples
+    /// and verdicts come. One that comes later finds as many as each of them has had.
+    #[test]
+    fn networks_that_flood_leave_room_for_one_that_comes_while_flows_leave() {
+        const WHOLE: u64 = 22_528;
+        const NETWORKS: usize = 2_048;
+        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut next = |below: usize| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random as usize % below
+        };
+        let (mut held, mut lately) = (vec![0u64; NETWORKS], vec![0u64; NETWORKS]);
+        let mut live = 0;
+        let share = |live| flow_share(2 * WHOLE, [live, 0], Group::Unknown, WHOLE);
+        let mut least = u64::MAX;
+        for step in 0..1_000_000 {
+            let network = next(NETWORKS);
+            if flows_held(held[network], lately[network], WHOLE) < share(live) {
+                held[network] += 1;
+                lately[network] += 1;
+                live += 1;
+            }
+            // One in 20 packets of the flood is a sample, and takes a flow out.
+            let network = next(NETWORKS);
+            if step % 20 == 0 && held[network] != 0 {
+                held[network] -= 1;
+                live -= 1;
+            }
+            if step > 500_000 {
+                least = least.min(share(live));
+            }
+        }
+        assert!(least >= 20, "{least}");
     }
 }

@@ -20,7 +20,7 @@ pub use counter::CounterKey;
 pub use esp_network::EspNetworkKey;
 pub use exposure::{Class, ExposureKey, NetworkId};
 pub use flow::{FlowState, FlowVerdict, flow_hash};
-pub use flow_share::{Group, Returned, Room, Share, flow_share};
+pub use flow_share::{Group, Returned, Room, Share, flow_share, flows_held};
 pub use fragment::FragmentState;
 pub use peer::{PeerCount, PeerKey, required_bit};
 pub use reason::ReasonKey;
