@@ -116,10 +116,14 @@ fn share(
     (cap_cpu, cap_network): (u32, u32),
 ) -> Option<()> {
     let span = (now >> SPAN_SHIFT) as u32;
-    let cpu = [
-        of_span(CPU_BUCKETS, 0, span)?,
-        of_span(CPU_BUCKETS + 1, 0, span)?,
-    ];
+    let mut taken = 0;
+    for each in Group::ALL {
+        // SAFETY: this CPU's own slot; so below.
+        taken += unsafe { (*of_span(CPU_BUCKETS + each as u32, 0, span)?).taken };
+    }
+    // Looked up once more, not taken out of an array: the verifier loses a pointer that is read at a variable place of
+    // the stack.
+    let of_group = of_span(CPU_BUCKETS + group as u32, 0, span)?;
     let bucket = bucket_of(network, group, span)?;
     let (cap_cpu, cap_network) = if is_first {
         (u64::from(cap_cpu), u64::from(cap_network))
@@ -134,14 +138,8 @@ fn share(
             bpf_ringbuf_query(ring, u64::from(BPF_RB_AVAIL_DATA)),
         )
     };
-    // SAFETY: this CPU's own slots.
-    let (taken, of_group, of_network) = unsafe {
-        (
-            (*cpu[0]).taken + (*cpu[1]).taken,
-            (*cpu[group as usize]).taken,
-            (*bucket).taken,
-        )
-    };
+    // SAFETY: this CPU's own slot.
+    let of_network = unsafe { (*bucket).taken };
     // Without a row, as where exposure is not counted, a network leaves what it has had in this span.
     let row = SHARES.get_ptr_mut(network);
     let recent = match row {
@@ -156,7 +154,8 @@ fn share(
         Group::Described => (cap_cpu, ring),
     };
     let left_of_cpu = cap_cpu.saturating_sub(taken);
-    let left_of_group = group_cap.saturating_sub(of_group);
+    // SAFETY: this CPU's own slot.
+    let left_of_group = group_cap.saturating_sub(unsafe { (*of_group).taken });
     let left_of_ring = group_ring.saturating_sub(waiting) >> ENTRY_SHIFT;
     let rooms = [
         (cap_cpu, left_of_cpu),
@@ -172,7 +171,7 @@ fn share(
     }
     // SAFETY: this CPU's own slots, and the row of above.
     unsafe {
-        (*cpu[group as usize]).taken += 1;
+        (*of_group).taken += 1;
         (*bucket).taken += 1;
         if let Some(row) = row {
             write_volatile(&raw mut (*row).samples, recent.add(now).0);
