@@ -12,6 +12,7 @@ use monitor::surface::sample_lines::Printer;
 use monitor::traffic::capture::{Filled, Input, PACKET_MAX, Packet, Reader, Step};
 use monitor::traffic::decode::Decoder;
 use monitor::traffic::flows::{Names, Tracker};
+use monitor::traffic::history::History;
 
 use crate::printed;
 
@@ -110,12 +111,13 @@ pub(crate) fn read(input: &[u8]) {
     let mut printer = Printer::buffered(Output::new(&mut lines), format, false, None, true);
     let mut tracker = Tracker::new(UDP_PORTS.clone(), Names::default());
     let mut flow_printer = FlowPrinter::new(Output::new(&mut flows), format, false);
+    let mut history = History::default();
     let mut packets = 0;
     let mut of_flows = 0;
     tracker.begin_file();
     each(file, usize::MAX, |packet| {
         packets += 1;
-        let record = decoder.decode_packet(packet);
+        let record = decoder.decode_packet(&mut history, packet);
         assert!(!record.comment().contains(char::is_control));
         drop(printer.print(&record));
         let taken = tracker.add(packet, |flow| {
@@ -138,8 +140,10 @@ pub(crate) fn read(input: &[u8]) {
     }
     drop(flow_printer.summary(summary));
     // Each packet is counted in a flow or as one of the others.
-    let others =
-        summary.not_ip + summary.fragments + summary.unparsed.values().copied().sum::<u64>();
+    let others = summary.not_ip
+        + summary.fragments
+        + summary.repeated
+        + summary.unparsed.values().copied().sum::<u64>();
     assert_eq!(summary.count.packets, packets);
     assert_eq!(of_flows + others, packets);
     hold(&lines);

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use monitor::command::check::Check;
+use monitor::traffic::packet_doubt::PacketDoubt;
 use monitor_classify::{Confidence, CredentialKind, Exposure, Protocol};
 use monitor_common::direction::Direction;
 use monitor_common::encapsulation::Encapsulation;
@@ -104,6 +105,9 @@ fn the_lists_of_names_are_complete() {
     assert_eq!(listed(of("encapsulation")), names(all(Encapsulation::ALL)));
     let all = |list: &[Reason]| list.iter().map(|at| at.label()).collect();
     assert_eq!(listed(of("reason")), names(all(Reason::ALL)));
+    let doubts = PacketDoubt::ALL.map(|doubt| serde_json::to_value(doubt).unwrap());
+    let doubts = doubts.iter().map(|name| name.as_str().unwrap()).collect();
+    assert_eq!(listed(&of("packet_doubts")["items"]), doubts);
     let checks = Check::ALL.map(|check| serde_json::to_value(check).unwrap());
     let checks = checks.iter().map(|name| name.as_str().unwrap()).collect();
     let check = schema::read("check");

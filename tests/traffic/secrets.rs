@@ -137,6 +137,7 @@ pub(crate) fn flow_records(
             time_ns: i64::try_from(number).unwrap(),
             link_type: ETHERNET,
             interface: None,
+            interface_id: None,
             direction: None,
             bytes: &frame[..snap.min(frame.len())],
             wire_len: u32::try_from(frame.len()).unwrap(),

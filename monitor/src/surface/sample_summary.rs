@@ -6,6 +6,7 @@ use std::fmt;
 use monitor_classify::{CredentialKind, Exposure, Protocol};
 
 use crate::base::plural::counted;
+use crate::traffic::packet_doubt::PacketDoubt;
 use crate::traffic::sample_record::SampleRecord;
 
 /// Networks that are counted; packets of further ones are summed.
@@ -22,6 +23,9 @@ pub struct SampleSummary {
     esp: u64,
     protocols: BTreeMap<(Exposure, Protocol), u64>,
     credentials: BTreeSet<CredentialKind>,
+    /// Decrypted copies of ESP, which are counted nowhere else.
+    copies: u64,
+    repeated: u64,
     /// `None` outside any overlay.
     networks: BTreeMap<Option<u32>, u64>,
     other_networks: u64,
@@ -36,6 +40,11 @@ impl SampleSummary {
     /// Counts one that was shown.
     pub fn show(&mut self, record: &SampleRecord) {
         self.shown += 1;
+        self.repeated += u64::from(record.doubts.contains(&PacketDoubt::OtherDevice));
+        if record.doubts.contains(&PacketDoubt::DecryptedCopy) {
+            self.copies += 1;
+            return;
+        }
         let network = record.network_vni();
         if record.spi.is_some() && network.is_none() {
             self.esp += 1;
@@ -83,6 +92,17 @@ impl fmt::Display for SampleSummary {
         )?;
         if self.esp != 0 {
             write!(f, "\n  ipsec      {}", self.esp)?;
+        }
+        if self.copies != 0 {
+            let copies = counted(self.copies, "packet");
+            write!(
+                f,
+                "\n  decrypted copies of ESP, not in the clear on the wire: {copies}"
+            )?;
+        }
+        if self.repeated != 0 {
+            let repeated = counted(self.repeated, "packet");
+            write!(f, "\n  the same as before, on another device: {repeated}")?;
         }
         for exposure in Exposure::ALL {
             let of = self.protocols.iter().filter(|((at, _), _)| at == exposure);

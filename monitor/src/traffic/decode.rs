@@ -3,7 +3,6 @@
 
 use jiff::Timestamp;
 use monitor_common::address::Addresses;
-use monitor_common::link::Link;
 use monitor_common::load::{Captured, Load};
 use monitor_common::reason::Reason;
 use monitor_common::sample::Sample;
@@ -14,8 +13,9 @@ use crate::base::udp_ports::UdpPorts;
 use crate::traffic::address::ip;
 use crate::traffic::capture::{Packet, WalkStart, walk_start};
 use crate::traffic::flows::LiveFlows;
+use crate::traffic::history::History;
 use crate::traffic::json_object::timestamp;
-use crate::traffic::layers::open;
+use crate::traffic::layers::{Opened, open};
 use crate::traffic::not_understood::NotUnderstood;
 use crate::traffic::sample_record::{Endpoints, SampleRecord};
 use crate::traffic::tunnel_verdict::tunnel;
@@ -54,7 +54,8 @@ impl Decoder {
         let mut record = SampleRecord::new(time, interface, Some(sample.direction));
         record.length = sample.frame_len;
         record.captured = u32::try_from(sample.frame.len()).unwrap_or(u32::MAX);
-        let reason = self.walk(&mut record, &packet, sample.link, Some(flows));
+        let opened = open(&packet, sample.link, &self.udp_ports);
+        let reason = self.walk(&mut record, &opened, Some(flows));
         // The kernel parsed the whole frame: the walk over its first bytes adds only that these are too few.
         let cut = reason
             .map(|reason| NotUnderstood::of(reason, &packet))
@@ -63,9 +64,9 @@ impl Decoder {
         record
     }
 
-    /// Decodes a packet of a capture file. Never fails.
+    /// Decodes a packet of a capture file, and compares it with earlier ones. Never fails.
     #[must_use]
-    pub fn decode_packet(&self, packet: &Packet<'_>) -> SampleRecord {
+    pub fn decode_packet(&self, history: &mut History, packet: &Packet<'_>) -> SampleRecord {
         let interface = packet.interface.unwrap_or_default();
         let mut record = SampleRecord::new(timestamp(packet.time_ns), interface, packet.direction);
         record.length = packet.wire_len;
@@ -77,7 +78,10 @@ impl Decoder {
                     bytes: packet.bytes.get(at..).unwrap_or_default(),
                     frame_len: (packet.wire_len as usize).saturating_sub(at),
                 };
-                let reason = self.walk(&mut record, &captured, link, None);
+                let opened = open(&captured, link, &self.udp_ports);
+                let past = history.note(packet, &opened, record.direction);
+                record.doubts = past.doubts();
+                let reason = self.walk(&mut record, &opened, None);
                 record.reason = reason.map(|reason| NotUnderstood::of(reason, &captured));
             }
             WalkStart::Unparsed(reason) => {
@@ -97,11 +101,9 @@ impl Decoder {
     fn walk(
         &self,
         record: &mut SampleRecord,
-        packet: &Captured<'_>,
-        link: Link,
+        opened: &Opened<'_>,
         flows: Option<&mut LiveFlows>,
     ) -> Option<Reason> {
-        let opened = open(packet, link, &self.udp_ports);
         let outer = &opened.outer;
         let packet = &opened.packet;
         record.layers = opened.path();

@@ -14,10 +14,12 @@ pub mod exposure_class;
 pub mod filter;
 pub mod flow_verdict;
 pub mod flows;
+pub mod history;
 pub mod json_object;
 pub mod layer;
 mod layers;
 pub mod not_understood;
+pub mod packet_doubt;
 pub mod record_text;
 pub mod sample_record;
 #[cfg(test)]

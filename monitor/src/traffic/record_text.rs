@@ -115,6 +115,9 @@ impl fmt::Display for SampleLine<'_> {
                 self.cut(f)?;
             }
         }
+        for doubt in &record.doubts {
+            Paint(self.colour).coloured(f, YELLOW, format_args!("  ({doubt})"))?;
+        }
         if let Some(payload) = &record.payload {
             write!(f, "  | {payload}")?;
         }
@@ -124,7 +127,7 @@ impl fmt::Display for SampleLine<'_> {
 
 const RED: &str = "31;1";
 const GREEN: &str = "32";
-const YELLOW: &str = "33";
+pub(super) const YELLOW: &str = "33";
 
 impl SampleLine<'_> {
     /// How much was captured of a packet that was cut.
@@ -177,7 +180,7 @@ impl Paint {
         Ok(())
     }
 
-    fn coloured(
+    pub(super) fn coloured(
         self,
         f: &mut fmt::Formatter<'_>,
         colour: &str,

@@ -11,6 +11,7 @@ use serde::ser::{SerializeStruct, Serializer};
 use super::json_object::{SCHEMA, rfc3339};
 use super::layer::{Layer, Wrapping};
 use super::not_understood::NotUnderstood;
+use super::packet_doubt::PacketDoubt;
 use monitor_classify::{Transport, Verdict, text};
 
 /// Source and destination address.
@@ -54,6 +55,8 @@ pub struct SampleRecord {
     pub destination_port: u16,
     /// The verdict on the payload.
     pub verdict: Verdict,
+    /// Why it may not be what was on the wire.
+    pub doubts: Vec<PacketDoubt>,
     /// Why the packet was not understood, if it was not.
     pub reason: Option<NotUnderstood>,
     /// Length of the frame on the wire in bytes, without FCS.
@@ -127,6 +130,7 @@ impl SampleRecord {
             source_port: 0,
             destination_port: 0,
             verdict: Verdict::unknown(),
+            doubts: Vec::new(),
             reason: None,
             length: 0,
             captured: 0,
@@ -139,7 +143,7 @@ impl SampleRecord {
 /// The object of type `sample`.
 impl Serialize for SampleRecord {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("sample", 26)?;
+        let mut object = serializer.serialize_struct("sample", 27)?;
         object.serialize_field("type", "sample")?;
         object.serialize_field("schema", &SCHEMA)?;
         object.serialize_field("time", &rfc3339(self.time))?;
@@ -163,6 +167,7 @@ impl Serialize for SampleRecord {
         object.serialize_field("confidence", &self.verdict.confidence)?;
         object.serialize_field("evidence", &self.verdict.evidence)?;
         object.serialize_field("credentials", &self.verdict.credentials)?;
+        object.serialize_field("doubts", &self.doubts)?;
         object.serialize_field("reason", &self.reason.map(NotUnderstood::label))?;
         object.serialize_field("length", &self.length)?;
         object.serialize_field("captured", &self.captured)?;

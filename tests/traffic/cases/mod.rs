@@ -1,5 +1,6 @@
 //! Captures that are easy to read wrongly: lines, JSON and flows of `read` agree, and are right.
 
+mod copies;
 mod cut;
 mod layers;
 mod tunnels;

@@ -22,6 +22,7 @@ use crate::surface::sample_lines::{Printed, Printer};
 use crate::traffic::capture::{Error, Filled, Reader, Step, Stop};
 use crate::traffic::decode::Decoder;
 use crate::traffic::flows::{Names, Tracker};
+use crate::traffic::history::History;
 use monitor_classify::text::escape;
 use progress::Progress;
 use sinks::{Flows, Packets, Sink};
@@ -81,6 +82,7 @@ fn read(args: &ReadArgs, reading: Reading, stop: &Stop) -> Result<(), Failure> {
                 show_payload: args.show_payload,
                 show_users: args.show_users,
             },
+            history: History::default(),
             filter: args.filter.clone().into(),
             printer: Printer::buffered(out, args.format, colour, args.lines, args.all),
         };

@@ -11,6 +11,7 @@ use crate::traffic::capture::Packet;
 use crate::traffic::decode::Decoder;
 use crate::traffic::filter::Filter;
 use crate::traffic::flows::Tracker;
+use crate::traffic::history::History;
 
 /// Consumes packets.
 pub(super) trait Sink {
@@ -81,15 +82,18 @@ impl Sink for Flows {
 /// Prints a line for each packet.
 pub(super) struct Packets {
     pub(super) decoder: Decoder,
+    pub(super) history: History,
     pub(super) filter: Filter,
     pub(super) printer: Printer<io::BufWriter<io::Stdout>>,
 }
 
 impl Sink for Packets {
-    fn begin(&mut self) {}
+    fn begin(&mut self) {
+        self.history = History::default();
+    }
 
     fn take(&mut self, packet: &Packet<'_>) -> Result<Printed, Failure> {
-        let record = self.decoder.decode_packet(packet);
+        let record = self.decoder.decode_packet(&mut self.history, packet);
         if !self.filter.admits(&(&record).into()) {
             self.printer.skip();
             return Ok(Printed::More);

@@ -115,6 +115,7 @@ pub(super) fn record(
             evidence: Some("HGETALL ip".into()),
             credentials: vec![],
         },
+        doubts: Vec::new(),
         reason: None,
         length: 100,
         captured: 100,

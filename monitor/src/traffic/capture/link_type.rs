@@ -32,7 +32,7 @@ const PPP_ETHER: u16 = 51;
 const RAW: u16 = 101;
 const CISCO_HDLC: u16 = 104;
 const LOOP: u16 = 108;
-const LINUX_SLL: u16 = 113;
+pub(super) const LINUX_SLL: u16 = 113;
 const IPV4: u16 = 228;
 const IPV6: u16 = 229;
 const LINUX_SLL2: u16 = 276;
@@ -57,6 +57,15 @@ pub fn walk_start(link_type: u16, bytes: &[u8]) -> WalkStart {
         }
         _ => WalkStart::Unsupported,
     }
+}
+
+/// Index of the interface in the header of LINKTYPE_LINUX_SLL2.
+#[inline]
+pub(super) fn sll2_interface(link_type: u16, bytes: &[u8]) -> Option<u32> {
+    if link_type != LINUX_SLL2 {
+        return None;
+    }
+    Some(u32::from_be_bytes(*bytes.get(4..)?.first_chunk()?))
 }
 
 fn be16(bytes: &[u8], at: usize) -> Option<u16> {

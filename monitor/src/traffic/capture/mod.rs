@@ -19,7 +19,7 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-pub use captured_packet::{PACKET_MAX, Packet};
+pub use captured_packet::{Device, PACKET_MAX, Packet};
 pub use input::{Input, Stop};
 pub use link_type::{WalkStart, walk_start};
 pub use read_error::Error;

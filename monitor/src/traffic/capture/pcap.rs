@@ -94,6 +94,7 @@ impl Pcap {
             time_ns,
             link_type: self.link_type,
             interface: None,
+            interface_id: None,
             direction: None,
             bytes,
             wire_len,

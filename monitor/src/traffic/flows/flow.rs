@@ -9,6 +9,7 @@ use super::packet_walk::FlowPacket;
 use super::stream::{Continuity, Stream};
 use super::verdict_merge::{add_credentials, better, is_conclusive};
 use crate::traffic::flow_verdict::FlowVerdict;
+use crate::traffic::packet_doubt::PacketDoubt;
 use crate::traffic::tunnel_verdict::tunnel;
 use monitor_classify::{
     Confidence, Evidence, Exposure, Payload, Protocol, Transport, Verdict, ah, classify,
@@ -60,6 +61,12 @@ pub(super) struct Flow {
     pub(super) verdict: Verdict,
     /// Whether the evidence is from the end that opened the flow.
     from_opener: bool,
+    /// Packets that are decrypted copies of ESP.
+    copies: u64,
+    /// Packets that were seen again on another device; they are not counted.
+    pub(super) repeated: u64,
+    /// VNI of the overlay in which the same packets were seen, if this flow is outside any.
+    pub(super) inside: Option<u32>,
 }
 
 impl Flow {
@@ -87,7 +94,19 @@ impl Flow {
             tls_inspected: 0,
             verdict: Verdict::unknown(),
             from_opener: false,
+            copies: 0,
+            repeated: 0,
+            inside: None,
         }
+    }
+
+    /// Why it may not be what was on the wire.
+    pub(super) fn doubts(&self) -> Vec<PacketDoubt> {
+        let [low, high] = self.counts.map(|count| count.packets);
+        let is_copy = self.copies != 0 && self.copies == low + high && (low == 0 || high == 0);
+        let copy = is_copy.then_some(PacketDoubt::DecryptedCopy);
+        let other = self.inside.map(|_| PacketDoubt::OtherDevice);
+        copy.into_iter().chain(other).collect()
     }
 
     /// Whether this packet opens another connection between the same ends.
@@ -123,6 +142,7 @@ impl Flow {
     /// still keep.
     #[inline]
     pub(super) fn add(&mut self, from: End, packet: &FlowPacket<'_>, budget: &mut usize) {
+        self.copies += u64::from(packet.past.is_decrypted);
         let is_tcp = packet.protocol == tcp::PROTOCOL;
         if is_tcp {
             if packet.tcp_flags & FIN != 0 {

@@ -11,7 +11,8 @@ use serde::ser::{SerializeStruct, Serializer};
 
 use crate::traffic::json_object::{SCHEMA, rfc3339, timestamp};
 use crate::traffic::layer::{Around, NamedLayer};
-use crate::traffic::record_text::{Endpoint, Paint};
+use crate::traffic::packet_doubt::PacketDoubt;
+use crate::traffic::record_text::{Endpoint, Paint, YELLOW};
 use monitor_classify::{Transport, Verdict};
 
 /// One inner flow. Everything from packets is redacted and escaped.
@@ -33,6 +34,12 @@ pub struct FlowRecord {
     pub destination: (IpAddr, u16),
     /// The verdict.
     pub verdict: Verdict,
+    /// Why it may not be what was on the wire.
+    pub doubts: Vec<PacketDoubt>,
+    /// VNI of the overlay in which the same packets were seen, if this flow is outside any.
+    pub inside: Option<u32>,
+    /// Packets that were seen again on another device; they are not counted.
+    pub repeated: u64,
     /// Packets and bytes of inner frames from the source.
     pub sent: Count,
     /// The same from the destination.
@@ -46,7 +53,7 @@ pub struct FlowRecord {
 /// The object of type `flow`.
 impl Serialize for FlowRecord {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("flow", 24)?;
+        let mut object = serializer.serialize_struct("flow", 27)?;
         object.serialize_field("type", "flow")?;
         object.serialize_field("schema", &SCHEMA)?;
         object.serialize_field("node", &self.node.as_deref())?;
@@ -61,6 +68,9 @@ impl Serialize for FlowRecord {
         object.serialize_field("protocol", &self.verdict.protocol)?;
         object.serialize_field("exposure", &self.verdict.exposure)?;
         object.serialize_field("confidence", &self.verdict.confidence)?;
+        object.serialize_field("doubts", &self.doubts)?;
+        object.serialize_field("seen_in_vni", &self.inside)?;
+        object.serialize_field("repeated_packets", &self.repeated)?;
         object.serialize_field("packets", &self.sent.packets)?;
         object.serialize_field("bytes", &self.sent.bytes)?;
         object.serialize_field("reverse_packets", &self.received.packets)?;
@@ -87,8 +97,21 @@ impl FlowRecord {
             "  {} packets {} bytes, back {} packets {} bytes",
             self.sent.packets, self.sent.bytes, self.received.packets, self.received.bytes
         )?;
+        if self.repeated != 0 {
+            write!(f, ", {} again on other devices", self.repeated)?;
+        }
         if !self.complete {
             write!(f, "  (not complete)")?;
+        }
+        for doubt in &self.doubts {
+            match self.inside.filter(|_| *doubt == PacketDoubt::OtherDevice) {
+                Some(vni) => paint.coloured(
+                    f,
+                    YELLOW,
+                    format_args!("  (the same exchange as in vni {vni}, seen on other devices)"),
+                )?,
+                None => paint.coloured(f, YELLOW, format_args!("  ({doubt})"))?,
+            }
         }
         Ok(())
     }

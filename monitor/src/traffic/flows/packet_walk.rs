@@ -12,6 +12,7 @@ use monitor_common::wire::tcp;
 use super::network_frames::Inside;
 use crate::base::udp_ports::UdpPorts;
 use crate::traffic::capture::{Packet, WalkStart, walk_start};
+use crate::traffic::history::{History, Past};
 use crate::traffic::layer::Layer;
 use crate::traffic::layers::{Opened, open};
 use crate::traffic::not_understood::NotUnderstood;
@@ -52,6 +53,8 @@ pub(super) struct FlowPacket<'a> {
     pub(super) length: u32,
     /// ESP or AH, if the packet is either.
     pub(super) association: Option<Outer>,
+    /// How it relates to earlier packets.
+    pub(super) past: Past,
     /// What later fragments of this packet have in common with it.
     pub(super) fragments: Option<Fragment>,
 }
@@ -74,13 +77,17 @@ pub(super) struct Fragment {
 
 /// Walks a packet.
 #[inline]
-pub(super) fn walk<'a>(packet: &Packet<'a>, udp_ports: &UdpPorts) -> Walked<'a> {
+pub(super) fn walk<'a>(
+    packet: &Packet<'a>,
+    udp_ports: &UdpPorts,
+    history: &mut History,
+) -> Walked<'a> {
     let whole = Captured {
         bytes: packet.bytes,
         frame_len: packet.wire_len as usize,
     };
-    let (at, link) = match walk_start(packet.link_type, packet.bytes) {
-        WalkStart::At(at, link, _) => (at, link),
+    let (at, link, direction) = match walk_start(packet.link_type, packet.bytes) {
+        WalkStart::At(at, link, direction) => (at, link, direction),
         WalkStart::NotIp => return Walked::NotIp(0, None),
         WalkStart::Unparsed(reason) => {
             return Walked::NotUnderstood(NotUnderstood::of(reason, &whole), None);
@@ -96,7 +103,12 @@ pub(super) fn walk<'a>(packet: &Packet<'a>, udp_ports: &UdpPorts) -> Walked<'a> 
         captured: opened.packet,
         link_len: if matches!(link, Link::Ip) { at } else { 0 },
     };
-    frame.walked(&opened)
+    let mut walked = frame.walked(&opened);
+    let past = history.note(packet, &opened, packet.direction.or(direction));
+    if let Walked::Flow(packet) = &mut walked {
+        packet.past = past;
+    }
+    walked
 }
 
 /// A frame without its link header, unless that is Ethernet.
@@ -246,6 +258,7 @@ impl<'a> Frame<'a> {
             payload_len: u32::try_from(end.saturating_sub(inner.payload)).unwrap_or(u32::MAX),
             length: self.length_from(start),
             association: None,
+            past: Past::default(),
             fragments: inner
                 .network
                 .first_fragment

@@ -31,8 +31,8 @@ impl Serialize for FlowTotal {
     }
 }
 
-/// The totals of a capture. Each packet belongs to a flow, is a later fragment of an outer packet, is not IP, or could
-/// not be parsed.
+/// The totals of a capture. Each packet belongs to a flow, was seen before on another device, is a later fragment of an
+/// outer packet, is not IP, or was not understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Packets of all files, and the bytes of their frames on the wire.
@@ -45,10 +45,14 @@ pub struct Summary {
     pub encrypted: FlowTotal,
     /// Flows whose exposure is unknown.
     pub unknown: FlowTotal,
+    /// Flows that may not be what was on the wire; they are in none of the three above.
+    pub doubted: FlowTotal,
     /// Flows reported early for lack of room, or whose end was not read.
     pub incomplete: u64,
     /// Later fragments of outer packets.
     pub fragments: u64,
+    /// Packets of flows that were seen before on another device.
+    pub repeated: u64,
     /// Packets that are neither IPv4 nor IPv6.
     pub not_ip: u64,
     /// Packets that were not understood, by reason.
@@ -73,6 +77,7 @@ impl Summary {
     /// Adds a finished flow.
     pub(super) fn add_flow(&mut self, flow: &FlowRecord) {
         let total = match flow.verdict.exposure {
+            _ if !flow.doubts.is_empty() => &mut self.doubted,
             Exposure::Plaintext => &mut self.plaintext,
             Exposure::Encrypted => &mut self.encrypted,
             Exposure::Unknown => &mut self.unknown,
@@ -88,7 +93,7 @@ impl Summary {
 impl Serialize for Summary {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let time = |time_ns: Option<i64>| time_ns.map(|at| rfc3339(timestamp(at)));
-        let mut object = serializer.serialize_struct("summary", 15)?;
+        let mut object = serializer.serialize_struct("summary", 17)?;
         object.serialize_field("type", "summary")?;
         object.serialize_field("schema", &SCHEMA)?;
         object.serialize_field("files", &self.files)?;
@@ -99,8 +104,10 @@ impl Serialize for Summary {
         object.serialize_field("plaintext", &self.plaintext)?;
         object.serialize_field("encrypted", &self.encrypted)?;
         object.serialize_field("unknown", &self.unknown)?;
+        object.serialize_field("doubted", &self.doubted)?;
         object.serialize_field("incomplete_flows", &self.incomplete)?;
         object.serialize_field("fragments", &self.fragments)?;
+        object.serialize_field("repeated", &self.repeated)?;
         object.serialize_field("not_ip", &self.not_ip)?;
         let unparsed = self
             .unparsed
@@ -134,7 +141,16 @@ impl fmt::Display for Summary {
                 "\n  {name:9}  {flows} flows, {packets} packets, {bytes} bytes"
             )?;
         }
+        let FlowTotal { flows, count } = self.doubted;
+        if flows != 0 {
+            write!(
+                f,
+                "\n  doubted    {flows} flows, {} packets, {} bytes: not so on the wire, or the same as another",
+                count.packets, count.bytes
+            )?;
+        }
         for (name, count) in [
+            ("the same as before, on another device", self.repeated),
             ("later fragments of outer packets", self.fragments),
             ("neither IPv4 nor IPv6", self.not_ip),
         ] {

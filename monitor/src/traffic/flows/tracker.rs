@@ -15,12 +15,13 @@ use super::fragments::Fragments;
 use super::frames_record::FramesRecord;
 use super::network_frames::{Inside, NetworkFrames};
 use super::packet_walk::{FlowPacket, Fragment, Walked, walk};
-use super::paths::Paths;
+use super::paths::{PathId, Paths};
 use super::summary::Summary;
 use crate::base::plural::counted;
 use crate::base::udp_ports::UdpPorts;
 use crate::traffic::address::ip;
 use crate::traffic::capture::Packet;
+use crate::traffic::history::{History, Repeat};
 use crate::traffic::layer::{Layer, NamedLayer};
 use crate::traffic::not_understood::NotUnderstood;
 use monitor_classify::Transport;
@@ -75,6 +76,7 @@ pub struct Tracker {
     associations: Associations,
     frames: NetworkFrames,
     paths: Paths,
+    history: History,
     summary: Summary,
     /// Number of flows so far.
     flows: u64,
@@ -100,6 +102,7 @@ impl Tracker {
             associations: Associations::default(),
             frames: NetworkFrames::default(),
             paths: Paths::default(),
+            history: History::default(),
             summary: Summary::default(),
             flows: 0,
             budget: KEPT,
@@ -116,7 +119,7 @@ impl Tracker {
         let now = packet.time_ns;
         self.summary.count_packet(packet.wire_len, now);
         self.expire(now, &mut emit)?;
-        match walk(packet, &self.udp_ports) {
+        match walk(packet, &self.udp_ports, &mut self.history) {
             Walked::Flow(seen) => self.flow(&seen, now, &mut emit)?,
             Walked::Fragment(fragment) => self.fragment(&fragment, now),
             Walked::NotIp(ethertype, inside) => {
@@ -146,12 +149,16 @@ impl Tracker {
         now: i64,
         emit: &mut impl FnMut(&FlowRecord) -> Result<(), E>,
     ) -> Result<(), E> {
-        if let Some(association) = &seen.association {
-            self.associations.count(seen, association, now);
-        }
         let ports = (seen.source_port, seen.destination_port);
         let network = (seen.network, self.paths.id(&seen.layers));
         let (key, from) = Key::new(network, seen.protocol, &seen.addresses, ports);
+        if self.is_repeated(seen, &key) {
+            self.summary.repeated += 1;
+            return Ok(());
+        }
+        if let Some(association) = &seen.association {
+            self.associations.count(seen, association, now);
+        }
         if let Some(fragment) = &seen.fragments {
             self.fragments.insert(fragment, key, from);
         }
@@ -190,6 +197,29 @@ impl Tracker {
             self.table.set_queue(&key, Queue::Closed);
         }
         Ok(())
+    }
+
+    /// Whether this packet of a flow was counted on another device. Marks flows outside any overlay whose packets are seen
+    /// inside one.
+    fn is_repeated(&mut self, seen: &FlowPacket<'_>, key: &Key) -> bool {
+        let repeat = seen.past.repeat;
+        if repeat == Repeat::default() {
+            return false;
+        }
+        if repeat.was_outside {
+            let network = (NetworkId::HOST, PathId::default());
+            let ports = (seen.source_port, seen.destination_port);
+            let (outside, _) = Key::new(network, seen.protocol, &seen.addresses, ports);
+            if let Some(flow) = self.table.get_mut(&outside) {
+                flow.inside = seen.network.vni_number();
+            }
+        }
+        let Some(flow) = self.table.get_mut(key) else {
+            return false;
+        };
+        flow.inside = repeat.inside.or(flow.inside);
+        flow.repeated += u64::from(repeat.is_repeated);
+        repeat.is_repeated
     }
 
     /// Adds a later fragment.
@@ -268,6 +298,9 @@ impl Tracker {
             transport: Transport::from(key.protocol),
             source: end(flow.opener),
             destination: end(flow.opener.other()),
+            doubts: flow.doubts(),
+            inside: flow.inside,
+            repeated: flow.repeated,
             sent: flow.sent(flow.opener),
             received: flow.sent(flow.opener.other()),
             verdict: flow.verdict,
@@ -279,6 +312,7 @@ impl Tracker {
     /// Counts a file.
     pub fn begin_file(&mut self) {
         self.summary.files += 1;
+        self.history = History::default();
     }
 
     /// Marks the capture as truncated: a file was not read to the end of a packet.

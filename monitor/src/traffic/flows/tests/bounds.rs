@@ -69,6 +69,7 @@ proptest! {
                 time_ns: i64::from(value) << 55,
                 link_type,
                 interface: None,
+                interface_id: None,
                 direction: None,
                 bytes: frame,
                 wire_len: u32::MAX,
@@ -81,7 +82,7 @@ proptest! {
         }
         let (flows, _, summary) = tracked.finish();
         let of_flows: u64 = flows.iter().map(|flow| flow.sent.packets + flow.received.packets).sum();
-        let others: u64 = summary.not_ip + summary.fragments + summary.unparsed.values().sum::<u64>();
+        let others: u64 = summary.not_ip + summary.fragments + summary.repeated + summary.unparsed.values().sum::<u64>();
         prop_assert_eq!(summary.count.packets, 6);
         prop_assert_eq!(of_flows + others, 6);
         for flow in &flows {

@@ -38,6 +38,7 @@ impl Tracked {
             time_ns: self.now,
             link_type: 1,
             interface: None,
+            interface_id: None,
             direction: None,
             bytes: &frame[..frame.len().min(self.snap)],
             wire_len: u32::try_from(frame.len()).unwrap(),
