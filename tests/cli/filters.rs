@@ -68,7 +68,7 @@ fn filters() -> Vec<Filter> {
 fn read_shows_exactly_what_the_filter_admits_as_packets_and_as_flows() {
     for form in [&["--format", "json"][..], &["--format", "json", "--flows"]] {
         let all = objects(&read(form).out);
-        let is_summary = |at: &&Value| at["type"] == "summary";
+        let is_summary = |at: &&Value| at["type"] == "read_summary";
         for (filter, holds) in filters() {
             let ended = read(&[form, &filter].concat());
             let expected: Vec<&Value> = all

@@ -160,7 +160,7 @@ fn flows_without_end_through_a_pipe_take_bounded_memory() {
     // Those of TCP, of UDP and of ESP.
     let number = endless.number;
     assert!(flows > number, "{flows} of {number}");
-    assert!(summary.contains("\"type\":\"summary\""), "{summary}");
+    assert!(summary.contains("\"type\":\"read_summary\""), "{summary}");
     assert!(most <= MEMORY_MAX, "{most} KiB; {MEMORY_MAX} are allowed");
     assert!(end <= full + full / 10, "grows: {full} KiB, then {end}");
 }

@@ -145,7 +145,7 @@ fn what_tcpdump_recorded_and_what_tail_saved_tell_the_same_conversations() {
                 "{name} {protocol}"
             );
         }
-        let summary = of_type(&found, "summary");
+        let summary = of_type(&found, "read_summary");
         assert_eq!(summary.len(), 1);
         let frames = tshark(file, &["frame.len"]);
         let bytes: u64 = frames
@@ -239,7 +239,7 @@ fn damaged_files_are_errors_that_say_where_after_what_was_read() {
     let found = objects(&ended.out);
     assert_eq!(of_type(&found, "flow")[0]["packets"], 1);
     assert_eq!(of_type(&found, "flow")[0]["complete"], false);
-    assert_eq!(of_type(&found, "summary")[0]["truncated"], true);
+    assert_eq!(of_type(&found, "read_summary")[0]["truncated"], true);
 
     let mut corrupt = good.clone();
     let second = 24 + 16 + frame.len();
@@ -289,7 +289,7 @@ fn one_bad_file_keeps_no_other_from_being_read() {
     let found = objects(&ended.out);
     assert_eq!(of_type(&found, "flow").len(), 1);
     assert_eq!(of_type(&found, "flow")[0]["packets"], 2);
-    assert_eq!(of_type(&found, "summary")[0]["files"], 2);
+    assert_eq!(of_type(&found, "read_summary")[0]["files"], 2);
 }
 
 #[test]

@@ -421,7 +421,7 @@ fn an_audit_ends_with_what_it_found_as_its_exit_code() {
     let last: serde_json::Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
     assert_eq!(
         (&last["type"], &last["exit_code"]),
-        (&"summary".into(), &5.into()),
+        (&"audit_summary".into(), &5.into()),
         "{out}"
     );
 

@@ -10,7 +10,7 @@ pub const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/schema");
 /// What several objects have; the schema of no object.
 pub const COMMON: &str = "common";
 
-/// A way of printing objects. The type `summary` is another object in each.
+/// A way of printing objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Output {
     /// `tail`, and `read` without `--flows`.
@@ -34,13 +34,13 @@ impl Output {
                 ("flow", "flow"),
                 ("frames", "frames"),
                 ("esp", "esp"),
-                ("summary", "read-summary"),
+                ("read_summary", "read-summary"),
             ],
             Output::Networks => &[
                 ("network", "network"),
                 ("violation", "violation"),
                 ("exposure", "exposure"),
-                ("summary", "audit-summary"),
+                ("audit_summary", "audit-summary"),
             ],
             Output::Checks => &[("check", "check")],
             Output::Log => &[("log", "log")],

@@ -73,7 +73,7 @@ impl Case {
     }
 
     fn summary(&self) -> &Value {
-        self.of_type("summary")[0]
+        self.of_type("read_summary")[0]
     }
 }
 

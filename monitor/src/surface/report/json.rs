@@ -55,7 +55,7 @@ struct Shares {
     unknown: u64,
 }
 
-/// The object of type `summary`.
+/// The object of type `audit_summary`.
 #[derive(Serialize)]
 struct Summary<'a> {
     r#type: &'static str,
@@ -164,7 +164,7 @@ pub fn lines(audit: &Audit) -> serde_json::Result<String> {
     }
     let shares = audit.exposure.shares();
     let summary = Summary {
-        r#type: "summary",
+        r#type: "audit_summary",
         schema: SCHEMA,
         node: &audit.node,
         started: format!("{:.6}", audit.started),
@@ -213,7 +213,7 @@ mod tests {
                 object["type"].as_str().unwrap().to_owned()
             })
             .collect();
-        assert_eq!(types, ["network", "violation", "summary"]);
+        assert_eq!(types, ["network", "violation", "audit_summary"]);
         assert!(text.ends_with("\"exit_code\":1}\n"), "{text}");
     }
 

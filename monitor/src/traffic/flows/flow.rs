@@ -50,6 +50,10 @@ pub(super) struct Flow {
     counts: [Count; 2],
     pub(super) first_ns: i64,
     pub(super) last_ns: i64,
+    /// Time of the last packet on the capture's clock.
+    pub(super) touched: i64,
+    /// Whether it may be the rest of a flow that was reported early.
+    pub(super) is_rest: bool,
     /// Sequence number of the opening SYN, if it was captured.
     opened: Option<u32>,
     /// Which ends have closed their direction, as bits.
@@ -81,6 +85,8 @@ impl Flow {
             counts: [Count::default(); 2],
             first_ns: time_ns,
             last_ns: time_ns,
+            touched: 0,
+            is_rest: false,
             opened: if opens {
                 Some(packet.sequence)
             } else if answers {
@@ -115,6 +121,11 @@ impl Flow {
         packet.protocol == tcp::PROTOCOL
             && tcp::opens(packet.tcp_flags)
             && self.opened != Some(packet.sequence)
+    }
+
+    /// Whether its beginning was captured.
+    pub(super) fn is_opened(&self) -> bool {
+        self.opened.is_some()
     }
 
     /// Whether both ends have closed the connection, or one has reset it.

@@ -9,6 +9,7 @@
 //! keeps the flows of live samples in [`LiveFlows`].
 
 mod capture_associations;
+mod capture_clock;
 mod flow;
 mod flow_records;
 mod flow_table;
@@ -18,6 +19,7 @@ mod live_flows;
 mod network_frames;
 mod packet_walk;
 mod paths;
+mod reported_early;
 mod stream;
 mod summary;
 #[cfg(test)]

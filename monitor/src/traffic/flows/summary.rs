@@ -89,12 +89,12 @@ impl Summary {
     }
 }
 
-/// The object of type `summary`.
+/// The object of type `read_summary`.
 impl Serialize for Summary {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let time = |time_ns: Option<i64>| time_ns.map(|at| rfc3339(timestamp(at)));
         let mut object = serializer.serialize_struct("summary", 17)?;
-        object.serialize_field("type", "summary")?;
+        object.serialize_field("type", "read_summary")?;
         object.serialize_field("schema", &SCHEMA)?;
         object.serialize_field("files", &self.files)?;
         object.serialize_field("packets", &self.count.packets)?;

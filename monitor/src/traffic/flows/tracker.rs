@@ -8,6 +8,7 @@ use monitor_common::key::NetworkId;
 use monitor_common::reason::Reason;
 
 use super::capture_associations::Associations;
+use super::capture_clock::CaptureClock;
 use super::flow::Flow;
 use super::flow_records::{EspRecord, FlowRecord};
 use super::flow_table::{End, Key, Queue, Table};
@@ -16,6 +17,7 @@ use super::frames_record::FramesRecord;
 use super::network_frames::{Inside, NetworkFrames};
 use super::packet_walk::{FlowPacket, Fragment, Walked, walk};
 use super::paths::{PathId, Paths};
+use super::reported_early::ReportedEarly;
 use super::summary::Summary;
 use crate::base::plural::counted;
 use crate::base::udp_ports::UdpPorts;
@@ -30,10 +32,8 @@ use monitor_classify::Transport;
 const FLOWS: usize = 262_144;
 /// Most bytes kept of all flows together, to join them with later packets.
 const KEPT: usize = 16 << 20;
-/// Capture time after which a closed connection is reported.
+/// Time on the capture's clock after which a closed connection is reported.
 const CLOSED_NS: i64 = 60 * 1_000_000_000;
-/// Capture time without a packet after which a flow has ended.
-const IDLE_NS: i64 = 3600 * 1_000_000_000;
 
 /// Names that the packets do not contain.
 #[derive(Clone, Debug, Default)]
@@ -77,6 +77,10 @@ pub struct Tracker {
     frames: NetworkFrames,
     paths: Paths,
     history: History,
+    early: ReportedEarly,
+    clock: CaptureClock,
+    /// Now, on that clock.
+    elapsed: i64,
     summary: Summary,
     /// Number of flows so far.
     flows: u64,
@@ -103,6 +107,9 @@ impl Tracker {
             frames: NetworkFrames::default(),
             paths: Paths::default(),
             history: History::default(),
+            early: ReportedEarly::default(),
+            clock: CaptureClock::default(),
+            elapsed: 0,
             summary: Summary::default(),
             flows: 0,
             budget: KEPT,
@@ -118,7 +125,8 @@ impl Tracker {
     ) -> Result<(), E> {
         let now = packet.time_ns;
         self.summary.count_packet(packet.wire_len, now);
-        self.expire(now, &mut emit)?;
+        self.elapsed = self.clock.at(now);
+        self.expire(&mut emit)?;
         match walk(packet, &self.udp_ports, &mut self.history) {
             Walked::Flow(seen) => self.flow(&seen, now, &mut emit)?,
             Walked::Fragment(fragment) => self.fragment(&fragment, now),
@@ -168,6 +176,7 @@ impl Tracker {
             if !is_new {
                 let was_closed = flow.is_closed();
                 flow.count(from, 1, seen.length, now);
+                flow.touched = self.elapsed;
                 flow.add(from, seen, &mut self.budget);
                 if flow.is_closed() != was_closed {
                     self.table.set_queue(&key, Queue::Closed);
@@ -188,6 +197,8 @@ impl Tracker {
             }
         }
         let mut flow = Flow::new(self.flows, from, seen, now);
+        flow.touched = self.elapsed;
+        flow.is_rest = self.early.take(&key) && !flow.is_opened();
         self.flows += 1;
         flow.count(from, 1, seen.length, now);
         flow.add(from, seen, &mut self.budget);
@@ -227,6 +238,7 @@ impl Tracker {
         if let Some(first) = self.fragments.first(fragment)
             && let Some(flow) = self.table.get_mut(&first.key)
         {
+            flow.touched = self.elapsed;
             if first.is_packet {
                 flow.count(first.from, 1, fragment.frame, now);
             } else {
@@ -243,20 +255,14 @@ impl Tracker {
         }
     }
 
-    /// Ends the flows that have been idle for long.
+    /// Reports the connections that were closed a while ago. Any other flow may go on, however long it was silent.
     #[inline]
-    fn expire<E>(
-        &mut self,
-        now: i64,
-        emit: &mut impl FnMut(&FlowRecord) -> Result<(), E>,
-    ) -> Result<(), E> {
-        for (queue, limit) in [(Queue::Closed, CLOSED_NS), (Queue::Open, IDLE_NS)] {
-            while let Some((key, flow)) = self.table.oldest(queue)
-                && now.saturating_sub(flow.last_ns) > limit
-            {
-                let key = *key;
-                self.end_flow(&key, true, emit)?;
-            }
+    fn expire<E>(&mut self, emit: &mut impl FnMut(&FlowRecord) -> Result<(), E>) -> Result<(), E> {
+        while let Some((key, flow)) = self.table.oldest(Queue::Closed)
+            && self.elapsed.saturating_sub(flow.touched) > CLOSED_NS
+        {
+            let key = *key;
+            self.end_flow(&key, true, emit)?;
         }
         Ok(())
     }
@@ -272,6 +278,9 @@ impl Tracker {
             return Ok(());
         };
         flow.clear(&mut self.budget);
+        if !complete {
+            self.early.insert(&key);
+        }
         let record = self.record_of(&key, flow, complete);
         self.summary.add_flow(&record);
         emit(&record)
@@ -305,7 +314,7 @@ impl Tracker {
             received: flow.sent(flow.opener.other()),
             verdict: flow.verdict,
             time_ns: (flow.first_ns, flow.last_ns),
-            complete,
+            complete: complete && !flow.is_rest,
         }
     }
 

@@ -25,17 +25,66 @@ fn a_full_table_drops_closed_flows_first_and_marks_incomplete_ones() {
 }
 
 #[test]
-fn idle_flows_end_with_time() {
+fn a_flow_that_was_reported_early_is_complete_in_no_record() {
+    let mut tracked = Tracked::new();
+    tracked.tracker = Tracker::with_limit(UdpPorts::default(), Names::default(), 1);
+    tracked.add(&segment(true, 1, 100, ACK, b""));
+    tracked.add(&segment(true, 2, 100, ACK, b""));
+    tracked.add(&segment(true, 1, 101, ACK, b""));
+    // Another connection between the same ends has a beginning of its own.
+    tracked.add(&segment(true, 2, 500, SYN, b""));
+    let flows = tracked.finish().0;
+    let reported: Vec<(u16, bool)> = flows
+        .iter()
+        .map(|flow| (flow.destination.1, flow.complete))
+        .collect();
+    assert_eq!(reported, [(1, false), (2, false), (1, false), (2, true)]);
+}
+
+#[test]
+fn closed_flows_are_reported_with_time() {
     let mut tracked = Tracked::new();
     tracked.add(&segment(true, 1, 99, SYN, b""));
     tracked.add(&segment(true, 2, 99, RST, b""));
-    tracked.now += 61 * 1_000_000_000;
-    tracked.add(&segment(true, 3, 99, SYN, b""));
+    for _ in 0..7 {
+        tracked.now += 10 * 1_000_000_000;
+        tracked.add(&segment(true, 3, 99, SYN, b""));
+    }
     assert_eq!(tracked.out.len(), 1);
-    tracked.now += 3601 * 1_000_000_000;
-    tracked.add(&segment(true, 4, 99, SYN, b""));
-    assert_eq!(tracked.out.len(), 3);
+    assert_eq!(tracked.out[0].destination.1, 2);
     assert!(tracked.finish().0.iter().all(|flow| flow.complete));
+}
+
+#[test]
+fn silence_and_a_clock_that_is_set_split_no_flow() {
+    const HOUR: i64 = 3600 * 1_000_000_000;
+    for steps in [
+        [2 * HOUR, 1, 1],
+        [5 * HOUR, -9 * HOUR, 1],
+        [-9 * HOUR, 12 * HOUR, -HOUR],
+        [i64::MAX / 4, -(i64::MAX / 2), HOUR],
+    ] {
+        let mut tracked = Tracked::new();
+        tracked.now = 10 * HOUR;
+        let datagram = |from: u16| {
+            let datagram = udp((from, 5353), b"x");
+            overlay(7, &ethernet(&ipv4(17, (CLIENT, SERVER), 9, 0, &datagram)))
+        };
+        tracked.add(&segment(true, 80, 99, SYN, b""));
+        tracked.add(&datagram(1000));
+        for (step, flags) in steps.into_iter().zip([ACK, FIN, ACK]) {
+            tracked.now += step;
+            tracked.add(&segment(true, 80, 100, flags, b""));
+            tracked.add(&segment(false, 80, 200, flags, b""));
+            tracked.add(&datagram(1000));
+        }
+        let flows = tracked.finish().0;
+        let counted: Vec<(u64, u64, bool)> = flows
+            .iter()
+            .map(|flow| (flow.sent.packets, flow.received.packets, flow.complete))
+            .collect();
+        assert_eq!(counted, [(4, 3, true), (4, 0, true)], "{steps:?}");
+    }
 }
 
 #[test]
