@@ -1,4 +1,4 @@
-//! `esp4_offload`, loaded for a test.
+//! The modules of ESP, loaded or unloaded for a test.
 
 use std::process::Command;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -32,13 +32,40 @@ impl Offload {
 
 impl Drop for Offload {
     fn drop(&mut self) {
-        let unload = || {
-            let unloaded = Command::new("/sbin/modprobe")
-                .args(["-r", "esp4_offload"])
-                .output();
-            unloaded.is_ok_and(|ended| ended.status.success())
-        };
-        // The associations of the lab hold it until the kernel has taken its namespaces apart.
-        wait_until("esp4_offload is unloaded", unload);
+        unload("esp4_offload");
     }
+}
+
+/// Unloads a module. The associations of a lab hold it until the kernel has taken its namespaces apart.
+fn unload(module: &str) {
+    wait_until(&format!("{module} is unloaded"), || {
+        let unloaded = Command::new("/sbin/modprobe").args(["-r", module]).output();
+        unloaded.is_ok_and(|ended| ended.status.success())
+    });
+}
+
+/// A kernel that has not loaded ESP until a test makes it do so. Other tests of the program wait meanwhile.
+pub struct WithoutEsp(
+    #[expect(dead_code, reason = "goes with the test")] RwLockWriteGuard<'static, ()>,
+);
+
+impl WithoutEsp {
+    /// Unloads it, once no test needs it.
+    #[must_use]
+    pub fn now() -> WithoutEsp {
+        let alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
+        for module in ["esp4_offload", "esp6_offload", "esp4", "esp6"] {
+            unload(module);
+        }
+        assert!(!has_esp());
+        WithoutEsp(alone)
+    }
+}
+
+/// Whether the kernel has loaded a module that decrypts ESP.
+#[must_use]
+pub fn has_esp() -> bool {
+    let modules = std::fs::read_to_string("/proc/modules").unwrap_or_default();
+    let mut names = modules.lines().filter_map(|line| line.split(' ').next());
+    names.any(|name| ["esp4", "esp6"].contains(&name))
 }

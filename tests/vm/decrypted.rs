@@ -14,8 +14,9 @@ use monitor_common::count::{Count, Total};
 use monitor_lab::{CLIENT, Host, Lab, WEB};
 use overlay_tests::agent::{Agent, rows, value};
 use overlay_tests::associations::{ENDS, both_ways, carried, inside, sum, tunnel, until_silent};
+use overlay_tests::attached::tc;
 use overlay_tests::frame::{redis_command, vxlan};
-use overlay_tests::offload::Offload;
+use overlay_tests::offload::{Offload, WithoutEsp};
 use overlay_tests::process::wait_until;
 use overlay_tests::programs::kernel_version;
 use overlay_tests::wire::Pair;
@@ -70,6 +71,62 @@ fn cleartext(agent: &Agent) -> Vec<(String, u64)> {
         .collect()
 }
 
+/// Packets that the agent has recognised as decrypted.
+fn decrypted(agent: &Agent) -> u64 {
+    value(&agent.metrics(), "overlay_decrypted_packets_total")
+}
+
+/// Sends VXLAN through a tunnel to node1, where all of it comes back on the interface.
+fn send_through_tunnel(lab: &Lab) {
+    let node = lab.node1();
+    let peer = lab.node2().address().to_string();
+    let before = handed_on(node);
+    let carried_before = carried(node, &peer, "tunnel").packets;
+    let socket = lab.node2().enter(|| UdpSocket::bind((ENDS[1], 50_000)));
+    let socket = socket.unwrap().unwrap();
+    let datagram = vxlan(VNI, &redis_command());
+    for _ in 0..PACKETS {
+        socket.send_to(&datagram, (ENDS[0], 4789)).unwrap();
+    }
+    wait_until("all came through the tunnel", || {
+        carried(node, &peer, "tunnel").packets - carried_before == PACKETS
+    });
+    wait_until("all came back on the interface", || {
+        handed_on(node) - before == PACKETS
+    });
+}
+
+#[test]
+fn generic_xdp_gives_way_to_tc_when_the_kernel_can_decrypt() {
+    let _without = WithoutEsp::now();
+    // As Debian's packages of kernels install it; the virtual machine has no package.
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let configuration = format!("/boot/config-{}", release.trim());
+    std::fs::write(configuration, "CONFIG_INET_ESP=m\nCONFIG_INET6_ESP=m\n").unwrap();
+    let lab = Lab::builder().quiet(true).build().unwrap();
+    let node = lab.node1();
+    count_handed_on(node);
+    let mut agent = Agent::start(node, &["--hook", "xdp-generic"]);
+    assert_eq!(agent.hooks(), ["xdp-generic", tc()]);
+    tunnel(&lab);
+    wait_until("TC has taken its place", || agent.hooks() == [tc(), tc()]);
+    let said = agent.monitor.err();
+    assert!(
+        said.contains("no xdp-generic: the kernel can decrypt ESP"),
+        "{said}"
+    );
+    send_through_tunnel(&lab);
+    assert_eq!(cleartext(&agent), [], "switched");
+    assert_eq!(decrypted(&agent), PACKETS);
+    agent.monitor.stop();
+
+    let agent = Agent::start(node, &["--hook", "xdp-generic"]);
+    assert_eq!(agent.hooks(), [tc(), tc()]);
+    send_through_tunnel(&lab);
+    assert_eq!(cleartext(&agent), [], "from the start");
+    assert_eq!(decrypted(&agent), PACKETS);
+}
+
 #[test]
 fn what_came_encrypted_is_not_counted_as_cleartext() {
     // Transport mode, as Docker's; decrypted by GRO. Before the lab, so that it goes after it.
@@ -96,6 +153,7 @@ fn what_came_encrypted_is_not_counted_as_cleartext() {
     // A veth joins packets only since 5.13 (`veth_set_features` in drivers/net/veth.c).
     if kernel_version() >= (5, 13) {
         assert_eq!(handed_on(node), PACKETS, "decrypted before the hook");
+        assert_eq!(decrypted(&agent), PACKETS);
     }
     assert_eq!(cleartext(&agent), [], "with esp4_offload");
     until_silent(node);
@@ -117,19 +175,9 @@ fn what_came_encrypted_is_not_counted_as_cleartext() {
 
     // Tunnel mode, with VXLAN inside.
     tunnel(&lab);
-    let before = handed_on(node);
-    let socket = lab.node2().enter(|| UdpSocket::bind((ENDS[1], 50_000)));
-    let socket = socket.unwrap().unwrap();
-    let datagram = vxlan(VNI, &redis_command());
-    for _ in 0..PACKETS {
-        socket.send_to(&datagram, (ENDS[0], 4789)).unwrap();
-    }
-    wait_until("all came through the tunnel", || {
-        carried(node, &peer, "tunnel").packets == PACKETS
-    });
-    wait_until("all came back on the interface", || {
-        handed_on(node) - before == PACKETS
-    });
+    let before = decrypted(&agent);
+    send_through_tunnel(&lab);
+    assert_eq!(decrypted(&agent) - before, PACKETS);
     assert_eq!(cleartext(&agent), [], "beside a tunnel");
 
     // What is inside a tunnel belongs to a VPN, even VXLAN; the overlay beside it counts as before.

@@ -4,9 +4,9 @@ use super::ledger::Rows;
 use super::node_agent::Agent;
 use super::watched::Watched;
 use crate::base::failure::Failure;
-use crate::base::interface::Interface;
+use crate::base::interface::{Interface, LinkLayer};
 use crate::host::interface::Link;
-use crate::kernel::attach::{self, HookPosition};
+use crate::kernel::attach::{self, Attachment, Hook, HookChoice, HookPosition};
 
 impl Agent {
     /// Attaches to an interface. After an error the next thorough refresh retries.
@@ -90,6 +90,33 @@ impl Agent {
                 }
             }
         }
+    }
+
+    /// Lets the programs recognise what IPsec has decrypted, from when the kernel can decrypt.
+    ///
+    /// Generic XDP is given such packets too, and has nothing to recognise them by: TC takes its place.
+    ///
+    /// # Errors
+    /// A kernel failure, if the programs' map cannot be written, or the program for TC cannot be loaded.
+    pub(crate) fn kernel_decrypts(&mut self) -> Result<(), Failure> {
+        self.kernel.set_ipsec(true)?;
+        if self.hook != HookChoice::XdpGeneric {
+            return Ok(());
+        }
+        // Before generic XDP is detached: loading takes the verifier a while.
+        attach::load(&mut self.kernel, LinkLayer::Ethernet, HookChoice::Tc)?;
+        self.hook = HookChoice::Tc;
+        tracing::warn!(
+            "no xdp-generic: the kernel can decrypt ESP, and generic XDP would take decrypted packets for cleartext; using TC for received packets"
+        );
+        for watched in self.watched.values_mut() {
+            let is_generic = |at: &Attachment| at.hook == Hook::XdpGeneric;
+            if watched.rx.attachment.as_ref().is_some_and(is_generic) {
+                watched.rx.attachment = None;
+            }
+        }
+        self.attach_again();
+        Ok(())
     }
 
     /// Attaches again where a program is missing.

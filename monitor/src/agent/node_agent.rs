@@ -17,7 +17,7 @@ use crate::base::udp_ports::UdpPorts;
 use crate::host::docker;
 use crate::host::interface::{ChangeSubscription, Link, Selected, Selection};
 use crate::kernel::attach::{HookChoice, clsact};
-use crate::kernel::{Attribution, Counts, Kernel};
+use crate::kernel::{Attribution, Kernel};
 use crate::policy::SharedPolicy;
 use crate::traffic::association_activity::Trend;
 
@@ -120,11 +120,6 @@ impl Agent {
     #[must_use]
     pub fn attribution(&self) -> &Attribution {
         self.esp_networks.attribution()
-    }
-
-    /// The kernel's counters.
-    pub(super) fn counts(&self) -> Arc<Counts> {
-        self.kernel.counts()
     }
 
     /// Interfaces that can be watched here at a time: fewer where many CPUs made the maps smaller.

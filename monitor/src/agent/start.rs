@@ -59,9 +59,9 @@ impl Agent {
             udp_ports: plan.load.udp_ports.clone(),
             overlays: Vec::new(),
         };
-        agent
-            .kernel
-            .set_ipsec(matches!(Decryption::detect(), Decryption::InUse))?;
+        if matches!(Decryption::detect(), Decryption::InUse) {
+            agent.kernel_decrypts()?;
+        }
         if plan.load.esp_networks {
             agent.attribute_esp();
         }

@@ -11,6 +11,7 @@ use monitor_common::key::CounterKey;
 use monitor_lab::{Host, Lab};
 use overlay_tests::agent::Agent;
 use overlay_tests::attached::{attached, has_tcx, put_foreign_xdp, tc, xdp};
+use overlay_tests::offload::has_esp;
 use overlay_tests::process::{run, wait_until};
 
 use super::{FRAME, VNI, assert_counted, exchange, quiet, shape};
@@ -199,4 +200,26 @@ fn of_two_agents_with_xdp_the_second_takes_tc() {
     assert_counted(&two, 20);
     two.monitor.stop();
     assert_eq!(attached(lab.node1()), [""; 0]);
+}
+
+#[test]
+fn generic_xdp_is_generic_though_the_driver_has_native_xdp() {
+    let lab = quiet();
+    let node = lab.node1();
+    let mut agent = Agent::start(node, &["--hook", "xdp-generic"]);
+    let link = node.run("ip", &["-details", "link", "show", "dev", "eth0"]);
+    let link = link.unwrap();
+    // Where the kernel can decrypt, TC is used instead: `vm_decrypted`.
+    let (hook, is_generic) = if has_esp() {
+        (tc(), false)
+    } else {
+        ("xdp-generic", true)
+    };
+    assert_eq!(agent.hooks(), [hook, tc()]);
+    assert_eq!(link.contains(" xdpgeneric "), is_generic, "{link}");
+    assert!(!link.contains(" xdp "), "{link}");
+    exchange(&lab, 10);
+    assert_counted(&agent, 10);
+    agent.monitor.stop();
+    assert_eq!(attached(node), [""; 0]);
 }

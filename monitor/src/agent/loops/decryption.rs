@@ -1,22 +1,25 @@
 //! Enables the handling of decrypted packets once the kernel can decrypt.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::anyhow;
+
+use crate::agent::node_agent::SharedAgent;
 use crate::base::failure::Failure;
 use crate::host::decryption::{Decryption, is_loaded};
-use crate::kernel::Counts;
 
 /// How often to check whether the kernel has loaded ESP: it loads with the first association. Packets decrypted before
 /// the check are counted as if they came from the wire.
 const PERIOD: Duration = Duration::from_millis(250);
 
-/// Enables it now or when ESP is loaded, and never disables it; runs for ever.
+/// Enables it once ESP is loaded, and never disables it; runs for ever. If ESP is loaded already the agent has enabled
+/// it at its start.
 ///
 /// # Errors
-/// A runtime failure, if the programs' map cannot be written.
-pub(crate) async fn enable_once_loaded(counts: Arc<Counts>) -> Result<(), Failure> {
+/// A kernel failure, if the programs' map cannot be written or a program cannot be loaded.
+pub(crate) async fn enable_once_loaded(agent: SharedAgent) -> Result<(), Failure> {
     match Decryption::detect() {
+        // It may have been loaded since the start.
         Decryption::InUse => {}
         Decryption::Never => return std::future::pending().await,
         Decryption::Loadable => {
@@ -28,6 +31,13 @@ pub(crate) async fn enable_once_loaded(counts: Arc<Counts>) -> Result<(), Failur
             );
         }
     }
-    counts.set_ipsec(true)?;
+    let enable = move || agent.lock().map_err(|_| failed())?.kernel_decrypts();
+    tokio::task::spawn_blocking(enable)
+        .await
+        .map_err(Failure::runtime)??;
     std::future::pending().await
+}
+
+fn failed() -> Failure {
+    Failure::runtime(anyhow!("the agent failed"))
 }

@@ -24,10 +24,9 @@ const WITHOUT_EVENTS: Duration = Duration::from_millis(500);
 /// # Errors
 /// A runtime failure, if the agent cannot go on. A refusal of the kernel is logged and retried.
 pub async fn keep_attached(agent: SharedAgent) -> Result<(), Failure> {
-    let counts = agent.lock().map_err(|_| failed())?.counts();
     tokio::select! {
-        result = interfaces(agent) => result,
-        result = decryption::enable_once_loaded(counts) => result,
+        result = interfaces(Arc::clone(&agent)) => result,
+        result = decryption::enable_once_loaded(agent) => result,
     }
 }
 
