@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use monitor::base::failure::{Failure, FailureKind};
+use monitor::base::memory;
 use monitor::base::output::message;
 use monitor::base::signals::Signals;
 use monitor::command;
@@ -18,6 +19,7 @@ use monitor::surface::status_line::Log;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
+    memory::keep_together();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

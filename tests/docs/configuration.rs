@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use monitor::command::cli::{PolicyArgs, WatchArgs};
+use monitor::command::cli::{ExportArgs, PolicyArgs, WatchArgs};
 use monitor::command::settings::{Defaults, plan};
 
 const EXAMPLE: &str = "docs/config.toml";
@@ -16,7 +16,12 @@ fn parsed(name: &str, text: &str) -> Result<String, String> {
         config: Some(path.clone()),
         ..WatchArgs::default()
     };
-    let plan = plan(&args, &PolicyArgs::default(), None, Defaults::RUN);
+    let plan = plan(
+        &args,
+        &PolicyArgs::default(),
+        &ExportArgs::default(),
+        Defaults::RUN,
+    );
     std::fs::remove_file(&path).unwrap();
     match plan {
         Ok(plan) => Ok(format!("{plan:#?}")),

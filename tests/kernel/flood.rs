@@ -16,7 +16,7 @@ use std::time::Duration;
 use aya::maps::{MapData, RingBuf};
 use monitor::agent::Agent;
 use monitor::agent::snapshot::Snapshot;
-use monitor::command::cli::{PolicyArgs, WatchArgs};
+use monitor::command::cli::{ExportArgs, PolicyArgs, WatchArgs};
 use monitor::command::settings::{self, Defaults};
 use monitor::kernel::attach::HookChoice;
 use monitor::traffic::counted::Vni;
@@ -61,8 +61,16 @@ fn watch(host: &Host, hook: HookChoice) -> Agent {
             flow_samples: Some(0),
             ..WatchArgs::default()
         };
-        Agent::start(&settings::plan(&args, &PolicyArgs::default(), None, Defaults::RUN).unwrap())
-            .unwrap()
+        Agent::start(
+            &settings::plan(
+                &args,
+                &PolicyArgs::default(),
+                &ExportArgs::default(),
+                Defaults::RUN,
+            )
+            .unwrap(),
+        )
+        .unwrap()
     };
     host.enter(start).unwrap()
 }

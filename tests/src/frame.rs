@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The nodes of the lab: where the outer packets go from and to.
-const NODES: (Ipv4Addr, Ipv4Addr) = (
+pub const NODES: (Ipv4Addr, Ipv4Addr) = (
     Ipv4Addr::new(192, 168, 77, 1),
     Ipv4Addr::new(192, 168, 77, 2),
 );

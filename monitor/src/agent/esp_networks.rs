@@ -1,8 +1,8 @@
 //! ESP by network: idle nodes make room in the map, and no count decreases.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use monitor_common::count::{Count, Total};
 use monitor_common::direction::Direction;
@@ -23,6 +23,7 @@ const NETWORKS: usize = 32_768;
 pub struct EspBook {
     attribution: Attribution,
     idle: IdleRows<EspNetworkKey>,
+    idle_networks: IdleRows<EspNetworkKey>,
     /// Counts of removed rows, under the key of their network or "other".
     settled: BTreeMap<EspNetworkKey, Count>,
 }
@@ -73,22 +74,45 @@ impl EspBook {
         (networks, others)
     }
 
-    /// Removes the rows of nodes that were idle for an hour, if the map is half full.
+    /// Removes the rows of nodes after their silence, and networks that nothing describes after another one: `left` takes
+    /// all that such a network had counted.
     ///
     /// # Errors
     /// A runtime failure, if the map cannot be read or changed.
-    pub(super) fn put_away(&mut self, kernel: &Kernel) -> Result<(), Failure> {
+    pub(super) fn put_away(
+        &mut self,
+        kernel: &Kernel,
+        silence: Duration,
+        is_described: impl Fn(u32) -> bool,
+        mut left: impl FnMut(Direction, u32, Count),
+    ) -> Result<(), Failure> {
         let rows = kernel.esp_networks()?;
+        let may_leave = |key: &EspNetworkKey| key.vni().is_some_and(|vni| !is_described(vni));
         let packets = rows
             .iter()
             // Rows made beforehand stay.
-            .filter(|(key, _)| key.peer != [0; 2])
+            .filter(|(key, _)| key.peer != [0; 2] || may_leave(key))
             .map(|(key, count)| (*key, count.packets));
-        let capacity = kernel.sizes().esp_networks;
-        let idle = self
-            .idle
-            .find(packets, rows.len(), capacity, Instant::now());
-        kernel.take_esp_networks(&idle, |key, count| self.settle(&key, &count))
+        let now = Instant::now();
+        let idle = self.idle.find(packets, silence, now);
+        kernel.take_esp_networks(&idle, |key, count| self.settle(&key, &count))?;
+
+        let in_map: HashSet<(Direction, Option<u32>)> = kernel
+            .esp_networks()?
+            .keys()
+            .map(|key| (key.direction(), key.vni()))
+            .collect();
+        let settled = self
+            .settled
+            .iter()
+            .filter(|(key, _)| may_leave(key) && !in_map.contains(&(key.direction(), key.vni())));
+        let packets = settled.map(|(key, count)| (*key, count.packets));
+        for key in self.idle_networks.find(packets, silence, now) {
+            if let (Some(vni), Some(last)) = (key.vni(), self.settled.remove(&key)) {
+                left(key.direction(), vni, last);
+            }
+        }
+        Ok(())
     }
 
     fn settle(&mut self, key: &EspNetworkKey, count: &Count) {

@@ -1,12 +1,14 @@
-//! Idle rows. Every change of keys makes new security associations, and nodes come and go: without removal the maps
-//! that count them would fill within weeks.
+//! Idle rows. Strangers can forge networks and associations, every change of keys makes new associations, and nodes come
+//! and go: without removal the maps that count them would fill, and stay full.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-/// A row without a packet for this time is removed. It starts from zero when it is used again.
-const IDLE: Duration = Duration::from_secs(3600);
+use crate::base::memory;
+
+/// Rows that are removed in one go, so that a scrape never waits long for it.
+const AT_ONCE: usize = 8_192;
 
 /// How long rows have been idle, by key.
 #[derive(Debug)]
@@ -18,32 +20,28 @@ impl<K> Default for IdleRows<K> {
     }
 }
 
-impl<K: Copy + Eq + Hash> IdleRows<K> {
-    /// Updates from the packets of each row, and returns the rows to remove: none while less than half of the map's
-    /// `capacity` is in use.
+impl<K: Clone + Eq + Hash> IdleRows<K> {
+    /// Updates from the packets of each row, and returns rows to remove: without a packet for `silence`. A row that is used
+    /// again later starts at 0.
     pub(super) fn find(
         &mut self,
         rows: impl Iterator<Item = (K, u64)>,
-        in_use: usize,
-        capacity: u32,
+        silence: Duration,
         now: Instant,
     ) -> Vec<K> {
-        if in_use * 2 < capacity as usize {
-            self.0.clear();
-            return Vec::new();
-        }
         let mut idle = Vec::new();
         let mut there = HashSet::new();
         for (key, packets) in rows {
-            there.insert(key);
-            let seen = self.0.entry(key).or_insert((packets, now));
+            there.insert(key.clone());
+            let seen = self.0.entry(key.clone()).or_insert((packets, now));
             if seen.0 != packets {
                 *seen = (packets, now);
-            } else if now.duration_since(seen.1) >= IDLE {
+            } else if now.duration_since(seen.1) >= silence && idle.len() < AT_ONCE {
                 idle.push(key);
             }
         }
         self.0.retain(|key, _| there.contains(key));
+        memory::shrink(&mut self.0);
         idle
     }
 }
@@ -52,29 +50,30 @@ impl<K: Copy + Eq + Hash> IdleRows<K> {
 mod tests {
     use super::*;
 
+    const HOUR: Duration = Duration::from_secs(3600);
+
     #[test]
-    fn a_row_is_removed_after_an_idle_hour_if_the_map_is_half_full() {
+    fn a_row_is_removed_after_its_silence() {
         let start = Instant::now();
-        let later = start + IDLE;
+        let later = start + HOUR;
         let mut idle_rows = IdleRows::default();
-        let mut find = |rows: &[(u32, u64)], now| idle_rows.find(rows.iter().copied(), 3, 4, now);
+        let mut find = |rows: &[(u32, u64)], now| idle_rows.find(rows.iter().copied(), HOUR, now);
         assert_eq!(find(&[(1, 5), (2, 5)], start), [0_u32; 0]);
         assert_eq!(find(&[(1, 5), (2, 6)], later), [1]);
-        assert_eq!(find(&[(2, 6)], later + IDLE), [2]);
+        assert_eq!(find(&[(2, 6)], later + HOUR / 2), [0_u32; 0]);
+        assert_eq!(find(&[(2, 6)], later + HOUR), [2]);
+        // One that returns is new.
+        assert_eq!(find(&[(1, 5)], later + HOUR * 3), [0_u32; 0]);
     }
 
     #[test]
-    fn no_row_is_removed_while_the_map_has_room() {
+    fn a_scan_is_removed_in_parts_and_leaves_no_memory() {
         let start = Instant::now();
         let mut idle_rows = IdleRows::default();
-        let none = [0_u32; 0];
-        let row = || [(1, 5)].into_iter();
-        assert_eq!(idle_rows.find(row(), 2, 5, start), none);
-        assert_eq!(idle_rows.find(row(), 2, 5, start + IDLE), none);
-        assert_eq!(
-            idle_rows.find(row(), 2, 4, start + IDLE),
-            none,
-            "from now on"
-        );
+        let rows = |from: u32| (from..30_000).map(|key| (key, 1));
+        assert!(idle_rows.find(rows(0), HOUR, start).is_empty());
+        assert_eq!(idle_rows.find(rows(0), HOUR, start + HOUR).len(), AT_ONCE);
+        assert!(idle_rows.find(rows(29_990), HOUR, start + HOUR).len() == 10);
+        assert!(idle_rows.0.capacity() < 1_000);
     }
 }

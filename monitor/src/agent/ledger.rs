@@ -12,18 +12,21 @@
 
 mod book;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use monitor_common::count::{Count, EspCount};
+use monitor_common::count::{Count, EspCount, Total};
+use monitor_common::direction::Direction;
 use monitor_common::key::{CounterKey, EspKey, ReasonKey};
 
-use self::book::{Book, Key};
+pub(super) use self::book::TrafficRow;
+use self::book::{Book, EspRow, Key};
 use crate::base::failure::Failure;
 use crate::kernel::Kernel;
 use crate::traffic::counted::{Traffic, Unparsed};
-use crate::traffic::counted_association::CountedAssociation;
+use crate::traffic::counted_association::{CountedAssociation, FORGOTTEN};
 
 /// Names of removed interfaces whose counts are kept apart, at most.
 const NAMES: usize = 256;
@@ -82,6 +85,17 @@ pub struct Ledger {
     reasons: Book<ReasonKey>,
     /// Names of removed interfaces in the books, the longest removed first.
     gone: VecDeque<Arc<str>>,
+    /// Names whose rows became those of [`OTHER`], until they are taken.
+    renamed: Vec<Arc<str>>,
+}
+
+/// What became of rows of the books.
+#[derive(Debug, Default)]
+pub(super) struct Moves {
+    /// Names whose rows are those of [`OTHER`] from now on.
+    pub(super) renamed: Vec<Arc<str>>,
+    /// Rows of traffic without room, with what was added to "other" of their interface instead.
+    pub(super) overflow: Vec<((Arc<str>, TrafficRow), Count)>,
 }
 
 #[derive(Debug)]
@@ -204,6 +218,81 @@ impl Ledger {
         }
     }
 
+    /// Everything that was counted of traffic, by the name of its interface.
+    pub(super) fn traffic(
+        &self,
+        counters: &HashMap<CounterKey, Count>,
+    ) -> BTreeMap<(Arc<str>, TrafficRow), Count> {
+        self.traffic.totals(counters, named(&self.known))
+    }
+
+    /// Where a row of `COUNTERS` is counted.
+    pub(super) fn place(&self, key: &CounterKey) -> Option<(Arc<str>, TrafficRow)> {
+        Some((named(&self.known)(key.ifindex), key.row()?))
+    }
+
+    /// A row of `COUNTERS` was removed from the map, with this count. It stays in the books until it is dropped.
+    pub(super) fn settle_last(&mut self, key: &CounterKey, last: Count) {
+        let name = named(&self.known)(key.ifindex);
+        self.traffic.settle_last(key, last, name);
+    }
+
+    /// A row whose keys have left the map leaves the books. Returns all that it had counted.
+    pub(super) fn drop_traffic(&mut self, place: &(Arc<str>, TrafficRow)) -> Count {
+        self.traffic.drop_row(place)
+    }
+
+    /// The node of a row of `ESP`: name of the interface, direction, and address of the other node.
+    pub(super) fn node(&self, key: &EspKey) -> Option<(Arc<str>, Direction, IpAddr)> {
+        node_of(&(named(&self.known)(key.ifindex), key.row()?))
+    }
+
+    /// Everything that was counted of ESP and AH, by node.
+    pub(super) fn esp_nodes(
+        &self,
+        esp: &HashMap<EspKey, EspCount>,
+    ) -> HashMap<(Arc<str>, Direction, IpAddr), EspCount> {
+        let mut nodes = HashMap::<_, EspCount>::new();
+        for (place, count) in self.esp.totals(esp, named(&self.known)) {
+            if let Some(node) = node_of(&place) {
+                nodes.entry(node).or_default().add(count);
+            }
+        }
+        nodes
+    }
+
+    /// Forgets nodes whose associations have left the map. Returns what each had counted of ESP. It is counted as that of
+    /// [`FORGOTTEN`], so that no sum over nodes goes down.
+    pub(super) fn forget_nodes(
+        &mut self,
+        nodes: &HashSet<(Arc<str>, Direction, IpAddr)>,
+    ) -> HashMap<(Arc<str>, Direction, IpAddr), EspCount> {
+        let mut last = HashMap::<_, EspCount>::new();
+        let is_leaving = |place: &_| node_of(place).is_some_and(|node| nodes.contains(&node));
+        for (place, count) in self.esp.take_rows(is_leaving) {
+            let Some(node) = node_of(&place) else {
+                continue;
+            };
+            let (name, (direction, encapsulation, _, _)) = place;
+            if encapsulation.is_esp() {
+                last.entry(node).or_default().add(count);
+            }
+            let row = (direction, encapsulation, Some((FORGOTTEN, FORGOTTEN)), 0);
+            self.esp.add_row((name, row), count);
+        }
+        last
+    }
+
+    /// What became of rows since this was called last.
+    pub(super) fn take_moves(&mut self) -> Moves {
+        // Of associations nothing is exported by row.
+        drop(self.esp.take_overflow());
+        Moves {
+            renamed: std::mem::take(&mut self.renamed),
+            overflow: self.traffic.take_overflow(),
+        }
+    }
+
     /// Credits what the maps hold of these interfaces, and is not booked yet, to their present names.
     fn book(&mut self, rows: &Rows, which: impl Fn(u32) -> bool) {
         let name = named(&self.known);
@@ -235,6 +324,7 @@ impl Ledger {
             if *name == *OTHER || self.known.values().any(|known| known.name == name) {
                 continue;
             }
+            self.renamed.push(Arc::clone(&name));
             self.traffic.rename(&name, &other);
             self.esp.rename(&name, &other);
             self.reasons.rename(&name, &other);
@@ -274,6 +364,18 @@ impl Ledger {
         );
         (traffic.collect(), esp.collect(), unparsed.collect())
     }
+}
+
+/// The node of a row, unless it is the sum of several.
+fn node_of(
+    (name, (direction, _, addresses, _)): &(Arc<str>, EspRow),
+) -> Option<(Arc<str>, Direction, IpAddr)> {
+    let (source, destination) = (*addresses)?;
+    let node = match direction {
+        Direction::Rx => source,
+        Direction::Tx => destination,
+    };
+    (node != FORGOTTEN).then(|| (Arc::clone(name), *direction, node))
 }
 
 /// The present name of an interface by its index; [`OTHER`] for one that was never known.

@@ -6,6 +6,7 @@
 
 mod attachments;
 pub mod esp_networks;
+mod exported;
 pub mod exposure;
 mod hook_report;
 mod idle_rows;
@@ -15,6 +16,8 @@ mod network_rows;
 mod node_agent;
 mod refresh;
 pub mod session;
+mod silence;
+mod silent_rows;
 pub mod snapshot;
 mod snapshot_reader;
 mod start;

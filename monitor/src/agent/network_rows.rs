@@ -9,24 +9,37 @@ use super::node_agent::Agent;
 use super::watched::Watched;
 use crate::policy::Requirement;
 
+/// Devices of this host whose networks are known, at most.
+const DEVICES: usize = 1024;
+
 impl Agent {
-    /// Makes the rows of known networks on all watched interfaces where they are missing. They may take half of the map,
-    /// those that must be encrypted first. A network without a row is logged, and its state is unknown.
+    /// Makes the rows of known networks on all watched interfaces where they are missing: those of the configuration, of
+    /// Docker, and of the devices of this host. They may take half of the map, those that must be encrypted first. A network
+    /// without a row is logged, and its state is unknown.
     pub fn prepare_networks(&mut self) {
-        let Some(policy) = &self.policy else {
-            return;
-        };
-        let mut policy = policy.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = policy.networks().version();
-        let is_done = |at: &Watched| at.networks_version == Some(version);
+        let mut policy = self
+            .policy
+            .as_ref()
+            .map(|policy| policy.lock().unwrap_or_else(PoisonError::into_inner));
+        let version = policy.as_ref().map(|policy| policy.networks().version());
+        let devices: BTreeSet<u32> = self
+            .overlays
+            .iter()
+            .filter_map(|link| link.overlay?.vni)
+            .take(DEVICES)
+            .collect();
+        let is_done = |at: &Watched| at.prepared.as_ref() == Some(&(version, devices.clone()));
         if self.watched.values().all(is_done) {
             return;
         }
         let mut networks: Vec<(Requirement, u32)> = policy
-            .networks()
             .iter()
+            .flat_map(|policy| policy.networks().iter())
             .map(|network| (network.required, network.vni))
             .collect();
+        let in_policy: BTreeSet<u32> = networks.iter().map(|at| at.1).collect();
+        let of_devices = devices.difference(&in_policy);
+        networks.extend(of_devices.map(|vni| (Requirement::Optional, *vni)));
         networks.sort_unstable();
         // Two directions of each interface.
         let rows_of_one = 2 * self.watched.len().max(1);
@@ -38,7 +51,7 @@ impl Agent {
                     without.insert(*vni);
                 }
             }
-            watched.networks_version = Some(version);
+            watched.prepared = Some((version, devices.clone()));
         }
         // Two directions; half of the map is left to the nodes.
         let room = self.kernel.sizes().esp_networks as usize / 4;
@@ -64,6 +77,9 @@ impl Agent {
             );
         }
         self.room_logged = !without.is_empty();
-        policy.set_without_rows(without);
+        self.described = networks.into_iter().map(|(_, vni)| vni).collect();
+        if let Some(policy) = &mut policy {
+            policy.set_without_rows(without);
+        }
     }
 }

@@ -1,17 +1,19 @@
 //! The agent: what it holds, and what it gives to those who drive it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
-use monitor_common::key::EspKey;
 use tokio::sync::watch;
 
 use super::esp_networks::EspBook;
+use super::exported::Exported;
 use super::exposure::{Account, Verdicts};
-use super::idle_rows::IdleRows;
 use super::ledger::{Ledger, Names};
+use super::silent_rows::SilentRows;
 use super::watched::Watched;
 use crate::base::udp_ports::UdpPorts;
 use crate::host::docker;
@@ -37,7 +39,14 @@ pub struct Agent {
     /// Whether a lack of room for networks was logged.
     pub(super) room_logged: bool,
     pub(super) ledger: Ledger,
-    pub(super) idle: IdleRows<EspKey>,
+    pub(super) silent: SilentRows,
+    /// Networks of the configuration, of Docker, and of this host's devices: their rows stay.
+    pub(super) described: BTreeSet<u32>,
+    /// The nodes of this host's security associations.
+    pub(super) esp_nodes: BTreeSet<IpAddr>,
+    pub(super) exported: Arc<Mutex<Exported>>,
+    /// A row that is not described leaves after this time without a packet.
+    pub(super) forget_after: Duration,
     pub(super) esp_networks: EspBook,
     pub(super) selection: Selection,
     pub(super) selected: Selected,

@@ -1,6 +1,6 @@
 //! Brings the attached programs up to date with the interfaces of the host.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::anyhow;
 
@@ -19,6 +19,13 @@ impl Agent {
     /// # Errors
     /// A runtime failure, if the kernel does not answer. What is attached stays attached.
     pub fn refresh(&mut self, thoroughly: bool) -> Result<(), Failure> {
+        let result = self.bring_up_to_date(thoroughly);
+        // Also after a failure: what became of rows is exported next.
+        self.export_moves();
+        result
+    }
+
+    fn bring_up_to_date(&mut self, thoroughly: bool) -> Result<(), Failure> {
         let links = self.list_interfaces()?;
         let gone: Vec<u32> = self
             .watched
@@ -87,8 +94,7 @@ impl Agent {
             self.check_attachments(&links);
             self.attach_again();
             self.ledger.put_away(&self.kernel, AT_REST)?;
-            self.retire_associations()?;
-            self.esp_networks.put_away(&self.kernel)?;
+            self.forget_silent()?;
         }
         Ok(())
     }
@@ -124,23 +130,6 @@ impl Agent {
             }
         }
         Ok(links)
-    }
-
-    /// Moves idle associations from the map to the ledger, if the map is half full.
-    fn retire_associations(&mut self) -> Result<(), Failure> {
-        let rows = self.kernel.esp()?;
-        let packets = rows
-            .iter()
-            // The rows "other" stay.
-            .filter(|(key, _)| !key.is_other())
-            .map(|(key, count)| (*key, count.packets));
-        let capacity = self.kernel.sizes().esp;
-        let idle = self
-            .idle
-            .find(packets, rows.len(), capacity, Instant::now());
-        let ledger = &mut self.ledger;
-        self.kernel
-            .take_esp(&idle, |key, count| ledger.retire(key, count))
     }
 
     /// Logs a note once, for as long as it holds.

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::loops;
 use super::node_agent::{Agent, SharedAgent};
 use super::watch_plan::WatchPlan;
+use crate::agent::loops::sampled_flows::SampledFlows;
 use crate::base::failure::Failure;
 use crate::base::udp_ports::UdpPorts;
 use crate::host::docker::{self, DockerSocket};
@@ -116,34 +117,40 @@ impl Session {
         mut sink: impl FnMut(&DecodedSample<'_>) -> ControlFlow<Result<(), Failure>>,
         end: impl Future<Output = T>,
     ) -> Result<Option<T>, Failure> {
-        let (names, mut flow_verdicts, account, udp_ports) = {
+        let (names, flow_verdicts, account, udp_ports, forget_after) = {
             let agent = self.agent.lock().map_err(|_| failed())?;
             (
                 agent.names(),
                 agent.verdicts(),
                 agent.account(),
                 agent.udp_ports(),
+                agent.forget_after,
             )
         };
         let decoder = self.decoder;
-        let mut samples = LiveFlows::default();
+        let flows = Mutex::new(SampledFlows {
+            samples: LiveFlows::default(),
+            verdicts: flow_verdicts,
+        });
         let draining = ring::drain(self.ring, self.log, |sample, time| {
             let interface = names.of(sample.ifindex);
-            let record = decoder.decode(&mut samples, sample, time, &interface);
+            let mut flows = flows.lock().unwrap_or_else(PoisonError::into_inner);
+            let record = decoder.decode(&mut flows.samples, sample, time, &interface);
             let vni = match record.encapsulation {
                 Encapsulation::Vxlan => record.vni,
                 _ => None,
             };
-            if let Some(verdicts) = &flow_verdicts {
+            if let Some(verdicts) = &flows.verdicts {
                 verdicts.note_credentials(sample, record.vni, &record.verdict.credentials);
             }
-            if let Some(verdicts) = &mut flow_verdicts
+            if let Some(verdicts) = &mut flows.verdicts
                 && let Err(failure) =
                     verdicts.note(sample, vni, record.payload_len, &record.verdict)
             {
                 // The kernel samples the flow again.
                 tracing::debug!("cannot write a verdict: {failure}");
             }
+            drop(flows);
             sink(&DecodedSample {
                 sample,
                 record: &record,
@@ -166,6 +173,7 @@ impl Session {
             result = loops::exposure_account::keep_settled(account) => done(result),
             result = violations => done(result),
             result = docker => done(result),
+            result = loops::sampled_flows::forget_silent(&flows, forget_after) => done(result),
             value = end => Ok(Some(value)),
         }
     }

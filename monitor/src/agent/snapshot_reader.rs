@@ -34,12 +34,21 @@ impl Agent {
             account.as_deref(),
             peers,
         )?;
-        drop(account);
         snapshot.counted.esp_active = self
             .trend
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .observe(&snapshot.counted.esp, Instant::now());
+        // Before the account is unlocked: no row leaves between the two.
+        self.exported
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .apply(
+                &mut snapshot.counted,
+                |vni| self.described.contains(&vni),
+                |node| self.esp_nodes.contains(&node),
+            );
+        drop(account);
         snapshot.counted.xfrm_errors = ipsec::errors();
         snapshot.counted.docker_up = self.docker.as_ref().and_then(|state| state.borrow().up);
         snapshot.counted.lost = self.lost;
@@ -109,6 +118,7 @@ fn read_maps(
     let counted = Counted {
         traffic,
         esp,
+        esp_peers: Vec::new(),
         esp_networks,
         esp_others,
         attribution: esp_book.attribution().clone(),

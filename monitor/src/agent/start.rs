@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use anyhow::anyhow;
 
 use super::esp_networks::EspBook;
+use super::exported::Exported;
 use super::exposure::Account;
-use super::idle_rows::IdleRows;
 use super::ledger::Ledger;
 use super::node_agent::Agent;
+use super::silent_rows::SilentRows;
 use super::watch_plan::WatchPlan;
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::interface::LinkLayer;
@@ -33,10 +34,13 @@ impl Agent {
             Failure::runtime(anyhow!(error).context("cannot watch for changes of interfaces"))
         })?;
         let kernel = Kernel::new(&plan.load)?;
-        let account = plan
-            .load
-            .exposure
-            .then(|| Arc::new(Mutex::new(Account::new(kernel.counts()))));
+        let exported = Arc::new(Mutex::new(Exported::new(plan.unknown_networks)));
+        let account = plan.load.exposure.then(|| {
+            Arc::new(Mutex::new(
+                Account::new(kernel.counts())
+                    .forgetting_after(plan.forget_after, Arc::clone(&exported)),
+            ))
+        });
         let policy = policy(plan, &kernel)?;
         let mut agent = Agent {
             watched: BTreeMap::new(),
@@ -45,7 +49,11 @@ impl Agent {
             policy,
             room_logged: false,
             ledger: Ledger::default(),
-            idle: IdleRows::default(),
+            silent: SilentRows::default(),
+            described: BTreeSet::new(),
+            esp_nodes: BTreeSet::new(),
+            exported: Arc::clone(&exported),
+            forget_after: plan.forget_after,
             esp_networks: EspBook::default(),
             selection: plan.selection.clone(),
             selected: Selected::default(),

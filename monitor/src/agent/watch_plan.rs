@@ -26,6 +26,10 @@ pub struct WatchPlan {
     pub policy: bool,
     /// A violation ends after this time without a packet.
     pub window: Duration,
+    /// An undescribed network, an association or a node is forgotten after this time without a packet.
+    pub forget_after: Duration,
+    /// Undescribed networks that are exported apart, at most.
+    pub unknown_networks: usize,
     /// Where Docker is, if the configuration file says so.
     pub docker: Option<DockerSocket>,
     /// The window of a network's state.

@@ -1,5 +1,7 @@
 //! Watched interfaces: what is attached in each direction.
 
+use std::collections::BTreeSet;
+
 use monitor_common::direction::Direction;
 
 use crate::base::interface::Interface;
@@ -10,9 +12,12 @@ pub(super) struct Watched {
     pub(super) interface: Interface,
     pub(super) rx: HookSlot,
     pub(super) tx: HookSlot,
-    /// The version of the networks that it has rows for.
-    pub(super) networks_version: Option<u64>,
+    /// The networks that it has rows for.
+    pub(super) prepared: Option<Prepared>,
 }
+
+/// The version of the policy's networks, and the networks of this host's devices.
+pub(super) type Prepared = (Option<u64>, BTreeSet<u32>);
 
 /// One direction of a watched interface.
 #[derive(Default)]
@@ -30,7 +35,7 @@ impl Watched {
             interface,
             rx: HookSlot::default(),
             tx: HookSlot::default(),
-            networks_version: None,
+            prepared: None,
         }
     }
 

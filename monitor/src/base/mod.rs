@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod failure;
 pub mod interface;
+pub mod memory;
 pub(crate) mod netlink;
 pub mod output;
 pub mod plural;

@@ -25,12 +25,7 @@ const GRACE: Duration = Duration::from_secs(5);
 const LEFT_OUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
-    let mut plan = settings::plan(
-        &args.watch,
-        &args.policy,
-        args.listen.as_deref(),
-        Defaults::RUN,
-    )?;
+    let mut plan = settings::plan(&args.watch, &args.policy, &args.export, Defaults::RUN)?;
     let docker = args.docker.place(plan.docker.as_ref())?;
     // Docker may report networks that must be encrypted at any time.
     plan.load.policy |= docker != DockerSocket::Off;

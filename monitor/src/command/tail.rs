@@ -11,7 +11,7 @@ use crate::agent::session::{DecodedSample, Session, SessionOptions};
 use crate::base::failure::Failure;
 use crate::base::output::{Output, message, stdout_closed};
 use crate::base::plural::counted;
-use crate::command::cli::{PolicyArgs, TailArgs};
+use crate::command::cli::{ExportArgs, PolicyArgs, TailArgs};
 use crate::command::settings::{self, Defaults};
 use crate::host::docker::DockerSocket;
 use crate::host::own_connections::own_connections;
@@ -20,7 +20,12 @@ use crate::surface::sample_lines::{Printed, Printer};
 use crate::traffic::filter::{Connection, Filter};
 
 pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
-    let plan = settings::plan(&args.watch, &PolicyArgs::default(), None, Defaults::TAIL)?;
+    let plan = settings::plan(
+        &args.watch,
+        &PolicyArgs::default(),
+        &ExportArgs::default(),
+        Defaults::TAIL,
+    )?;
     let options = SessionOptions {
         docker: DockerSocket::Off,
         show_payload: args.show_payload,

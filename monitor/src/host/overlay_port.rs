@@ -119,6 +119,7 @@ mod tests {
             overlay: Some(OverlayDevice {
                 service,
                 port,
+                vni: None,
                 below: None,
             }),
         }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use monitor_common::direction::Direction;
 
 use super::counted_association::CountedAssociation;
+use crate::base::memory;
 
 /// After so long without a packet an association is not in use any more. Its count remains: after a change of keys the
 /// old association stays in the map.
@@ -107,6 +108,7 @@ impl Trend {
             sum.highest = sum.highest.max(row.count.sequence_max);
         }
         self.0.retain(|key, _| sums.contains_key(key));
+        memory::shrink(&mut self.0);
         let mut active = Vec::new();
         for (key, sum) in sums {
             let row = self.0.entry(key).or_insert(Row {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use monitor_common::count::{Count, Total};
+use monitor_common::count::{Count, EspCount, Total};
 use monitor_common::cpu_state::CpuState;
 use monitor_common::direction::Direction;
 use monitor_common::encapsulation::Encapsulation;
@@ -70,6 +70,19 @@ pub struct EspNetwork {
     pub count: Count,
 }
 
+/// ESP packets to or from one node on one interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EspPeer {
+    /// Interface name.
+    pub interface: String,
+    /// Received or sent.
+    pub direction: Direction,
+    /// The address of the other node; `None` for the sum of those without a series.
+    pub peer: Option<IpAddr>,
+    /// Packets and bytes; the sequence numbers mean nothing.
+    pub count: EspCount,
+}
+
 /// The sum of packets in ESP of networks that found no room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EspOther {
@@ -119,6 +132,8 @@ pub struct Counted {
     pub traffic: Vec<Traffic>,
     /// ESP by association.
     pub esp: Vec<CountedAssociation>,
+    /// ESP by node, as it is exported.
+    pub esp_peers: Vec<EspPeer>,
     /// ESP by network; empty if it is not attributed to networks.
     pub esp_networks: Vec<EspNetwork>,
     /// ESP of networks that found no room.

@@ -1,10 +1,14 @@
 //! The count of one security association on one interface.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use monitor_common::count::EspCount;
 use monitor_common::direction::Direction;
 use monitor_common::encapsulation::Encapsulation;
+
+/// The node under which the ledger keeps what forgotten nodes had counted: no series of a node has it, and the sums over all
+/// nodes do. No packet has this address on the wire.
+pub const FORGOTTEN: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
 /// Packets of one security association on one interface, in one direction.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -35,6 +35,11 @@ struct Counted {
 }
 
 impl CredentialFlows {
+    /// Forgets the flows that were counted before this was called last: one that is seen again is counted again.
+    pub fn forget_old(&mut self) {
+        self.old = std::mem::take(&mut self.young);
+    }
+
     /// Counts a flow of a network under each of these kinds, once.
     pub fn note(
         &mut self,

@@ -3,16 +3,19 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use monitor_common::count::{Count, Total};
 use monitor_common::direction::Direction;
-use monitor_common::key::{Class, ExposureKey, FlowState, NetworkId};
+use monitor_common::key::{Class, ExposureKey, FlowState, Group, NetworkId};
 
+use super::super::exported::Exported;
+use super::super::idle_rows::IdleRows;
 use super::new_verdict::NewVerdict;
 use super::verdicts::Verdicts;
 use crate::base::clock::monotonic_ns;
 use crate::base::failure::Failure;
+use crate::base::memory;
 use crate::kernel::Counts;
 use crate::traffic::counted::{Exposed, Pending};
 use crate::traffic::credential_flows::CredentialFlows;
@@ -45,6 +48,18 @@ pub struct Account {
     next: Option<NewVerdict>,
     sender: SyncSender<NewVerdict>,
     credential_flows: Arc<Mutex<CredentialFlows>>,
+    /// Packets of forgotten networks that were pending and in a flow: part of the sums of the map.
+    carried: HashMap<ExposureKey, Count>,
+    /// Networks are forgotten, if they are at all.
+    silence: Option<Silence>,
+}
+
+/// Which networks are forgotten.
+struct Silence {
+    /// Those that nothing describes are, after this time without a packet.
+    forget_after: Duration,
+    exported: Arc<Mutex<Exported>>,
+    networks: IdleRows<NetworkId>,
 }
 
 impl Account {
@@ -62,6 +77,25 @@ impl Account {
             next: None,
             sender,
             credential_flows: Arc::default(),
+            carried: HashMap::new(),
+            silence: None,
+        }
+    }
+
+    /// The same, where networks that nothing describes are forgotten after this time without a packet.
+    #[must_use]
+    pub(in super::super) fn forgetting_after(
+        self,
+        forget_after: Duration,
+        exported: Arc<Mutex<Exported>>,
+    ) -> Account {
+        Account {
+            silence: Some(Silence {
+                forget_after,
+                exported,
+                networks: IdleRows::default(),
+            }),
+            ..self
         }
     }
 
@@ -117,7 +151,7 @@ impl Account {
     /// A runtime failure, if a map cannot be read.
     pub fn settle(&mut self, now: u32) -> Result<(), Failure> {
         // The sums are read first, so that what is missing in the flows is truly gone.
-        let sums = self.counts.exposure()?;
+        let sums = self.sums()?;
         let flows = self.counts.flows.all()?;
         self.note_lost(&sums, &flows);
         let refused = self.counts.state()?.flows_refused;
@@ -152,7 +186,83 @@ impl Account {
         }
         self.counts.flows.publish()?;
         self.counts.tidy_slots(Instant::now())?;
-        self.counts.flows.forget_quiet(Instant::now())
+        self.counts.flows.forget_quiet(Instant::now())?;
+        self.forget_silent(&sums)
+    }
+
+    /// Removes the rows of networks that nothing describes after their silence.
+    fn forget_silent(&mut self, sums: &HashMap<ExposureKey, Count>) -> Result<(), Failure> {
+        let Some(silence) = &mut self.silence else {
+            return Ok(());
+        };
+        let mut packets = HashMap::<NetworkId, u64>::new();
+        for (key, count) in sums.iter().chain(&self.credited) {
+            let network = key.network();
+            let is_unknown = network.0 < NetworkId::OTHER.0
+                && self.counts.flows.group(network) == Group::Unknown;
+            if is_unknown {
+                *packets.entry(network).or_default() += count.packets;
+            }
+        }
+        let forget_after = silence.forget_after;
+        let idle = silence
+            .networks
+            .find(packets.into_iter(), forget_after, Instant::now());
+        if idle.is_empty() {
+            return Ok(());
+        }
+        let idle: HashSet<NetworkId> = idle.into_iter().collect();
+        let keys: Vec<ExposureKey> = sums
+            .keys()
+            .filter(|key| idle.contains(&key.network()))
+            .copied()
+            .collect();
+        // What is removed is carried, so that nothing is lost if a part cannot be removed.
+        let carried = &mut self.carried;
+        self.counts
+            .take_exposure(&keys, |key, last| carried.entry(key).or_default().add(last))?;
+
+        let mut gone = HashMap::<ExposureKey, Count>::new();
+        self.carried.retain(|key, last| {
+            if !idle.contains(&key.network()) {
+                return true;
+            }
+            if key.class() == Class::PENDING {
+                // The rest is in flows, and will be credited.
+                *last = last.since(self.settled.remove(key).unwrap_or_default());
+                return !last.is_zero();
+            }
+            gone.entry(*key).or_default().add(*last);
+            false
+        });
+        self.settled.retain(|key, _| !idle.contains(&key.network()));
+        self.credited.retain(|key, count| {
+            let is_kept = !idle.contains(&key.network());
+            if !is_kept {
+                gone.entry(*key).or_default().add(*count);
+            }
+            is_kept
+        });
+        memory::shrink(&mut self.carried);
+        memory::shrink(&mut self.settled);
+        memory::shrink(&mut self.credited);
+        let mut exported = silence
+            .exported
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (key, last) in gone {
+            exported.networks.exposure_left(key, last);
+        }
+        Ok(())
+    }
+
+    /// What was counted under each class, and as pending.
+    fn sums(&self) -> Result<HashMap<ExposureKey, Count>, Failure> {
+        let mut sums = self.counts.exposure()?;
+        for (key, count) in &self.carried {
+            sums.entry(*key).or_default().add(*count);
+        }
+        Ok(sums)
     }
 
     /// Whether the programs have refused flows since all were last looked at.
@@ -220,7 +330,7 @@ impl Account {
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn read(&self) -> Result<(Vec<Exposed>, Vec<Pending>, usize), Failure> {
-        let sums = self.counts.exposure()?;
+        let sums = self.sums()?;
         let entries = sums.len();
         let mut exposed: BTreeMap<(u32, u32), Count> = BTreeMap::new();
         let mut pending: BTreeMap<NetworkId, Count> = BTreeMap::new();

@@ -9,10 +9,14 @@ use std::sync::Arc;
 use monitor_common::key::{Group, NetworkId};
 
 use crate::base::failure::Failure;
+use crate::base::memory;
 use crate::kernel::Counts;
 
 /// Verdicts in use that are passed over in search of an unused one; the next one is removed anyway.
 const PASSED_OVER: usize = 4;
+
+/// Verdicts that are looked at in one go, so that samples never wait long for it.
+const AT_ONCE: usize = 4_096;
 
 /// The verdicts that are in the kernel's map.
 pub(super) struct VerdictRoom {
@@ -23,6 +27,8 @@ pub(super) struct VerdictRoom {
     sizes: [BTreeSet<(usize, NetworkId)>; 2],
     /// By [`Group`]: verdicts.
     totals: [usize; 2],
+    /// Verdicts of which it is to be looked whether they are used.
+    listed: Vec<u64>,
 }
 
 /// Flows of a network, the one with the oldest verdict first.
@@ -45,6 +51,7 @@ impl VerdictRoom {
             networks: HashMap::new(),
             sizes: [BTreeSet::new(), BTreeSet::new()],
             totals: [0; 2],
+            listed: Vec::new(),
         }
     }
 
@@ -102,6 +109,61 @@ impl VerdictRoom {
         self.sizes[moved as usize].remove(&(before, network));
         self.sizes[group as usize].insert((before + 1, network));
         Ok(())
+    }
+
+    /// Lists the verdicts of networks that nothing describes.
+    pub(super) fn begin_sweep(&mut self) {
+        let unknown = self
+            .networks
+            .values()
+            .filter(|of| of.group == Group::Unknown);
+        self.listed = unknown.flat_map(|of| &of.flows).copied().collect();
+    }
+
+    /// Removes listed verdicts that are unused, and lets the others rest. Returns whether more are listed.
+    pub(super) fn sweep(&mut self, counts: &Counts) -> Result<bool, Failure> {
+        let from = self.listed.len().saturating_sub(AT_ONCE);
+        let mut gone = HashSet::new();
+        for flow in self.listed.drain(from..) {
+            match counts.verdict_in_use(flow)? {
+                Some((class, true)) => counts.rest_verdict(flow, class)?,
+                Some((_, false)) => {
+                    counts.remove_verdict(flow)?;
+                    gone.insert(flow);
+                }
+                None => {
+                    gone.insert(flow);
+                }
+            }
+        }
+        self.remove(&gone);
+        Ok(!self.listed.is_empty())
+    }
+
+    fn remove(&mut self, gone: &HashSet<u64>) {
+        if gone.is_empty() {
+            return;
+        }
+        self.flows.retain(|flow| !gone.contains(flow));
+        if self.flows.len() < self.flows.capacity() / 4 {
+            self.flows.shrink_to_fit();
+        }
+        self.networks.retain(|network, queue| {
+            let before = queue.flows.len();
+            queue.flows.retain(|flow| !gone.contains(flow));
+            let after = queue.flows.len();
+            if before != after {
+                let group = queue.group as usize;
+                self.totals[group] -= before - after;
+                self.sizes[group].remove(&(before, *network));
+                if after != 0 {
+                    self.sizes[group].insert((after, *network));
+                }
+                queue.flows.shrink_to(after * 2);
+            }
+            after != 0
+        });
+        memory::shrink(&mut self.networks);
     }
 
     fn size(&self, network: NetworkId) -> usize {

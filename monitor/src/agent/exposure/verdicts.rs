@@ -118,6 +118,26 @@ impl Verdicts {
         Ok(())
     }
 
+    /// Forgets flows without a sample since this was called last, and lists the verdicts of which it is looked whether they
+    /// are used.
+    pub(in super::super) fn forget_old(&mut self) {
+        self.old = std::mem::take(&mut self.young);
+        self.credential_flows
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .forget_old();
+        self.room.begin_sweep();
+    }
+
+    /// Looks at some of the listed verdicts, and removes those of networks that nothing describes if no packet was counted
+    /// under them since they were looked at last. Returns whether more are listed.
+    ///
+    /// # Errors
+    /// A runtime failure, if a map cannot be changed.
+    pub(in super::super) fn forget_unused(&mut self) -> Result<bool, Failure> {
+        self.room.sweep(&self.counts)
+    }
+
     /// The verdict so far on the flow of a sample.
     fn known(&mut self, sample: &Sample<'_>) -> Result<FlowVerdict, Failure> {
         let young = self.young.get(&sample.flow).copied();

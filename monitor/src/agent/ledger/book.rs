@@ -39,7 +39,7 @@ pub(super) trait Key: Copy + Debug + Eq + Hash {
 }
 
 /// Interface, direction, encapsulation and VNI of `COUNTERS`.
-pub(super) type TrafficRow = (Direction, Encapsulation, Vni);
+pub(in crate::agent) type TrafficRow = (Direction, Encapsulation, Vni);
 
 impl Key for CounterKey {
     type Count = Count;
@@ -120,6 +120,9 @@ impl Key for ReasonKey {
     }
 }
 
+/// Name of the interface, row, and count.
+pub(super) type Entry<K> = ((Arc<str>, <K as Key>::Row), <K as Key>::Count);
+
 /// Counts by name of the interface and row.
 pub(super) type Totals<K> = BTreeMap<(Arc<str>, <K as Key>::Row), <K as Key>::Count>;
 
@@ -129,6 +132,8 @@ pub(super) struct Book<K: Key> {
     /// What of the map is in `settled` already.
     booked: HashMap<K, K::Count>,
     settled: Totals<K>,
+    /// What was added to "other" of a row because there was no room.
+    overflow: Vec<Entry<K>>,
 }
 
 impl<K: Key> Default for Book<K> {
@@ -136,6 +141,7 @@ impl<K: Key> Default for Book<K> {
         Book {
             booked: HashMap::new(),
             settled: Totals::<K>::new(),
+            overflow: Vec::new(),
         }
     }
 }
@@ -152,7 +158,7 @@ impl<K: Key> Book<K> {
             if let Some((row, new)) = self.unbooked(key, *count)
                 && !new.is_zero()
             {
-                settle::<K>(&mut self.settled, name(key.ifindex()), row, new);
+                self.settle(name(key.ifindex()), row, new);
             }
             self.booked.insert(*key, *count);
         }
@@ -168,16 +174,48 @@ impl<K: Key> Book<K> {
         if let Some((_, new)) = self.unbooked(key, last)
             && !new.is_zero()
         {
-            settle::<K>(&mut self.settled, name, row, new);
+            self.settle(name, row, new);
         }
         self.booked.remove(key);
+    }
+
+    /// Credits the last count of a key that is no longer in the map to its own row, which leaves the books next.
+    pub(super) fn settle_last(&mut self, key: &K, last: K::Count, name: Arc<str>) {
+        if let Some((row, new)) = self.unbooked(key, last)
+            && !new.is_zero()
+        {
+            add::<K>(&mut self.settled, (name, row), new);
+        }
+        self.booked.remove(key);
+    }
+
+    /// Removes what is settled of a row, and returns it.
+    pub(super) fn drop_row(&mut self, place: &(Arc<str>, K::Row)) -> K::Count {
+        self.settled.remove(place).unwrap_or_default()
+    }
+
+    /// Removes what is settled of some rows, and returns it.
+    pub(super) fn take_rows(&mut self, which: impl Fn(&(Arc<str>, K::Row)) -> bool) -> Totals<K> {
+        self.settled
+            .extract_if(.., |place, _| which(place))
+            .collect()
+    }
+
+    /// Adds to a row, whether there is room or not: for rows of which there are few.
+    pub(super) fn add_row(&mut self, place: (Arc<str>, K::Row), count: K::Count) {
+        add::<K>(&mut self.settled, place, count);
+    }
+
+    /// Rows that found no room since this was called last, with what went to their "other" instead.
+    pub(super) fn take_overflow(&mut self) -> Vec<Entry<K>> {
+        std::mem::take(&mut self.overflow)
     }
 
     /// Moves what is settled under a name to another one.
     pub(super) fn rename(&mut self, from: &str, to: &Arc<str>) {
         for ((name, row), count) in std::mem::take(&mut self.settled) {
             if *name == *from || name == *to {
-                settle::<K>(&mut self.settled, Arc::clone(to), row, count);
+                self.settle(Arc::clone(to), row, count);
             } else {
                 self.settled.insert((name, row), count);
             }
@@ -202,20 +240,22 @@ impl<K: Key> Book<K> {
         totals
     }
 
+    /// Adds to a row, or to its "other" if there is no room for one more.
+    fn settle(&mut self, name: Arc<str>, row: K::Row, count: K::Count) {
+        let mut place = (name, row);
+        if self.settled.len() >= ROWS && !self.settled.contains_key(&place) {
+            let other = K::other(&place.1);
+            self.overflow.push((place.clone(), count));
+            place.1 = other;
+        }
+        add::<K>(&mut self.settled, place, count);
+    }
+
     /// What a key has counted beyond what is booked, and its row.
     fn unbooked(&self, key: &K, count: K::Count) -> Option<(K::Row, K::Count)> {
         let before = self.booked.get(key).copied().unwrap_or_default();
         Some((key.row()?, count.since(before)))
     }
-}
-
-/// Adds to a row, or to its "other" if there is no room for one more.
-fn settle<K: Key>(totals: &mut Totals<K>, name: Arc<str>, row: K::Row, count: K::Count) {
-    let mut place = (name, row);
-    if totals.len() >= ROWS && !totals.contains_key(&place) {
-        place.1 = K::other(&place.1);
-    }
-    add::<K>(totals, place, count);
 }
 
 fn add<K: Key>(totals: &mut Totals<K>, place: (Arc<str>, K::Row), count: K::Count) {

@@ -7,4 +7,5 @@ pub mod docker_networks;
 pub mod esp_faults;
 pub mod exposure_account;
 pub mod interfaces;
+pub(super) mod sampled_flows;
 pub mod violations;

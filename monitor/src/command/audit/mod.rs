@@ -14,7 +14,7 @@ use crate::agent::session::{DecodedSample, Session, SessionOptions};
 use crate::agent::{SharedAgent, loops};
 use crate::base::failure::Failure;
 use crate::base::output::{Output, message};
-use crate::command::cli::AuditArgs;
+use crate::command::cli::{AuditArgs, ExportArgs};
 use crate::command::settings::{self, Defaults};
 use crate::host::docker::DockerSocket;
 use crate::policy::SharedPolicy;
@@ -39,7 +39,12 @@ pub(super) async fn run(args: &AuditArgs, stop: impl Future<Output = ()>) -> Res
             args.duration
         )));
     }
-    let mut plan = settings::plan(&args.watch, &args.policy, None, Defaults::AUDIT)?;
+    let mut plan = settings::plan(
+        &args.watch,
+        &args.policy,
+        &ExportArgs::default(),
+        Defaults::AUDIT,
+    )?;
     let docker = args.docker.place(plan.docker.as_ref())?;
     // Prepared first: if that fails, no interface was touched.
     let outputs = args.output.iter().map(|path| OutputFile::open(path));

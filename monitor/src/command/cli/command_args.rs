@@ -18,9 +18,9 @@ pub struct RunArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take a comment as help")]
     pub policy: PolicyArgs,
-    /// Address to serve /metrics, /networks and /healthz on [default: 127.0.0.1:9469]
-    #[arg(long, value_name = "ADDR:PORT")]
-    pub listen: Option<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub export: ExportArgs,
     /// Format of the log on standard error; json is one object a line
     #[arg(
         long,
@@ -36,6 +36,21 @@ pub struct RunArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take a comment as help")]
     pub docker: DockerArgs,
+}
+
+/// What `run` exports.
+#[derive(Debug, Default, Args)]
+pub struct ExportArgs {
+    /// Address to serve /metrics, /networks and /healthz on [default: 127.0.0.1:9469]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<String>,
+    /// Forget an undescribed network, association or node after this time without a packet, such as 1h; its counters
+    /// restart at 0 if it returns [default: 1h]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub forget_after: Option<Duration>,
+    /// Undescribed networks that are exported apart, at most; the others are summed as "other" [default: 1024]
+    #[arg(long, value_name = "N")]
+    pub unknown_networks: Option<u32>,
 }
 
 /// Arguments of `audit`.

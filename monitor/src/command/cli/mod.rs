@@ -6,7 +6,7 @@ mod command_args;
 mod commands;
 mod shared_args;
 
-pub use command_args::{AuditArgs, CheckArgs, DetachArgs, ReadArgs, RunArgs, TailArgs};
+pub use command_args::{AuditArgs, CheckArgs, DetachArgs, ExportArgs, ReadArgs, RunArgs, TailArgs};
 pub use commands::{Cli, Command};
 pub(crate) use shared_args::duration;
 pub use shared_args::{DockerArgs, FilterArgs, PolicyArgs, WatchArgs};

@@ -43,10 +43,13 @@ pub(super) struct File {
     pub(super) sample_every: Option<u32>,
     pub(super) flow_samples: Option<u32>,
     pub(super) snap: Option<u32>,
+    /// Silence after which what is not described is forgotten.
+    pub(super) forget_after: Option<Time>,
+    pub(super) unknown_networks: Option<u32>,
     pub(super) listen: Option<String>,
     pub(super) docker: Option<String>,
     /// Window of the state of a network.
-    pub(super) window: Option<Window>,
+    pub(super) window: Option<Time>,
     #[serde(
         default,
         rename = "network",
@@ -68,28 +71,27 @@ fn ports<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<u16>, D::Error> {
 
 /// A duration as the flag takes it, or a number of seconds.
 #[derive(Debug)]
-pub(super) struct Window(pub(super) Duration);
+pub(super) struct Time(pub(super) Duration);
 
-impl<'de> Deserialize<'de> for Window {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Window, D::Error> {
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
         struct Text;
         impl Visitor<'_> for Text {
-            type Value = Window;
+            type Value = Time;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a duration such as \"60s\" or \"5m\", or a number of seconds")
             }
 
-            fn visit_i64<E: Error>(self, seconds: i64) -> Result<Window, E> {
-                let window = u64::try_from(seconds).map(Duration::from_secs);
-                window
-                    .map(Window)
+            fn visit_i64<E: Error>(self, seconds: i64) -> Result<Time, E> {
+                let time = u64::try_from(seconds).map(Duration::from_secs);
+                time.map(Time)
                     .map_err(|_| E::invalid_value(Unexpected::Signed(seconds), &self))
             }
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<Window, E> {
-                let window = duration(text).map(Window);
-                window.map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+            fn visit_str<E: Error>(self, text: &str) -> Result<Time, E> {
+                let time = duration(text).map(Time);
+                time.map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
             }
         }
         deserializer.deserialize_any(Text)

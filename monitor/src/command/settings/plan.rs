@@ -7,11 +7,11 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 use monitor_common::config::{HostFlows, SNAP_MAX, SNAP_MIN};
 
-use super::config_file::{CONFIG_FILE, File, Window};
+use super::config_file::{CONFIG_FILE, File, Time};
 use super::values::{docker, first_given, parse_host_flows, select, udp_ports};
 use crate::agent::watch_plan::WatchPlan;
 use crate::base::failure::Failure;
-use crate::command::cli::{PolicyArgs, WatchArgs};
+use crate::command::cli::{ExportArgs, PolicyArgs, WatchArgs};
 use crate::kernel::{Caps, LoadOptions};
 use crate::policy::{Network, NetworkKind, Requirement, Source};
 
@@ -22,6 +22,14 @@ const LISTEN: &str = "127.0.0.1:9469";
 const WINDOW: Duration = Duration::from_secs(60);
 /// Longest window, in seconds.
 const WINDOW_MAX: u64 = 86_400;
+
+/// Default time after which what is not described is forgotten.
+const FORGET_AFTER: Duration = Duration::from_secs(3600);
+/// Its bounds, in seconds. States are updated every 5 s, and read a row before it leaves.
+const FORGET_MIN: u64 = 10;
+const FORGET_MAX: u64 = 30 * 86_400;
+/// Default number of undescribed networks that are exported apart.
+const UNKNOWN_NETWORKS: u32 = 1024;
 
 /// Defaults that differ between commands.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +50,8 @@ pub struct Defaults {
     pub caps: Caps,
     /// Whether states and violations of networks are evaluated.
     pub policy: bool,
+    /// Whether what was silent for long is forgotten. An audit reports all that it saw.
+    pub forgets: bool,
 }
 
 impl Defaults {
@@ -55,11 +65,13 @@ impl Defaults {
         esp_networks: true,
         caps: Caps::DEFAULT,
         policy: true,
+        forgets: true,
     };
     /// For an audit: as for the agent, with host traffic and longer samples.
     pub const AUDIT: Defaults = Defaults {
         snap: 512,
         host_flows: HostFlows::All,
+        forgets: false,
         ..Defaults::RUN
     };
     /// For a user who watches samples: everything.
@@ -72,6 +84,7 @@ impl Defaults {
         esp_networks: false,
         caps: Caps::NONE,
         policy: false,
+        forgets: false,
     };
 }
 
@@ -82,7 +95,7 @@ impl Defaults {
 pub fn plan(
     args: &WatchArgs,
     policy: &PolicyArgs,
-    listen: Option<&str>,
+    export: &ExportArgs,
     defaults: Defaults,
 ) -> Result<WatchPlan, Failure> {
     let file = File::read(args.config.as_deref())?;
@@ -118,7 +131,8 @@ pub fn plan(
             "snap {snap}: give {SNAP_MIN} to {SNAP_MAX} bytes"
         )));
     }
-    let listen = listen.or(file.listen.as_deref()).unwrap_or(LISTEN);
+    let listen = export.listen.as_deref().or(file.listen.as_deref());
+    let listen = listen.unwrap_or(LISTEN);
     let listen = listen.parse().map_err(|_| {
         Failure::usage(anyhow!(
             "listen address {listen:?}: give an IP address and a port, such as 127.0.0.1:9469, [::1]:9469 or \
@@ -135,7 +149,7 @@ pub fn plan(
     let networks = networks(&policy.require, file.networks).map_err(Failure::usage)?;
     let window = match policy
         .window
-        .or(file.window.as_ref().map(|Window(window)| *window))
+        .or(file.window.as_ref().map(|Time(window)| *window))
     {
         None => WINDOW,
         Some(window) if (1..=WINDOW_MAX).contains(&window.as_secs()) => window,
@@ -145,6 +159,24 @@ pub fn plan(
             )));
         }
     };
+    let forget_after = match export
+        .forget_after
+        .or(file.forget_after.as_ref().map(|Time(time)| *time))
+    {
+        _ if !defaults.forgets => Duration::MAX,
+        None => FORGET_AFTER,
+        Some(time) if (FORGET_MIN..=FORGET_MAX).contains(&time.as_secs()) => time,
+        Some(time) => {
+            return Err(Failure::usage(anyhow!(
+                "forget_after of {} seconds: give {FORGET_MIN} to {FORGET_MAX} seconds",
+                time.as_secs()
+            )));
+        }
+    };
+    let unknown_networks = export
+        .unknown_networks
+        .or(file.unknown_networks)
+        .unwrap_or(UNKNOWN_NETWORKS);
     let selection = select(&names)?;
     Ok(WatchPlan {
         selection,
@@ -169,6 +201,8 @@ pub fn plan(
         networks,
         policy: defaults.policy,
         window,
+        forget_after,
+        unknown_networks: unknown_networks as usize,
         docker: docker(file.docker.as_deref())?,
         state_window: window,
     })
@@ -232,7 +266,13 @@ mod tests {
             sample_every: Some(9),
             ..WatchArgs::default()
         };
-        let watch = plan(&args, &PolicyArgs::default(), None, Defaults::RUN).unwrap();
+        let watch = plan(
+            &args,
+            &PolicyArgs::default(),
+            &ExportArgs::default(),
+            Defaults::RUN,
+        )
+        .unwrap();
         assert_eq!(
             (
                 watch.load.sample_every,

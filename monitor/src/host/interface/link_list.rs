@@ -100,6 +100,8 @@ pub struct OverlayDevice {
     pub service: UdpPort,
     /// The UDP port that it sends to and receives on.
     pub port: u16,
+    /// Its network; `None` if it carries several (`external`).
+    pub vni: Option<u32>,
     /// Index of the interface that it is bound to, if it is.
     pub below: Option<u32>,
 }
@@ -112,6 +114,13 @@ impl OverlayDevice {
             let (_, value) = find(wanted)?;
             value.first_chunk().map(|bytes| u16::from_be_bytes(*bytes))
         };
+        // A flag without a value, or a byte.
+        let is_set = |at: u16| find(at).is_some_and(|(_, value)| value.first() != Some(&0));
+        let vni = |wanted: u16, external: u16| {
+            (!is_set(external))
+                .then(|| number(find(wanted)?.1))
+                .flatten()
+        };
         let below = |wanted: u16| number(find(wanted)?.1).filter(|index| *index != 0);
         match kind {
             b"vxlan" => Some(OverlayDevice {
@@ -120,11 +129,13 @@ impl OverlayDevice {
                     None => UdpPort::Vxlan,
                 },
                 port: port(IFLA_VXLAN_PORT)?,
+                vni: vni(IFLA_VXLAN_ID, IFLA_VXLAN_COLLECT_METADATA),
                 below: below(IFLA_VXLAN_LINK),
             }),
             b"geneve" => Some(OverlayDevice {
                 service: UdpPort::Geneve,
                 port: port(IFLA_GENEVE_PORT)?,
+                vni: vni(IFLA_GENEVE_ID, IFLA_GENEVE_COLLECT_METADATA),
                 below: None,
             }),
             _ => None,
@@ -187,10 +198,14 @@ const IFLA_PROP_LIST: u16 = 52;
 const IFLA_ALT_IFNAME: u16 = 53;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
+const IFLA_VXLAN_ID: u16 = 1;
 const IFLA_VXLAN_LINK: u16 = 3;
 const IFLA_VXLAN_PORT: u16 = 15;
+const IFLA_VXLAN_COLLECT_METADATA: u16 = 25;
 const IFLA_VXLAN_GPE: u16 = 27;
+const IFLA_GENEVE_ID: u16 = 1;
 const IFLA_GENEVE_PORT: u16 = 5;
+const IFLA_GENEVE_COLLECT_METADATA: u16 = 6;
 const IFLA_XDP_PROG_ID: u16 = 4;
 /// Length of `struct ifinfomsg`.
 const HEADER: usize = 16;
@@ -329,10 +344,18 @@ mod tests {
         let mut expected = OverlayDevice {
             service: UdpPort::Vxlan,
             port: 8472,
+            vni: Some(100),
             below: Some(2),
         };
-        let found = device(b"vxlan\0", &[below, vxlan_port.clone()]);
-        assert_eq!(found, Some(expected));
+        let vni = attribute(IFLA_VXLAN_ID, &100u32.to_ne_bytes());
+        let one = attribute(IFLA_VXLAN_COLLECT_METADATA, &[0]);
+        let all = [vni.clone(), one, below, vxlan_port.clone()];
+        assert_eq!(device(b"vxlan\0", &all), Some(expected));
+        // One that carries several says 0.
+        let several = attribute(IFLA_VXLAN_COLLECT_METADATA, &[1]);
+        let found = device(b"vxlan\0", &[vni, several, vxlan_port.clone()]).unwrap();
+        assert_eq!(found.vni, None);
+        expected.vni = None;
         expected.below = None;
         expected.service = UdpPort::VxlanGpe;
         let found = device(

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use monitor_common::direction::Direction;
-use monitor_common::encapsulation::Encapsulation;
 use monitor_common::key::NetworkId;
 
 use super::definition::Rows;
@@ -107,40 +105,18 @@ fn value_of_esp(
     }
 }
 
-/// Counts of ESP by peer.
+/// Counts of ESP by peer. SPIs are summed: they change with every key, and a label must not grow without bound.
 pub(super) fn esp(
     snapshot: &Snapshot,
     rows: &mut Rows<'_, '_>,
     value: impl Fn(&monitor_common::count::EspCount) -> u64,
 ) -> fmt::Result {
-    for ((interface, direction), peers) in by_peer(snapshot, value) {
-        for (peer, value) in peers {
-            rows.value(&[interface, direction.label(), &peer], value)?;
-        }
+    for row in &snapshot.counted.esp_peers {
+        let peer = row
+            .peer
+            .map_or_else(|| "other".to_owned(), |peer| peer.to_string());
+        let labels = [row.interface.as_str(), row.direction.label(), &peer];
+        rows.value(&labels, value(&row.count))?;
     }
     Ok(())
-}
-
-type ByPeer<'a> = BTreeMap<(&'a str, Direction), BTreeMap<String, u64>>;
-
-/// SPIs are summed: they change with every key, and a label must not grow without bound.
-fn by_peer(
-    snapshot: &Snapshot,
-    value: impl Fn(&monitor_common::count::EspCount) -> u64,
-) -> ByPeer<'_> {
-    let mut all = ByPeer::new();
-    for row in &snapshot.counted.esp {
-        // AH authenticates, but does not encrypt.
-        if row.encapsulation == Encapsulation::Ah {
-            continue;
-        }
-        let peer = row
-            .peer()
-            .map_or_else(|| "other".to_owned(), |peer| peer.to_string());
-        *all.entry((&row.interface, row.direction))
-            .or_default()
-            .entry(peer)
-            .or_default() += value(&row.count);
-    }
-    all
 }

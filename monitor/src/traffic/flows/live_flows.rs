@@ -121,10 +121,15 @@ impl LiveFlows {
     fn keep(&mut self, key: LiveKey, open: Open) {
         self.young.insert(key, open);
         if self.young.len() >= GENERATION {
-            let old = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
-            for (_, mut open) in old {
-                release(&mut open, &mut self.budget);
-            }
+            self.forget_silent();
+        }
+    }
+
+    /// Drops the flows without a sample since this was called last. They are another conversation after a silence.
+    pub(crate) fn forget_silent(&mut self) {
+        let old = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
+        for (_, mut open) in old {
+            release(&mut open, &mut self.budget);
         }
     }
 

@@ -9,7 +9,7 @@ use monitor_common::reason::Reason;
 use super::super::documentation;
 use super::*;
 use crate::kernel::Attribution;
-use crate::traffic::counted::{Counted, EspNetwork, EspOther, Traffic, Unparsed, Vni};
+use crate::traffic::counted::{Counted, EspNetwork, EspOther, EspPeer, Traffic, Unparsed, Vni};
 use crate::traffic::counted::{Exposed, Pending};
 use crate::traffic::counted_association::CountedAssociation;
 use crate::traffic::exposure_class::class;
@@ -51,6 +51,19 @@ fn snapshot() -> Snapshot {
             },
         }],
         esp: vec![association(0x100), association(0x200)],
+        esp_peers: [Some("192.168.77.2"), None]
+            .map(|peer| EspPeer {
+                interface: interface.clone(),
+                direction: Direction::Rx,
+                peer: peer.map(|peer| peer.parse().unwrap()),
+                count: EspCount {
+                    packets: 4,
+                    bytes: 600,
+                    later_fragments: 2,
+                    ..count
+                },
+            })
+            .into(),
         esp_networks: ["192.168.77.2", "192.168.77.3"]
             .map(|peer| EspNetwork {
                 direction: Direction::Rx,
@@ -108,6 +121,7 @@ fn rows_come_out_as_the_contract_names_them() {
         r#"overlay_bytes_total{interface="eth0",direction="rx",encapsulation="vxlan",vni="4096"} 1800"#,
         r#"overlay_packets_total{interface="eth0",direction="rx",encapsulation="esp",vni=""} 4"#,
         r#"overlay_esp_packets_total{interface="eth0",direction="rx",peer="192.168.77.2"} 4"#,
+        r#"overlay_esp_packets_total{interface="eth0",direction="rx",peer="other"} 4"#,
         r#"overlay_esp_network_packets_total{direction="rx",vni="4096"} 6"#,
         r#"overlay_esp_network_bytes_total{direction="rx",vni="4096"} 660"#,
         r#"overlay_esp_network_packets_total{direction="tx",vni="other"} 3"#,

@@ -1,0 +1,124 @@
+//! What of each row is summed in "other", so that no sum goes down when rows get series, lose them, or leave.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::Hash;
+
+use monitor_common::count::{Count, Total};
+
+use crate::base::memory;
+
+/// The last reading of a row.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reading<C> {
+    count: C,
+    /// What of it was summed in "other".
+    in_other: C,
+}
+
+/// The rows of one map by `K`, and the sums of "other" by `O`.
+#[derive(Debug)]
+pub(super) struct Fold<K, O, C = Count> {
+    rows: HashMap<K, Reading<C>>,
+    others: BTreeMap<O, C>,
+}
+
+impl<K, O, C> Default for Fold<K, O, C> {
+    fn default() -> Fold<K, O, C> {
+        Fold {
+            rows: HashMap::new(),
+            others: BTreeMap::new(),
+        }
+    }
+}
+
+impl<K: Clone + Eq + Hash, O: Clone + Ord, C: Total> Fold<K, O, C> {
+    pub(super) fn begin(&mut self) -> Folding<'_, K, O, C> {
+        Folding {
+            fold: self,
+            there: HashSet::new(),
+        }
+    }
+
+    /// A row is gone, and starts from nothing if it returns. What it had counted in the end and was not read becomes "other".
+    pub(super) fn left(&mut self, key: &K, other: O, last: C) {
+        let reading = self.rows.remove(key).unwrap_or_default();
+        let late = last.since(reading.count);
+        if !late.is_zero() {
+            self.others.entry(other).or_default().add(late);
+        }
+    }
+
+    /// Gives rows and sums another key, where there is one; those of one key are added.
+    pub(super) fn rename(
+        &mut self,
+        key: impl Fn(&K) -> Option<K>,
+        other: impl Fn(&O) -> Option<O>,
+    ) {
+        let renamed = self
+            .rows
+            .keys()
+            .filter_map(|row| Some((row.clone(), key(row)?)));
+        for (from, to) in renamed.collect::<Vec<_>>() {
+            let reading = self.rows.remove(&from).unwrap_or_default();
+            let sum = self.rows.entry(to).or_default();
+            sum.count.add(reading.count);
+            sum.in_other.add(reading.in_other);
+        }
+        let renamed = self
+            .others
+            .keys()
+            .filter_map(|row| Some((row.clone(), other(row)?)));
+        for (from, to) in renamed.collect::<Vec<_>>() {
+            let count = self.others.remove(&from).unwrap_or_default();
+            self.others.entry(to).or_default().add(count);
+        }
+    }
+}
+
+impl<K: Eq + Hash, O: Ord> Fold<K, O, Count> {
+    /// What a row had counted is counted in the map's own row "other" from now on: what was summed here is so no more.
+    pub(super) fn moved(&mut self, key: &K, other: &O, count: Count) {
+        let Some(reading) = self.rows.get_mut(key) else {
+            return;
+        };
+        let twice = reading.in_other.min(count);
+        reading.count = reading.count.since(count);
+        reading.in_other = reading.in_other.since(twice);
+        if let Some(sum) = self.others.get_mut(other) {
+            *sum = sum.since(twice);
+        }
+    }
+}
+
+/// One reading of all rows.
+pub(super) struct Folding<'a, K, O, C> {
+    fold: &'a mut Fold<K, O, C>,
+    there: HashSet<K>,
+}
+
+impl<K: Clone + Eq + Hash, O: Clone + Ord, C: Total> Folding<'_, K, O, C> {
+    /// Takes a row. Returns whether it is exported, with what of its count is not in "other".
+    pub(super) fn row(&mut self, key: K, other: O, is_own: bool, count: &mut C) -> bool {
+        let reading = self.fold.rows.entry(key.clone()).or_default();
+        if !is_own {
+            let new = count.since(reading.count);
+            self.fold.others.entry(other).or_default().add(new);
+            reading.in_other.add(new);
+        }
+        reading.count = *count;
+        *count = count.since(reading.in_other);
+        self.there.insert(key);
+        is_own && !count.is_zero()
+    }
+
+    /// The sums of "other".
+    pub(super) fn end(self) -> Vec<(O, C)> {
+        let Folding { fold, there } = self;
+        fold.rows.retain(|key, _| there.contains(key));
+        memory::shrink(&mut fold.rows);
+        let others = fold.others.iter();
+        others
+            .map(|(other, count)| (other.clone(), *count))
+            .collect()
+    }
+}

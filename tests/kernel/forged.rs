@@ -1,0 +1,255 @@
+//! What strangers forge leaves nothing behind: not in the maps, not on the page, not in memory. Meanwhile nothing of a
+//! described network is lost.
+//!
+//! `OVERLAY_TEST_ROUNDS=10 cargo test -p overlay-tests --test kernel_forged -- --nocapture` is the long form.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+use monitor_lab::{Host, Lab};
+use overlay_tests::agent::{Agent, rows, value};
+use overlay_tests::flood;
+use overlay_tests::frame::{
+    NODES, ah, esp, ethernet, ip_between, ipv4, ipv4_between, overlay, tcp, udp, vxlan,
+};
+use overlay_tests::oracle;
+use overlay_tests::process::{resident, wait_until};
+
+/// Forged networks, associations, nodes or flows of a flood.
+const FORGED: u32 = 45_000;
+/// Networks without a description that have series.
+const UNKNOWN: usize = 100;
+/// A network that must be encrypted.
+const REQUIRED: u32 = 4_096;
+/// The limit of a page.
+const PAGE: usize = 2 << 20;
+
+/// A packet of a network whose inner flow has this number.
+fn inside(vni: u32, flow: u32) -> Vec<u8> {
+    let [_, a, b, c] = flow.to_be_bytes();
+    let address = |first| IpAddr::V4(Ipv4Addr::new(first, a, b, c));
+    let segment = tcp(40_000, 9_000, &[0xee; 64]);
+    overlay(
+        vni,
+        &ethernet(0x0800, &ip_between(address(10), address(11), 6, &segment)),
+    )
+}
+
+/// A packet from a forged node.
+fn from(node: u32, protocol: u8, payload: &[u8]) -> Vec<u8> {
+    let source = Ipv4Addr::from(0x0a00_0000 + node);
+    ethernet(
+        0x0800,
+        &ipv4_between(source, NODES.1, protocol, &[], payload),
+    )
+}
+
+/// The first fragment of a datagram that goes on.
+fn fragment(number: u32) -> Vec<u8> {
+    const IDENTIFICATION: usize = 14 + 4;
+    const FLAGS: usize = 14 + 6;
+    let mut frame = from(
+        number >> 16,
+        17,
+        &udp(50_000, 4_789, &vxlan(REQUIRED + 1, &[0; 80])),
+    );
+    frame[IDENTIFICATION..IDENTIFICATION + 2].copy_from_slice(&(number as u16).to_be_bytes());
+    frame[FLAGS] |= 0x20;
+    frame
+}
+
+type Forge = fn(u32) -> Vec<u8>;
+
+/// What is forged, and frame N of it.
+const FLOODS: [(&str, Forge); 8] = [
+    ("VNIs", |n| inside(1_000_000 + n, 1)),
+    ("flows of one network", |n| inside(900_000, n)),
+    ("nodes", |n| from(n, 50, &esp(0x1000, 1))),
+    ("SPIs", |n| {
+        ethernet(0x0800, &ipv4(50, &[], &esp(0x1000 + n, 1)))
+    }),
+    ("nodes of AH", |n| from(n, 51, &ah(0, 253, &[0; 32]))),
+    ("nodes of ESP in UDP", |n| {
+        from(n, 17, &udp(4_500, 4_500, &esp(0x1000, 1)))
+    }),
+    ("VXLAN nodes", |n| {
+        let inner = inside(REQUIRED + 2, 7);
+        from(n, 17, &inner[14 + 20..])
+    }),
+    ("fragments", fragment),
+];
+
+/// The formula of `docs/costs.md`, "Series", with one interface.
+fn most_series(page: &str) -> usize {
+    const DESCRIBED: usize = 2;
+    let classes: BTreeSet<String> = rows(page, "overlay_exposure_packets_total")
+        .into_iter()
+        .map(|(labels, _)| labels[labels.find("protocol=").unwrap()..].to_owned())
+        .collect();
+    let classes = classes.len();
+    let packets = 2 * (2 * (3 * (DESCRIBED + 1) + 8) + 2 * UNKNOWN);
+    let nodes = 3 * (2 + 1024) + 1024;
+    let esp = 4 * (DESCRIBED + UNKNOWN + 1);
+    let exposure = 2 * (2 * classes * (DESCRIBED + 2) + 3 * UNKNOWN) + DESCRIBED + UNKNOWN + 2;
+    let credentials = 20 * (DESCRIBED + 1) + 1024;
+    packets + nodes + esp + exposure + credentials + 12 * DESCRIBED + 12 + 60 + 150
+}
+
+fn entries(page: &str) -> BTreeMap<String, u64> {
+    rows(page, "overlay_map_entries").into_iter().collect()
+}
+
+/// Packets that were counted of a network that must be encrypted.
+fn of_required(page: &str) -> u64 {
+    value(
+        page,
+        &format!(
+            r#"overlay_packets_total{{interface="eth0",direction="rx",encapsulation="vxlan",vni="{REQUIRED}"}}"#
+        ),
+    )
+}
+
+/// The packets of a network that was never seen before, by what the page says of it after `count` of them were sent.
+fn new_network(agent: &Agent<'_>, peer: &Host, vni: u32) -> u64 {
+    for frame in [inside(vni, 1), inside(vni, 1), inside(vni, 2)] {
+        flood::at_a_rate(peer, "eth0", 1, Duration::from_millis(1), |_| frame.clone());
+    }
+    let mut seen = 0;
+    let end = Instant::now() + Duration::from_secs(2);
+    while seen != 3 && Instant::now() < end {
+        seen = agent.vni(vni, "rx").0;
+    }
+    seen
+}
+
+#[test]
+fn what_is_forged_leaves_and_nothing_of_a_described_network_is_lost() {
+    let rounds = std::env::var("OVERLAY_TEST_ROUNDS").map_or(1, |text| text.parse().unwrap());
+    let lab = Lab::builder().quiet(true).build().unwrap();
+    let (node, peer) = (lab.node1(), lab.node2());
+    // A network of a device of this host is described by it.
+    let device = [
+        "link", "add", "own0", "type", "vxlan", "id", "77", "dstport", "4790", "dev", "eth0",
+    ];
+    node.run("ip", &device).unwrap();
+    oracle::count_vnis(node);
+    let required = REQUIRED.to_string();
+    let limit = UNKNOWN.to_string();
+    let agent = Agent::start(
+        node,
+        &[
+            "--require",
+            &required,
+            "--unknown-networks",
+            &limit,
+            "--forget-after",
+            "10s",
+        ],
+    );
+    let process = agent.monitor.id();
+    let send_required = || {
+        flood::at_a_rate(peer, "eth0", 100, Duration::from_millis(20), |n| {
+            inside(REQUIRED, n as u32)
+        });
+        100
+    };
+    let mut required_sent = send_required();
+    flood::at_a_rate(peer, "eth0", 1, Duration::from_millis(1), |_| inside(77, 1));
+    wait_until("the first packets were counted", || {
+        of_required(&agent.metrics()) == 100 && agent.vni(77, "rx").0 == 1
+    });
+    let before = entries(&agent.metrics());
+    // The first samples of every kind have brought in code and tables that stay.
+    for (_, forge) in FLOODS {
+        flood::at_a_rate(peer, "eth0", 100, Duration::from_millis(20), |n| {
+            forge(n as u32)
+        });
+        drop(agent.metrics());
+    }
+    let memory = resident(process);
+
+    println!(
+        "| forged | distinct | rows in maps at most | page at most, KiB | lost of described networks |"
+    );
+    println!("| --- | --- | --- | --- | --- |");
+    for round in 0..rounds {
+        for (name, forge) in FLOODS {
+            let time = Duration::from_micros(40 * u64::from(FORGED));
+            flood::at_a_rate(peer, "eth0", FORGED as usize, time, |n| forge(n as u32));
+            required_sent += send_required();
+            wait_until("the packets of the described network were counted", || {
+                of_required(&agent.metrics()) == required_sent
+            });
+            let page = agent.metrics();
+            let full: u64 = entries(&page).values().sum();
+            println!(
+                "| {name} | {FORGED} | {full} | {} | 0 of {required_sent} |",
+                page.len() >> 10
+            );
+            assert!(page.len() < PAGE, "{name}: {} bytes", page.len());
+            let series = page.lines().filter(|line| !line.starts_with('#')).count();
+            assert!(series <= most_series(&page), "{name}: {series} series");
+            let nodes = rows(&page, "overlay_esp_packets_total").len();
+            assert!(nodes <= 1_024 + 4, "{name}: {nodes} nodes");
+            let networks = rows(&page, "overlay_packets_total").len();
+            // Two encapsulations and directions, "other" of each encapsulation, and the described ones.
+            assert!(networks <= 2 * UNKNOWN + 20, "{name}: {networks} networks");
+        }
+        // All that was on the wire is on the page, whether under its network or "other".
+        let page = agent.metrics();
+        let on_page = |page: &str| {
+            let vxlan = rows(page, "overlay_packets_total").into_iter();
+            let of_vxlan = vxlan.filter(|(labels, _)| labels.contains(r#"encapsulation="vxlan""#));
+            of_vxlan.map(|(_, packets)| packets).sum::<u64>()
+        };
+        let other = |page: &str| {
+            value(
+                page,
+                r#"overlay_packets_total{interface="eth0",direction="rx",encapsulation="vxlan",vni="other"}"#,
+            )
+        };
+        let (all, others) = (on_page(&page), other(&page));
+        let on_wire: u64 = oracle::vnis(node).values().map(|row| row.0).sum();
+        // Where a series has left already, its few packets have too. The set of the oracle has fewer places than the forged
+        // VNIs of several rounds.
+        if round == 0 {
+            assert!(all + 3 * UNKNOWN as u64 >= on_wire, "{all} of {on_wire}");
+        }
+        wait_until("what was forged is forgotten", || {
+            let now = entries(&agent.metrics());
+            let rows = |of: &BTreeMap<String, u64>| {
+                of.iter()
+                    .filter(|(map, _)| !map.contains("flows"))
+                    .map(|(_, rows)| *rows)
+                    .sum::<u64>()
+            };
+            rows(&now) <= rows(&before) + 8
+        });
+        let page = agent.metrics();
+        assert!(other(&page) >= others, "\"other\" never goes down");
+        assert_eq!(of_required(&page), required_sent);
+        assert_eq!(
+            agent.vni(77, "rx").0,
+            1,
+            "a network of this host's device stays"
+        );
+        let vni = 2_000_000 + round;
+        assert_eq!(
+            new_network(&agent, peer, vni),
+            3,
+            "a new network is counted under its VNI"
+        );
+    }
+    println!("resident memory before: {memory} KiB");
+    wait_until("the memory is given back", || {
+        resident(process) <= memory + memory / 10
+    });
+    let after = resident(process);
+    println!("resident memory: {memory} KiB before, {after} KiB after {rounds} rounds");
+}
