@@ -90,14 +90,50 @@ fn a_bad_value() {
             "ports=http",
             &["\"http\" is no port", "off, all, or ports=80,443"],
         );
-        bad("--vxlan-port", "0", &["VXLAN", "port 0", "1 to 65535"]);
-        bad("--vxlan-port", "65536", &["65536", "--vxlan-port"]);
-        bad("--vxlan-port", "", &["--vxlan-port"]);
-        bad("--snap", "5", &["snap 5", "128 to 1536"]);
+        for port in ["0", "65536", "-1", "http", ""] {
+            bad(
+                "--vxlan-port",
+                port,
+                &["--vxlan-port", "give a port, 1 to 65535"],
+            );
+        }
+        for bytes in ["5", "1537", "-1", "99999999999"] {
+            bad("--snap", bytes, &["--snap", "give 128 to 1536 bytes"]);
+        }
         bad("--hook", "ebtables", &["ebtables", "xdp-generic"]);
-        bad("--sample-every", "-1", &["-1"]);
+        for number in ["-1", "4294967296", "all"] {
+            bad(
+                "--sample-every",
+                number,
+                &["give a number, 0 to 4294967295"],
+            );
+            bad(
+                "--flow-samples",
+                number,
+                &["give a number, 0 to 4294967295"],
+            );
+        }
         bad("--log", "=,=", &["--log"]);
         bad("--log", "debg", &["--log", "\"debg\" is no log level"]);
+    }
+    for vni in ["16777216", "4294967296", "-1", "app1"] {
+        let says = ["give a VNI, 0 to 16777215"];
+        refused(&["run", "-i", "eth0", "--require", vni], &says);
+        refused(&["tail", "-i", "eth0", "--vni", vni], &says);
+    }
+    for window in ["0", "500ms", "25h", "-1"] {
+        let says = ["--window", "give a duration"];
+        refused(&["run", "-i", "eth0", "--window", window], &says);
+    }
+    refused(
+        &["tail", "-i", "eth0", "--port", "0"],
+        &["give a port, 1 to 65535"],
+    );
+    for lines in ["0", "-1"] {
+        refused(
+            &["tail", "-i", "eth0", "-n", lines],
+            &["give a number, 1 or more"],
+        );
     }
     for address in [
         "nonsense",
@@ -175,7 +211,14 @@ fn a_bad_configuration_file() {
         &folder.file(b"interface = ['eth0']"),
         &["unknown field `interface`", "interfaces"],
     );
-    bad(&folder.file(b"snap = 'much'"), &["snap", "line 1"]);
+    bad(
+        &folder.file(b"snap = 'much'"),
+        &["snap", "line 1", "a number, 128 to 1536"],
+    );
+    bad(
+        &folder.file(b"[[network]]\nvni = 7\n[[network]]\nvni = 7\n"),
+        &["line 4", "VNI 7 is in an earlier [[network]] too"],
+    );
     bad(
         &folder.file(b"hook = 'nowhere'"),
         &["nowhere", "xdp-generic"],
@@ -200,9 +243,9 @@ fn a_bad_configuration_file() {
         &["1048577 bytes, and at most 1048576"],
     );
     // A value that only the settings can check.
-    let path = folder.file(b"snap = 5");
+    let path = folder.file(b"flow_samples = 0\nexposure = true");
     refused(
         &["run", "-i", "eth0", "--config", &path],
-        &["snap 5", "128 to 1536"],
+        &["exposure needs samples of each flow"],
     );
 }

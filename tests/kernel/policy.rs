@@ -470,7 +470,7 @@ fn an_audit_that_is_stopped_says_what_is_known_by_then() {
 fn an_audit_of_nonsense_is_refused() {
     let lab = lab();
     for (arguments, says) in [
-        (["--duration", "0s"], "1 second to 7 days"),
+        (["--duration", "0s"], "from 1s to 168h (7 days)"),
         (["--duration", "soon"], "60s, 5m or 1h30m"),
         (["--require", "16777216"], "0 to 16777215"),
         (["--window", "0s"], "1 to 86400 seconds"),

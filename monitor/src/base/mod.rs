@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod failure;
+pub mod file_value;
 pub mod interface;
 pub mod memory;
 pub(crate) mod netlink;

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::shared_args::{DockerArgs, FilterArgs, PolicyArgs, WatchArgs, duration};
+use super::shared_args::{
+    DockerArgs, FilterArgs, PolicyArgs, WatchArgs, audit_duration, duration, lines, port,
+};
 use crate::surface::format::Format;
 use crate::surface::report::ReportFormat;
 
@@ -63,7 +65,7 @@ pub struct AuditArgs {
     #[expect(missing_docs, reason = "clap would take a comment as help")]
     pub policy: PolicyArgs,
     /// How long to watch, such as 60s or 5m
-    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s")]
+    #[arg(long, value_name = "TIME", value_parser = audit_duration, allow_negative_numbers = true, default_value = "60s")]
     pub duration: Duration,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
@@ -97,7 +99,7 @@ pub struct TailArgs {
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
     /// Stop after N lines
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = lines, allow_negative_numbers = true)]
     pub lines: Option<u64>,
     /// Also show packets without content: without payload, or not IP
     #[arg(long)]
@@ -125,7 +127,7 @@ pub struct CheckArgs {
     #[arg(short, long = "interface", value_name = "NAME")]
     pub interfaces: Vec<String>,
     /// UDP ports of VXLAN: 4789 for Docker and Calico, 8472 for Flannel, K3s and Cilium [default: 4789]
-    #[arg(long, value_name = "PORT", value_delimiter = ',')]
+    #[arg(long, value_name = "PORT", value_delimiter = ',', value_parser = port, allow_negative_numbers = true)]
     pub vxlan_port: Vec<u16>,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
@@ -163,13 +165,13 @@ pub struct ReadArgs {
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
     /// UDP ports of VXLAN: 4789 for Docker and Calico, 8472 for Flannel, K3s and Cilium [default: 4789]
-    #[arg(long, value_name = "PORT", value_delimiter = ',')]
+    #[arg(long, value_name = "PORT", value_delimiter = ',', value_parser = port, allow_negative_numbers = true)]
     pub vxlan_port: Vec<u16>,
     /// Name of the node that captured the packets, for the field `node` of flow records
     #[arg(long, value_name = "NAME", requires = "flows")]
     pub node: Option<String>,
     /// Stop after N packets
-    #[arg(short = 'n', long, value_name = "N", conflicts_with = "flows")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = lines, allow_negative_numbers = true, conflicts_with = "flows")]
     pub lines: Option<u64>,
     /// Also show packets without content: without payload, or not IP
     #[arg(long, conflicts_with = "flows")]

@@ -10,6 +10,7 @@ use crate::host::docker::DockerSocket;
 use crate::kernel::attach::HookChoice;
 use crate::traffic::filter::{AddressRange, Filter, ProtocolName, Since};
 use monitor_classify::Exposure;
+use monitor_common::config::{SNAP_MAX, SNAP_MIN};
 use monitor_common::wire::VNI_MAX;
 
 /// What to watch, and how.
@@ -32,6 +33,8 @@ pub struct WatchArgs {
         long,
         value_name = "PORT",
         value_delimiter = ',',
+        value_parser = port,
+        allow_negative_numbers = true,
         help_heading = "What to watch"
     )]
     pub vxlan_port: Vec<u16>,
@@ -39,13 +42,13 @@ pub struct WatchArgs {
     #[arg(long, value_enum, help_heading = "How to watch")]
     pub hook: Option<HookChoice>,
     /// Sample one packet in N, at random distances; 1 samples every packet, 0 none
-    #[arg(long, value_name = "N", help_heading = "How to watch")]
+    #[arg(long, value_name = "N", value_parser = number, allow_negative_numbers = true, help_heading = "How to watch")]
     pub sample_every: Option<u32>,
     /// Sample the first N packets with payload of each inner flow and direction; 0 disables it
-    #[arg(long, value_name = "N", help_heading = "How to watch")]
+    #[arg(long, value_name = "N", value_parser = number, allow_negative_numbers = true, help_heading = "How to watch")]
     pub flow_samples: Option<u32>,
     /// Bytes to capture of each sampled frame, 128 to 1536
-    #[arg(long, value_name = "BYTES", help_heading = "How to watch")]
+    #[arg(long, value_name = "BYTES", value_parser = snap, allow_negative_numbers = true, help_heading = "How to watch")]
     pub snap: Option<u32>,
     /// Configuration file [default: /etc/overlay-monitor/config.toml, if it exists]
     #[arg(long, value_name = "FILE")]
@@ -60,6 +63,8 @@ pub struct PolicyArgs {
         long,
         value_name = "VNI",
         value_delimiter = ',',
+        value_parser = vni,
+        allow_negative_numbers = true,
         help_heading = "Requirements"
     )]
     pub require: Vec<u32>,
@@ -68,7 +73,8 @@ pub struct PolicyArgs {
     #[arg(
         long,
         value_name = "TIME",
-        value_parser = duration,
+        value_parser = window,
+        allow_negative_numbers = true,
         help_heading = "Requirements"
     )]
     pub window: Option<Duration>,
@@ -82,14 +88,14 @@ pub struct PolicyArgs {
 pub struct FilterArgs {
     /// Only this network; this and the next four can be repeated, or list several values with commas
     #[arg(long, value_name = "VNI", value_delimiter = ',', help_heading = FILTERS,
-          value_parser = clap::value_parser!(u32).range(..=i64::from(VNI_MAX)))]
+          value_parser = vni, allow_negative_numbers = true)]
     pub vni: Vec<u32>,
     /// Only from or to this address, or range such as 10.42.0.0/16: of either end, or of either node
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',', help_heading = FILTERS)]
     pub host: Vec<AddressRange>,
     /// Only from or to this port of either end; inside an overlay, of the inner packet
     #[arg(long, value_name = "PORT", value_delimiter = ',', help_heading = FILTERS,
-          value_parser = clap::value_parser!(u16).range(1..))]
+          value_parser = port, allow_negative_numbers = true)]
     pub port: Vec<u16>,
     /// Only this protocol, such as http, redis or tls, or this transport: tcp, udp, icmp, sctp, esp
     #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = FILTERS)]
@@ -128,6 +134,62 @@ fn exposure(text: &str) -> Result<Exposure, String> {
     named
         .copied()
         .ok_or_else(|| "give plaintext, encrypted or unknown".to_owned())
+}
+
+/// A UDP or TCP port.
+pub(crate) fn port(text: &str) -> Result<u16, String> {
+    let valid = text.parse().ok().filter(|port| *port != 0);
+    valid.ok_or_else(|| "give a port, 1 to 65535".to_owned())
+}
+
+/// A VXLAN Network Identifier.
+fn vni(text: &str) -> Result<u32, String> {
+    let valid = text.parse().ok().filter(|vni| *vni <= VNI_MAX);
+    valid.ok_or_else(|| format!("give a VNI, 0 to {VNI_MAX} (24 bits)"))
+}
+
+/// A number of packets.
+fn number(text: &str) -> Result<u32, String> {
+    text.parse()
+        .map_err(|_| format!("give a number, 0 to {}", u32::MAX))
+}
+
+/// Bytes of a frame.
+fn snap(text: &str) -> Result<u32, String> {
+    let valid = text.parse().ok();
+    valid
+        .filter(|bytes| (SNAP_MIN..=SNAP_MAX).contains(bytes))
+        .ok_or_else(|| format!("give {SNAP_MIN} to {SNAP_MAX} bytes"))
+}
+
+/// Lines or packets to stop after.
+pub(crate) fn lines(text: &str) -> Result<u64, String> {
+    let valid = text.parse().ok().filter(|lines| *lines != 0);
+    valid.ok_or_else(|| "give a number, 1 or more".to_owned())
+}
+
+/// The window of the state of a network.
+pub(crate) fn window(text: &str) -> Result<Duration, String> {
+    /// Longest window.
+    const MAX: Duration = Duration::from_secs(86_400);
+    within(duration(text)?, MAX, "give a duration from 1s to 24h")
+}
+
+/// How long an audit watches.
+pub(crate) fn audit_duration(text: &str) -> Result<Duration, String> {
+    /// Longest audit.
+    const MAX: Duration = Duration::from_secs(7 * 86_400);
+    within(
+        duration(text)?,
+        MAX,
+        "give a duration from 1s to 168h (7 days)",
+    )
+}
+
+/// A duration between a second and `max`, else `says`.
+fn within(duration: Duration, max: Duration, says: &str) -> Result<Duration, String> {
+    let valid = (Duration::from_secs(1)..=max).contains(&duration);
+    valid.then_some(duration).ok_or_else(|| says.to_owned())
 }
 
 /// A duration: `60s`, `5m`, `1h 30m`, or a number of seconds.

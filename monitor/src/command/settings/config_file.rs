@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use monitor_common::config::{SNAP_MAX, SNAP_MIN};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 
 use crate::base::failure::Failure;
-use crate::command::cli::duration;
+use crate::base::file_value;
+use crate::command::cli::{duration, window};
 use crate::kernel::attach::HookChoice;
 use crate::policy::{Network, network_config};
 
@@ -23,33 +25,43 @@ const CONFIG_MAX: u64 = 1 << 20;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "file_value::names")]
     pub(super) interfaces: Vec<String>,
+    #[serde(default, deserialize_with = "file_value::some_word")]
     pub(super) hook: Option<HookChoice>,
     pub(super) host_flows: Option<String>,
-    #[serde(default, deserialize_with = "ports")]
+    #[serde(default, deserialize_with = "file_value::ports")]
     pub(super) vxlan_ports: Vec<u16>,
-    #[serde(default, deserialize_with = "ports")]
+    #[serde(default, deserialize_with = "file_value::ports")]
     pub(super) vxlan_gpe_ports: Vec<u16>,
-    #[serde(default, deserialize_with = "ports")]
+    #[serde(default, deserialize_with = "file_value::ports")]
     pub(super) geneve_ports: Vec<u16>,
-    #[serde(default, deserialize_with = "ports")]
+    #[serde(default, deserialize_with = "file_value::ports")]
     pub(super) esp_udp_ports: Vec<u16>,
-    #[serde(default, deserialize_with = "ports")]
+    #[serde(default, deserialize_with = "file_value::ports")]
     pub(super) wireguard_ports: Vec<u16>,
     pub(super) exposure: Option<bool>,
+    #[serde(default, deserialize_with = "file_value::number::<_, 1, { u32::MAX }>")]
     pub(super) samples_per_second: Option<u32>,
+    #[serde(default, deserialize_with = "file_value::number::<_, 1, { u32::MAX }>")]
     pub(super) network_samples_per_second: Option<u32>,
+    #[serde(default, deserialize_with = "file_value::number::<_, 0, { u32::MAX }>")]
     pub(super) sample_every: Option<u32>,
+    #[serde(default, deserialize_with = "file_value::number::<_, 0, { u32::MAX }>")]
     pub(super) flow_samples: Option<u32>,
+    #[serde(
+        default,
+        deserialize_with = "file_value::number::<_, SNAP_MIN, SNAP_MAX>"
+    )]
     pub(super) snap: Option<u32>,
     /// Silence after which what is not described is forgotten.
     pub(super) forget_after: Option<Time>,
+    #[serde(default, deserialize_with = "file_value::number::<_, 0, { u32::MAX }>")]
     pub(super) unknown_networks: Option<u32>,
     pub(super) listen: Option<String>,
     pub(super) docker: Option<String>,
     /// Window of the state of a network.
-    pub(super) window: Option<Time>,
+    pub(super) window: Option<Window>,
     #[serde(
         default,
         rename = "network",
@@ -58,14 +70,17 @@ pub(super) struct File {
     pub(super) networks: Vec<Network>,
 }
 
-/// A list of ports. An empty one is an error: it looks as if it switched the service off, and no list does.
-fn ports<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<u16>, D::Error> {
-    let ports = Vec::<u16>::deserialize(list)?;
-    match ports.is_empty() {
-        true => Err(D::Error::custom(
-            "an empty list of ports; give at least one, or remove the key for the usual ones",
-        )),
-        false => Ok(ports),
+/// A window as the flag takes it, or a number of seconds.
+#[derive(Debug)]
+pub(super) struct Window(pub(super) Duration);
+
+impl<'de> Deserialize<'de> for Window {
+    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Window, D::Error> {
+        let text = Text {
+            expected: "a duration such as \"60s\" or \"5m\", or a number of seconds, 1 to 86400",
+            read: window,
+        };
+        value.deserialize_any(text).map(Window)
     }
 }
 
@@ -74,27 +89,36 @@ fn ports<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<u16>, D::Error> {
 pub(super) struct Time(pub(super) Duration);
 
 impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = Time;
+    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Time, D::Error> {
+        let text = Text {
+            expected: "a duration such as \"60s\" or \"5m\", or a number of seconds",
+            read: duration,
+        };
+        value.deserialize_any(text).map(Time)
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a duration such as \"60s\" or \"5m\", or a number of seconds")
-            }
+/// Reads a duration as a flag does.
+#[derive(Clone, Copy)]
+struct Text {
+    expected: &'static str,
+    read: fn(&str) -> Result<Duration, String>,
+}
 
-            fn visit_i64<E: Error>(self, seconds: i64) -> Result<Time, E> {
-                let time = u64::try_from(seconds).map(Duration::from_secs);
-                time.map(Time)
-                    .map_err(|_| E::invalid_value(Unexpected::Signed(seconds), &self))
-            }
+impl Visitor<'_> for Text {
+    type Value = Duration;
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<Time, E> {
-                let time = duration(text).map(Time);
-                time.map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
-            }
-        }
-        deserializer.deserialize_any(Text)
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expected)
+    }
+
+    fn visit_i64<E: Error>(self, seconds: i64) -> Result<Duration, E> {
+        self.visit_str(&seconds.to_string())
+            .map_err(|_: E| E::invalid_value(Unexpected::Signed(seconds), &self))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Duration, E> {
+        (self.read)(text).map_err(E::custom)
     }
 }
 
@@ -153,5 +177,51 @@ mod tests {
         );
         toml::from_str::<File>("interfaces = ['eth0']\nhook = 'xdp-generic'\nhost_flows = 'all'")
             .unwrap();
+    }
+
+    #[test]
+    fn the_window_takes_what_the_flag_takes_and_a_number_of_seconds() {
+        for (text, seconds) in [("'5m'", 300), ("'60s'", 60), ("'90'", 90), ("300", 300)] {
+            let file: File = toml::from_str(&format!("window = {text}")).unwrap();
+            assert_eq!(
+                file.window.unwrap().0,
+                Duration::from_secs(seconds),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_error_of_a_value_lists_what_is_allowed() {
+        for (text, says) in [
+            ("snap = 5", "a number, 128 to 1536"),
+            ("snap = 'much'", "a number, 128 to 1536"),
+            ("sample_every = -1", "a number, 0 to 4294967295"),
+            ("samples_per_second = 0", "a number, 1 to 4294967295"),
+            ("vxlan_ports = [0]", "a number, 1 to 65535"),
+            ("geneve_ports = [65536]", "a number, 1 to 65535"),
+            ("vxlan_ports = 4789", "a list of UDP ports, such as [4789]"),
+            ("interfaces = 'eth0'", "a list of names, such as [\"eth0\"]"),
+            (
+                "hook = 1",
+                "expected one of `auto`, `tc`, `xdp`, `xdp-generic`",
+            ),
+            (
+                "hook = 'tcx'",
+                "expected one of `auto`, `tc`, `xdp`, `xdp-generic`",
+            ),
+            ("window = 0", "1 to 86400"),
+            ("window = -1", "1 to 86400"),
+            (
+                "window = '2 parsecs'",
+                "give a duration such as 60s, 5m or 1h30m",
+            ),
+            ("window = '25h'", "give a duration from 1s to 24h"),
+            ("window = true", "a duration such as"),
+        ] {
+            let error = toml::from_str::<File>(text).unwrap_err().to_string();
+            assert!(error.contains(says), "{text}: {error}");
+            assert!(error.contains("line 1"), "{text}: {error}");
+        }
     }
 }

@@ -5,9 +5,9 @@ use monitor_common::wire::VNI_MAX;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
-use monitor_common::config::{HostFlows, SNAP_MAX, SNAP_MIN};
+use monitor_common::config::HostFlows;
 
-use super::config_file::{CONFIG_FILE, File, Time};
+use super::config_file::{CONFIG_FILE, File, Time, Window};
 use super::values::{docker, first_given, parse_host_flows, select, udp_ports};
 use crate::agent::watch_plan::WatchPlan;
 use crate::base::failure::Failure;
@@ -20,8 +20,6 @@ const LISTEN: &str = "127.0.0.1:9469";
 
 /// Default window of the state of a network.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Longest window, in seconds.
-const WINDOW_MAX: u64 = 86_400;
 
 /// Default time after which what is not described is forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(3600);
@@ -126,11 +124,6 @@ pub fn plan(
         )));
     }
     let snap = args.snap.or(file.snap).unwrap_or(defaults.snap);
-    if !(SNAP_MIN..=SNAP_MAX).contains(&snap) {
-        return Err(Failure::usage(anyhow!(
-            "snap {snap}: give {SNAP_MIN} to {SNAP_MAX} bytes"
-        )));
-    }
     let listen = export.listen.as_deref().or(file.listen.as_deref());
     let listen = listen.unwrap_or(LISTEN);
     let listen = listen.parse().map_err(|_| {
@@ -147,18 +140,8 @@ pub fn plan(
         )));
     }
     let networks = networks(&policy.require, file.networks).map_err(Failure::usage)?;
-    let window = match policy
-        .window
-        .or(file.window.as_ref().map(|Time(window)| *window))
-    {
-        None => WINDOW,
-        Some(window) if (1..=WINDOW_MAX).contains(&window.as_secs()) => window,
-        Some(window) => {
-            return Err(Failure::usage(anyhow!(
-                "window of {window:?}: give 1 to {WINDOW_MAX} seconds"
-            )));
-        }
-    };
+    let file_window = file.window.map(|Window(window)| window);
+    let window = policy.window.or(file_window).unwrap_or(WINDOW);
     let forget_after = match export
         .forget_after
         .or(file.forget_after.as_ref().map(|Time(time)| *time))
