@@ -10,9 +10,8 @@ use monitor::surface::flow_lines::FlowPrinter;
 use monitor::surface::format::Format;
 use monitor::surface::sample_lines::Printer;
 use monitor::traffic::capture::{Filled, Input, PACKET_MAX, Packet, Reader, Step};
-use monitor::traffic::decode::Decoder;
+use monitor::traffic::decode::{Before, Decoder};
 use monitor::traffic::flows::{Names, Tracker};
-use monitor::traffic::history::History;
 
 use crate::printed;
 
@@ -111,13 +110,13 @@ pub(crate) fn read(input: &[u8]) {
     let mut printer = Printer::buffered(Output::new(&mut lines), format, false, None, true);
     let mut tracker = Tracker::new(UDP_PORTS.clone(), Names::default());
     let mut flow_printer = FlowPrinter::new(Output::new(&mut flows), format, false);
-    let mut history = History::default();
+    let mut before = Before::default();
     let mut packets = 0;
     let mut of_flows = 0;
     tracker.begin_file();
     each(file, usize::MAX, |packet| {
         packets += 1;
-        let record = decoder.decode_packet(&mut history, packet);
+        let record = decoder.decode_packet(&mut before, packet);
         assert!(!record.comment().contains(char::is_control));
         drop(printer.print(&record));
         let taken = tracker.add(packet, |flow| {

@@ -24,7 +24,7 @@
 //! Everything here is a pure function of it: no I/O, no clock, no state between
 //! calls, no panic, and bounded work. Who follows a flow combines the verdicts
 //! of its packets, and asks [`classify_on`] and [`classify_as`] once its
-//! protocol is known.
+//! protocol is known, and [`http_rest`] how far a message goes on.
 //!
 //! Two rules bind every classifier:
 //!
@@ -63,7 +63,7 @@ pub use classifier::Classifier;
 pub use classify::classify;
 pub use names::{Confidence, CredentialKind, Exposure, Protocol};
 pub use payload::{Payload, Transport};
-pub use protocol::{classifiers, is_usual_port, recognised};
+pub use protocol::{classifiers, http_body, http_rest, is_usual_port, recognised};
 pub use reclassify::{classify_as, classify_on};
 pub use text::{EVIDENCE_MAX, Evidence};
 pub use verdict::Verdict;

@@ -67,6 +67,7 @@ mod zookeeper;
 use crate::classifier::{AH, Classifier, ESP, ICMP, both, over, tcp, udp};
 use crate::names::Protocol;
 
+pub use http::{http_body, http_rest};
 pub(crate) use tls::inspect_rest as inspect_tls_rest;
 
 /// Every protocol that is recognised, a row for each of its forms: transports, usual ports, and what inspects the

@@ -20,7 +20,7 @@ use crate::traffic::not_understood::NotUnderstood;
 use crate::traffic::sample_record::{Endpoints, SampleRecord};
 use crate::traffic::tunnel_verdict::tunnel;
 use monitor_classify::text;
-use monitor_classify::{Exposure, Payload, Transport, classify, esp};
+use monitor_classify::{Exposure, Payload, Transport, esp};
 
 /// Longest preview of a payload, in characters.
 const PREVIEW_MAX: usize = 4096;
@@ -34,6 +34,15 @@ pub struct Decoder {
     pub show_payload: bool,
     /// Whether evidence contains the names of accounts.
     pub show_users: bool,
+}
+
+/// What came before in a capture file.
+#[derive(Debug, Default)]
+pub struct Before {
+    /// The packets that another one may be a copy of.
+    history: History,
+    /// The bytes that another packet may continue.
+    flows: LiveFlows,
 }
 
 impl Decoder {
@@ -55,7 +64,7 @@ impl Decoder {
         record.length = sample.frame_len;
         record.captured = u32::try_from(sample.frame.len()).unwrap_or(u32::MAX);
         let opened = open(&packet, sample.link, &self.udp_ports);
-        let reason = self.walk(&mut record, &opened, Some(flows));
+        let reason = self.walk(&mut record, &opened, flows);
         // The kernel parsed the whole frame: the walk over its first bytes adds only that these are too few.
         let cut = reason
             .map(|reason| NotUnderstood::of(reason, &packet))
@@ -66,7 +75,7 @@ impl Decoder {
 
     /// Decodes a packet of a capture file, and compares it with earlier ones. Never fails.
     #[must_use]
-    pub fn decode_packet(&self, history: &mut History, packet: &Packet<'_>) -> SampleRecord {
+    pub fn decode_packet(&self, before: &mut Before, packet: &Packet<'_>) -> SampleRecord {
         let interface = packet.interface.unwrap_or_default();
         let mut record = SampleRecord::new(timestamp(packet.time_ns), interface, packet.direction);
         record.length = packet.wire_len;
@@ -79,9 +88,9 @@ impl Decoder {
                     frame_len: (packet.wire_len as usize).saturating_sub(at),
                 };
                 let opened = open(&captured, link, &self.udp_ports);
-                let past = history.note(packet, &opened, record.direction);
+                let past = before.history.note(packet, &opened, record.direction);
                 record.doubts = past.doubts();
-                let reason = self.walk(&mut record, &opened, None);
+                let reason = self.walk(&mut record, &opened, &mut before.flows);
                 record.reason = reason.map(|reason| NotUnderstood::of(reason, &captured));
             }
             WalkStart::Unparsed(reason) => {
@@ -102,7 +111,7 @@ impl Decoder {
         &self,
         record: &mut SampleRecord,
         opened: &Opened<'_>,
-        flows: Option<&mut LiveFlows>,
+        flows: &mut LiveFlows,
     ) -> Option<Reason> {
         let outer = &opened.outer;
         let packet = &opened.packet;
@@ -165,7 +174,7 @@ impl Decoder {
         record: &mut SampleRecord,
         packet: &Captured<'_>,
         inner: &Inner,
-        flows: Option<&mut LiveFlows>,
+        flows: &mut LiveFlows,
     ) -> Option<Reason> {
         match inner.kind {
             InnerKind::NotIp => {}
@@ -188,15 +197,10 @@ impl Decoder {
                 if self.show_payload {
                     record.payload = Some(text::payload_preview(payload.bytes, PREVIEW_MAX));
                 }
-                record.verdict = match flows {
-                    Some(flows) => {
-                        let sequence = (transport == Transport::Tcp)
-                            .then(|| packet.load(inner.network.l4 + tcp::SEQUENCE_AT))
-                            .flatten();
-                        flows.classify(record, &payload, sequence.map(u32::from_be_bytes))
-                    }
-                    None => classify(&payload),
-                };
+                let sequence = (transport == Transport::Tcp)
+                    .then(|| packet.load(inner.network.l4 + tcp::SEQUENCE_AT))
+                    .flatten();
+                record.verdict = flows.classify(record, &payload, sequence.map(u32::from_be_bytes));
                 if transport == Transport::Esp && record.verdict.exposure == Exposure::Unknown {
                     record.verdict = esp(payload.bytes, payload.wire_len);
                 }

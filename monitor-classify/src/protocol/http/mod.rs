@@ -3,6 +3,7 @@
 //! A message is recognised from its start line on; a body or the middle of a
 //! header block is not.
 
+mod body;
 mod headers;
 mod request;
 mod response;
@@ -12,6 +13,7 @@ mod status;
 use crate::finding::Finding;
 use crate::payload::Payload;
 
+pub use body::{http_body, http_rest};
 pub(super) use headers::kind as field_credential;
 
 /// HTTP, proxies, and services with an HTTP API: Docker, etcd, Consul, Elasticsearch.

@@ -20,9 +20,8 @@ use crate::host::described_network::shown;
 use crate::surface::flow_lines::FlowPrinter;
 use crate::surface::sample_lines::{Printed, Printer};
 use crate::traffic::capture::{Error, Filled, Reader, Step, Stop};
-use crate::traffic::decode::Decoder;
+use crate::traffic::decode::{Before, Decoder};
 use crate::traffic::flows::{Names, Tracker};
-use crate::traffic::history::History;
 use monitor_classify::text::escape;
 use progress::Progress;
 use sinks::{Flows, Packets, Sink};
@@ -82,7 +81,7 @@ fn read(args: &ReadArgs, reading: Reading, stop: &Stop) -> Result<(), Failure> {
                 show_payload: args.show_payload,
                 show_users: args.show_users,
             },
-            history: History::default(),
+            before: Before::default(),
             filter: args.filter.clone().into(),
             printer: Printer::buffered(out, args.format, colour, args.lines, args.all),
         };

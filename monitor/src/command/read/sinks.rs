@@ -8,10 +8,9 @@ use crate::base::plural::counted;
 use crate::surface::flow_lines::FlowPrinter;
 use crate::surface::sample_lines::{Printed, Printer};
 use crate::traffic::capture::Packet;
-use crate::traffic::decode::Decoder;
+use crate::traffic::decode::{Before, Decoder};
 use crate::traffic::filter::Filter;
 use crate::traffic::flows::Tracker;
-use crate::traffic::history::History;
 
 /// Consumes packets.
 pub(super) trait Sink {
@@ -82,18 +81,19 @@ impl Sink for Flows {
 /// Prints a line for each packet.
 pub(super) struct Packets {
     pub(super) decoder: Decoder,
-    pub(super) history: History,
+    pub(super) before: Before,
     pub(super) filter: Filter,
     pub(super) printer: Printer<io::BufWriter<io::Stdout>>,
 }
 
 impl Sink for Packets {
     fn begin(&mut self) {
-        self.history = History::default();
+        // The packets of another file continue none of these.
+        self.before = Before::default();
     }
 
     fn take(&mut self, packet: &Packet<'_>) -> Result<Printed, Failure> {
-        let record = self.decoder.decode_packet(&mut self.history, packet);
+        let record = self.decoder.decode_packet(&mut self.before, packet);
         if !self.filter.admits(&(&record).into()) {
             self.printer.skip();
             return Ok(Printed::More);

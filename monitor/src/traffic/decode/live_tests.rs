@@ -79,6 +79,74 @@ fn split(one: bool) {
     assert_eq!(live.flows.kept(), (0, 0), "the verdict is conclusive");
 }
 
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n";
+/// Bytes that are no text and no protocol.
+const BODY: &[u8] = &[0x9c, 0x1f, 0x83, 0xe2];
+
+fn is_body(verdict: &Verdict) -> bool {
+    (verdict.protocol, verdict.exposure) == (Protocol::Http, Exposure::Plaintext)
+        && verdict.evidence.as_deref() == Some("body")
+}
+
+#[test]
+fn the_body_right_behind_a_header_is_http_as_far_as_it_goes() {
+    let at = |bytes: &[u8]| 100 + u32::try_from(bytes.len()).unwrap();
+    let mut live = Live::new();
+    live.take(&segment(false, 80, 100, PSH, ANSWER));
+    // The other end may send meanwhile.
+    live.take(&segment(true, 80, 500, PSH, BODY));
+    let start = at(ANSWER);
+    assert!(is_body(&live.take(&segment(false, 80, start, PSH, BODY))));
+    assert!(is_body(&live.take(&segment(
+        false,
+        80,
+        start + 4,
+        PSH,
+        BODY
+    ))));
+    assert!(!is_body(&live.take(&segment(
+        false,
+        80,
+        start + 8,
+        PSH,
+        BODY
+    ))));
+
+    let mut gap = Live::new();
+    gap.take(&segment(false, 80, 100, PSH, ANSWER));
+    assert!(!is_body(&gap.take(&segment(
+        false,
+        80,
+        start + 1,
+        PSH,
+        BODY
+    ))));
+    assert!(!is_body(&gap.take(&segment(
+        false,
+        80,
+        start + 5,
+        PSH,
+        BODY
+    ))));
+
+    // A header in two packets, and what follows another protocol's beginning.
+    let mut split = Live::new();
+    split.take(&segment(false, 80, 100, PSH, &ANSWER[..3]));
+    split.take(&segment(false, 80, 103, PSH, &ANSWER[3..]));
+    assert!(is_body(&split.take(&segment(false, 80, start, PSH, BODY))));
+    let upgrade = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n";
+    let mut other = Live::new();
+    other.take(&segment(false, 80, 100, PSH, upgrade));
+    assert!(!is_body(&other.take(&segment(
+        false,
+        80,
+        at(upgrade),
+        PSH,
+        BODY
+    ))));
+    assert_eq!(split.flows.kept().1, split.flows.held());
+}
+
 #[test]
 fn nothing_is_joined_across_a_gap_a_cut_or_an_idle_time() {
     let mut gap = Live::new();

@@ -5,11 +5,13 @@ use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::stream::Stream;
+use super::stream::{Continuity, Stream};
 use super::verdict_merge::{better, is_conclusive};
 use crate::traffic::layer::Layer;
 use crate::traffic::sample_record::SampleRecord;
-use monitor_classify::{Exposure, Payload, Protocol, Transport, Verdict, classify, classify_on};
+use monitor_classify::{
+    Exposure, Payload, Protocol, Transport, Verdict, classify, classify_on, http_body, http_rest,
+};
 
 /// Flows of one generation; two generations are kept.
 const GENERATION: usize = 4096;
@@ -27,12 +29,14 @@ struct LiveKey {
     ends: [(IpAddr, u16); 2],
 }
 
-/// A flow without a conclusive sample so far.
+/// A flow without a conclusive sample so far, or in the middle of a message.
 #[derive(Clone, Debug)]
 struct Open {
     streams: [Stream; 2],
     /// Its protocol, if that is known but not the exposure.
     named: Option<Protocol>,
+    /// How many bytes of a message of HTTP are still to come from each end.
+    bodies: [u64; 2],
     last: Timestamp,
 }
 
@@ -69,7 +73,12 @@ impl LiveFlows {
             return alone;
         };
         if is_conclusive(&alone) {
-            self.remove(&key);
+            match http_rest(payload) {
+                rest @ 1.. if is_readable_http(&alone) => {
+                    self.expect(key, end, rest, record.time, sequence, payload.wire_len);
+                }
+                _ => self.remove(&key),
+            }
             return alone;
         }
         let mut open = self.take(&key, record.time);
@@ -80,13 +89,35 @@ impl LiveFlows {
         };
         let stream = &mut open.streams[end];
         let (_, continuity) = stream.advance(sequence, payload.wire_len);
+        let rest = &mut open.bodies[end];
+        match continuity {
+            Continuity::Continues(old) if *rest != 0 && alone.exposure != Exposure::Encrypted => {
+                if *rest != u64::MAX {
+                    *rest =
+                        rest.saturating_sub(u64::from(payload.wire_len).saturating_sub(old as u64));
+                }
+                let body = better(Some(http_body(payload)), alone);
+                if open.bodies != [0; 2] {
+                    self.keep(key, open);
+                }
+                return body;
+            }
+            Continuity::Continues(_) | Continuity::Gap => *rest = 0,
+            Continuity::Repeated => {}
+        }
         let joined = stream
             .join(payload, continuity, is_conclusive(&alone), &mut self.budget)
-            .map(|payload| classify(&payload));
+            .map(|payload| (classify(&payload), http_rest(&payload)));
         stream.settle(payload, &mut self.budget);
-        let verdict = better(joined, alone);
+        let rest = joined.as_ref().map_or(0, |(_, rest)| *rest);
+        let verdict = better(joined.map(|(verdict, _)| verdict), alone);
         if is_conclusive(&verdict) {
             release(&mut open, &mut self.budget);
+            // A header split over two packets.
+            if rest != 0 && is_readable_http(&verdict) {
+                open.bodies[end] = rest;
+                self.keep(key, open);
+            }
             return verdict;
         }
         let is_open =
@@ -98,12 +129,30 @@ impl LiveFlows {
         verdict
     }
 
+    /// Keeps a flow for the rest of a message, whose first packet was conclusive.
+    fn expect(
+        &mut self,
+        key: LiveKey,
+        end: usize,
+        rest: u64,
+        now: Timestamp,
+        sequence: Option<u32>,
+        length: u32,
+    ) {
+        let mut open = self.take(&key, now);
+        release(&mut open, &mut self.budget);
+        open.streams[end].advance(sequence, length);
+        open.bodies[end] = rest;
+        self.keep(key, open);
+    }
+
     /// Removes a flow and returns it; a new one if it is unknown or was idle for too long.
     fn take(&mut self, key: &LiveKey, now: Timestamp) -> Open {
         let known = self.young.remove(key).or_else(|| self.old.remove(key));
         let new = || Open {
             streams: Default::default(),
             named: None,
+            bodies: [0; 2],
             last: now,
         };
         match known {
@@ -160,6 +209,11 @@ fn release(open: &mut Open, budget: &mut usize) {
     for stream in &mut open.streams {
         stream.clear(budget);
     }
+}
+
+/// Whether a payload is HTTP that can be read.
+fn is_readable_http(verdict: &Verdict) -> bool {
+    (verdict.protocol, verdict.exposure) == (Protocol::Http, Exposure::Plaintext)
 }
 
 /// The flow of a payload, and which of its ends sent it (0 is the lower one).
