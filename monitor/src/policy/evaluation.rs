@@ -1,6 +1,5 @@
 //! Evaluates the policy: writes the requirements to the kernel, reads its counters, and reports states and violations.
 
-use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -11,7 +10,7 @@ use monitor_common::direction::Direction;
 use monitor_common::key::{PeerCount, PeerKey};
 
 use super::forbidden_esp::ForbiddenEsp;
-use super::history::{History, Seen};
+use super::history::{Carried, History, Seen};
 use super::known_networks::Networks;
 use super::network_state::evaluate;
 use super::policy_report::{NetworkStatus, PolicyReport, ViolationTotal};
@@ -163,21 +162,20 @@ impl Policy {
             }
             taken?;
         }
-        // Summed only if a violation ends.
-        let seen = LazyCell::new(|| self.history.sum().0);
+        let now = self.clock.moment(now);
         let since = |violation: &Violation| {
-            let of = |seen: &Seen| match violation.breach {
-                Breach::Cleartext => seen.encrypted[violation.direction as usize],
-                Breach::Encrypted => seen.cleartext[violation.direction as usize],
-            };
-            match seen.get(&violation.vni).map(of) {
-                Some(count) if count.packets != 0 => Since::Kept,
-                Some(_) | None => Since::Silent,
+            let (history, vni, way) = (&self.history, violation.vni, violation.direction);
+            let last = Instant::now().checked_sub(now.since(violation.tally.last));
+            let came =
+                |carried| last.is_some_and(|last| history.came_after(vni, carried, way, last));
+            match violation.breach {
+                Breach::Cleartext if came(Carried::Encrypted) => Since::Kept,
+                Breach::Cleartext if !history.is_attributed() => Since::Unseen,
+                Breach::Encrypted if came(Carried::Cleartext) => Since::Kept,
+                Breach::Cleartext | Breach::Encrypted => Since::Silent,
             }
         };
-        let ended = self
-            .violations
-            .end(self.clock.moment(now), self.window, since);
+        let ended = self.violations.end(now, self.window, since);
         self.queue(ended);
         Ok(())
     }

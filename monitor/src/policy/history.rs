@@ -101,6 +101,22 @@ pub struct History {
     esp: u64,
     overflow: u64,
     lost: u64,
+    /// When the last update was.
+    updated: Option<Instant>,
+    /// For each known network, cleartext and encrypted, by direction: the start of the last time between updates in
+    /// which packets came.
+    grown: HashMap<u32, [[Option<Instant>; 2]; 2]>,
+    /// Whether ESP was attributed to networks at the last update.
+    attributed: bool,
+}
+
+/// Outside or inside ESP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// Outside ESP.
+    Cleartext,
+    /// Inside ESP.
+    Encrypted,
 }
 
 impl History {
@@ -114,6 +130,9 @@ impl History {
             esp: 0,
             overflow: 0,
             lost: 0,
+            updated: None,
+            grown: HashMap::new(),
+            attributed: false,
         }
     }
 
@@ -128,6 +147,20 @@ impl History {
                 seen.insert(*vni, new);
             }
         }
+        self.grown.retain(|vni, _| is_known(*vni));
+        if let Some(before) = self.updated.replace(now) {
+            for (vni, new) in seen.iter().filter(|(vni, _)| is_known(**vni)) {
+                let grown = self.grown.entry(*vni).or_default();
+                for (at, ways) in grown.iter_mut().zip([&new.cleartext, &new.encrypted]) {
+                    for (at, count) in at.iter_mut().zip(ways) {
+                        if count.packets != 0 {
+                            *at = Some(before);
+                        }
+                    }
+                }
+            }
+        }
+        self.attributed = matches!(counted.attribution, Attribution::Exact);
         let esp = counted
             .esp
             .iter()
@@ -201,6 +234,28 @@ impl History {
             }
         }
         (all, coverage)
+    }
+
+    /// Whether packets of a known network certainly came after a moment. Those of the update in which the moment was
+    /// may have come before it.
+    #[must_use]
+    pub fn came_after(
+        &self,
+        vni: u32,
+        carried: Carried,
+        direction: Direction,
+        moment: Instant,
+    ) -> bool {
+        let grown = self.grown.get(&vni);
+        grown
+            .and_then(|at| at[carried as usize][direction as usize])
+            .is_some_and(|start| start >= moment)
+    }
+
+    /// Whether ESP was attributed to networks at the last update.
+    #[must_use]
+    pub fn is_attributed(&self) -> bool {
+        self.attributed
     }
 
     /// Whether a network has a row of its own among the counters.
@@ -312,6 +367,31 @@ mod tests {
             assert!(history.spans.len() <= SPANS as usize + 2);
         }
         assert!(history.sum().0.is_empty());
+    }
+
+    #[test]
+    fn what_came_after_a_moment_is_not_what_came_before_it_in_the_same_window() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut history = History::new(Duration::from_secs(60));
+        let came = |history: &History, seconds| {
+            history.came_after(4096, Carried::Encrypted, Direction::Rx, at(seconds))
+        };
+        history.record(&counted(0, 9), |_| true, at(0));
+        history.record(&counted(0, 12), |_| true, at(5));
+        assert!(came(&history, 0) && !came(&history, 1));
+        // Cleartext at 7 s, and nothing since: the ESP of before is in the window and proves nothing.
+        history.record(&counted(5, 12), |_| true, at(10));
+        assert!(!came(&history, 7));
+        assert_eq!(history.sum().0[&4096].encrypted_packets(), 12);
+        // ESP in the same span as the cleartext may have come before it.
+        history.record(&counted(5, 13), |_| true, at(15));
+        assert!(!came(&history, 12) && came(&history, 10));
+        history.record(&counted(5, 14), |_| true, at(20));
+        assert!(came(&history, 12));
+        // A network that is not known any more leaves nothing.
+        history.record(&counted(5, 15), |_| false, at(25));
+        assert!(!came(&history, 12) && history.grown.is_empty());
     }
 
     #[test]

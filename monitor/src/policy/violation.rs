@@ -113,6 +113,8 @@ pub enum Since {
     Kept,
     /// No traffic at all.
     Silent,
+    /// Unknown: this host cannot attribute ESP to networks.
+    Unseen,
 }
 
 impl Event {

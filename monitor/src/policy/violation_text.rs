@@ -74,6 +74,9 @@ const fn afterwards(breach: Breach, since: Since) -> &'static str {
     match (breach, since) {
         (Breach::Cleartext, Since::Kept) => "it was seen encrypted since",
         (Breach::Encrypted, Since::Kept) => "it was seen in cleartext since",
+        (_, Since::Unseen) => {
+            "whether it is encrypted since, this host cannot see: it does not attribute ESP to networks"
+        }
         (_, Since::Silent) => "nothing of it was seen since, so the fault may still be there",
     }
 }
@@ -238,5 +241,32 @@ mod tests {
             assert!(said.contains(part), "{said}");
         }
         assert!(!said.chars().any(char::is_control), "{said}");
+    }
+
+    #[test]
+    fn the_end_of_a_violation_says_what_was_seen_since() {
+        for (breach, since, says) in [
+            (
+                Breach::Cleartext,
+                Since::Kept,
+                "it was seen encrypted since",
+            ),
+            (
+                Breach::Encrypted,
+                Since::Kept,
+                "it was seen in cleartext since",
+            ),
+            (
+                Breach::Cleartext,
+                Since::Silent,
+                "nothing of it was seen since",
+            ),
+            (Breach::Cleartext, Since::Unseen, "this host cannot see"),
+        ] {
+            assert!(
+                afterwards(breach, since).contains(says),
+                "{breach:?} {since:?}"
+            );
+        }
     }
 }
