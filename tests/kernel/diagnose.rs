@@ -237,8 +237,8 @@ fn a_violation_says_its_likeliest_cause() {
     assert_eq!(lab.http_get(1).unwrap()[0].status, 200);
     for (agent, causes) in nodes.iter_mut().zip([
         &[
-            "cleartext was sent. Likely cause: nothing on this host encrypts: it has no marking rule and no IPsec policy",
-            "cleartext was received. Likely cause: nothing on this host encrypts: it has no marking rule and no IPsec policy",
+            "cleartext was sent. Likely cause: nothing on this host encrypts: it has no IPsec policy",
+            "cleartext was received. Likely cause: nothing on this host encrypts: it has no IPsec policy",
         ][..],
         &[
             "the rule that marks this network's datagrams for IPsec is missing",

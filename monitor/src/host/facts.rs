@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use monitor_common::encapsulation::UdpPort;
 
 use super::firewall::{self, Firewall, MARK};
-use super::interface;
+use super::interface::{self, Link};
 use super::ipsec::{self, IpsecPolicy, SecurityAssociation, XfrmError};
+use super::platform::Platform;
 use crate::base::procfs::has_module;
 use crate::base::udp_ports::UdpPorts;
 
@@ -33,6 +34,8 @@ pub struct HostFacts {
     pub decrypted_unseen: bool,
     /// The service of each UDP port.
     pub udp_ports: UdpPorts,
+    /// What makes the overlay networks.
+    pub platform: Platform,
 }
 
 impl HostFacts {
@@ -40,10 +43,13 @@ impl HostFacts {
     /// three seconds at most.
     #[must_use]
     pub fn read(udp_ports: &UdpPorts, interfaces: &[String]) -> HostFacts {
-        HostFacts {
-            firewall: firewall::read(),
-            ..HostFacts::read_without_firewall(udp_ports, interfaces)
+        let firewall = firewall::read();
+        let mut host = HostFacts::read_without_firewall(udp_ports, interfaces);
+        if !firewall.rules.marked.is_empty() || !firewall.rules.refused.is_empty() {
+            host.platform = Platform::Docker;
         }
+        host.firewall = firewall;
+        host
     }
 
     /// The same without the firewall, which only other programs can read.
@@ -54,13 +60,23 @@ impl HostFacts {
             Some(libc::EPROTONOSUPPORT) => "the kernel has no IPsec (CONFIG_XFRM_USER)".to_owned(),
             _ => error.to_string(),
         };
+        let associations = ipsec::associations().map_err(describe);
+        let policies = ipsec::policies().map_err(describe);
+        let links = interface::list().unwrap_or_default();
+        let of_docker = associations.iter().flatten().any(|at| at.reqid == MARK)
+            || policies
+                .iter()
+                .flatten()
+                .flat_map(|policy| &policy.templates)
+                .any(|template| template.reqid == MARK);
         HostFacts {
-            associations: ipsec::associations().map_err(describe),
-            policies: ipsec::policies().map_err(describe),
+            platform: Platform::detect(&links, of_docker),
+            associations,
+            policies,
             firewall: Firewall::default(),
             errors: nonzero_errors(),
             addresses: interface::addresses().unwrap_or_default(),
-            mtus: mtus(interfaces),
+            mtus: mtus(links, interfaces),
             decrypted_unseen: GRO_MODULES.into_iter().any(has_module),
             udp_ports: udp_ports.clone(),
         }
@@ -116,8 +132,7 @@ impl HostFacts {
 }
 
 /// Name and MTU of the interfaces of these names that exist.
-fn mtus(interfaces: &[String]) -> Vec<(String, u32)> {
-    let links = interface::list().unwrap_or_default();
+fn mtus(links: Vec<Link>, interfaces: &[String]) -> Vec<(String, u32)> {
     links
         .into_iter()
         .filter(|link| interfaces.contains(&link.name))

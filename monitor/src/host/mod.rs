@@ -15,3 +15,4 @@ pub mod ipsec;
 pub(crate) mod kernel_config;
 pub mod overlay_port;
 pub mod own_connections;
+pub mod platform;

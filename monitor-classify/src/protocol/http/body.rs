@@ -19,6 +19,7 @@ pub fn http_rest(p: &Payload<'_>) -> u64 {
         .take_while(|byte| b"\r\n".contains(byte))
         .count();
     let bytes = &p.bytes[blank..];
+    let is_cut = (p.bytes.len() as u64) < u64::from(p.wire_len);
     let mut slots = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let (header, length) = if bytes.starts_with(b"HTTP/") {
         let mut response = httparse::Response::new(&mut slots);
@@ -35,6 +36,10 @@ pub fn http_rest(p: &Payload<'_>) -> u64 {
     } else {
         let mut request = httparse::Request::new(&mut slots);
         let parsed = request.parse(bytes);
+        // What a snap length cut off may be an upgrade, after which another protocol follows.
+        if request.version.is_none() || parsed == Ok(httparse::Status::Partial) && is_cut {
+            return 0;
+        }
         // Without a length a request has no body (RFC 9112, 6.3).
         (parsed, length(request.headers, 0))
     };
@@ -121,6 +126,8 @@ mod tests {
             ("GET /a HTTP/1.1\r\nHost: x\r\n\r\n", 0),
             ("CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 0),
             ("\r\nPOST /a HTTP/1.1\r\nContent-Length: 7\r\n\r\n", 7),
+            ("POST /a HTTP/1.1\r\nContent-Le", u64::MAX),
+            ("GET /a", 0),
             ("no http", 0),
         ] {
             assert_eq!(rest(bytes), expected, "{bytes:?}");

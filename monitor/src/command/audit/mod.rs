@@ -17,6 +17,7 @@ use crate::base::output::{Output, message};
 use crate::command::cli::{AuditArgs, ExportArgs};
 use crate::command::settings::{self, Defaults};
 use crate::host::docker::DockerSocket;
+use crate::host::platform::Platform;
 use crate::policy::SharedPolicy;
 use crate::surface::capture_file::{CaptureFile, keep_flushed};
 use crate::surface::networks_json::this_node;
@@ -147,6 +148,7 @@ fn report(
         (exposure.chapters, exposure.more) = chapters(&snapshot, &report, &conversations);
         exposure.is_lower_bound = snapshot.counted.is_lower_bound();
         exposure.samples = samples;
+        exposure.platform = Platform::of_this_host();
         exposure.timeline = timeline;
     }
     Ok(Audit {

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::finding::{Check, Finding, failed, limited, works};
+use crate::base::plural::counted;
 use crate::host::described_network::title;
 use crate::host::facts::HostFacts;
 use crate::host::firewall::MARK;
+use crate::host::platform::Platform;
 use crate::policy::cause::{Symptom, explain};
-use crate::policy::{Network, Requirement};
+use crate::policy::{Network, Requirement, Source};
 
 /// Networks that text lists one by one, beside those that failed.
 pub(super) const SHOWN: usize = 20;
@@ -76,11 +78,11 @@ fn ipsec(host: &HostFacts) -> Finding {
         }
     };
     let of_docker = states.iter().filter(|state| state.reqid == MARK).count();
-    let mut means = format!(
-        "{} associations ({of_docker} as Docker makes them), {} policies",
-        states.len(),
-        policies.len()
-    );
+    let mut means = counted(states.len(), "association");
+    if host.platform == Platform::Docker {
+        means.push_str(&format!(" ({of_docker} as Docker makes them)"));
+    }
+    means.push_str(&format!(", {}", counted(policies.len(), "policy")));
     let dropped: Vec<String> = host
         .errors
         .iter()
@@ -115,6 +117,30 @@ fn firewall(host: &HostFacts) -> Finding {
     }
 }
 
+/// A network of a plugin that makes no rule for each network.
+fn without_rules(host: &HostFacts, what: String) -> Finding {
+    match &host.policies {
+        Err(trouble) => limited(
+            Check::NetworkRules,
+            what,
+            format!("whether this host encrypts it is unknown: {trouble}"),
+        ),
+        Ok(_) if host.has_policy_to(None) => works(
+            Check::NetworkRules,
+            what,
+            "an IPsec policy of this host covers VXLAN; the packets show whether it is used",
+        ),
+        Ok(_) => failed(
+            Check::NetworkRules,
+            what,
+            format!(
+                "NOT encrypted: this host has no IPsec policy; to encrypt: {}",
+                host.platform.how_to_encrypt()
+            ),
+        ),
+    }
+}
+
 fn rules(host: &HostFacts, network: &Network, is_idle: bool) -> Finding {
     let what = format!("  {}", title(network.vni, &network.name));
     let rules = &host.firewall.rules;
@@ -122,6 +148,10 @@ fn rules(host: &HostFacts, network: &Network, is_idle: bool) -> Finding {
         rules.marked.has(network.vni),
         rules.refused.has(network.vni),
     );
+    let is_of_docker = network.source == Source::Docker || marked || refused;
+    if host.platform.is_kubernetes() && !is_of_docker {
+        return without_rules(host, what);
+    }
     let is_known = host.firewall.is_complete() || (marked && refused);
     if !is_known {
         let said = |found: bool, yes, no| if found { yes } else { no };

@@ -7,6 +7,7 @@ use super::*;
 use crate::base::udp_ports::UdpPorts;
 use crate::host::firewall::{Firewall, Rules, vnis_of};
 use crate::host::ipsec::XfrmError;
+use crate::host::platform::Platform;
 use crate::policy::{NetworkKind, Requirement, Source};
 
 fn network(vni: u32, name: &str) -> Network {
@@ -37,6 +38,7 @@ fn host() -> HostFacts {
         mtus: vec![("eth0".to_owned(), 1400)],
         decrypted_unseen: false,
         udp_ports: UdpPorts::default(),
+        platform: Platform::Docker,
     }
 }
 

@@ -9,6 +9,9 @@ use crate::host::firewall::Firewall;
 use crate::host::ipsec::SecurityAssociation;
 
 pub(super) fn sent(vni: u32, peer: Option<IpAddr>, host: &HostFacts) -> Vec<Likely> {
+    if is_bare(host) {
+        return vec![Likely::new(Cause::NothingSetUp, "")];
+    }
     let mut causes = Vec::new();
     let to: Vec<&SecurityAssociation> = match peer {
         Some(peer) => host.esp_to(peer).collect(),
@@ -75,7 +78,8 @@ pub(super) fn received(vni: u32, peer: Option<IpAddr>, host: &HostFacts) -> Vec<
             )),
         }
     }
-    if !refused {
+    // No plugin of Kubernetes makes such a rule.
+    if !refused && !host.platform.is_kubernetes() {
         causes.push(if firewall.is_complete() {
             Likely::new(Cause::NoRefusingRule, "")
         } else {
@@ -86,10 +90,10 @@ pub(super) fn received(vni: u32, peer: Option<IpAddr>, host: &HostFacts) -> Vec<
 }
 
 /// Whether this host certainly has nothing that encrypts: no rule, no policy, no association. Then a sender of
-/// cleartext is not called a stranger.
+/// cleartext is not called a stranger, and what was sent and what was received have one cause. Only Docker makes rules.
 fn is_bare(host: &HostFacts) -> bool {
     let Firewall { rules, .. } = &host.firewall;
-    host.firewall.is_complete()
+    (host.firewall.is_complete() || host.platform.is_kubernetes())
         && rules.marked.is_empty()
         && rules.refused.is_empty()
         && host.policies.is_ok()

@@ -32,11 +32,15 @@ pub enum Symptom {
 /// watched.
 #[must_use]
 pub fn explain(symptom: &Symptom, host: &HostFacts, active: &[Activity]) -> Vec<Likely> {
-    match *symptom {
+    let mut causes = match *symptom {
         Symptom::Sent { vni, peer } => cleartext::sent(vni, peer, host),
         Symptom::Received { vni, peer } => cleartext::received(vni, peer, host),
         Symptom::Esp => esp_faults::find(host, active),
+    };
+    for likely in &mut causes {
+        likely.platform = host.platform;
     }
+    causes
 }
 
 #[cfg(test)]

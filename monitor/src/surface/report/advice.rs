@@ -2,16 +2,26 @@
 
 use super::chapter::{Chapter, Row};
 use super::conversation::Place;
-use crate::policy::Requirement;
+use crate::host::platform::Platform;
+use crate::policy::{Requirement, Source};
 use monitor_classify::{CredentialKind, Exposure, Protocol};
 
 /// What to do about a network as a whole; `None` if nothing of interest is readable.
 #[must_use]
-pub fn of_chapter(chapter: &Chapter) -> Option<String> {
+pub fn of_chapter(chapter: &Chapter, platform: Platform) -> Option<String> {
     if !chapter.rows.iter().any(is_telling) {
         return None;
     }
     let required = chapter.network.as_ref().map(|network| network.required);
+    let is_of_docker = chapter
+        .network
+        .as_ref()
+        .is_some_and(|network| network.source == Source::Docker);
+    let platform = if is_of_docker {
+        Platform::Docker
+    } else {
+        platform
+    };
     let text = match (chapter.place, required) {
         (Place::Host, _) => {
             "Encryption of an overlay does not cover published ports: serve TLS at the port itself, or in a proxy in front \
@@ -30,8 +40,10 @@ pub fn of_chapter(chapter: &Chapter) -> Option<String> {
              docker network rm ingress; docker network create -d overlay --ingress --opt encrypted ingress"
         }
         (Place::Vni(_) | Place::Others, Some(Requirement::Optional) | None) => {
-            "Encrypt the network. Docker cannot change an existing one: docker network create -d overlay --opt encrypted NAME, \
-             and move the udp_ports to it"
+            return Some(format!(
+                "Encrypt the network: {}",
+                platform.how_to_encrypt()
+            ));
         }
     };
     Some(text.to_owned())
@@ -153,5 +165,29 @@ const fn instead_of(protocol: Protocol) -> &'static str {
             "It could encrypt and does not: look for a NULL cipher, or authentication alone, in its configuration"
         }
         Protocol::Unknown => "Identify the program (overlay-monitor tail), then use its TLS",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::surface::report::tests::hostile;
+
+    #[test]
+    fn the_advice_for_a_network_is_for_the_platform_that_is_there() {
+        let mut chapter = hostile().exposure.chapters[0].clone();
+        let network = chapter.network.as_mut().unwrap();
+        network.required = Requirement::Optional;
+        network.source = Source::Config;
+        let advice = |platform| of_chapter(&chapter, platform).unwrap();
+        assert!(advice(Platform::Flannel).contains("wireguard-native"));
+        for platform in [Platform::Flannel, Platform::Calico, Platform::Cilium] {
+            assert!(!advice(platform).contains("ocker"), "{}", advice(platform));
+        }
+        assert!(advice(Platform::Docker).contains("--opt encrypted"));
+        // What Docker reports is Docker's, whatever else is on the host.
+        chapter.network.as_mut().unwrap().source = Source::Docker;
+        let advice = of_chapter(&chapter, Platform::Flannel).unwrap();
+        assert!(advice.contains("--opt encrypted"), "{advice}");
     }
 }

@@ -9,11 +9,13 @@ use monitor_common::config::HostFlows;
 
 use crate::base::failure::Failure;
 use crate::host::described_network::title;
+use crate::host::platform::Platform;
 use crate::kernel::Attribution;
-use crate::policy::{Doubt, NetworkStatus, PolicyReport, Requirement, State, violation_text};
+use crate::policy::{Doubt, NetworkStatus, PolicyReport, Requirement, State};
 use monitor_classify::CredentialKind;
 
 use super::chapter::Chapter;
+use super::conclusion;
 use super::conversation::Place;
 use super::shares::Shares;
 use super::timeline::Timeline;
@@ -58,6 +60,8 @@ pub struct ExposureReport {
     pub samples: u64,
     /// Bytes over time.
     pub timeline: Timeline,
+    /// What makes the overlay networks of this host.
+    pub platform: Platform,
 }
 
 impl Default for ExposureReport {
@@ -70,6 +74,7 @@ impl Default for ExposureReport {
             is_lower_bound: false,
             samples: 0,
             timeline: Timeline::default(),
+            platform: Platform::Unknown,
         }
     }
 }
@@ -117,12 +122,8 @@ impl Audit {
     /// A violation, or an undecided failure, that names the networks.
     pub fn outcome(&self) -> Result<(), Failure> {
         if !self.report.violations.is_empty() {
-            let mut found: Vec<String> = self
-                .report
-                .violations
-                .iter()
-                .map(violation_text::what)
-                .collect();
+            let findings = conclusion::findings(&self.report.violations);
+            let mut found: Vec<String> = findings.into_iter().map(|at| at.what).collect();
             found.dedup();
             return Err(Failure::violation(anyhow!("{}", first_few(&found))));
         }

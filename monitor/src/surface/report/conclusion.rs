@@ -25,6 +25,23 @@ impl Finding<'_> {
     pub fn causes(&self) -> &[String] {
         self.directions.first().map_or(&[], |one| &one.causes)
     }
+
+    /// One direction: `sent to 192.168.77.2: 3 packets, 300 bytes`. Where no cause is known, with what may be wrong.
+    #[must_use]
+    pub fn direction(&self, violation: &Violation) -> String {
+        let seen = format!(
+            "{} {}: {}",
+            violation_text::verb(violation.direction),
+            violation_text::nodes(violation),
+            violation_text::amount(violation)
+        );
+        if self.causes().is_empty() {
+            let meaning = violation_text::meaning(violation.breach, violation.direction);
+            format!("{seen}. {meaning}")
+        } else {
+            seen
+        }
+    }
 }
 
 /// The violations of an audit, in their order, both directions of one cause together; what was sent is first.
@@ -62,17 +79,6 @@ fn requirement(violation: &Violation) -> String {
         Breach::Cleartext => format!("{title} must be encrypted, but is in cleartext"),
         Breach::Encrypted => format!("{title} must not be encrypted, but is in ESP"),
     }
-}
-
-/// One direction of a finding: `sent to 192.168.77.2: 3 packets, 300 bytes`.
-#[must_use]
-pub fn direction(violation: &Violation) -> String {
-    format!(
-        "{} {}: {}",
-        violation_text::verb(violation.direction),
-        violation_text::nodes(violation),
-        violation_text::amount(violation)
-    )
 }
 
 /// The conclusion, in one sentence.
@@ -187,7 +193,16 @@ mod tests {
         assert_eq!(of(&[rx.clone(), tx.clone()]), [2]);
         assert_eq!(of(&[rx.clone(), other_cause]), [1, 1]);
         let both = [rx, tx];
-        assert_eq!(findings(&both)[0].directions[0].direction, Direction::Tx);
+        let finding = &findings(&both)[0];
+        assert_eq!(finding.directions[0].direction, Direction::Tx);
+        // A known cause stands in place of what may be wrong.
+        assert!(!finding.direction(&both[0]).contains("injected"));
+        let unexplained = Violation {
+            causes: Vec::new(),
+            ..both[0].clone()
+        };
+        let text = findings(&[unexplained.clone()])[0].direction(&unexplained);
+        assert!(text.contains("or the packets are injected"), "{text}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::host::ipsec::{
     ESP, IpsecPolicy, Mark, Mode, Offload, PolicyDirection, SecurityAssociation, Template,
     XfrmError,
 };
+use crate::host::platform::Platform;
 
 fn at(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -92,6 +93,7 @@ fn host() -> HostFacts {
         mtus: vec![("eth0".to_owned(), 1500)],
         decrypted_unseen: false,
         udp_ports: UdpPorts::default(),
+        platform: Platform::Docker,
     }
 }
 
@@ -133,6 +135,40 @@ fn cleartext_sent_is_a_missing_marking_rule() {
     assert!(sent(&host)[0].detail.contains("no network on this host"));
     host.policies = Ok(Vec::new());
     assert_eq!(causes(&sent(&host)), [Cause::NothingSetUp]);
+}
+
+#[test]
+fn a_host_of_kubernetes_that_encrypts_nothing_has_one_cause_in_both_directions() {
+    let mut host = host();
+    host.associations = Ok(Vec::new());
+    host.policies = Ok(Vec::new());
+    host.firewall = Firewall {
+        unread: vec!["nft is not installed".to_owned()],
+        ..Firewall::default()
+    };
+    assert_ne!(
+        causes(&sent(&host)),
+        [Cause::NothingSetUp],
+        "Docker's rules may exist"
+    );
+    host.platform = Platform::Flannel;
+    for found in [sent(&host), received(&host, there())] {
+        assert_eq!(causes(&found), [Cause::NothingSetUp]);
+        let text = found[0].to_string();
+        assert!(
+            text.contains("wireguard-native") && !text.contains("Docker"),
+            "{text}"
+        );
+    }
+    // With IPsec of its own, a rule that drops cleartext is not missed.
+    host.associations = Ok(vec![state(here(), there(), 1, Form::Mapped)]);
+    let found = received(&host, there());
+    assert_eq!(causes(&found), [Cause::Stranger]);
+    assert!(
+        found[0].to_string().contains("kubectl get nodes"),
+        "{}",
+        found[0]
+    );
 }
 
 #[test]
@@ -199,7 +235,7 @@ fn cleartext_received_is_a_broken_peer_or_a_stranger() {
     for part in [
         "cannot encrypt",
         "injected",
-        "It is a node if",
+        "it is a node if",
         "if not, close",
     ] {
         assert!(text.contains(part), "no {part:?} in {text}");

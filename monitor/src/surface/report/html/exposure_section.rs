@@ -5,6 +5,7 @@ use monitor_common::config::HostFlows;
 use super::chart;
 use super::markup::Markup;
 use super::tags::{tag, tag_of};
+use crate::host::platform::Platform;
 use crate::surface::report::chapter::{Chapter, Row};
 use crate::surface::report::conversation::{Conversation, Speech};
 use crate::surface::report::numbers::{bytes, grouped, percent, some};
@@ -26,7 +27,7 @@ pub(super) fn all(page: &mut Markup, exposure: &ExposureReport) {
     }
     let (shown, more) = exposure.shown();
     for chapter in shown {
-        one(page, chapter);
+        one(page, chapter, exposure.platform);
     }
     if more != 0 {
         let more = some(more as u64, "more network");
@@ -48,7 +49,7 @@ pub(super) fn all(page: &mut Markup, exposure: &ExposureReport) {
     }
 }
 
-fn one(page: &mut Markup, chapter: &Chapter) {
+fn one(page: &mut Markup, chapter: &Chapter, platform: Platform) {
     let shares = chapter.shares();
     let total = shares.total();
     page.raw("<section>\n");
@@ -69,7 +70,7 @@ fn one(page: &mut Markup, chapter: &Chapter) {
     chart::bar(page, &shares);
     protocols(page, chapter, total);
     conversations(page, chapter);
-    todo(page, chapter);
+    todo(page, chapter, platform);
     page.raw("</section>\n");
 }
 
@@ -175,8 +176,8 @@ fn conversation(page: &mut Markup, row: &Row, (conversation, speech): &(Conversa
     );
 }
 
-fn todo(page: &mut Markup, chapter: &Chapter) {
-    let of_network = advice::of_chapter(chapter);
+fn todo(page: &mut Markup, chapter: &Chapter, platform: Platform) {
+    let of_network = advice::of_chapter(chapter, platform);
     let of_rows: Vec<_> = chapter
         .rows
         .iter()

@@ -3,7 +3,7 @@
 use super::markup::Markup;
 use super::tags::tag_of_state;
 use crate::host::described_network::shown;
-use crate::policy::{NetworkKind, NetworkStatus, State, violation_text};
+use crate::policy::{NetworkKind, NetworkStatus, State};
 use crate::surface::report::Audit;
 use crate::surface::report::conclusion;
 use crate::surface::report::listed::Listed;
@@ -21,12 +21,7 @@ pub(super) fn violations(page: &mut Markup, audit: &Audit) {
             "</strong></p>\n",
         );
         for violation in &finding.directions {
-            page.element("<p>", conclusion::direction(violation), ". ")
-                .text(violation_text::meaning(
-                    violation.breach,
-                    violation.direction,
-                ))
-                .raw(".</p>\n");
+            page.element("<p>", finding.direction(violation), ".</p>\n");
         }
         if !finding.causes().is_empty() {
             page.raw("<ul class=\"do\">");

@@ -4,6 +4,7 @@ use std::fmt::{Result, Write};
 
 use monitor_common::config::HostFlows;
 
+use crate::host::platform::Platform;
 use crate::surface::report::chapter::{Chapter, Row};
 use crate::surface::report::numbers::{bytes, grouped, percent, some};
 use crate::surface::report::{ExposureReport, advice};
@@ -27,7 +28,7 @@ pub(super) fn write(exposure: &ExposureReport, out: &mut String) -> Result {
     }
     let (shown, more) = exposure.shown();
     for chapter in shown {
-        write_chapter(chapter, out)?;
+        write_chapter(chapter, exposure.platform, out)?;
     }
     if more != 0 {
         let more = some(more as u64, "more network");
@@ -53,7 +54,7 @@ pub(super) fn write(exposure: &ExposureReport, out: &mut String) -> Result {
     Ok(())
 }
 
-fn write_chapter(chapter: &Chapter, out: &mut String) -> Result {
+fn write_chapter(chapter: &Chapter, platform: Platform, out: &mut String) -> Result {
     let shares = chapter.shares();
     let total = shares.total();
     let title = chapter.title();
@@ -95,7 +96,7 @@ fn write_chapter(chapter: &Chapter, out: &mut String) -> Result {
         let samples = some(chapter.beyond, "sample");
         writeln!(out, "    {samples} of conversations beyond the limit")?;
     }
-    if let Some(advice) = advice::of_chapter(chapter) {
+    if let Some(advice) = advice::of_chapter(chapter, platform) {
         writeln!(out, "    To do: {advice}.")?;
     }
     Ok(())

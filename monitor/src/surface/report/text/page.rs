@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::exposure_section;
 use crate::host::described_network::shown;
-use crate::policy::{NetworkKind, NetworkStatus, Requirement, State, violation_text};
+use crate::policy::{NetworkKind, NetworkStatus, Requirement, State};
 use crate::surface::report::Audit;
 use crate::surface::report::conclusion;
 use crate::surface::report::listed::Listed;
@@ -43,12 +43,7 @@ fn write(audit: &Audit, out: &mut String) -> std::fmt::Result {
     for finding in conclusion::findings(&audit.report.violations) {
         writeln!(out, "\nVIOLATION  {}", finding.what)?;
         for violation in &finding.directions {
-            writeln!(
-                out,
-                "           {}. {}.",
-                conclusion::direction(violation),
-                violation_text::meaning(violation.breach, violation.direction)
-            )?;
+            writeln!(out, "           {}.", finding.direction(violation))?;
         }
         for cause in finding.causes() {
             writeln!(out, "           Likely cause: {cause}")?;
