@@ -1,45 +1,13 @@
 //! `tail` over a connection that crosses the watched interface.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use monitor_lab::Lab;
 use overlay_tests::frame::{VNI, overlay, redis_command};
-use overlay_tests::process::{command, program, wait_until};
+use overlay_tests::process::{command, program};
+use overlay_tests::session::{connection, output, read_until};
 use overlay_tests::wire::Raw;
-
-/// A connection from node2 to node1: the session's end, and the end of the user.
-fn connection(lab: &Lab) -> (TcpStream, TcpStream) {
-    let node1 = lab.node1().address();
-    let listener = lab.node1().enter(|| TcpListener::bind((node1, 0))).unwrap();
-    let listener = listener.unwrap();
-    let to = listener.local_addr().unwrap();
-    let user = lab
-        .node2()
-        .enter(|| TcpStream::connect(to))
-        .unwrap()
-        .unwrap();
-    (listener.accept().unwrap().0, user)
-}
-
-/// Reads until what was read holds all of these.
-fn read_until(stream: &mut TcpStream, parts: &[&str]) -> String {
-    stream
-        .set_read_timeout(Some(Duration::from_millis(200)))
-        .unwrap();
-    let mut text = String::new();
-    wait_until(&format!("{parts:?}"), || {
-        let mut buffer = [0; 4096];
-        if let Ok(length) = stream.read(&mut buffer) {
-            text.push_str(&String::from_utf8_lossy(&buffer[..length]));
-        }
-        parts.iter().all(|part| text.contains(part))
-    });
-    text
-}
 
 fn end(mut child: Child) {
     // SAFETY: a child that is not waited for yet, so the number is still its own.
@@ -52,12 +20,11 @@ fn what_tail_prints_over_its_own_connection_is_not_printed_again() {
     let lab = super::quiet();
     let (session, mut user) = connection(&lab);
     let ports = [session.local_addr().unwrap(), user.local_addr().unwrap()].map(|end| end.port());
-    let output = || Stdio::from(OwnedFd::from(session.try_clone().unwrap()));
     let mut command = command(lab.node1(), &["tail", "-i", "eth0"]);
     command
         .stdin(Stdio::null())
-        .stdout(output())
-        .stderr(output());
+        .stdout(output(&session))
+        .stderr(output(&session));
     let child = command.spawn().unwrap();
     let said = read_until(&mut user, &["--own-session shows it\n", "watching"]);
     assert!(said.contains(&format!(":{} and ", ports[0])), "{said}");

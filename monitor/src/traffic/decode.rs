@@ -37,7 +37,7 @@ pub struct Decoder {
 }
 
 /// What came before in a capture file.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Before {
     /// The packets that another one may be a copy of.
     history: History,
