@@ -2,7 +2,7 @@
 //! and what is known as a result.
 //!
 //! The daemon may be missing, restart, hang or send invalid answers; every answer is bounded in time and size. The loop
-//! that keeps the status current is the agent's (`agent/loops/docker.rs`); `check` queries once.
+//! that keeps the status current is the agent's (`agent/loops/docker_networks.rs`); `check` queries once.
 
 mod answer;
 pub(crate) mod api;

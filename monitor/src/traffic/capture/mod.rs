@@ -4,7 +4,7 @@
 //! most [`PACKET_MAX`] bytes, and a block of any other kind is skipped without being buffered.
 //!
 //! It imports no other folder of this crate. `traffic/flows` and `traffic/decode.rs` use its packets, `command/read`
-//! the reader, `surface/save.rs` the writer.
+//! the reader, `surface/capture_file.rs` the writer.
 
 mod byte_order;
 mod captured_packet;
