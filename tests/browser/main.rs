@@ -24,6 +24,8 @@ const NAME: &str = "<script>hacked=1</script><img src=x onerror='hacked=2'>\\\">
 
 /// The least contrast of text against its background (WCAG 2.1, 1.4.3, AA).
 const CONTRAST: f64 = 4.5;
+/// Height of the screen of a small phone, in CSS pixels.
+const FIRST_SCREEN: f64 = 568.0;
 
 /// A folder, removed in the end, unless the variable `OVERLAY_TEST_KEEP` names one to keep.
 struct Folder {
@@ -135,6 +137,10 @@ fn audit(folder: &Folder, page: &Path) {
     assert_eq!(status.code(), Some(1), "{}", monitor.err());
 }
 
+/// The conclusion, and how far down in the page it ends, in CSS pixels.
+const CONCLUSION: &str = "(() => { const e = document.querySelector('p.verdict'); \
+    return {text: e.textContent, bottom: e.getBoundingClientRect().bottom + window.scrollY}; })()";
+
 /// What in a page is wider than the page, in CSS pixels beyond its edge.
 const TOO_WIDE: &str = "(() => { const most = document.scrollingElement.scrollWidth - window.innerWidth; \
     const all = [...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll, .defs') || e.matches('.scroll')); \
@@ -239,6 +245,20 @@ fn a_browser_shows_and_prints_the_page_and_hostile_text_stays_text() {
         assert!(
             wide["most"].as_i64().unwrap() <= 0 && wide["wide"] == serde_json::json!([]),
             "{width}: {wide}"
+        );
+        // The first screen, of a small phone too, says in one sentence what the page concludes.
+        let conclusion = browser.value(CONCLUSION);
+        let text = conclusion["text"].as_str().unwrap();
+        for part in [
+            "Policy is violated",
+            "1 of 2 networks with a requirement violates it; 1 could not be judged",
+            "of the bytes can be read on the path, with",
+        ] {
+            assert!(text.contains(part), "{width}: no {part:?} in {text}");
+        }
+        assert!(
+            conclusion["bottom"].as_f64().unwrap() <= FIRST_SCREEN,
+            "{width}: {conclusion}"
         );
         let least = browser.value(LEAST_CONTRAST);
         assert!(
