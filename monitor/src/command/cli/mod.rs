@@ -8,5 +8,5 @@ mod shared_args;
 
 pub use command_args::{AuditArgs, CheckArgs, DetachArgs, ExportArgs, ReadArgs, RunArgs, TailArgs};
 pub use commands::{Cli, Command};
-pub(crate) use shared_args::{duration, window};
 pub use shared_args::{DockerArgs, FilterArgs, PolicyArgs, WatchArgs};
+pub(crate) use shared_args::{duration, window};
