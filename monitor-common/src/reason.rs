@@ -51,7 +51,7 @@ reasons! {
     Ipv6Malformed = 5, "ipv6_malformed";
     /// More IPv6 extension headers than are parsed precede the transport header (RFC 8200, 4).
     Ipv6Extension = 6, "ipv6_extension";
-    /// A later fragment of UDP, ESP or AH whose first fragment was not seen before it.
+    /// A later fragment of UDP, ESP or AH (with ports in host_flows, of any protocol) whose first fragment was not seen before it.
     Fragment = 7, "fragment";
     /// The packet is shorter than its UDP header.
     UdpTruncated = 8, "udp_truncated";

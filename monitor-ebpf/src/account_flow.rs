@@ -10,8 +10,8 @@ use monitor_common::walk::InnerKind;
 
 use crate::ctx::Packet;
 use crate::outer::Step;
-use crate::walked::{COUNTED, DUE, FORWARD, OPENS, PAYLOAD, Walked};
-use crate::{count, exposure, sample, settings};
+use crate::walked::{COUNTED, DUE, FIRST_FRAGMENT, FORWARD, OPENS, PAYLOAD, Walked};
+use crate::{count, exposure, fragment, sample, settings};
 
 /// A flow that still has no verdict after its first samples is sampled once in this many packets.
 const RETRY: u64 = 64;
@@ -30,6 +30,9 @@ pub fn account<P: Packet>(packet: &P, direction: Direction) -> Step {
     let network = NetworkId(walked.network_id);
     if walked.network_id == NetworkId::HOST.0 && walked.inner_kind == InnerKind::Flow as u32 {
         let ports = walked.ports;
+        if settings::host_flows_by_port() && walked.fragment == FIRST_FRAGMENT {
+            fragment::note(walked, ports);
+        }
         if !settings::watches_ports((ports >> 16) as u16, ports as u16) {
             return Step::Done;
         }

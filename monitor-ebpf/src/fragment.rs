@@ -26,13 +26,14 @@ fn key(walked: &Walked) -> u64 {
     hash ^ u64::from(forward)
 }
 
-/// Notes what the first fragment of a packet was.
+/// Notes what the first fragment of a packet was. `id` is what names it among its kind: VNI, SPI or, of the host's own
+/// traffic, both ports.
 #[inline(always)]
-pub fn note(walked: &Walked) {
+pub fn note(walked: &Walked, id: u32) {
     let state = FragmentState {
         time_ns: now(),
         packed: (walked.kind & 0xff) | ((walked.encapsulation & 0xff) << 8),
-        id: walked.vni | walked.spi,
+        id,
     };
     let _ = FRAGMENTS.insert(key(walked), state, u64::from(BPF_ANY));
 }
@@ -53,6 +54,7 @@ pub fn attribute(walked: &mut Walked) -> bool {
     walked.encapsulation = (state.packed >> 8) & 0xff;
     walked.vni = state.id;
     walked.spi = state.id;
+    walked.ports = state.id;
     true
 }
 

@@ -66,10 +66,11 @@ pub fn flow<P: Packet>(packet: &P) -> InnerStep {
         return InnerStep::Known;
     }
     walked.inner_kind = InnerKind::Flow as u32;
-    walked.ports = (u32::from(inner.source_port) << 16) | u32::from(inner.destination_port);
     if inner.network.later_fragment {
+        // The ports of the host's own traffic are known from its first fragment.
         return InnerStep::Known;
     }
+    walked.ports = (u32::from(inner.source_port) << 16) | u32::from(inner.destination_port);
     let Some(addresses) = walk::addresses(packet, &inner.network) else {
         return InnerStep::NeedsBytes;
     };

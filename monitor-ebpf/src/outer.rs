@@ -14,7 +14,7 @@ use monitor_common::wire::{ah, esp, udp};
 
 use crate::ctx::Packet;
 use crate::verifier::opaque;
-use crate::walked::{FIRST_FRAGMENT, Walked};
+use crate::walked::{FIRST_FRAGMENT, LATER_FRAGMENT, Walked};
 use crate::{count, exposure, fragment, policy, sample, settings, super_packet};
 
 /// What is left to do for a packet.
@@ -185,14 +185,18 @@ pub fn count<P: Packet>(packet: &P, direction: Direction) -> Step {
     walked.packets = counted.packets;
     walked.bytes = counted.bytes;
     let mut is_later = false;
-    if walked.kind == OuterKind::LaterFragment as u32 {
+    // Of the host's own traffic only those with a port that is watched are counted: the first fragment has the ports.
+    let is_of_host = settings::host_flows_by_port()
+        && walked.kind == OuterKind::Host as u32
+        && walked.fragment == LATER_FRAGMENT;
+    if walked.kind == OuterKind::LaterFragment as u32 || is_of_host {
         is_later = true;
         if !fragment::attribute(walked) {
             walked.reason = Reason::Fragment as u32;
             walked.kind = OuterKind::Unparsed as u32;
         }
     } else if walked.fragment == FIRST_FRAGMENT && may_be_overlay(walked.protocol as u8) {
-        fragment::note(walked);
+        fragment::note(walked, walked.vni | walked.spi);
     }
     let encapsulation = walked.encapsulation as u8;
     if walked.kind == OuterKind::Overlay as u32 {

@@ -122,6 +122,12 @@ pub fn host_flows_on() -> bool {
     setting!(host_flows) != HostFlows::Off as u32
 }
 
+/// Whether only some ports of them are.
+#[inline(always)]
+pub fn host_flows_by_port() -> bool {
+    setting!(host_flows) == HostFlows::Ports as u32
+}
+
 /// Whether a packet between these ports, outside any overlay, is to be counted and sampled.
 #[inline(always)]
 pub fn watches_ports(source: u16, destination: u16) -> bool {

@@ -5,11 +5,12 @@
     reason = "a test that cannot go on fails"
 )]
 
-use monitor::kernel::{Entry, Kernel};
+use monitor::kernel::{Entry, Kernel, LoadOptions};
+use monitor_common::config::HostFlows;
 use monitor_common::encapsulation::Encapsulation;
 use monitor_common::key::CounterKey;
 use monitor_common::reason::Reason;
-use overlay_tests::frame::{esp, esp_null, ethernet, ipv4, ipv6, redis_command, udp, vxlan};
+use overlay_tests::frame::{esp, esp_null, ethernet, ipv4, ipv6, redis_command, tcp, udp, vxlan};
 use overlay_tests::programs::{IFINDEX, counting, direction, entries, load, run};
 
 /// Bytes of payload in each fragment but the last: a multiple of eight (RFC 791, 3.2).
@@ -160,5 +161,44 @@ fn fragments_of_esp_count_under_its_association() {
         };
         assert_eq!((count.packets, count.bytes), sent, "{entry:?}");
         assert_eq!(unattributed(&kernel), 0, "{entry:?}");
+    }
+}
+
+#[test]
+fn fragments_of_the_hosts_own_traffic_count_by_the_ports_of_their_first() {
+    for entry in entries() {
+        let mut kernel = load(&LoadOptions {
+            host_flows: HostFlows::Ports,
+            host_ports: vec![443, 53],
+            ..counting()
+        });
+        let body = [0x2e; 3 * PIECE];
+        let mut expected = (0, 0);
+        for (id, protocol, datagram, is_watched) in [
+            (1, 17, udp(40_000, 53, &body), true),
+            (2, 17, udp(40_000, 54, &body), false),
+            (3, 6, tcp(40_000, 443, &body), true),
+            (4, 6, tcp(40_000, 80, &body), false),
+        ] {
+            for frames in [
+                fragments_v4(id, protocol, &datagram),
+                fragments_v6(u32::from(id), protocol, &datagram),
+            ] {
+                let (packets, bytes) = send(&mut kernel, entry, &frames);
+                if is_watched {
+                    expected = (expected.0 + packets, expected.1 + bytes);
+                }
+            }
+        }
+        let counts = kernel.counters().unwrap();
+        let key = CounterKey::new(IFINDEX, direction(entry), Encapsulation::None, 0);
+        let counted = counts[&key];
+        assert_eq!((counted.packets, counted.bytes), expected, "{entry:?}");
+        assert_eq!(unattributed(&kernel), 0, "{entry:?}");
+        // Without the first one it is unknown whether they are watched.
+        let strangers = fragments_v4(9, 6, &tcp(40_000, 443, &body))[1..].to_vec();
+        let (sent, _) = send(&mut kernel, entry, &strangers);
+        assert_eq!(unattributed(&kernel), sent, "{entry:?}");
+        assert_eq!(kernel.counters().unwrap()[&key], counted, "{entry:?}");
     }
 }

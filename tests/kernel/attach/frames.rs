@@ -5,7 +5,7 @@ use std::net::UdpSocket;
 use monitor_lab::Lab;
 use overlay_tests::agent::{Agent, rows};
 use overlay_tests::attached::tc;
-use overlay_tests::frame::{esp_null, ethernet, ipv4, overlay, udp, vxlan};
+use overlay_tests::frame::{esp_null, ethernet, ipv4, overlay, tcp, udp, vxlan};
 use overlay_tests::process::wait_until;
 use overlay_tests::programs::kernel_version;
 use overlay_tests::wire::Raw;
@@ -47,6 +47,31 @@ fn headers_beyond_the_linear_part_of_a_socket_buffer_are_read() {
     wait_until("they have arrived", || receiver.vni(VNI, "rx").0 >= 10);
     assert_eq!(receiver.vni(VNI, "rx"), expected);
     for agent in [&sender, &receiver] {
+        assert_eq!(rows(&agent.metrics(), "overlay_unparsed_packets_total"), []);
+    }
+}
+
+#[test]
+fn the_longest_headers_beyond_the_linear_part_of_a_socket_buffer_are_read() {
+    let lab = jumbo();
+    let agents = [lab.node1(), lab.node2()].map(|node| Agent::start(node, &[]));
+    // Geneve with 252 bytes of options (RFC 8926, 3.4), an inner header with 40.
+    let segment = tcp(40_000, 443, &[0x2e; 5000]);
+    let packet = ethernet(0x0800, &ipv4(6, &[1; 40], &segment));
+    let mut geneve = vec![63, 0, 0x65, 0x58];
+    geneve.extend((VNI << 8).to_be_bytes());
+    geneve.extend([0; 252]);
+    geneve.extend(packet);
+    let frame = ethernet(0x0800, &ipv4(17, &[1; 40], &udp(50_000, 6081, &geneve)));
+    let raw = Raw::open_scattered(lab.node1(), "eth0");
+    for _ in 0..10 {
+        raw.send(&frame);
+    }
+    for (agent, direction) in agents.iter().zip(["tx", "rx"]) {
+        let counted = format!(
+            "overlay_packets_total{{interface=\"eth0\",direction=\"{direction}\",encapsulation=\"geneve\",vni=\"{VNI}\"}} 10\n"
+        );
+        wait_until("they are counted", || agent.metrics().contains(&counted));
         assert_eq!(rows(&agent.metrics(), "overlay_unparsed_packets_total"), []);
     }
 }
