@@ -164,3 +164,52 @@ fn flows_without_end_through_a_pipe_take_bounded_memory() {
     assert!(most <= MEMORY_MAX, "{most} KiB; {MEMORY_MAX} are allowed");
     assert!(end <= full + full / 10, "grows: {full} KiB, then {end}");
 }
+
+/// A gigabyte in a megabyte: what is decompressed is consumed at once.
+#[test]
+#[allow(
+    clippy::zombie_processes,
+    reason = "wait4 waits for it, and gives how much memory it took"
+)]
+fn a_compressed_capture_of_any_size_takes_bounded_memory() {
+    const PACKETS: u32 = 16_384;
+    const FRAME: usize = 65_520;
+    /// Buffers before and after decompression, windows, and the program.
+    const MEMORY_MAX: i64 = 64 << 10;
+    for compressor in ["gzip", "zstd"] {
+        let mut compress = Command::new(compressor)
+            .args(["-q", "-c"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = compress.stdin.take().unwrap();
+        let writer = std::thread::spawn(move || {
+            let mut packet = Vec::new();
+            record(&mut packet, 0, &[0; FRAME]);
+            stdin
+                .write_all(&overlay_tests::tshark::capture(&[]))
+                .unwrap();
+            for _ in 0..PACKETS {
+                stdin.write_all(&packet).unwrap();
+            }
+        });
+        let child = Command::new(program())
+            .args(["read", "--flows", "--format", "json", "-"])
+            .stdin(compress.stdout.take().unwrap())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (is_well, most) = wait(&child);
+        writer.join().unwrap();
+        assert!(compress.wait().unwrap().success() && is_well);
+        let summary: String = BufReader::new(child.stdout.unwrap())
+            .lines()
+            .map(Result::unwrap)
+            .collect();
+        let packets = format!("\"packets\":{PACKETS},");
+        assert!(summary.contains(&packets), "{summary}");
+        println!("{compressor}: {most} KiB at most");
+        assert!(most <= MEMORY_MAX, "{compressor}: {most} KiB");
+    }
+}

@@ -260,10 +260,9 @@ fn damaged_files_are_errors_that_say_where_after_what_was_read() {
     for (bytes, says) in [
         (&b""[..], "is empty"),
         (b"hello, world", "is not a capture file"),
-        (
-            b"\x1f\x8b\x08\x00\x00",
-            "zcat FILE | overlay-monitor read -",
-        ),
+        (b"\x1f\x8b\x08\x00\x00", "ends within its header"),
+        (b"BZh91AY", "bzcat FILE | overlay-monitor read -"),
+        (b"snoop\0\0\0", "convert it: `editcap FILE NEW.pcapng`"),
     ] {
         std::fs::write(&path, bytes).unwrap();
         let ended = read(&flows, &[&path]);
@@ -328,5 +327,47 @@ fn any_mutation_of_a_capture_ends_in_time_with_a_code_that_is_promised() {
             let is_control = |c: char| c.is_control() && c != '\n';
             assert!(!ended.out.contains(is_control), "{:?}", ended.out);
         }
+    }
+}
+
+#[test]
+fn a_compressed_capture_is_read_as_the_one_inside() {
+    let folder = Folder::new("compressed");
+    let plain = folder.file("plain.pcap");
+    let frame = overlay_tests::frame::overlay(7, &overlay_tests::frame::redis_command());
+    let good = capture(1, &vec![frame; 50]);
+    std::fs::write(&plain, &good).unwrap();
+    for program in ["gzip", "zstd"] {
+        let mut command = Command::new(program);
+        command.args(["-q", "-c"]).arg(&plain);
+        let compressed = command.output().unwrap();
+        assert!(compressed.status.success(), "{program}");
+        let file = folder.file(program);
+        std::fs::write(&file, &compressed.stdout).unwrap();
+        for arguments in [&["--flows", "--format", "json"][..], &["--format", "json"]] {
+            let expected = read(arguments, &[&plain]);
+            let ended = read(arguments, &[&file]);
+            assert_eq!(
+                (ended.code, ended.out),
+                (Some(0), expected.out),
+                "{program}"
+            );
+        }
+        // As for every file, one that breaks off is no failure. A file this small is one block of Zstandard, of which nothing
+        // is decompressed without its end.
+        if program == "zstd" {
+            continue;
+        }
+        let cut = compressed.stdout.len() - 3;
+        std::fs::write(&file, &compressed.stdout[..cut]).unwrap();
+        let ended = read(&["--flows", "--format", "json"], &[&file]);
+        assert_eq!(ended.code, Some(0), "{program}: {}", ended.err);
+        assert!(
+            ended.err.contains("ends in the middle of a packet"),
+            "{}",
+            ended.err
+        );
+        let found = objects(&ended.out);
+        assert_eq!(of_type(&found, "read_summary")[0]["truncated"], true);
     }
 }

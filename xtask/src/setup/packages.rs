@@ -43,6 +43,7 @@ const TESTS: &[(&str, &str)] = &[
         "opens and prints the page of an audit, without a network",
     ),
     ("poppler-utils", "reads what it has printed"),
+    ("zstd", "compresses captures"),
     (
         "tshark",
         "decodes the same packets independently, to check our parser",

@@ -139,7 +139,7 @@ fn one_file(
             Ok(Step::Drained) => {
                 progress.clear();
                 sink.flush()?;
-                progress.at(reader.offset());
+                progress.at(reader.progress());
                 if stop.is_requested() && length.is_some() {
                     sink.mark_truncated();
                     return Ok(Printed::Enough);

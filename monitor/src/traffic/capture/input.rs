@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::compressed::Compressed;
+
 /// Size of the buffer in bytes, larger than any packet.
 const BUFFER: usize = 1 << 20;
 /// How often a waiting reader checks whether it was asked to stop.
@@ -48,6 +50,8 @@ pub struct Input {
     skip: u64,
     /// Whether the source has ended.
     ended: bool,
+    /// The compressed file that the bytes are from, if it is one.
+    compressed: Option<Arc<Compressed>>,
 }
 
 impl Input {
@@ -74,7 +78,34 @@ impl Input {
             offset: 0,
             skip: 0,
             ended: false,
+            compressed: None,
         }
+    }
+
+    /// Reads what is inside a compressed file.
+    pub(super) fn decompressed(
+        source: impl Read + Send + 'static,
+        compressed: Arc<Compressed>,
+    ) -> Input {
+        Input {
+            compressed: Some(compressed),
+            ..Input::of(source)
+        }
+    }
+
+    /// Bytes of the file that were read, compressed if it is.
+    pub(super) fn progress(&self) -> u64 {
+        match &self.compressed {
+            Some(compressed) => compressed.read(),
+            None => self.offset,
+        }
+    }
+
+    /// Whether a compressed file ended before what is in it did.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.compressed
+            .as_ref()
+            .is_some_and(|file| file.is_cut_off())
     }
 
     /// Offset in the file of the next byte.

@@ -1,4 +1,4 @@
-//! Capture files: pcap and pcapng, read as a stream in bounded memory; and pcapng written.
+//! Capture files: pcap and pcapng, also inside gzip or Zstandard, read as a stream in bounded memory; and pcapng written.
 //!
 //! Formats: draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng. Every length in a file is untrusted: a packet holds at
 //! most [`PACKET_MAX`] bytes, and a block of any other kind is skipped without being buffered.
@@ -8,6 +8,7 @@
 
 mod byte_order;
 mod captured_packet;
+mod compressed;
 mod input;
 mod link_type;
 mod pcap;

@@ -13,8 +13,14 @@ const PACKET_HEADER: usize = 16;
 const MICROSECONDS: u32 = 0xa1b2_c3d4;
 /// Magic number of files with nanoseconds.
 const NANOSECONDS: u32 = 0xa1b2_3c4d;
-/// Magic number of Kuznetzov's variant, which has longer packet headers.
-const MODIFIED: u32 = 0xa1b2_cd34;
+/// Magic numbers of variants that have other headers (libpcap, `sf-pcap.c`): Kuznetzov's, Mesquita's, Navtel's; and Ixia's.
+const MODIFIED: [u32; 5] = [
+    0xa1b2_cd34,
+    0xa1b2_34cd,
+    0xa12b_3c4d,
+    0x1c00_01ac,
+    0x1c00_01ab,
+];
 /// Flag in the link type field: its four highest bits contain the length of the frame check sequence (FCS), in units of
 /// 16 bits.
 const HAS_FCS: u32 = 0x0400_0000;
@@ -32,7 +38,7 @@ pub(super) struct Pcap {
 
 /// The byte order of a pcap file that starts with these bytes; `None` if they are not a pcap file's.
 pub(super) fn order(magic: [u8; 4]) -> Option<Order> {
-    let is_magic = |value| matches!(value, MICROSECONDS | NANOSECONDS | MODIFIED);
+    let is_magic = |value| matches!(value, MICROSECONDS | NANOSECONDS) || MODIFIED.contains(&value);
     if is_magic(u32::from_le_bytes(magic)) {
         Some(Order::Little)
     } else if is_magic(u32::from_be_bytes(magic)) {
@@ -48,7 +54,9 @@ impl Pcap {
         let word = |at| order.u32(header, at).unwrap_or_default();
         let unit = match word(0) {
             NANOSECONDS => 1,
-            MODIFIED => return Err(Error::Unsupported("a modified pcap file (Kuznetzov's)")),
+            magic if MODIFIED.contains(&magic) => {
+                return Err(Error::Unsupported("a pcap file of a modified kind"));
+            }
             _ => 1000,
         };
         let network = word(20);

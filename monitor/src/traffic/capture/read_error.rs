@@ -17,6 +17,9 @@ pub enum Error {
     /// It is compressed, by this format; the program decompresses it to standard output.
     #[error("is compressed by {0}; decompress it: `{1} FILE | overlay-monitor read -`")]
     Compressed(&'static str, &'static str),
+    /// What it decompresses to is compressed again.
+    #[error("is compressed twice; decompress it once: `zcat FILE | overlay-monitor read -`")]
+    CompressedTwice,
     /// A version or variant that is not supported.
     #[error("is {0}, which is not supported; convert it: `editcap FILE NEW.pcapng`")]
     Unsupported(&'static str),

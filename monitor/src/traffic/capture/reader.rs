@@ -1,6 +1,7 @@
 //! Reads the packets of a capture file one by one, from a buffer that the caller refills.
 
 use super::captured_packet::Packet;
+use super::compressed::{self, Compression};
 use super::input::Input;
 use super::pcap::{self, Pcap};
 use super::pcapng::{self, Block, Section};
@@ -47,18 +48,14 @@ impl Reader {
     /// # Errors
     /// The file cannot be read, or is not a supported capture file.
     pub fn open(mut input: Input) -> Result<Reader, Error> {
-        let mut magic = None;
-        while magic.is_none() {
-            magic = input.bytes().first_chunk::<4>().copied();
-            if magic.is_none() && !input.fill()? {
-                return Err(if input.bytes().is_empty() {
-                    Error::Empty
-                } else {
-                    too_short(&input)
-                });
+        let mut magic = magic(&mut input)?;
+        if let Some(compression) = Compression::of(magic) {
+            input = compressed::open(input, compression);
+            magic = self::magic(&mut input)?;
+            if Compression::of(magic).is_some() {
+                return Err(Error::CompressedTwice);
             }
         }
-        let magic = magic.unwrap_or_default();
         if u32::from_le_bytes(magic) == pcapng::SECTION {
             let start = start::<{ pcapng::SECTION_START }>(&mut input)?;
             let section = Section::new(&start, 0)?;
@@ -70,10 +67,9 @@ impl Reader {
         }
         let Some(order) = pcap::order(magic) else {
             return Err(match magic {
-                [0x1f, 0x8b, ..] => Error::Compressed("gzip", "zcat"),
-                [0x28, 0xb5, 0x2f, 0xfd] => Error::Compressed("Zstandard", "zstdcat"),
                 [0xfd, b'7', b'z', b'X'] => Error::Compressed("xz", "xzcat"),
                 [b'B', b'Z', b'h', _] => Error::Compressed("bzip2", "bzcat"),
+                [b's', b'n', b'o', b'o'] => Error::Unsupported("a snoop file of Solaris"),
                 _ => Error::NotACapture(magic),
             });
         };
@@ -124,7 +120,10 @@ impl Reader {
             return Ok(Filled::More);
         }
         Ok(
-            if self.input.bytes().is_empty() && !self.input.is_skipping() {
+            if self.input.bytes().is_empty()
+                && !self.input.is_skipping()
+                && !self.input.is_cut_off()
+            {
                 Filled::End
             } else {
                 Filled::Truncated
@@ -132,10 +131,32 @@ impl Reader {
         )
     }
 
-    /// Offset in the file of the next block, in bytes.
+    /// Bytes of the file that were read; of a compressed file, compressed ones.
+    #[must_use]
+    pub fn progress(&self) -> u64 {
+        self.input.progress()
+    }
+
+    /// Offset of the next block, in bytes of the capture that the file has, compressed or not.
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.input.offset()
+    }
+}
+
+/// The first four bytes of a file, without consuming them.
+fn magic(input: &mut Input) -> Result<[u8; 4], Error> {
+    loop {
+        if let Some(magic) = input.bytes().first_chunk() {
+            return Ok(*magic);
+        }
+        if !input.fill()? {
+            return Err(if input.bytes().is_empty() && !input.is_cut_off() {
+                Error::Empty
+            } else {
+                too_short(input)
+            });
+        }
     }
 }
 

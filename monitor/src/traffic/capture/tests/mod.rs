@@ -1,5 +1,6 @@
 //! Complete, cut and damaged capture files.
 
+mod compressed_files;
 mod damage;
 mod files;
 mod pcap_files;

@@ -73,10 +73,13 @@ fn other_files_are_refused() {
     for (file, says) in [
         (&b""[..], "is empty"),
         (b"GET / HTTP/1.1", "is not a capture file"),
-        (b"\x1f\x8b\x08\x00", "zcat FILE | overlay-monitor read -"),
-        (b"\x28\xb5\x2f\xfd\x00", "zstdcat"),
-        (b"\xfd7zXZ\x00", "xzcat"),
+        (b"\xfd7zXZ\x00", "xzcat FILE | overlay-monitor read -"),
+        (b"BZh91AY", "bzcat"),
+        (b"snoop\0\0\0\0\0\0\x02", "editcap"),
         (&pcap(false, 0xa1b2_cd34, 1, &[]), "editcap"),
+        (&pcap(true, 0xa1b2_34cd, 1, &[]), "editcap"),
+        (&pcap(false, 0xa12b_3c4d, 1, &[]), "editcap"),
+        (&pcap(false, 0x1c00_01ac, 1, &[]), "editcap"),
     ] {
         let error = read(file).1.unwrap_err().to_string();
         assert!(error.contains(says), "{error}");
