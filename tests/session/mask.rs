@@ -48,8 +48,30 @@ fn mask_line(line: &str) -> String {
     if let Some((before, _)) = line.split_once("read from ") {
         return format!("{before}read from PROGRAMS");
     }
-    let words: Vec<String> = line.split(' ').map(mask_word).collect();
-    let mut masked = words.join(" ");
+    let words: Vec<&str> = line.split(' ').collect();
+    let masked: Vec<String> = (0..words.len())
+        .map(|at| {
+            let next = words.get(at + 1).copied().unwrap_or_default();
+            let is_count = ["packet", "sample", "byte", "kB", "%"]
+                .iter()
+                .any(|unit| next.starts_with(unit));
+            let is_summed = line.starts_with("  plaintext") || line.starts_with("  networks");
+            let is_vni = at.checked_sub(1).is_some_and(|at| words[at] == "vni");
+            if is_count || is_summed && !is_vni {
+                words[at].replace(|c: char| c.is_ascii_digit(), "#")
+            } else {
+                mask_word(words[at])
+            }
+        })
+        .collect();
+    let mut masked = masked.join(" ");
+    while masked.contains("##") {
+        masked = masked.replace("##", "#");
+    }
+    // The width of a column is that of its numbers.
+    while masked.contains(" #") && masked.trim_start().contains("  #") {
+        masked = masked.replace("  #", " #");
+    }
     for (one, many) in [
         ("1 packet,", "# packets,"),
         ("1 packet)", "# packets)"),
