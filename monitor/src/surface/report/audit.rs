@@ -15,8 +15,8 @@ use crate::policy::{Doubt, NetworkStatus, PolicyReport, Requirement, State};
 use monitor_classify::CredentialKind;
 
 use super::chapter::Chapter;
-use super::conclusion;
 use super::conversation::Place;
+use super::finding::findings;
 use super::shares::Shares;
 use super::timeline::Timeline;
 
@@ -122,7 +122,7 @@ impl Audit {
     /// A violation, or an undecided failure, that names the networks.
     pub fn outcome(&self) -> Result<(), Failure> {
         if !self.report.violations.is_empty() {
-            let findings = conclusion::findings(&self.report.violations);
+            let findings = findings(&self.report.violations);
             let mut found: Vec<String> = findings.into_iter().map(|at| at.what).collect();
             found.dedup();
             return Err(Failure::violation(anyhow!("{}", first_few(&found))));

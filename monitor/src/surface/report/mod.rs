@@ -7,6 +7,7 @@ pub mod audit;
 pub mod chapter;
 pub mod conclusion;
 pub mod conversation;
+mod finding;
 pub mod html;
 pub mod json;
 pub mod listed;
