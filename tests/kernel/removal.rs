@@ -12,7 +12,7 @@ use aya::programs::TestRunOptions;
 use monitor::kernel::{Entry, Kernel, LoadOptions};
 use monitor_common::direction::Direction;
 use monitor_common::encapsulation::Encapsulation;
-use monitor_common::key::CounterKey;
+use monitor_common::key::{CounterKey, NetworkId};
 use overlay_tests::frame::{ah, esp, ethernet, ipv4, redis_command, udp, vxlan};
 use overlay_tests::scale::duration;
 
@@ -172,4 +172,28 @@ fn forged_associations_are_counted_under_their_encapsulation_and_can_be_removed(
         .iter()
         .filter(|(key, count)| key.spi == 7 && count.packets == 1);
     assert_eq!(found.count(), 1);
+}
+
+/// Networks that are described and are so no more leave the maps of the shares, however many come after them.
+#[test]
+fn networks_that_were_described_once_leave_room_for_others() {
+    const AT_ONCE: u32 = 4_096;
+    let kernel = Kernel::new(&LoadOptions {
+        exposure: true,
+        ..LoadOptions::default()
+    })
+    .unwrap();
+    let counts = kernel.counts();
+    let mut now = Instant::now();
+    for round in 0..10 {
+        let first = round * AT_ONCE;
+        let described = (first..first + AT_ONCE).map(NetworkId::vni);
+        // Where there is no room yet, the next steps make it.
+        drop(counts.flows.describe(described));
+        for _ in 0..3 {
+            now += Duration::from_secs(2 * 3600);
+            counts.flows.forget_quiet(now).unwrap();
+        }
+        counts.flows.publish().unwrap();
+    }
 }

@@ -45,6 +45,8 @@ struct Books {
     groups: [u64; 2],
     /// Networks of which the programs have an older number.
     stale: HashSet<NetworkId>,
+    /// Networks that have a row in `RETURNED`.
+    published: HashSet<NetworkId>,
     /// Flows that each network had made, and when that was seen first; kept where rows run out.
     quiet: HashMap<NetworkId, (u64, Instant)>,
 }
@@ -176,10 +178,12 @@ impl Flows {
                 group: books.group(network) as u32,
                 padding: 0,
             };
-            let stored = self.returned.set(network.0, value);
-            if let Err(failure) = stored {
-                books.stale.insert(network);
-                result = Err(failure);
+            match self.returned.set(network.0, value) {
+                Ok(()) => drop(books.published.insert(network)),
+                Err(failure) => {
+                    books.stale.insert(network);
+                    result = Err(failure);
+                }
             }
         }
         result
@@ -229,6 +233,7 @@ impl Flows {
             described,
             returned,
             stale,
+            published,
             quiet,
             ..
         } = &mut *books;
@@ -241,9 +246,28 @@ impl Flows {
                 stale.insert(*network);
             }
         }
-        // Those that found no row when they were described.
-        for network in described.iter() {
-            self.shares.ensure(network.0, Share::default())?;
+        // Networks without a row in SHARES have made nothing there, so nothing of it is back. They were described once, or a
+        // program inserted a flow of theirs while their row was being removed.
+        let has_row: HashSet<NetworkId> = rows.iter().map(|(network, _)| *network).collect();
+        let orphans: Vec<NetworkId> = published
+            .iter()
+            .filter(|network| !has_row.contains(network) && !described.contains(network))
+            .copied()
+            .collect();
+        for network in orphans {
+            self.returned.remove(network.0)?;
+            published.remove(&network);
+            returned.remove(&network);
+            stale.remove(&network);
+        }
+        // Those that found no row when they were described. While the map is full they are tried again.
+        for network in described
+            .iter()
+            .filter(|network| !has_row.contains(network))
+        {
+            if self.shares.ensure(network.0, Share::default()).is_err() {
+                break;
+            }
         }
         let count = rows.len() as u64;
         if count < self.networks - self.networks / 4 {
@@ -272,6 +296,7 @@ impl Flows {
             }
             self.shares.remove(network.0)?;
             self.returned.remove(network.0)?;
+            published.remove(&network);
             returned.remove(&network);
             stale.remove(&network);
             seen.remove(&network);

@@ -184,10 +184,12 @@ impl Account {
                 }
             }
         }
-        self.counts.flows.publish()?;
-        self.counts.tidy_slots(Instant::now())?;
-        self.counts.flows.forget_quiet(Instant::now())?;
-        self.forget_silent(&sums)
+        // Where one of them fails, the others may make the room that it lacks.
+        let published = self.counts.flows.publish();
+        let tidied = self.counts.tidy_slots(Instant::now());
+        let forgotten = self.counts.flows.forget_quiet(Instant::now());
+        let silent = self.forget_silent(&sums);
+        published.and(tidied).and(forgotten).and(silent)
     }
 
     /// Removes the rows of networks that nothing describes after their silence.
