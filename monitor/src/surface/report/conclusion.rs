@@ -128,7 +128,7 @@ mod tests {
             causes: Vec::new(),
             ..both[0].clone()
         };
-        let text = findings(&[unexplained.clone()])[0].direction(&unexplained);
+        let text = findings(std::slice::from_ref(&unexplained))[0].direction(&unexplained);
         assert!(text.contains("or the packets are injected"), "{text}");
     }
 

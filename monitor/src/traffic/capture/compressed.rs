@@ -5,12 +5,13 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use flate2::read::MultiGzDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
+use super::compressed_state::Compressed;
 use super::input::Input;
 
 /// Largest window of a Zstandard frame, in bytes: `zstd` takes at most 8 MiB up to level 19 without `--long`.
@@ -40,25 +41,6 @@ impl Compression {
             Compression::Gzip => "gzip",
             Compression::Zstandard => "Zstandard",
         }
-    }
-}
-
-/// What is known of the compressed file while it is read.
-#[derive(Debug, Default)]
-pub(super) struct Compressed {
-    read: AtomicU64,
-    is_cut_off: AtomicBool,
-}
-
-impl Compressed {
-    /// Bytes of the compressed file that were read.
-    pub(super) fn read(&self) -> u64 {
-        self.read.load(Ordering::Relaxed)
-    }
-
-    /// Whether it ended before what is in it did.
-    pub(super) fn is_cut_off(&self) -> bool {
-        self.is_cut_off.load(Ordering::Relaxed)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::compressed::Compressed;
+use super::compressed_state::Compressed;
 
 /// Size of the buffer in bytes, larger than any packet.
 const BUFFER: usize = 1 << 20;

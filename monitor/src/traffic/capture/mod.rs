@@ -9,6 +9,7 @@
 mod byte_order;
 mod captured_packet;
 mod compressed;
+mod compressed_state;
 mod input;
 mod link_type;
 mod pcap;
