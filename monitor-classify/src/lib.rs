@@ -42,6 +42,7 @@
 mod association;
 mod classifier;
 mod classify;
+mod esp;
 mod finding;
 mod names;
 mod nested;
@@ -58,9 +59,10 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
-pub use association::{ah, esp};
+pub use association::{Association, EspPacket, ah};
 pub use classifier::Classifier;
 pub use classify::classify;
+pub use esp::esp;
 pub use names::{Confidence, CredentialKind, Exposure, Protocol};
 pub use payload::{Payload, Transport};
 pub use protocol::{classifiers, http_body, http_rest, is_usual_port, recognised};

@@ -77,7 +77,7 @@ fn version_6(bytes: &[u8]) -> Option<(u8, u32, u16)> {
 }
 
 /// The payload of TCP, UDP or ICMP.
-fn segment(protocol: u8, bytes: &[u8], wire_len: u32) -> Option<Payload<'_>> {
+pub(crate) fn segment(protocol: u8, bytes: &[u8], wire_len: u32) -> Option<Payload<'_>> {
     let transport = Transport::from(protocol);
     let mut reader = Reader::new(bytes);
     if matches!(protocol, ICMP | ICMPV6) {

@@ -56,11 +56,16 @@ fn associations(host: &Host) -> BTreeMap<String, (String, u64)> {
 
 /// SPI and sequence number of a line of `tail` that shows ESP.
 fn esp(line: &str) -> Option<(String, u64)> {
-    let rest = line
-        .strip_suffix("  (nothing to read)")?
-        .split_once("  ESP spi ")?
-        .1;
-    let (spi, sequence) = rest.split_once(" seq ")?;
+    let (spi, rest) = line.split_once("  ESP spi ")?.1.split_once(" seq ")?;
+    let (sequence, verdict) = rest.split_once("  ")?;
+    // A packet of ciphertext may look like one in the clear, and never is called that.
+    assert!(
+        matches!(
+            verdict,
+            "(nothing to read)" | "ipsec  unknown  ESP, perhaps not encrypted"
+        ),
+        "{line}"
+    );
     Some((spi.to_owned(), sequence.parse().ok()?))
 }
 

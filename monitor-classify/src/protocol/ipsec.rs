@@ -1,7 +1,7 @@
 //! IPsec: ESP (RFC 4303) and AH (RFC 4302), plain or in UDP (RFC 3948), and IKE
 //! (RFC 2408, 7296), which sets them up.
 
-use crate::association;
+use crate::association::{self, EspPacket};
 use crate::finding::{Finding, Strength};
 use crate::names::Exposure;
 use crate::parse::reader::Reader;
@@ -29,12 +29,17 @@ fn esp(p: &Payload<'_>, strength: Strength) -> Option<Finding> {
     if reader.u32()? == 0 {
         return None;
     }
-    let exposure = association::exposure(p.bytes, p.wire_len);
+    let exposure = association::exposure(&EspPacket {
+        bytes: p.bytes,
+        wire_len: p.wire_len,
+        is_first_fragment: false,
+    });
     let text = association::evidence(exposure);
     Some(match exposure {
         Exposure::Plaintext => Finding::plaintext(strength, text),
         Exposure::Encrypted => Finding::encrypted(strength, text),
-        Exposure::Unknown => Finding::undecided(Strength::Weak, text),
+        // It is named whether or not its cipher shows.
+        Exposure::Unknown => Finding::undecided(strength, text),
     })
 }
 

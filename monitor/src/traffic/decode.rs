@@ -3,6 +3,8 @@
 
 use jiff::Timestamp;
 use monitor_common::address::Addresses;
+use monitor_common::direction::Direction;
+use monitor_common::encapsulation::Encapsulation;
 use monitor_common::load::{Captured, Load};
 use monitor_common::reason::Reason;
 use monitor_common::sample::Sample;
@@ -11,6 +13,7 @@ use monitor_common::wire::{tcp, udp};
 
 use crate::base::udp_ports::UdpPorts;
 use crate::traffic::address::ip;
+use crate::traffic::association_memory::{AssociationId, before_the_wire};
 use crate::traffic::capture::{Packet, WalkStart, walk_start};
 use crate::traffic::flows::LiveFlows;
 use crate::traffic::history::History;
@@ -20,7 +23,7 @@ use crate::traffic::not_understood::NotUnderstood;
 use crate::traffic::sample_record::{Endpoints, SampleRecord};
 use crate::traffic::tunnel_verdict::tunnel;
 use monitor_classify::text;
-use monitor_classify::{Exposure, Payload, Transport, esp};
+use monitor_classify::{EspPacket, Payload, Transport, Verdict, ah, esp};
 
 /// Longest preview of a payload, in characters.
 const PREVIEW_MAX: usize = 4096;
@@ -64,7 +67,7 @@ impl Decoder {
         record.length = sample.frame_len;
         record.captured = u32::try_from(sample.frame.len()).unwrap_or(u32::MAX);
         let opened = open(&packet, sample.link, &self.udp_ports);
-        let reason = self.walk(&mut record, &opened, flows);
+        let reason = self.walk(&mut record, &opened, flows, Origin::Sample);
         // The kernel parsed the whole frame: the walk over its first bytes adds only that these are too few.
         let cut = reason
             .map(|reason| NotUnderstood::of(reason, &packet))
@@ -90,7 +93,7 @@ impl Decoder {
                 let opened = open(&captured, link, &self.udp_ports);
                 let past = before.history.note(packet, &opened, record.direction);
                 record.doubts = past.doubts();
-                let reason = self.walk(&mut record, &opened, &mut before.flows);
+                let reason = self.walk(&mut record, &opened, &mut before.flows, Origin::Capture);
                 record.reason = reason.map(|reason| NotUnderstood::of(reason, &captured));
             }
             WalkStart::Unparsed(reason) => {
@@ -112,6 +115,7 @@ impl Decoder {
         record: &mut SampleRecord,
         opened: &Opened<'_>,
         flows: &mut LiveFlows,
+        origin: Origin,
     ) -> Option<Reason> {
         let outer = &opened.outer;
         let packet = &opened.packet;
@@ -142,12 +146,24 @@ impl Decoder {
                     record.spi = Some(association.spi);
                     record.sequence = Some(association.sequence);
                 }
-                return self.inside(record, packet, &inner, flows);
+                return self.inside(record, opened, &inner, flows, origin);
             }
             OuterKind::Association => {
                 record.transport = Some(Transport::from(outer.network.protocol));
                 record.spi = Some(outer.spi);
                 record.sequence = Some(outer.sequence);
+                let segment = opened.inner?;
+                let is_first_fragment = outer.network.first_fragment;
+                record.verdict = match outer.encapsulation {
+                    Encapsulation::Ah => ah(),
+                    _ => association(
+                        record,
+                        &EspPacket::new(&payload_of(packet, &segment), is_first_fragment),
+                        flows,
+                        origin,
+                    ),
+                };
+                self.show_users(record);
             }
             OuterKind::Tunnel => {
                 record.transport = Some(Transport::from(outer.network.protocol));
@@ -172,10 +188,12 @@ impl Decoder {
     fn inside(
         &self,
         record: &mut SampleRecord,
-        packet: &Captured<'_>,
+        opened: &Opened<'_>,
         inner: &Inner,
         flows: &mut LiveFlows,
+        origin: Origin,
     ) -> Option<Reason> {
+        let packet = &opened.packet;
         match inner.kind {
             InnerKind::NotIp => {}
             InnerKind::Unparsed => return Some(inner.reason),
@@ -197,20 +215,62 @@ impl Decoder {
                 if self.show_payload {
                     record.payload = Some(text::payload_preview(payload.bytes, PREVIEW_MAX));
                 }
-                let sequence = (transport == Transport::Tcp)
-                    .then(|| packet.load(inner.network.l4 + tcp::SEQUENCE_AT))
-                    .flatten();
-                record.verdict = flows.classify(record, &payload, sequence.map(u32::from_be_bytes));
-                if transport == Transport::Esp && record.verdict.exposure == Exposure::Unknown {
-                    record.verdict = esp(payload.bytes, payload.wire_len);
-                }
-                if self.show_users {
-                    record.verdict = record.verdict.clone().with_users();
-                }
+                record.verdict = if opened
+                    .association
+                    .is_some_and(|found| found.encapsulation.is_esp())
+                {
+                    let is_cut = opened.nodes().is_some_and(|nodes| nodes.first_fragment);
+                    let is_first_fragment = inner.network.first_fragment || is_cut;
+                    let packet = EspPacket::new(&payload, is_first_fragment);
+                    association(record, &packet, flows, origin)
+                } else {
+                    let sequence = (transport == Transport::Tcp)
+                        .then(|| packet.load(inner.network.l4 + tcp::SEQUENCE_AT))
+                        .flatten();
+                    flows.classify(record, &payload, sequence.map(u32::from_be_bytes))
+                };
+                self.show_users(record);
             }
         }
         None
     }
+
+    fn show_users(&self, record: &mut SampleRecord) {
+        if self.show_users {
+            record.verdict = record.verdict.clone().with_users();
+        }
+    }
+}
+
+/// Where a packet was seen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// By a kernel program.
+    Sample,
+    /// In a capture file.
+    Capture,
+}
+
+/// The verdict on an ESP packet, whose addresses and SPI are in the record.
+fn association(
+    record: &SampleRecord,
+    packet: &EspPacket<'_>,
+    flows: &mut LiveFlows,
+    origin: Origin,
+) -> Verdict {
+    let (Some(ends), Some(spi)) = (record.inner.or(record.outer), record.spi) else {
+        return esp(packet);
+    };
+    if origin == Origin::Sample && record.direction == Some(Direction::Tx) {
+        return before_the_wire(packet);
+    }
+    let id = AssociationId {
+        vni: record.network_vni(),
+        source: ends.source,
+        destination: ends.destination,
+        spi,
+    };
+    flows.associations.observe(id, packet)
 }
 
 /// Fills in the ends of a packet of which not even the headers are at hand: its addresses, and the ports, with which

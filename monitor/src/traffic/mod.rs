@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod association_activity;
+mod association_memory;
 pub mod capture;
 pub mod counted;
 pub mod counted_association;

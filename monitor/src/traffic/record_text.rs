@@ -23,9 +23,9 @@ impl SampleRecord {
         }
         if let Some(reason) = self.reason {
             reason.to_string()
-        } else if self.spi.is_some() && self.vni.is_none() && self.layers.is_empty() {
+        } else if self.is_association() && self.verdict.exposure == Exposure::Encrypted {
             self.encapsulation.label().to_owned()
-        } else if self.payload_len == 0 {
+        } else if self.payload_len == 0 && !self.is_association() {
             "no payload".to_owned()
         } else {
             Finding(&self.verdict).to_string().trim_start().to_owned()
@@ -58,18 +58,19 @@ impl fmt::Display for SampleLine<'_> {
         }
         let encapsulation = record.encapsulation;
         let name = encapsulation.name();
-        if let (None, Some(spi), Some(sequence)) = (record.vni, record.spi, record.sequence)
-            && record.layers.is_empty()
+        if let (Some(spi), Some(sequence)) = (record.spi, record.sequence)
+            && record.is_association()
         {
             write!(f, "  {name} spi {spi:#010x} seq {sequence}")?;
-            return if encapsulation == Encapsulation::Ah {
-                Paint(self.colour).coloured(
-                    f,
-                    YELLOW,
-                    format_args!("  (authenticated, not encrypted)"),
-                )
-            } else {
-                Paint(self.colour).coloured(f, GREEN, format_args!("  (nothing to read)"))
+            let paint = Paint(self.colour);
+            return match (encapsulation, record.verdict.exposure) {
+                (Encapsulation::Ah, _) => {
+                    paint.coloured(f, YELLOW, format_args!("  (authenticated, not encrypted)"))
+                }
+                (_, Exposure::Encrypted) => {
+                    paint.coloured(f, GREEN, format_args!("  (nothing to read)"))
+                }
+                (_, Exposure::Plaintext | Exposure::Unknown) => paint.verdict(f, &record.verdict),
             };
         }
         if encapsulation.is_tunnel() {

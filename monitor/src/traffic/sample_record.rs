@@ -97,6 +97,12 @@ impl SampleRecord {
         known.unwrap_or(Encapsulation::None)
     }
 
+    /// Whether it is a packet under a security association, outside any overlay or tunnel.
+    #[must_use]
+    pub fn is_association(&self) -> bool {
+        self.spi.is_some() && self.vni.is_none() && self.layers.is_empty()
+    }
+
     /// Whether it has content that is readable or encrypted: a payload, ESP, a tunnel, or bytes that could not be
     /// parsed.
     #[must_use]

@@ -3,6 +3,7 @@
 mod copies;
 mod cut;
 mod layers;
+mod null_cipher;
 mod tunnels;
 
 use std::path::Path;

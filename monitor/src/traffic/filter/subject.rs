@@ -66,7 +66,7 @@ impl<'a> From<&'a SampleRecord> for Subject<'a> {
             transport: record.transport,
             protocol: record.verdict.protocol,
             encapsulation: record.encapsulation,
-            exposure: exposure(record.encapsulation, record.verdict.exposure),
+            exposure: record.verdict.exposure,
             credentials: &record.verdict.credentials,
             time: record.time,
         }
@@ -119,7 +119,7 @@ impl From<&EspRecord> for Subject<'_> {
             transport: None,
             protocol: Protocol::Ipsec,
             encapsulation: association.encapsulation,
-            exposure: exposure(association.encapsulation, Exposure::Unknown),
+            exposure: association.exposure,
             credentials: &[],
             time: timestamp(association.time_ns.1),
         }
@@ -130,14 +130,4 @@ impl From<&EspRecord> for Subject<'_> {
 fn vnis<'a>(vni: Option<u32>, layers: impl IntoIterator<Item = &'a Layer>) -> Vec<u32> {
     let inner = layers.into_iter().filter_map(|layer| layer.vni);
     vni.into_iter().chain(inner).collect()
-}
-
-/// The exposure of a packet: what encrypts it says so without a verdict on its payload.
-fn exposure(encapsulation: Encapsulation, verdict: Exposure) -> Exposure {
-    match encapsulation {
-        Encapsulation::Esp | Encapsulation::EspUdp | Encapsulation::Wireguard => {
-            Exposure::Encrypted
-        }
-        _ => verdict,
-    }
 }

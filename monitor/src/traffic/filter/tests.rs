@@ -42,7 +42,11 @@ fn esp() -> SampleRecord {
         spi: Some(1),
         source_port: 0,
         destination_port: 0,
-        verdict: Verdict::unknown(),
+        verdict: Verdict {
+            protocol: Protocol::Ipsec,
+            exposure: Exposure::Encrypted,
+            ..Verdict::unknown()
+        },
         ..http()
     }
 }

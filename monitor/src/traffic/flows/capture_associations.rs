@@ -10,7 +10,9 @@ use monitor_common::walk::Outer;
 use super::flow_records::EspRecord;
 use super::packet_walk::FlowPacket;
 use crate::traffic::address::ip;
+use crate::traffic::association_memory::Inspected;
 use crate::traffic::layer::Layer;
+use monitor_classify::{Verdict, ah, esp};
 
 /// Most associations counted one by one; packets of further ones are only summed.
 const LIMIT: usize = 65_536;
@@ -26,6 +28,7 @@ struct Activity {
     sequence: (u32, u32),
     /// Times of the first and last packet.
     time_ns: (i64, i64),
+    inspected: Inspected,
 }
 
 /// The associations of a capture.
@@ -37,8 +40,15 @@ pub(super) struct Associations {
 }
 
 impl Associations {
-    /// Counts a packet of an association.
-    pub(super) fn count(&mut self, packet: &FlowPacket<'_>, association: &Outer, time_ns: i64) {
+    /// Counts a packet of an association. Returns the verdict on one of ESP, unless the packet was not
+    /// inspected: the first of a flow gets one in any case.
+    pub(super) fn count(
+        &mut self,
+        packet: &FlowPacket<'_>,
+        association: &Outer,
+        time_ns: i64,
+        is_new_flow: bool,
+    ) -> Option<Verdict> {
         let sequence = association.sequence;
         let around = packet.network.vni_number();
         let version = packet.addresses.version;
@@ -54,12 +64,13 @@ impl Associations {
             Some(known) => known,
             None if is_full => {
                 self.overflow += 1;
-                return;
+                return packet.as_esp().map(|packet| esp(&packet));
             }
             None => self.known.entry(id).or_insert(Activity {
                 count: Count::ZERO,
                 sequence: (sequence, sequence),
                 time_ns: (time_ns, time_ns),
+                inspected: Inspected::default(),
             }),
         };
         association.count.add(Count {
@@ -70,6 +81,8 @@ impl Associations {
         association.sequence = (low.min(sequence), high.max(sequence));
         let (first, last) = association.time_ns;
         association.time_ns = (first.min(time_ns), last.max(time_ns));
+        let verdict = association.inspected.add(&packet.as_esp()?);
+        verdict.or_else(|| is_new_flow.then(|| association.inspected.verdict()))
     }
 
     /// The record of each association, ordered by network, encapsulation, addresses and SPI.
@@ -83,6 +96,10 @@ impl Associations {
             count: association.count,
             sequence: association.sequence,
             time_ns: association.time_ns,
+            exposure: match id.1 {
+                Encapsulation::Ah => ah().exposure,
+                _ => association.inspected.verdict().exposure,
+            },
         })
     }
 }

@@ -4,6 +4,7 @@ use monitor_common::count::{Count, Total};
 use monitor_common::encapsulation::Encapsulation;
 use monitor_common::wire::tcp;
 
+use super::flow_associations::FlowAssociations;
 use super::flow_table::End;
 use super::packet_walk::FlowPacket;
 use super::stream::{Continuity, Stream};
@@ -13,7 +14,7 @@ use crate::traffic::packet_doubt::PacketDoubt;
 use crate::traffic::tunnel_verdict::tunnel;
 use monitor_classify::{
     Confidence, Evidence, Exposure, Payload, Protocol, Transport, Verdict, ah, classify,
-    classify_as, classify_on, esp,
+    classify_as, classify_on,
 };
 
 /// Payload packets of each direction that are inspected while nothing is known of the flow; of later ones, one in
@@ -65,6 +66,8 @@ pub(super) struct Flow {
     pub(super) verdict: Verdict,
     /// Whether the evidence is from the end that opened the flow.
     from_opener: bool,
+    /// Of a flow of ESP.
+    associations: Option<Box<FlowAssociations>>,
     /// Packets that are decrypted copies of ESP.
     copies: u64,
     /// Packets that were seen again on another device; they are not counted.
@@ -100,6 +103,7 @@ impl Flow {
             tls_inspected: 0,
             verdict: Verdict::unknown(),
             from_opener: false,
+            associations: None,
             copies: 0,
             repeated: 0,
             inside: None,
@@ -166,7 +170,8 @@ impl Flow {
                 self.streams[from as usize].open(packet.sequence);
             }
         }
-        if packet.payload_len == 0 {
+        // The verdict on ESP is one on its association.
+        if packet.payload_len == 0 || packet.as_esp().is_some() {
             return;
         }
         let sequence = is_tcp.then_some(packet.sequence);
@@ -180,6 +185,12 @@ impl Flow {
         if self.flow_verdict.exposure() == (Exposure::Encrypted, Confidence::Certain) {
             self.clear(budget);
         }
+    }
+
+    /// Updates the verdict with that on one of its associations.
+    pub(super) fn add_association(&mut self, from: End, spi: u32, verdict: &Verdict) {
+        let associations = self.associations.get_or_insert_default();
+        self.verdict = associations.update(from, spi, verdict);
     }
 
     /// Releases the bytes that it keeps.
@@ -244,16 +255,7 @@ impl Flow {
         number: u32,
     ) -> Verdict {
         match packet.encapsulation {
-            Encapsulation::Esp | Encapsulation::EspUdp => esp(payload.bytes, payload.wire_len),
             Encapsulation::Ah => ah(),
-            _ if payload.transport == Transport::Esp => {
-                let verdict = classify(payload);
-                if verdict.exposure == Exposure::Unknown {
-                    esp(payload.bytes, payload.wire_len)
-                } else {
-                    verdict
-                }
-            }
             encapsulation if encapsulation.is_tunnel() => tunnel(encapsulation, payload),
             _ => classify_in_flow(&self.verdict, payload, number),
         }

@@ -13,7 +13,7 @@ use crate::traffic::json_object::{SCHEMA, rfc3339, timestamp};
 use crate::traffic::layer::{Around, NamedLayer};
 use crate::traffic::packet_doubt::PacketDoubt;
 use crate::traffic::record_text::{Endpoint, Paint, YELLOW};
-use monitor_classify::{Transport, Verdict};
+use monitor_classify::{Exposure, Transport, Verdict};
 
 /// One inner flow. Everything from packets is redacted and escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,12 +155,14 @@ pub struct EspRecord {
     pub sequence: (u32, u32),
     /// Times of the first and last packet, in nanoseconds since 1970.
     pub time_ns: (i64, i64),
+    /// Whether its packets can be read.
+    pub exposure: Exposure,
 }
 
 /// The object of type `esp`.
 impl Serialize for EspRecord {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("esp", 13)?;
+        let mut object = serializer.serialize_struct("esp", 14)?;
         object.serialize_field("type", "esp")?;
         object.serialize_field("schema", &SCHEMA)?;
         object.serialize_field("vni", &self.vni)?;
@@ -168,6 +170,7 @@ impl Serialize for EspRecord {
         object.serialize_field("src", &self.source)?;
         object.serialize_field("dst", &self.destination)?;
         object.serialize_field("spi", &format!("{:#010x}", self.spi))?;
+        object.serialize_field("exposure", &self.exposure)?;
         object.serialize_field("packets", &self.count.packets)?;
         object.serialize_field("bytes", &self.count.bytes)?;
         object.serialize_field("sequence_min", &self.sequence.0)?;
@@ -184,12 +187,13 @@ impl fmt::Display for EspRecord {
         network(f, self.vni, None, &[])?;
         write!(
             f,
-            "{} > {}  {name} spi {:#010x} seq {} to {}  {} packets {} bytes",
+            "{} > {}  {name} spi {:#010x} seq {} to {}  {}  {} packets {} bytes",
             self.source,
             self.destination,
             self.spi,
             self.sequence.0,
             self.sequence.1,
+            self.exposure,
             self.count.packets,
             self.count.bytes
         )

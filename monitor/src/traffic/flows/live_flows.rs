@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::stream::{Continuity, Stream};
 use super::verdict_merge::{better, is_conclusive};
+use crate::traffic::association_memory::AssociationMemory;
 use crate::traffic::layer::Layer;
 use crate::traffic::sample_record::SampleRecord;
 use monitor_classify::{
@@ -47,6 +48,8 @@ pub struct LiveFlows {
     young: HashMap<LiveKey, Open>,
     old: HashMap<LiveKey, Open>,
     budget: usize,
+    /// Security associations, which have no flow.
+    pub(in crate::traffic) associations: AssociationMemory,
 }
 
 impl Default for LiveFlows {
@@ -55,6 +58,7 @@ impl Default for LiveFlows {
             young: HashMap::new(),
             old: HashMap::new(),
             budget: BYTES,
+            associations: AssociationMemory::default(),
         }
     }
 }

@@ -11,6 +11,7 @@
 mod capture_associations;
 mod capture_clock;
 mod flow;
+mod flow_associations;
 mod flow_records;
 mod flow_table;
 mod fragments;

@@ -16,6 +16,7 @@ use crate::traffic::history::{History, Past};
 use crate::traffic::layer::Layer;
 use crate::traffic::layers::{Opened, open};
 use crate::traffic::not_understood::NotUnderstood;
+use monitor_classify::EspPacket;
 
 /// What a packet is.
 pub(super) enum Walked<'a> {
@@ -57,6 +58,18 @@ pub(super) struct FlowPacket<'a> {
     pub(super) past: Past,
     /// What later fragments of this packet have in common with it.
     pub(super) fragments: Option<Fragment>,
+}
+
+impl<'a> FlowPacket<'a> {
+    /// The packet as one of ESP, if it is.
+    pub(super) fn as_esp(&self) -> Option<EspPacket<'a>> {
+        let association = self.association.as_ref()?;
+        association.encapsulation.is_esp().then_some(EspPacket {
+            bytes: self.payload,
+            wire_len: self.payload_len,
+            is_first_fragment: self.fragments.is_some(),
+        })
+    }
 }
 
 /// What identifies the fragments of one packet, and the lengths of this one.

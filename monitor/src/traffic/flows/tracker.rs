@@ -164,9 +164,11 @@ impl Tracker {
             self.summary.repeated += 1;
             return Ok(());
         }
-        if let Some(association) = &seen.association {
-            self.associations.count(seen, association, now);
-        }
+        let association = seen.association.and_then(|association| {
+            let is_new = self.table.get_mut(&key).is_none();
+            let verdict = self.associations.count(seen, &association, now, is_new)?;
+            Some((association.spi, verdict))
+        });
         if let Some(fragment) = &seen.fragments {
             self.fragments.insert(fragment, key, from);
         }
@@ -178,6 +180,9 @@ impl Tracker {
                 flow.count(from, 1, seen.length, now);
                 flow.touched = self.elapsed;
                 flow.add(from, seen, &mut self.budget);
+                if let Some((spi, verdict)) = &association {
+                    flow.add_association(from, *spi, verdict);
+                }
                 if flow.is_closed() != was_closed {
                     self.table.set_queue(&key, Queue::Closed);
                 }
@@ -202,6 +207,9 @@ impl Tracker {
         self.flows += 1;
         flow.count(from, 1, seen.length, now);
         flow.add(from, seen, &mut self.budget);
+        if let Some((spi, verdict)) = &association {
+            flow.add_association(from, *spi, verdict);
+        }
         let is_closed = flow.is_closed();
         self.table.insert(key, flow);
         if is_closed {

@@ -62,6 +62,45 @@ fn esp_is_counted_by_association_and_is_one_flow() {
         .collect();
     assert_eq!(counted, [(0x100, 2, (5, 9)), (0x200, 1, (1, 1))]);
     assert_eq!(summary.encrypted.count.packets, 3);
+    assert!(
+        associations
+            .iter()
+            .all(|one| one.exposure == Exposure::Encrypted)
+    );
+}
+
+#[test]
+fn a_flow_of_esp_is_encrypted_only_if_each_association_is() {
+    // Dummy packets under the NULL cipher (RFC 4303, 2.6) one way, ciphertext the other way.
+    let dummy = |sequence: u8| {
+        let packet = [
+            0, 0, 1, 0, 0, 0, 0, sequence, sequence, 9, 0, 59, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
+            12,
+        ];
+        ethernet(&ipv4(50, NODES, 0, 0, &packet))
+    };
+    let hidden = |sequence: u8| {
+        let mut packet = vec![0, 0, 2, 0, 0, 0, 0, sequence];
+        packet.extend(&tls_record(sequence.into())[5..]);
+        ethernet(&ipv4(50, (NODES.1, NODES.0), 0, 0, &packet))
+    };
+    let frames = [dummy(1), hidden(1), hidden(2), dummy(2), hidden(3)];
+    let (flows, associations, _) = all(&frames);
+    assert_eq!(flows.len(), 1);
+    assert_eq!(flows[0].verdict.exposure, Exposure::Unknown);
+    let exposures: Vec<_> = associations.iter().map(|one| one.exposure).collect();
+    assert_eq!(exposures, [Exposure::Unknown, Exposure::Encrypted]);
+    // The first fragment of a packet has no trailer.
+    let fragments = [0x2000, 0x2000].map(|fragment| {
+        let mut packet = vec![0, 0, 3, 0, 0, 0, 0, 1];
+        packet.extend([
+            0x9c, 0x40, 0, 80, 1, 2, 3, 4, 5, 6, 7, 8, 0x50, 0x18, 1, 0xf5, 0xab, 0xcd, 0, 0,
+        ]);
+        packet.extend(&tls_record(3)[5..]);
+        ethernet(&ipv4(50, NODES, 7, fragment, &packet))
+    });
+    let (flows, _, _) = all(&fragments);
+    assert_eq!(flows[0].verdict.exposure, Exposure::Unknown);
 }
 
 #[test]
