@@ -473,7 +473,7 @@ fn an_audit_of_nonsense_is_refused() {
         (["--duration", "0s"], "from 1s to 168h (7 days)"),
         (["--duration", "soon"], "60s, 5m or 1h30m"),
         (["--require", "16777216"], "0 to 16777215"),
-        (["--window", "0s"], "1 to 86400 seconds"),
+        (["--window", "0s"], "from 1s to 24h"),
     ] {
         let ended = run(
             lab.node1(),

@@ -16,7 +16,7 @@ use overlay_tests::agent::Agent;
 use overlay_tests::attached::attached;
 use overlay_tests::flannel::Flannel;
 use overlay_tests::process::{Monitor, command, run};
-use overlay_tests::session::{connection, output, read_until};
+use overlay_tests::session::{connection, output, read_until, read_until_quiet};
 
 use mask::{mask, sorted};
 
@@ -52,6 +52,8 @@ fn tail(page: &mut String, lab: &Lab, common: &[&str], talk: impl Fn(), last: &s
     let mut text = read_until(&mut user, &["watching", "--own-session shows it\n"]);
     talk();
     text += &read_until(&mut user, &[last]);
+    // Packets that crossed before it may be printed after it.
+    text += &read_until_quiet(&mut user);
     terminate(&child);
     let code = child.wait().unwrap().code();
     text += &read_until(&mut user, &["shown"]);
@@ -153,6 +155,6 @@ fn swarm() {
     let talk = || {
         assert_eq!(lab.http_get(1).unwrap()[0].status, 200);
     };
-    let page = session(&lab, &[], ["4096", "4097"], talk, "HGETALL");
+    let page = session(&lab, &[], ["4096", "4097"], talk, "200 OK text/html");
     insta::assert_snapshot!("swarm", page);
 }

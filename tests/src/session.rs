@@ -46,3 +46,17 @@ pub fn read_until(stream: &mut TcpStream, parts: &[&str]) -> String {
     });
     text
 }
+
+/// Reads until nothing has come for a second.
+#[must_use]
+pub fn read_until_quiet(stream: &mut TcpStream) -> String {
+    stream
+        .set_read_timeout(Some(Duration::from_secs(1)))
+        .unwrap();
+    let mut text = String::new();
+    let mut buffer = [0; 4096];
+    while let Ok(length @ 1..) = stream.read(&mut buffer) {
+        text.push_str(&String::from_utf8_lossy(&buffer[..length]));
+    }
+    text
+}

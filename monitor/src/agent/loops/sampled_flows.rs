@@ -7,6 +7,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::agent::exposure::Verdicts;
 use crate::base::failure::Failure;
+use crate::base::memory;
 use crate::traffic::flows::LiveFlows;
 
 /// Samples of a flow that are further apart are another conversation.
@@ -49,6 +50,9 @@ pub(in super::super) async fn forget_silent(
         while begins && forget_some(flows) {
             // Samples come first.
             tokio::task::yield_now().await;
+        }
+        if begins {
+            memory::give_back();
         }
     }
 }
