@@ -35,12 +35,13 @@ pub async fn keep_settled(account: Option<Arc<Mutex<Account>>>) -> Result<(), Fa
         // Many flows take a while; samples are read meanwhile.
         let settled = tokio::task::spawn_blocking(move || {
             let mut account = account.lock().unwrap_or_else(PoisonError::into_inner);
-            account.settle_classified()?;
+            let classified = account.settle_classified();
+            // Also after a failure: what is removed then may be the room that was missing.
             let all = since_all >= ALL || since_all >= CROWDED && account.is_crowded()?;
             if all {
                 account.settle(now())?;
             }
-            Ok(all)
+            classified.map(|()| all)
         });
         let settled = settled
             .await
