@@ -228,7 +228,7 @@ fn a_null_cipher_and_an_mtu_that_is_too_small_are_in_check() {
     let check = || run(host, &["check", "-i", "eth0", "--docker", "off"]).out;
     let before = check();
     assert!(
-        before.contains("4 associations (4 as Docker makes them), 1 policies"),
+        before.contains("4 associations (4 as Docker makes them), 1 policy"),
         "{before}"
     );
     assert!(!before.contains("NULL cipher") && !before.contains("in fragments"));
