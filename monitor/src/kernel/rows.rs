@@ -6,7 +6,8 @@
 //!
 //! **Removal.** A program may hold a row at the moment when it is deleted, and what it adds then is lost, or another
 //! row's. So the agent lists the rows in `LEAVING`, sets `REMOVING`, waits until every program that may have seen it unset
-//! has ended, and only then reads and deletes the rows. Meanwhile programs count their packets as "other".
+//! has ended, and only then reads and deletes the rows. Meanwhile programs count their packets as "other". A program that
+//! found a row before it was deleted must still see it listed: so the agent waits once more before it unsets `REMOVING`.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -146,7 +147,10 @@ impl Rows {
                     None => Ok(()),
                 })
             });
-            let ended = self.end(keys);
+            // A program that found a row before it was deleted looks whether it is leaving after that: until it has ended
+            // the answer must not change.
+            let settled = self.grace.wait();
+            let ended = settled.and(self.end(keys));
             result = result.and(ended);
             if result.is_err() {
                 break;
