@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
+use monitor_classify::CredentialKind;
+use monitor_common::encapsulation::Encapsulation;
 use monitor_lab::{Host, Lab};
 use overlay_tests::agent::{Agent, rows, value};
 use overlay_tests::flood;
@@ -85,6 +87,21 @@ const FLOODS: [(&str, Forge); 8] = [
     ("fragments", fragment),
 ];
 
+#[test]
+fn the_formula_of_the_document_has_the_numbers_of_the_tables() {
+    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/costs.md");
+    let document = std::fs::read_to_string(document).unwrap();
+    let with_vni = Encapsulation::ALL.iter().filter(|at| at.has_vni()).count();
+    let without = Encapsulation::ALL.len() - with_vni;
+    let kinds = CredentialKind::ALL.len();
+    for row in [
+        format!("| packets, bytes | 2 × (2 × I × ({with_vni} × (D + 1) + {without}) + 2 × N) |"),
+        format!("| credentials | {kinds} × (D + 2) + 1024 |"),
+    ] {
+        assert!(document.contains(&row), "{row}");
+    }
+}
+
 /// The formula of `docs/costs.md`, "Series", with one interface.
 fn most_series(page: &str) -> usize {
     const DESCRIBED: usize = 2;
@@ -93,11 +110,13 @@ fn most_series(page: &str) -> usize {
         .map(|(labels, _)| labels[labels.find("protocol=").unwrap()..].to_owned())
         .collect();
     let classes = classes.len();
-    let packets = 2 * (2 * (3 * (DESCRIBED + 1) + 8) + 2 * UNKNOWN);
-    let nodes = 3 * (2 + 1024) + 1024;
+    let with_vni = Encapsulation::ALL.iter().filter(|at| at.has_vni()).count();
+    let without = Encapsulation::ALL.len() - with_vni;
+    let packets = 2 * (2 * (with_vni * (DESCRIBED + 1) + without) + 2 * UNKNOWN);
+    let nodes = 3 * (2 + 1024) + 2 * 1024;
     let esp = 4 * (DESCRIBED + UNKNOWN + 1);
     let exposure = 2 * (2 * classes * (DESCRIBED + 2) + 3 * UNKNOWN) + DESCRIBED + UNKNOWN + 2;
-    let credentials = 20 * (DESCRIBED + 1) + 1024;
+    let credentials = CredentialKind::ALL.len() * (DESCRIBED + 2) + 1024;
     packets + nodes + esp + exposure + credentials + 12 * DESCRIBED + 12 + 60 + 150
 }
 

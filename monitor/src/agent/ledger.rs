@@ -96,7 +96,12 @@ pub(super) struct Moves {
     pub(super) renamed: Vec<Arc<str>>,
     /// Rows of traffic without room, with what was added to "other" of their interface instead.
     pub(super) overflow: Vec<((Arc<str>, TrafficRow), Count)>,
+    /// The same of nodes in ESP.
+    pub(super) esp_overflow: Vec<(Node, EspCount)>,
 }
+
+/// Name of the interface, direction, and address of the other node.
+pub(super) type Node = (Arc<str>, Direction, IpAddr);
 
 #[derive(Debug)]
 struct Known {
@@ -243,15 +248,12 @@ impl Ledger {
     }
 
     /// The node of a row of `ESP`: name of the interface, direction, and address of the other node.
-    pub(super) fn node(&self, key: &EspKey) -> Option<(Arc<str>, Direction, IpAddr)> {
+    pub(super) fn node(&self, key: &EspKey) -> Option<Node> {
         node_of(&(named(&self.known)(key.ifindex), key.row()?))
     }
 
     /// Everything that was counted of ESP and AH, by node.
-    pub(super) fn esp_nodes(
-        &self,
-        esp: &HashMap<EspKey, EspCount>,
-    ) -> HashMap<(Arc<str>, Direction, IpAddr), EspCount> {
+    pub(super) fn esp_nodes(&self, esp: &HashMap<EspKey, EspCount>) -> HashMap<Node, EspCount> {
         let mut nodes = HashMap::<_, EspCount>::new();
         for (place, count) in self.esp.totals(esp, named(&self.known)) {
             if let Some(node) = node_of(&place) {
@@ -263,10 +265,7 @@ impl Ledger {
 
     /// Forgets nodes whose associations have left the map. Returns what each had counted of ESP. It is counted as that of
     /// [`FORGOTTEN`], so that no sum over nodes goes down.
-    pub(super) fn forget_nodes(
-        &mut self,
-        nodes: &HashSet<(Arc<str>, Direction, IpAddr)>,
-    ) -> HashMap<(Arc<str>, Direction, IpAddr), EspCount> {
+    pub(super) fn forget_nodes(&mut self, nodes: &HashSet<Node>) -> HashMap<Node, EspCount> {
         let mut last = HashMap::<_, EspCount>::new();
         let is_leaving = |place: &_| node_of(place).is_some_and(|node| nodes.contains(&node));
         for (place, count) in self.esp.take_rows(is_leaving) {
@@ -285,11 +284,14 @@ impl Ledger {
 
     /// What became of rows since this was called last.
     pub(super) fn take_moves(&mut self) -> Moves {
-        // Of associations nothing is exported by row.
-        drop(self.esp.take_overflow());
+        let esp = self.esp.take_overflow().into_iter();
         Moves {
             renamed: std::mem::take(&mut self.renamed),
             overflow: self.traffic.take_overflow(),
+            esp_overflow: esp
+                .filter(|((_, (_, encapsulation, ..)), _)| encapsulation.is_esp())
+                .filter_map(|(place, count)| Some((node_of(&place)?, count)))
+                .collect(),
         }
     }
 
@@ -367,9 +369,7 @@ impl Ledger {
 }
 
 /// The node of a row, unless it is the sum of several.
-fn node_of(
-    (name, (direction, _, addresses, _)): &(Arc<str>, EspRow),
-) -> Option<(Arc<str>, Direction, IpAddr)> {
+fn node_of((name, (direction, _, addresses, _)): &(Arc<str>, EspRow)) -> Option<Node> {
     let (source, destination) = (*addresses)?;
     let node = match direction {
         Direction::Rx => source,

@@ -102,7 +102,10 @@ impl Agent {
         self.kernel
             .take_esp(&idle, |key, count| ledger.retire(key, count))?;
 
-        let rows = self.kernel.esp()?;
+        let rows = match idle.is_empty() {
+            true => rows,
+            false => self.kernel.esp()?,
+        };
         let nodes = self.ledger.esp_nodes(&rows);
         let in_map: HashSet<_> = rows
             .keys()
@@ -145,6 +148,10 @@ impl Agent {
             if let Some(series) = series(&place) {
                 exported.networks.traffic_moved(&series, count);
             }
+        }
+        for ((name, direction, node), count) in moves.esp_overflow {
+            let series = (name.to_string(), direction, node);
+            exported.nodes.moved(&series, count);
         }
     }
 }

@@ -1,20 +1,18 @@
 //! For how long the rows of the agent's maps and books have been silent.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use monitor_common::direction::Direction;
 use monitor_common::key::EspKey;
 
 use super::idle_rows::IdleRows;
-use super::ledger::TrafficRow;
+use super::ledger::{Node, TrafficRow};
 
 /// For how long rows have been silent.
 #[derive(Debug, Default)]
 pub(super) struct SilentRows {
     pub(super) networks: IdleRows<(Arc<str>, TrafficRow)>,
     pub(super) associations: IdleRows<EspKey>,
-    pub(super) nodes: IdleRows<(Arc<str>, Direction, IpAddr)>,
+    pub(super) nodes: IdleRows<Node>,
     /// Whether many were forgotten, and their memory was not given back yet.
     pub(super) many: bool,
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Case, counts};
+use super::{Case, counts, is_readable_http};
 
 #[test]
 fn vxlan_in_vxlan_names_both_networks_and_what_is_readable_in_the_inner_one() {
@@ -31,16 +31,7 @@ fn vxlan_in_vxlan_names_both_networks_and_what_is_readable_in_the_inner_one() {
     assert_eq!(case.flows().len(), 1);
     let flow = case.flow("vni", 5_569_041);
     assert_eq!(flow["layers"][1]["vni"], 4097);
-    assert_eq!(
-        (&flow["protocol"], &flow["exposure"]),
-        (&"http".into(), &"plaintext".into())
-    );
-    assert!(
-        flow["credentials"]
-            .as_array()
-            .unwrap()
-            .contains(&"http_basic".into())
-    );
+    is_readable_http(flow);
     assert_eq!(counts(flow), [4, 308, 2, 177]);
     assert!(case.flow_lines[0].starts_with("vni 5569041 around vni 4097  10.0.1.7:40000"));
     // Either network is found.

@@ -83,3 +83,13 @@ fn counts(flow: &Value) -> [u64; 4] {
     ["packets", "bytes", "reverse_packets", "reverse_bytes"]
         .map(|name| flow[name].as_u64().unwrap())
 }
+
+/// The object of a sample or a flow is HTTP in the clear, with its password.
+fn is_readable_http(object: &Value) {
+    assert_eq!(
+        (&object["protocol"], &object["exposure"]),
+        (&"http".into(), &"plaintext".into())
+    );
+    let credentials = object["credentials"].as_array().unwrap();
+    assert!(credentials.contains(&"http_basic".into()), "{object}");
+}

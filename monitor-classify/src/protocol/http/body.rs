@@ -12,13 +12,8 @@ use crate::verdict::Verdict;
 /// body, or a part of the header that was not captured, says how many. 0 where none are, or another protocol follows.
 #[must_use]
 pub fn http_rest(p: &Payload<'_>) -> u64 {
-    let blank = p
-        .bytes
-        .iter()
-        .take(4)
-        .take_while(|byte| b"\r\n".contains(byte))
-        .count();
-    let bytes = &p.bytes[blank..];
+    let bytes = super::from_start_line(p.bytes);
+    let blank = p.bytes.len() - bytes.len();
     let is_cut = (p.bytes.len() as u64) < u64::from(p.wire_len);
     let mut slots = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let (header, length) = if bytes.starts_with(b"HTTP/") {

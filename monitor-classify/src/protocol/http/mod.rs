@@ -22,15 +22,15 @@ pub(super) const PORTS: &[u16] = &[80, 3128, 8000, 8008, 8080, 8888, 2375, 2379,
 /// Longest method that is taken for one.
 const METHOD_MAX: usize = 24;
 
+/// A message without the empty lines before its start line, which are ignored (RFC 9112, 2.2).
+fn from_start_line(bytes: &[u8]) -> &[u8] {
+    let blank = bytes.iter().take(4);
+    let blank = blank.take_while(|byte| b"\r\n".contains(byte)).count();
+    &bytes[blank..]
+}
+
 pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
-    // RFC 9112 section 2.2: empty lines before a start line are ignored.
-    let blank = p
-        .bytes
-        .iter()
-        .take(4)
-        .take_while(|byte| b"\r\n".contains(byte))
-        .count();
-    let bytes = &p.bytes[blank..];
+    let bytes = from_start_line(p.bytes);
     if bytes.starts_with(b"HTTP/") {
         return response::inspect(bytes);
     }

@@ -48,6 +48,20 @@ impl<K: Clone + Eq + Hash, O: Clone + Ord, C: Total> Fold<K, O, C> {
         }
     }
 
+    /// What a row had counted is counted in the map's own row "other" from now on: what was summed here is so no more.
+    pub(super) fn moved(&mut self, key: &K, other: &O, count: C) {
+        let Some(reading) = self.rows.get_mut(key) else {
+            return;
+        };
+        // The smaller of the two.
+        let twice = count.since(count.since(reading.in_other));
+        reading.count = reading.count.since(count);
+        reading.in_other = reading.in_other.since(twice);
+        if let Some(sum) = self.others.get_mut(other) {
+            *sum = sum.since(twice);
+        }
+    }
+
     /// Gives rows and sums another key, where there is one; those of one key are added.
     pub(super) fn rename(
         &mut self,
@@ -71,21 +85,6 @@ impl<K: Clone + Eq + Hash, O: Clone + Ord, C: Total> Fold<K, O, C> {
         for (from, to) in renamed.collect::<Vec<_>>() {
             let count = self.others.remove(&from).unwrap_or_default();
             self.others.entry(to).or_default().add(count);
-        }
-    }
-}
-
-impl<K: Eq + Hash, O: Ord> Fold<K, O, Count> {
-    /// What a row had counted is counted in the map's own row "other" from now on: what was summed here is so no more.
-    pub(super) fn moved(&mut self, key: &K, other: &O, count: Count) {
-        let Some(reading) = self.rows.get_mut(key) else {
-            return;
-        };
-        let twice = reading.in_other.min(count);
-        reading.count = reading.count.since(count);
-        reading.in_other = reading.in_other.since(twice);
-        if let Some(sum) = self.others.get_mut(other) {
-            *sum = sum.since(twice);
         }
     }
 }

@@ -42,6 +42,12 @@ impl ExportedNodes {
         self.fold.left(series, other, last);
     }
 
+    /// What an association of a node had counted is in "other" of its interface from now on.
+    pub(in super::super) fn moved(&mut self, series: &NodeSeries, count: EspCount) {
+        let other = (series.0.clone(), series.1);
+        self.fold.moved(series, &other, count);
+    }
+
     pub(super) fn interface_renamed(&mut self, from: &str, to: &str) {
         self.fold.rename(
             |series| (series.0 == from).then(|| (to.to_owned(), series.1, series.2)),

@@ -6,13 +6,13 @@ use super::flow_table::End;
 use super::verdict_merge::add_credentials;
 
 /// Associations of a flow that are kept one by one: keys change, and the old ones decide nothing any more.
-const KEPT: usize = 16;
+const KEPT: usize = 4;
 
 /// What is known of the associations of a flow.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FlowAssociations {
     known: Vec<Known>,
-    /// The same of those that were dropped.
+    /// What the associations without room have shown together.
     dropped: Option<Verdict>,
     /// The best that could be read.
     readable: Option<Verdict>,

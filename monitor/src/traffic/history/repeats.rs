@@ -120,7 +120,9 @@ impl Repeats {
             Some(bytes) => start = bytes,
             None => {
                 let bytes = packet.bytes.get(network.l4..).unwrap_or_default();
-                start[..bytes.len()].copy_from_slice(bytes);
+                for (to, from) in start.iter_mut().zip(bytes) {
+                    *to = *from;
+                }
             }
         }
         match network.protocol {
