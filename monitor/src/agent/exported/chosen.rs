@@ -31,8 +31,4 @@ impl<K: Ord> Chosen<K> {
     pub(super) fn contains(&self, key: &K) -> bool {
         self.keys.contains(key)
     }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &K> {
-        self.keys.iter()
-    }
 }

@@ -1,11 +1,20 @@
 //! What of each row is summed in "other", so that no sum goes down when rows get series, lose them, or leave.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
 use monitor_common::count::{Count, Total};
 
 use crate::base::memory;
+
+/// Whether a row has a series of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Series {
+    Always,
+    /// While there is room. A row that has one keeps it.
+    IfRoom,
+    Never,
+}
 
 /// The last reading of a row.
 #[derive(Clone, Copy, Debug, Default)]
@@ -13,6 +22,10 @@ struct Reading<C> {
     count: C,
     /// What of it was summed in "other".
     in_other: C,
+    /// Whether it has one of the series of which there are few.
+    is_chosen: bool,
+    /// The number of the reading.
+    number: u64,
 }
 
 /// The rows of one map by `K`, and the sums of "other" by `O`.
@@ -20,28 +33,33 @@ struct Reading<C> {
 pub(super) struct Fold<K, O, C = Count> {
     rows: HashMap<K, Reading<C>>,
     others: BTreeMap<O, C>,
-}
-
-impl<K, O, C> Default for Fold<K, O, C> {
-    fn default() -> Fold<K, O, C> {
-        Fold {
-            rows: HashMap::new(),
-            others: BTreeMap::new(),
-        }
-    }
+    /// Rows that are chosen, at most and now.
+    limit: usize,
+    chosen: usize,
+    number: u64,
 }
 
 impl<K: Clone + Eq + Hash, O: Clone + Ord, C: Total> Fold<K, O, C> {
-    pub(super) fn begin(&mut self) -> Folding<'_, K, O, C> {
-        Folding {
-            fold: self,
-            there: HashSet::new(),
+    /// At most so many rows have a series if there is room.
+    pub(super) fn new(limit: usize) -> Fold<K, O, C> {
+        Fold {
+            rows: HashMap::new(),
+            others: BTreeMap::new(),
+            limit,
+            chosen: 0,
+            number: 0,
         }
+    }
+
+    pub(super) fn begin(&mut self) -> Folding<'_, K, O, C> {
+        self.number += 1;
+        Folding { fold: self }
     }
 
     /// A row is gone, and starts from nothing if it returns. What it had counted in the end and was not read becomes "other".
     pub(super) fn left(&mut self, key: &K, other: O, last: C) {
         let reading = self.rows.remove(key).unwrap_or_default();
+        self.chosen -= usize::from(reading.is_chosen);
         let late = last.since(reading.count);
         if !late.is_zero() {
             self.others.entry(other).or_default().add(late);
@@ -77,6 +95,9 @@ impl<K: Clone + Eq + Hash, O: Clone + Ord, C: Total> Fold<K, O, C> {
             let sum = self.rows.entry(to).or_default();
             sum.count.add(reading.count);
             sum.in_other.add(reading.in_other);
+            sum.number = reading.number;
+            self.chosen -= usize::from(reading.is_chosen && sum.is_chosen);
+            sum.is_chosen |= reading.is_chosen;
         }
         let renamed = self
             .others
@@ -92,28 +113,48 @@ impl<K: Clone + Eq + Hash, O: Clone + Ord, C: Total> Fold<K, O, C> {
 /// One reading of all rows.
 pub(super) struct Folding<'a, K, O, C> {
     fold: &'a mut Fold<K, O, C>,
-    there: HashSet<K>,
 }
 
 impl<K: Clone + Eq + Hash, O: Clone + Ord, C: Total> Folding<'_, K, O, C> {
-    /// Takes a row. Returns whether it is exported, with what of its count is not in "other".
-    pub(super) fn row(&mut self, key: K, other: O, is_own: bool, count: &mut C) -> bool {
-        let reading = self.fold.rows.entry(key.clone()).or_default();
+    /// Takes a row. Returns whether it has a series, with what of its count is not in "other".
+    pub(super) fn row(
+        &mut self,
+        key: K,
+        other: impl FnOnce() -> O,
+        series: Series,
+        count: &mut C,
+    ) -> bool {
+        let Fold {
+            rows,
+            others,
+            limit,
+            chosen,
+            number,
+        } = &mut *self.fold;
+        let reading = rows.entry(key).or_default();
+        reading.number = *number;
+        let was_chosen = reading.is_chosen;
+        reading.is_chosen = series == Series::IfRoom && (was_chosen || *chosen < *limit);
+        *chosen = *chosen - usize::from(was_chosen) + usize::from(reading.is_chosen);
+        let is_own = series == Series::Always || reading.is_chosen;
         if !is_own {
             let new = count.since(reading.count);
-            self.fold.others.entry(other).or_default().add(new);
+            others.entry(other()).or_default().add(new);
             reading.in_other.add(new);
         }
         reading.count = *count;
         *count = count.since(reading.in_other);
-        self.there.insert(key);
-        is_own && !count.is_zero()
+        is_own
     }
 
     /// The sums of "other".
     pub(super) fn end(self) -> Vec<(O, C)> {
-        let Folding { fold, there } = self;
-        fold.rows.retain(|key, _| there.contains(key));
+        let fold = self.fold;
+        fold.rows.retain(|_, reading| {
+            let is_there = reading.number == fold.number;
+            fold.chosen -= usize::from(reading.is_chosen && !is_there);
+            is_there
+        });
         memory::shrink(&mut fold.rows);
         let others = fold.others.iter();
         others

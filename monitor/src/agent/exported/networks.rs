@@ -14,7 +14,7 @@ use monitor_common::encapsulation::Encapsulation;
 use monitor_common::key::{ExposureKey, NetworkId};
 
 use super::chosen::Chosen;
-use super::fold::Fold;
+use super::fold::{Fold, Series};
 use crate::traffic::counted::{Counted, EspNetwork, EspOther, Exposed, Pending, Traffic, Vni};
 
 /// A row of traffic: name of the interface, direction, encapsulation, VNI.
@@ -31,10 +31,8 @@ const EXPOSURE: usize = 3;
 /// The networks with series of their own, and the sums of the others.
 #[derive(Debug)]
 pub(in super::super) struct ExportedNetworks {
-    /// Of the networks that are not described: those that have series, and which.
+    /// Those that are not described and have series.
     chosen: Chosen<u32>,
-    chosen_traffic: Chosen<TrafficSeries>,
-    chosen_exposure: Chosen<(u32, u32)>,
     traffic: Fold<TrafficSeries, TrafficOther>,
     /// By the two words of an [`ExposureKey`].
     exposure: Fold<(u32, u32), (u32, u32)>,
@@ -45,11 +43,9 @@ impl ExportedNetworks {
     pub(super) fn new(limit: usize) -> ExportedNetworks {
         ExportedNetworks {
             chosen: Chosen::new(limit),
-            chosen_traffic: Chosen::new(limit.saturating_mul(TRAFFIC)),
-            chosen_exposure: Chosen::new(limit.saturating_mul(EXPOSURE)),
-            traffic: Fold::default(),
-            exposure: Fold::default(),
-            esp: Fold::default(),
+            traffic: Fold::new(limit.saturating_mul(TRAFFIC)),
+            exposure: Fold::new(limit.saturating_mul(EXPOSURE)),
+            esp: Fold::new(0),
         }
     }
 
@@ -86,61 +82,17 @@ impl ExportedNetworks {
     /// Sums the rows of the networks without series in "other".
     pub(super) fn apply(&mut self, counted: &mut Counted, is_described: impl Fn(u32) -> bool) {
         self.choose(counted, &is_described);
-        self.apply_to_traffic(counted, &is_described);
-        self.apply_to_exposure(counted, &is_described);
-        let is_own = |vni: u32| is_described(vni) || self.chosen.contains(&vni);
+        let chosen = &self.chosen;
+        let is_own = |vni: u32| is_described(vni) || chosen.contains(&vni);
+        let series = |vni: u32| match is_described(vni) {
+            true => Series::Always,
+            false if chosen.contains(&vni) => Series::IfRoom,
+            false => Series::Never,
+        };
+        apply_to_traffic(&mut self.traffic, counted, series);
+        apply_to_exposure(&mut self.exposure, counted, series);
         apply_to_pending(counted, is_own);
         apply_to_esp(&mut self.esp, counted, is_own);
-    }
-
-    fn apply_to_traffic(&mut self, counted: &mut Counted, is_described: impl Fn(u32) -> bool) {
-        let chosen = &self.chosen_traffic;
-        let mut reading = self.traffic.begin();
-        counted.traffic.retain_mut(|row| {
-            let Vni::Id(vni) = row.vni else { return true };
-            let series = (row.interface.clone(), row.direction, row.encapsulation, vni);
-            let other = other_traffic(&series);
-            let is_own = is_described(vni) || chosen.contains(&series);
-            reading.row(series, other, is_own, &mut row.count)
-        });
-        for ((interface, direction, encapsulation), count) in reading.end() {
-            let is_other = |row: &&mut Traffic| {
-                row.vni == Vni::Other
-                    && row.interface == interface
-                    && row.direction == direction
-                    && row.encapsulation == encapsulation
-            };
-            match counted.traffic.iter_mut().find(is_other) {
-                Some(row) => row.count.add(count),
-                None => counted.traffic.push(Traffic {
-                    interface,
-                    direction,
-                    encapsulation,
-                    vni: Vni::Other,
-                    count,
-                }),
-            }
-        }
-    }
-
-    fn apply_to_exposure(&mut self, counted: &mut Counted, is_described: impl Fn(u32) -> bool) {
-        let chosen = &self.chosen_exposure;
-        let mut reading = self.exposure.begin();
-        counted.exposure.retain_mut(|row| {
-            let Some(vni) = vni_of(row.key.network()) else {
-                return true;
-            };
-            let other = words(other_exposure(row.key));
-            let is_own = is_described(vni) || chosen.contains(&words(row.key));
-            reading.row(words(row.key), other, is_own, &mut row.count)
-        });
-        for ((network, class), count) in reading.end() {
-            let key = ExposureKey { network, class };
-            match counted.exposure.iter_mut().find(|row| row.key == key) {
-                Some(row) => row.count.add(count),
-                None => counted.exposure.push(Exposed { key, count }),
-            }
-        }
     }
 
     /// Networks whose rows are gone lose their series; others get theirs while there is room.
@@ -157,20 +109,60 @@ impl ExportedNetworks {
         let there = in_traffic.chain(in_esp).chain(in_exposure);
         self.chosen
             .update(there.filter(|vni| !is_described(*vni)).collect());
-        let is_chosen = |vni: u32| !is_described(vni) && self.chosen.contains(&vni);
-        let traffic = counted.traffic.iter().filter_map(|row| match row.vni {
-            Vni::Id(vni) if is_chosen(vni) => {
-                Some((row.interface.clone(), row.direction, row.encapsulation, vni))
-            }
-            _ => None,
-        });
-        self.chosen_traffic.update(traffic.collect());
-        let exposure = counted
-            .exposure
-            .iter()
-            .filter(|row| vni_of(row.key.network()).is_some_and(is_chosen))
-            .map(|row| words(row.key));
-        self.chosen_exposure.update(exposure.collect());
+    }
+}
+
+fn apply_to_traffic(
+    traffic: &mut Fold<TrafficSeries, TrafficOther>,
+    counted: &mut Counted,
+    series: impl Fn(u32) -> Series,
+) {
+    let mut reading = traffic.begin();
+    counted.traffic.retain_mut(|row| {
+        let Vni::Id(vni) = row.vni else { return true };
+        let key = (row.interface.clone(), row.direction, row.encapsulation, vni);
+        let other = || (row.interface.clone(), row.direction, row.encapsulation);
+        reading.row(key, other, series(vni), &mut row.count) && !row.count.is_zero()
+    });
+    for ((interface, direction, encapsulation), count) in reading.end() {
+        let is_other = |row: &&mut Traffic| {
+            row.vni == Vni::Other
+                && row.interface == interface
+                && row.direction == direction
+                && row.encapsulation == encapsulation
+        };
+        match counted.traffic.iter_mut().find(is_other) {
+            Some(row) => row.count.add(count),
+            None => counted.traffic.push(Traffic {
+                interface,
+                direction,
+                encapsulation,
+                vni: Vni::Other,
+                count,
+            }),
+        }
+    }
+}
+
+fn apply_to_exposure(
+    exposure: &mut Fold<(u32, u32), (u32, u32)>,
+    counted: &mut Counted,
+    series: impl Fn(u32) -> Series,
+) {
+    let mut reading = exposure.begin();
+    counted.exposure.retain_mut(|row| {
+        let Some(vni) = vni_of(row.key.network()) else {
+            return true;
+        };
+        let other = || words(other_exposure(row.key));
+        reading.row(words(row.key), other, series(vni), &mut row.count) && !row.count.is_zero()
+    });
+    for ((network, class), count) in reading.end() {
+        let key = ExposureKey { network, class };
+        match counted.exposure.iter_mut().find(|row| row.key == key) {
+            Some(row) => row.count.add(count),
+            None => counted.exposure.push(Exposed { key, count }),
+        }
     }
 }
 
@@ -189,7 +181,11 @@ fn apply_to_esp(
     let mut in_other = BTreeMap::new();
     for ((direction, vni), sum) in sums {
         let mut rest = sum;
-        reading.row((direction, vni), direction, is_own(vni), &mut rest);
+        let series = match is_own(vni) {
+            true => Series::Always,
+            false => Series::Never,
+        };
+        reading.row((direction, vni), || direction, series, &mut rest);
         in_other.insert((direction, vni), sum.since(rest));
     }
     // What "other" has is taken from the rows of the nodes, one after the other.

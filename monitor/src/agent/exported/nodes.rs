@@ -8,8 +8,7 @@ use monitor_common::count::{EspCount, Total};
 use monitor_common::direction::Direction;
 use monitor_common::encapsulation::Encapsulation;
 
-use super::chosen::Chosen;
-use super::fold::Fold;
+use super::fold::{Fold, Series};
 use crate::traffic::counted::{Counted, EspPeer};
 use crate::traffic::counted_association::{CountedAssociation, FORGOTTEN};
 
@@ -22,15 +21,13 @@ pub(in super::super) type NodeSeries = (String, Direction, IpAddr);
 /// The nodes with series of their own, and the sums of the others.
 #[derive(Debug)]
 pub(in super::super) struct ExportedNodes {
-    chosen: Chosen<NodeSeries>,
     fold: Fold<NodeSeries, (String, Direction), EspCount>,
 }
 
 impl Default for ExportedNodes {
     fn default() -> ExportedNodes {
         ExportedNodes {
-            chosen: Chosen::new(LIMIT),
-            fold: Fold::default(),
+            fold: Fold::new(LIMIT),
         }
     }
 }
@@ -76,16 +73,16 @@ impl ExportedNodes {
             };
             sum.add(row.count);
         }
-        let unknown = nodes.keys().filter(|series| !is_known(series.2));
-        self.chosen.update(unknown.cloned().collect());
-
         let mut reading = self.fold.begin();
         let mut peers = Vec::new();
         for (series, mut count) in nodes {
             let (interface, direction, peer) = series.clone();
-            let is_own = is_known(peer) || self.chosen.contains(&series);
-            reading.row(series, (interface.clone(), direction), is_own, &mut count);
-            if is_own {
+            let may_have = match is_known(peer) {
+                true => Series::Always,
+                false => Series::IfRoom,
+            };
+            let other = || (interface.clone(), direction);
+            if reading.row(series, other, may_have, &mut count) {
                 peers.push(EspPeer {
                     interface,
                     direction,
@@ -109,10 +106,14 @@ impl ExportedNodes {
         );
         counted.esp_peers = peers;
         merge_forgotten(&mut counted.esp);
-        let chosen: BTreeSet<IpAddr> = self.chosen.iter().map(|series| series.2).collect();
+        let with_series: BTreeSet<IpAddr> = counted
+            .esp_peers
+            .iter()
+            .filter_map(|row| row.peer)
+            .collect();
         counted
             .esp_active
-            .retain(|row| is_known(row.peer()) || chosen.contains(&row.peer()));
+            .retain(|row| with_series.contains(&row.peer()));
     }
 }
 
