@@ -271,7 +271,7 @@ pub fn ah() -> Verdict {
     }
 }
 
-/// The exposure of an ESP packet by itself; see [`esp`](crate::esp).
+/// The exposure of an ESP packet by itself; see [`esp`](crate::esp()).
 pub(crate) fn exposure(packet: &EspPacket<'_>) -> Exposure {
     let mut association = Association::default();
     association.add(packet);

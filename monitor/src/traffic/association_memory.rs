@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use monitor_classify::{Association, EspPacket, Verdict, esp};
+use monitor_classify::{Association, EspPacket, Exposure, Verdict};
 
 /// Associations of one generation; two generations are kept.
 const GENERATION: usize = 4096;
@@ -66,14 +66,13 @@ impl AssociationMemory {
     }
 }
 
-/// The verdict on a packet that leaves this host, as the kernel programs see it: with `esp4_offload` before it is
-/// encrypted, so that what can be read in it proves nothing.
-pub(super) fn before_the_wire(packet: &EspPacket<'_>) -> Verdict {
-    let verdict = esp(packet);
-    if verdict.exposure == monitor_classify::Exposure::Plaintext {
-        return Association::default().so_far();
+/// The verdict on an association whose packets leave this host, as the kernel programs see them: with `esp4_offload` before
+/// they are encrypted, so that what can be read in them proves nothing.
+pub(super) fn before_the_wire(verdict: Verdict) -> Verdict {
+    match verdict.exposure {
+        Exposure::Plaintext => Association::default().so_far(),
+        Exposure::Encrypted | Exposure::Unknown => verdict,
     }
-    verdict
 }
 
 #[cfg(test)]

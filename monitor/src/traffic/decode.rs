@@ -261,16 +261,17 @@ fn association(
     let (Some(ends), Some(spi)) = (record.inner.or(record.outer), record.spi) else {
         return esp(packet);
     };
-    if origin == Origin::Sample && record.direction == Some(Direction::Tx) {
-        return before_the_wire(packet);
-    }
     let id = AssociationId {
         vni: record.network_vni(),
         source: ends.source,
         destination: ends.destination,
         spi,
     };
-    flows.associations.observe(id, packet)
+    let verdict = flows.associations.observe(id, packet);
+    match (origin, record.direction) {
+        (Origin::Sample, Some(Direction::Tx)) => before_the_wire(verdict),
+        _ => verdict,
+    }
 }
 
 /// Fills in the ends of a packet of which not even the headers are at hand: its addresses, and the ports, with which
