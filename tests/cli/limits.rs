@@ -5,6 +5,7 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
+use std::time::Duration;
 
 use overlay_tests::agent::Agent;
 use overlay_tests::attached::{attached, put_foreign_xdp, xdp};
@@ -32,8 +33,15 @@ fn a_port_in_use() {
         }
         assert_eq!(attached(node), [""; 0]);
     }
-    drop(taken);
-    Agent::start(node, &[]).monitor.stop();
+    // The program of an agent that was killed may hold its port for a moment.
+    let mut agent = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(300));
+            drop(taken);
+        });
+        Agent::start(node, &[])
+    });
+    agent.monitor.stop();
 
     let ended = run(node, &["run", "-i", "eth0", "--listen", "192.0.2.1:9469"]);
     assert!(

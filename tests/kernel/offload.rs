@@ -6,7 +6,6 @@
     reason = "a test that cannot go on fails"
 )]
 
-use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 
 use monitor_lab::{CLIENT, DeviceStats, Host, Lab, WEB};
@@ -14,6 +13,7 @@ use overlay_tests::agent::Agent;
 use overlay_tests::process::wait_until;
 use overlay_tests::programs::kernel_version;
 use overlay_tests::scale::scaled;
+use overlay_tests::wire::bound;
 
 const VNI: u32 = 4096;
 /// Bytes of a TCP stream.
@@ -102,11 +102,8 @@ fn stream(from: &Host, to: &Host) {
 /// Datagrams that the kernel sends as super-packets (`UDP_SEGMENT`, Linux 4.18).
 fn datagrams(from: &Host, to: &Host) {
     let segment: libc::c_int = 1_000;
-    let bind = |host: &Host| {
-        host.enter(|| UdpSocket::bind((host.address(), 5_000)))
-            .unwrap()
-    };
-    let (socket, receiver) = (bind(from).unwrap(), bind(to).unwrap());
+    let bind = |host: &Host| bound(host, (host.address(), 5_000));
+    let (socket, receiver) = (bind(from), bind(to));
     socket.connect(receiver.local_addr().unwrap()).unwrap();
     // SAFETY: an option of one int, which is only read.
     let set = unsafe {

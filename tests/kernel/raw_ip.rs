@@ -7,13 +7,13 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 
 use monitor_lab::{Host, Lab};
 use overlay_tests::agent::{Agent, rows};
 use overlay_tests::frame::{VNI, ipv4, ipv6, redis_command, udp, vxlan};
 use overlay_tests::process::wait_until;
+use overlay_tests::wire::bound;
 
 /// Packets of each kind.
 const PACKETS: u64 = 50;
@@ -71,8 +71,7 @@ fn packets_of_a_raw_ip_device_are_counted() {
     wait_until("all received are counted", || agent.vni(VNI, "rx").0 >= all);
     assert_eq!(agent.vni(VNI, "rx"), (all, bytes));
 
-    let socket = node.enter(|| UdpSocket::bind("172.21.0.1:50000"));
-    let socket = socket.unwrap().unwrap();
+    let socket = bound(node, "172.21.0.1:50000");
     let payload = vxlan(VNI, &redis_command());
     for _ in 0..PACKETS {
         socket.send_to(&payload, "172.21.0.2:4789").unwrap();

@@ -1,7 +1,7 @@
 //! What the kernel's security associations have carried, and what the agent says was inside.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::Ipv4Addr;
 use std::thread;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use monitor_lab::{Host, Lab};
 
 use crate::agent::rows;
 use crate::process::wait_until;
+use crate::wire::bound;
 
 /// What the security associations from an address have counted, in this mode (`ip -s xfrm state`).
 #[must_use]
@@ -132,10 +133,7 @@ pub fn gcm() -> String {
 
 /// Sends datagrams to a port of VXLAN, which need not arrive anywhere.
 pub fn send(host: &Host, addresses: [&str; 2], datagrams: &[Vec<u8>]) {
-    let socket = host
-        .enter(|| UdpSocket::bind((addresses[0], 50_000)))
-        .unwrap()
-        .unwrap();
+    let socket = bound(host, (addresses[0], 50_000));
     for datagram in datagrams {
         socket.send_to(datagram, (addresses[1], 4789)).unwrap();
     }

@@ -1,12 +1,12 @@
 //! Packets put on the lab's wires by hand.
 
-use std::io;
-use std::net::UdpSocket;
+use std::io::{self, ErrorKind};
+use std::net::{ToSocketAddrs, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use monitor_lab::Host;
 
-use crate::process::PATIENCE;
+use crate::process::{PATIENCE, wait_until};
 
 /// A raw packet socket on a device: whole frames, byte by byte.
 pub struct Raw {
@@ -172,6 +172,23 @@ impl Raw {
     }
 }
 
+/// A UDP socket in a host.
+///
+/// A program that another thread starts holds copies of this process's sockets until its `execve`. So the address of one that was
+/// just closed may be in use for a moment.
+#[must_use]
+pub fn bound(host: &Host, address: impl ToSocketAddrs + Send + Sync) -> UdpSocket {
+    let mut socket = None;
+    wait_until("its address is free", || {
+        match host.enter(|| UdpSocket::bind(&address)).unwrap() {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {}
+            bound => socket = Some(bound.unwrap()),
+        }
+        socket.is_some()
+    });
+    socket.unwrap()
+}
+
 /// Two UDP sockets in two hosts that send to each other, and lose nothing.
 pub struct Pair {
     sockets: [UdpSocket; 2],
@@ -182,10 +199,7 @@ impl Pair {
     #[must_use]
     pub fn new(one: &Host, two: &Host, port: u16) -> Pair {
         let socket = |host: &Host, other: &Host| {
-            let socket = host
-                .enter(|| UdpSocket::bind((host.address(), port)))
-                .unwrap()
-                .unwrap();
+            let socket = bound(host, (host.address(), port));
             socket.set_read_timeout(Some(PATIENCE)).unwrap();
             (socket, other.address())
         };

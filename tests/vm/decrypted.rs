@@ -8,8 +8,6 @@
     reason = "a test that cannot go on fails"
 )]
 
-use std::net::UdpSocket;
-
 use monitor_common::count::{Count, Total};
 use monitor_lab::{CLIENT, Host, Lab, WEB};
 use overlay_tests::agent::{Agent, rows, value};
@@ -19,7 +17,7 @@ use overlay_tests::frame::{redis_command, vxlan};
 use overlay_tests::offload::{Offload, WithoutEsp};
 use overlay_tests::process::wait_until;
 use overlay_tests::programs::kernel_version;
-use overlay_tests::wire::Pair;
+use overlay_tests::wire::{Pair, bound};
 
 /// A network of the second traffic, which the lab's rules know nothing of.
 const VNI: u32 = 99;
@@ -82,8 +80,7 @@ fn send_through_tunnel(lab: &Lab) {
     let peer = lab.node2().address().to_string();
     let before = handed_on(node);
     let carried_before = carried(node, &peer, "tunnel").packets;
-    let socket = lab.node2().enter(|| UdpSocket::bind((ENDS[1], 50_000)));
-    let socket = socket.unwrap().unwrap();
+    let socket = bound(lab.node2(), (ENDS[1], 50_000));
     let datagram = vxlan(VNI, &redis_command());
     for _ in 0..PACKETS {
         socket.send_to(&datagram, (ENDS[0], 4789)).unwrap();

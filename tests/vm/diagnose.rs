@@ -6,8 +6,7 @@
 )]
 
 use std::collections::BTreeMap;
-use std::net::UdpSocket;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use monitor::policy::cause::spi::{self, Form};
 use monitor_lab::{CLIENT, Host, Lab, MARK, WEB};
 use overlay_tests::agent::{Agent, rows};
 use overlay_tests::process::run;
+use overlay_tests::wire::bound;
 
 fn encrypted() -> Lab {
     Lab::builder().encrypted(true).quiet(true).build().unwrap()
@@ -35,17 +35,16 @@ fn states(host: &Host) -> Vec<SecurityAssociation> {
 
 /// Sends a datagram each 2 ms from one container to the other, and back, while `work` is done.
 fn with_traffic<T>(lab: &Lab, work: impl FnOnce() -> T) -> T {
-    let stop = AtomicBool::new(false);
     let (client, web) = (lab.container(CLIENT).unwrap(), lab.container(WEB).unwrap());
     thread::scope(|scope| {
+        // Dropped at the end of the work, also when it panics.
+        let going = Arc::new(());
         let send = |from: &Host, to: &Host| {
             let address = to.address();
-            let socket = from
-                .enter(|| UdpSocket::bind((from.address(), 9000)).unwrap())
-                .unwrap();
-            let stop = &stop;
+            let socket = bound(from, (from.address(), 9000));
+            let going = Arc::downgrade(&going);
             scope.spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
+                while going.strong_count() > 0 {
                     // What cannot be sent for the moment is part of some accidents.
                     drop(socket.send_to(&[7; 400], (address, 9000)));
                     thread::sleep(Duration::from_millis(2));
@@ -54,9 +53,7 @@ fn with_traffic<T>(lab: &Lab, work: impl FnOnce() -> T) -> T {
         };
         send(client, web);
         send(web, client);
-        let result = work();
-        stop.store(true, Ordering::Relaxed);
-        result
+        work()
     })
 }
 

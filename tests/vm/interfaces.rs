@@ -5,12 +5,11 @@
     reason = "a test that cannot go on fails"
 )]
 
-use std::net::UdpSocket;
-
 use monitor_lab::{Host, Lab};
 use overlay_tests::agent::{Agent, rows};
 use overlay_tests::frame::{VNI, redis_command, vxlan};
 use overlay_tests::process::{PATIENCE, wait_until};
+use overlay_tests::wire::bound;
 
 fn ip(host: &Host, line: &str) {
     let words: Vec<&str> = line.split_whitespace().collect();
@@ -20,10 +19,7 @@ fn ip(host: &Host, line: &str) {
 /// Sends so many VXLAN datagrams each way between these addresses, and waits for each.
 fn exchange(lab: &Lab, addresses: [&str; 2], datagrams: usize) {
     let socket = |host: &Host, own: &str, peer: &str| {
-        let socket = host
-            .enter(|| UdpSocket::bind((own, 4790)))
-            .unwrap()
-            .unwrap();
+        let socket = bound(host, (own, 4790));
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.connect((peer, 4790)).unwrap();
         socket

@@ -18,7 +18,7 @@ use overlay_tests::associations::{
 };
 use overlay_tests::frame::{redis_command, vxlan};
 use overlay_tests::process::{PATIENCE, wait_until};
-use overlay_tests::wire::Pair;
+use overlay_tests::wire::{Pair, bound};
 
 /// VNIs of the lab's networks.
 const NETWORKS: [u32; 2] = [4096, 4097];
@@ -149,15 +149,9 @@ fn segments_count_as_the_packets_that_they_are() {
 
     // A datagram cut into 16 by the kernel (`UDP_SEGMENT`, include/uapi/linux/udp.h).
     const UDP_SEGMENT: libc::c_int = 103;
-    let socket = web
-        .enter(|| UdpSocket::bind((web.address(), 7001)))
-        .unwrap()
-        .unwrap();
+    let socket = bound(web, (web.address(), 7001));
     set(&socket, libc::SOL_UDP, UDP_SEGMENT, 1000);
-    let sink = client
-        .enter(|| UdpSocket::bind((client.address(), 7001)))
-        .unwrap()
-        .unwrap();
+    let sink = bound(client, (client.address(), 7001));
     sink.set_read_timeout(Some(PATIENCE)).unwrap();
     socket
         .send_to(&[0x2e; 16_000], (client.address(), 7001))
@@ -194,8 +188,7 @@ fn headers_that_begin_in_a_page_are_not_left_out() {
     let mut agent = start(node);
     // A tunnel in user space, whose datagrams the kernel leaves where they are (MSG_ZEROCOPY); a checksum would have
     // them copied (`skb_checksum_help`).
-    let socket = node.enter(|| UdpSocket::bind((node.address(), 50_000)));
-    let socket = socket.unwrap().unwrap();
+    let socket = bound(node, (node.address(), 50_000));
     set(&socket, libc::SOL_SOCKET, libc::SO_NO_CHECK, 1);
     set(&socket, libc::SOL_SOCKET, libc::SO_ZEROCOPY, 1);
     socket.connect((lab.node2().address(), 4789)).unwrap();
@@ -274,8 +267,7 @@ fn other_ways_of_esp_count_as_well() {
     let mut sockets = Vec::new();
     for (index, host) in [lab.node1(), lab.node2()].into_iter().enumerate() {
         ip(host, &format!("addr add {}/24 dev eth0", addresses[index]));
-        let socket = host.enter(|| UdpSocket::bind((addresses[index], 4500)));
-        let socket = socket.unwrap().unwrap();
+        let socket = bound(host, (addresses[index], 4500));
         // `UDP_ENCAP`, `UDP_ENCAP_ESPINUDP` (include/uapi/linux/udp.h).
         set(&socket, libc::SOL_UDP, 100, 2);
         sockets.push(socket);
@@ -345,8 +337,7 @@ fn what_hides_nothing_or_never_left_does_not_count() {
     protect(&lab, addresses, 0x7000, &limited);
     let wire = on_the_wire(&agent.metrics(), "tx");
     let datagrams = vec![vxlan(VNI, &redis_command()); PACKETS as usize];
-    let socket = node.enter(|| UdpSocket::bind((addresses[0], 50_000)));
-    let socket = socket.unwrap().unwrap();
+    let socket = bound(node, (addresses[0], 50_000));
     for datagram in &datagrams {
         // The kernel says so to some of them.
         let _ = socket.send_to(datagram, (addresses[1], 4789));

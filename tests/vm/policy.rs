@@ -5,7 +5,6 @@
     reason = "a test that cannot go on fails"
 )]
 
-use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use monitor_lab::{CLIENT, Host, Lab, WEB};
@@ -14,7 +13,7 @@ use overlay_tests::associations::{ip, protect, send};
 use overlay_tests::frame::{ethernet, ip_between, overlay, redis_command, udp, vxlan};
 use overlay_tests::offload::{self, Offload};
 use overlay_tests::process::{Monitor, wait_until};
-use overlay_tests::wire::{Pair, Raw};
+use overlay_tests::wire::{Pair, Raw, bound};
 
 /// The network that is encrypted, and must be.
 const VNI: u32 = 4096;
@@ -151,16 +150,10 @@ fn a_marking_rule_that_is_gone_is_a_violation_on_both_sides() {
     let (one, two) = (lab.container(WEB).unwrap(), lab.container(CLIENT).unwrap());
     let mut sender = start(lab.node1(), &[]);
     let mut receiver = start(lab.node2(), &[]);
-    let socket = one
-        .enter(|| UdpSocket::bind((one.address(), 5000)))
-        .unwrap()
-        .unwrap();
+    let socket = bound(one, (one.address(), 5000));
     socket.connect((two.address(), 5000)).unwrap();
     // A receiver, so that the node does not answer with "port unreachable".
-    let _receiver = two
-        .enter(|| UdpSocket::bind((two.address(), 5000)))
-        .unwrap()
-        .unwrap();
+    let _receiver = bound(two, (two.address(), 5000));
     let send = |packets| {
         for _ in 0..packets {
             socket.send(&[0x2e; 100]).unwrap();

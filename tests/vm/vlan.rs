@@ -5,12 +5,11 @@
     reason = "a test that cannot go on fails"
 )]
 
-use std::net::UdpSocket;
-
 use monitor_lab::Lab;
 use overlay_tests::agent::Agent;
 use overlay_tests::frame::{VNI, redis_command, vxlan};
 use overlay_tests::process::wait_until;
+use overlay_tests::wire::bound;
 
 /// Frames sent.
 const FRAMES: u64 = 50;
@@ -30,8 +29,7 @@ fn tc_counts_the_tags_of_sent_frames() {
         node.run("ip", &words).unwrap();
     }
     let agent = Agent::start(node, &[]);
-    let socket = node.enter(|| UdpSocket::bind("192.168.78.1:50000"));
-    let socket = socket.unwrap().unwrap();
+    let socket = bound(node, "192.168.78.1:50000");
     let datagram = vxlan(VNI, &redis_command());
     for _ in 0..FRAMES {
         socket.send_to(&datagram, "192.168.78.2:4789").unwrap();

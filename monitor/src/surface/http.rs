@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use axum::Router;
@@ -33,12 +33,26 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time for a whole connection: no scrape takes longer.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Opens the port.
+/// How long an agent that has just ended may still hold the port: a program that it was starting has a copy of its socket.
+const PORT_HELD: Duration = Duration::from_secs(1);
+/// How often the port is tried meanwhile.
+const PORT_RETRY: Duration = Duration::from_millis(50);
+
+/// Opens the port, also where an agent that was just killed left it in use for a moment.
 ///
 /// # Errors
 /// A runtime failure that names the reason, and what to do.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| {
+    let deadline = Instant::now() + PORT_HELD;
+    let listener = loop {
+        match TcpListener::bind(address).await {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                tokio::time::sleep(PORT_RETRY).await;
+            }
+            listener => break listener,
+        }
+    };
+    listener.map_err(|error| {
         let port = address.port();
         let hint = match error.kind() {
             io::ErrorKind::AddrInUse => {

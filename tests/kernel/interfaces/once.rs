@@ -7,6 +7,7 @@ use monitor_lab::{Host, Lab};
 use overlay_tests::agent::Agent;
 use overlay_tests::frame::{VNI, redis_command, vxlan};
 use overlay_tests::process::wait_until;
+use overlay_tests::wire::bound;
 
 /// A second wire between the nodes; on node1 with a bridge on top, which has the address.
 pub(crate) fn bridged(lab: &Lab) -> [UdpSocket; 2] {
@@ -34,10 +35,7 @@ pub(crate) fn bridged(lab: &Lab) -> [UdpSocket; 2] {
         shown.contains("state UP")
     });
     let socket = |host: &Host, address: &str, peer: &str| {
-        let socket = host
-            .enter(|| UdpSocket::bind((address, 4790)))
-            .unwrap()
-            .unwrap();
+        let socket = bound(host, (address, 4790));
         socket
             .set_read_timeout(Some(overlay_tests::process::PATIENCE))
             .unwrap();
