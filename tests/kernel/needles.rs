@@ -112,6 +112,17 @@ fn adds_up(page: &str, vni: u32) {
     assert_eq!(exposed + pending, sum("overlay_packets_total"), "VNI {vni}");
 }
 
+/// Asserts that the page calls exposure a lower bound exactly when something was lost, capped or forgotten.
+fn assert_lower_bound(page: &str) {
+    let sum = |name: &str| -> u64 { rows(page, name).iter().map(|(_, packets)| packets).sum() };
+    let lost = value(page, r#"overlay_samples_total{outcome="capped"}"#)
+        + value(page, r#"overlay_samples_total{outcome="ring_full"}"#)
+        + value(page, "overlay_exposure_evicted_packets_total")
+        + sum("overlay_map_overflow_packets_total");
+    let found = value(page, "overlay_exposure_lower_bound");
+    assert_eq!(found, u64::from(lost > 0), "{lost}");
+}
+
 fn show(page: &str) {
     // Of many networks the first ones.
     const ROWS: usize = 12;
@@ -217,6 +228,7 @@ fn flood_and_find(way: Way, networks: Networks, of_other: u32) -> (String, u64) 
         })
         .flatten()
         .collect();
+    assert_lower_bound(&agent.metrics());
     // They were there before.
     flood::at_a_rate(lab.node2(), "eth0", 2, time / 30, |n| {
         needle([OTHER, DESCRIBED][n], NEEDLES, 0)
@@ -259,6 +271,7 @@ fn flood_and_find(way: Way, networks: Networks, of_other: u32) -> (String, u64) 
         assert_eq!(plaintext(&page, vni), sent, "VNI {vni}");
         adds_up(&page, vni);
     }
+    assert_lower_bound(&page);
     // More than may be sampled, and more flows than there is room for, unless the machine is slow.
     let capped = value(&page, r#"overlay_samples_total{outcome="capped"}"#);
     assert!(capped > 0 || in_vm(), "{capped}");

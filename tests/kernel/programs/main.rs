@@ -13,6 +13,7 @@ mod vxlan;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use aya::programs::TestRunOptions;
 use monitor::base::udp_ports::UdpPorts;
 use monitor::kernel::{Entry, Kernel, LoadOptions};
 use monitor_common::config::HostFlows;

@@ -100,3 +100,36 @@ fn a_scan_of_vnis_fills_the_map_and_then_counts_as_other() {
     assert_eq!(other, 100 + 14 + u64::from(capacity / 8));
     assert_eq!(kernel.state().unwrap().counters_overflow, other);
 }
+
+/// A guest's super-packet may not say how many packets it stands for: they follow from its payload.
+#[test]
+fn a_super_packet_without_a_number_of_segments_is_counted_by_its_payload() {
+    /// `gso_segs` and `gso_size` of `struct __sk_buff` (`include/uapi/linux/bpf.h`), and its size.
+    const SEGMENTS: usize = 164;
+    const SIZE: usize = 176;
+    const CONTEXT: usize = 192;
+    const PIECE: u64 = 500;
+    let segment = tcp(40_000, 443, &[0x2e; 2250]);
+    let inner = ethernet(0x0800, &ipv4(6, &[], &segment));
+    let frame = overlay(7, &inner);
+    let headers = frame.len() as u64 - 2250;
+    for (segments, expected) in [(0u32, 5), (3, 3)] {
+        for way in [Direction::Rx, Direction::Tx] {
+            let entry = Entry::Tc(way);
+            let mut kernel = load(&counting());
+            let mut context = [0; CONTEXT];
+            context[SEGMENTS..SEGMENTS + 4].copy_from_slice(&segments.to_ne_bytes());
+            context[SIZE..SIZE + 4].copy_from_slice(&(PIECE as u32).to_ne_bytes());
+            let options = TestRunOptions {
+                data_in: Some(&frame),
+                ctx_in: Some(&context),
+                ..TestRunOptions::default()
+            };
+            kernel.test_run(entry, options).unwrap();
+            let key = CounterKey::new(IFINDEX, way, Encapsulation::Vxlan, 7);
+            let count = kernel.counters().unwrap()[&key];
+            let bytes = frame.len() as u64 + (expected - 1) * headers;
+            assert_eq!((count.packets, count.bytes), (expected, bytes), "{entry:?}");
+        }
+    }
+}
