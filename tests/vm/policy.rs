@@ -198,6 +198,46 @@ fn a_marking_rule_that_is_gone_is_a_violation_on_both_sides() {
 }
 
 #[test]
+fn esp_where_it_is_forbidden_is_a_violation_of_both_sides() {
+    let _unloaded = offload::unloaded();
+    let lab = lab();
+    let folder = std::env::temp_dir();
+    let config = folder.join(format!("overlay-forbidden-{}.toml", std::process::id()));
+    let text = format!("[[network]]\nvni = {VNI}\nencrypted = 'forbidden'\n");
+    std::fs::write(&config, text).unwrap();
+    let arguments = [
+        "--docker",
+        "off",
+        "--config",
+        config.to_str().unwrap(),
+        "--window",
+        "40s",
+    ];
+    let mut agents = [lab.node1(), lab.node2()].map(|node| Agent::start(node, &arguments));
+    std::fs::remove_file(&config).unwrap();
+    let ends = [WEB, CLIENT].map(|name| lab.container(name).unwrap());
+    let pair = Pair::new(ends[0], ends[1], 5000);
+    let first = Instant::now();
+    pair.send(0, [100; 7]);
+    for (agent, part) in agents.iter_mut().zip([
+        "must not be encrypted, but ESP was sent to 192.168.77.2",
+        "must not be encrypted, but ESP was received from 192.168.77.1",
+    ]) {
+        let line = said(agent, first, part);
+        assert!(line.contains(&format!("VNI {VNI}")), "{line}");
+    }
+    for (agent, [here, there]) in agents.iter_mut().zip([["tx", "rx"], ["rx", "tx"]]) {
+        assert_eq!(violations(agent, here), (7, 1));
+        assert_eq!(violations(agent, there), (0, 0));
+        assert_eq!(state(agent), "encrypted");
+        agent.monitor.wait_for("it is over", |monitor| {
+            monitor.err().contains("INFO violation over: ")
+        });
+        agent.monitor.stop();
+    }
+}
+
+#[test]
 fn esp_of_the_null_cipher_is_a_violation_of_both_sides_and_named() {
     let _unloaded = offload::unloaded();
     let lab = lab();
