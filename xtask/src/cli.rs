@@ -43,6 +43,7 @@ pub(crate) enum Task {
     Test(Test),
     Lint(Lint),
     Fuzz(Fuzz),
+    Mutants(Mutants),
     /// Show what crosses the wire: plain overlay, encrypted, published port, TLS
     ///
     /// Builds two hosts in network namespaces, joined by an overlay with a real
@@ -202,6 +203,37 @@ pub(crate) struct Fuzz {
 impl Fuzz {
     /// Seconds of a short run.
     pub(crate) const SHORT: u64 = 60;
+}
+
+/// Change the code in one place at a time, and look whether a test notices
+///
+/// A random sample of the changes that cargo-mutants knows, in each area:
+/// common, classify, traffic, policy, exposure, books. A table says how many
+/// were noticed, and names the others; where one in twenty or more was not, the
+/// exit code is 1. What each run printed is kept in target/mutants. Takes hours:
+/// the tests are compiled again for each change.
+///
+/// Examples:
+///   cargo xtask mutants common classify
+///   cargo xtask mutants --seed 2 --sample 100 policy
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Mutants {
+    /// Chooses the sample
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) seed: u64,
+    /// Changes to try in each area; some of them will not compile
+    #[arg(long, default_value_t = 60, value_name = "N", value_parser = sample)]
+    pub(crate) sample: usize,
+    /// Only these areas
+    pub(crate) areas: Vec<String>,
+}
+
+fn sample(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(sample @ 1..=1000) => Ok(sample),
+        _ => Err("give 1 to 1000".to_owned()),
+    }
 }
 
 fn parallel(text: &str) -> Result<usize, String> {

@@ -7,6 +7,7 @@ mod ebpf;
 mod fuzz;
 mod lab;
 mod lint;
+mod mutants;
 mod paths;
 mod proc;
 mod setup;
@@ -52,6 +53,13 @@ fn start(cli: Cli) -> Result<ExitCode> {
         Task::Lint(args) if args.imports => lint::imports::check(&ctx)?,
         Task::Lint(_) => lint::main(&ctx)?,
         Task::Fuzz(args) => fuzz::main(&ctx, &args)?,
+        Task::Mutants(args) => {
+            return Ok(if mutants::main(&ctx, &args)? {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
+        }
         Task::Demo => return Ok(ExitCode::from(lab::demo(&ctx)?)),
         Task::Bench(args) => return Ok(ExitCode::from(lab::bench(&ctx, &args.args)?)),
         Task::Swarm(args) => return Ok(ExitCode::from(swarm::main(&ctx, &args)?)),

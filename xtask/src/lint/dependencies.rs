@@ -7,17 +7,14 @@ use anyhow::Result;
 
 use crate::paths::Ctx;
 use crate::proc::{capture, run, say};
-use crate::setup::deny;
+use crate::setup::cargo_tool::DENY;
 
 /// The workspaces, each with a lock file.
 const MANIFESTS: &[&str] = &["Cargo.toml", "monitor-ebpf/Cargo.toml"];
 
 /// Fails if a dependency is not allowed by `deny.toml`.
 pub(super) fn check(ctx: &Ctx) -> Result<()> {
-    let program = match deny::find(ctx) {
-        Some(program) => program,
-        None => deny::install(ctx)?,
-    };
+    let program = DENY.get(ctx)?;
     let mut checks = vec!["licenses", "bans", "sources"];
     // Their database is a Git repository; everything else is in the packages.
     match capture(deny(&program, ctx, MANIFESTS[0]).args(["fetch", "db"])) {
