@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use overlay_tests::agent::Agent;
 use overlay_tests::attached::attached;
 use overlay_tests::process::{command, finish, run};
 
@@ -129,6 +130,10 @@ fn a_bad_value() {
         &["tail", "-i", "eth0", "--port", "0"],
         &["give a port, 1 to 65535"],
     );
+    for time in ["9s", "-1", "721h", "1 fortnight"] {
+        let says = ["--forget-after", "give a duration"];
+        refused(&["run", "-i", "eth0", "--forget-after", time], &says);
+    }
     for lines in ["0", "-1"] {
         refused(
             &["tail", "-i", "eth0", "-n", lines],
@@ -248,4 +253,16 @@ fn a_bad_configuration_file() {
         &["run", "-i", "eth0", "--config", &path],
         &["exposure needs samples of each flow"],
     );
+}
+
+#[test]
+fn a_file_may_leave_out_the_requirement_and_takes_durations_as_flags_do() {
+    let folder = Folder::new();
+    let text = b"window = '5m'\nforget_after = '2h'\n[[network]]\nvni = 7\nname = 'app1'\n";
+    let path = folder.file(text);
+    let lab = quiet();
+    let agent = Agent::start(lab.node1(), &["--docker", "off", "--config", &path]);
+    let info = "overlay_network_info{vni=\"7\",network=\"app1\",source=\"config\",required=\"optional\",kind=\"overlay\"} 1";
+    let page = agent.metrics();
+    assert!(page.contains(info), "{page}");
 }

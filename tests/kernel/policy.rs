@@ -198,6 +198,18 @@ fn cleartext_sent_and_received_is_logged_counted_and_over_after_a_clean_window()
         .all(|part| line(&err, &["INFO violation over: ", part]).is_some())
     });
     let page = agent.metrics();
+    // Silence is no recovery, and without attribution of ESP there is no way to see one.
+    let since = match value(&page, "overlay_esp_attribution") {
+        0 => "whether it is encrypted since, this host cannot see",
+        _ => "nothing of it was seen since, so the fault may still be there",
+    };
+    let err = agent.monitor.err();
+    let ends: Vec<&str> = err
+        .lines()
+        .filter(|line| line.contains("violation over: "))
+        .collect();
+    assert_eq!(ends.len(), 2, "{err}");
+    assert!(ends.iter().all(|line| line.contains(since)), "{err}");
     for direction in ["rx", "tx"] {
         let (packets, _, active) = violation(&page, REQUIRED, direction);
         assert_eq!((packets, active), (300, 0), "counters stay");

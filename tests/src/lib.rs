@@ -22,6 +22,7 @@ pub mod process;
 pub mod programs;
 pub mod scale;
 pub mod schema;
+pub mod seccomp;
 pub mod session;
 pub mod shape;
 pub mod terminal;

@@ -138,7 +138,12 @@ impl<'a> Monitor<'a> {
     /// Starts a command line of the agent.
     #[must_use]
     pub fn start(host: &'a Host, arguments: &[&str]) -> Monitor<'a> {
-        let mut command = command(host, arguments);
+        Monitor::spawn(host, command(host, arguments))
+    }
+
+    /// Starts a command line of the agent that a test has prepared with [`command`].
+    #[must_use]
+    pub fn spawn(host: &'a Host, mut command: Command) -> Monitor<'a> {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

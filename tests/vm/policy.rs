@@ -164,6 +164,8 @@ fn a_marking_rule_that_is_gone_is_a_violation_on_both_sides() {
         state(&sender) == "encrypted" && state(&receiver) == "encrypted"
     });
     // CVE-2023-28841: the rule that marks what is to be encrypted is not there.
+    let chain = ["list", "chain", "inet", "overlay-lab", "encrypt"];
+    let chain = lab.node1().run("nft", &chain).unwrap();
     lab.node1()
         .run("nft", &["flush chain inet overlay-lab encrypt"])
         .unwrap();
@@ -189,12 +191,27 @@ fn a_marking_rule_that_is_gone_is_a_violation_on_both_sides() {
         let (_, body) = agent.ask("/networks").unwrap();
         assert!(body.contains("\"cleartext_share\":0.25"), "{body}");
     }
+    // The rule is back: the end says that this was seen, not that nothing was.
+    lab.node1().run("nft", &[&chain]).unwrap();
+    send(10);
     for agent in [&mut sender, &mut receiver] {
-        agent.monitor.wait_for("it is over", |monitor| {
-            monitor.err().contains("INFO violation over: ")
-        });
+        let over = over_line(agent);
+        assert!(over.contains("; it was seen encrypted since"), "{over}");
         agent.monitor.stop();
     }
+}
+
+/// The line that says that a violation is over, once it is.
+fn over_line(agent: &mut Agent) -> String {
+    let find = |err: &str| {
+        let mut lines = err.lines();
+        let line = lines.find(|line| line.contains("INFO violation over: "));
+        line.map(str::to_owned)
+    };
+    agent
+        .monitor
+        .wait_for("it is over", |monitor| find(&monitor.err()).is_some());
+    find(&agent.monitor.err()).unwrap()
 }
 
 #[test]
@@ -411,5 +428,10 @@ fn a_wall_clock_that_is_set_neither_ends_nor_prolongs_a_violation() {
     }
     step_clock(-HOUR);
     assert_eq!(violations(&agent, "rx"), (4, 0));
+    let over = over_line(&mut agent);
+    assert!(
+        over.contains("; nothing of it was seen since, so the fault may still be there"),
+        "{over}"
+    );
     agent.monitor.stop();
 }

@@ -59,7 +59,7 @@ impl Agent {
             if let Some(watched) = self.watched.get(&interface.index) {
                 let before = watched.interface.name.clone();
                 if before != interface.name {
-                    tracing::info!("{before}: renamed to {}", interface.name);
+                    tracing::info!("{before}: renamed to {}; still watched", interface.name);
                     self.rename(&interface)?;
                 }
             } else if self.watched.len() >= self.limit() {

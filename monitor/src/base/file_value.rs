@@ -32,6 +32,49 @@ pub fn number<'de, D: Deserializer<'de>, const MIN: u32, const MAX: u32>(
     value.deserialize_any(Number::<MIN, MAX>).map(Some)
 }
 
+/// Text, of which `expected` says what may stand in it.
+///
+/// # Errors
+/// What is no text.
+pub fn text<'de, D: Deserializer<'de>>(
+    value: D,
+    expected: &'static str,
+) -> Result<Option<String>, D::Error> {
+    struct Text(&'static str);
+    impl Visitor<'_> for Text {
+        type Value = String;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
+            Ok(text.to_owned())
+        }
+    }
+    value.deserialize_any(Text(expected)).map(Some)
+}
+
+/// Whether something is on; for `deserialize_with`.
+///
+/// # Errors
+/// What is not `true` or `false`.
+pub fn switch<'de, D: Deserializer<'de>>(value: D) -> Result<Option<bool>, D::Error> {
+    struct Switch;
+    impl Visitor<'_> for Switch {
+        type Value = bool;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("true or false, without quotes")
+        }
+
+        fn visit_bool<E: Error>(self, is_on: bool) -> Result<bool, E> {
+            Ok(is_on)
+        }
+    }
+    value.deserialize_any(Switch).map(Some)
+}
+
 /// A word of an enum; for `deserialize_with`. A value without quotes is compared too, so that its error lists the words.
 ///
 /// # Errors

@@ -4,7 +4,6 @@
 //! It imports `base`, `monitor-classify` (escaping) and `monitor-common`; it does not know `kernel`. `policy` and
 //! `agent` use its types as data; only the agent's loops and the commands call its readers.
 
-pub(crate) mod decryption;
 pub mod described_network;
 pub mod docker;
 mod external_program;
@@ -12,7 +11,6 @@ pub mod facts;
 pub mod firewall;
 pub mod interface;
 pub mod ipsec;
-pub(crate) mod kernel_config;
 pub mod overlay_port;
 pub mod own_connections;
 pub mod platform;

@@ -7,16 +7,14 @@ use super::btf::Reason;
 use super::esp_plan::{Attribution, Point, RECEIVED, RECEIVED_V6, SENT_OFFLOAD};
 use super::load_errors;
 use super::programs::Kernel;
+use crate::base::decryption::Decryption;
 use crate::base::procfs::read;
 
-/// The reasons for which the kernel refuses these programs but loads others.
+/// The reason that no privilege changes, so it comes before the others.
+const NO_ESP: &str = "this kernel is built without ESP (CONFIG_INET_ESP, CONFIG_INET6_ESP), so this host neither encrypts nor decrypts it";
+/// The reasons for which a kernel refuses these programs but loads others.
 const LOCKED_DOWN: &str = "lockdown (confidentiality) forbids tracing programs (fentry, fexit); boot without it, or with lockdown=integrity";
-const NO_PERFMON: &str =
-    "CAP_PERFMON is missing, which tracing programs (fentry, fexit) need; grant it, or run as root";
-const REFUSED: &str = "this kernel refuses tracing programs (fentry, fexit) with EPERM, though CAP_PERFMON is granted";
-
-/// Number of `CAP_PERFMON` and `CAP_SYS_ADMIN`, which includes it (`linux/capability.h`).
-const PERFMON: [u32; 2] = [38, 21];
+const REFUSED: &str = "this kernel refuses tracing programs (fentry, fexit) with EPERM, though CAP_PERFMON is granted; a security module may forbid them (/sys/kernel/security/lsm and lockdown)";
 
 impl Kernel {
     /// Starts to attribute ESP to networks, in the network namespace in which `self` was created, until `self` is
@@ -39,7 +37,10 @@ impl Kernel {
             Ok(()) => Attribution::Exact,
             Err(reason) => {
                 self.detach_from_xfrm();
-                Attribution::Impossible(reason)
+                Attribution::Impossible(match Decryption::detect() {
+                    Decryption::Never => NO_ESP.to_owned(),
+                    Decryption::InUse | Decryption::Loadable => reason,
+                })
             }
         }
     }
@@ -55,7 +56,7 @@ impl Kernel {
                 Tracing::Exit(program) => loaded(program.load(function, &btf)),
                 Tracing::Entry(program) => loaded(program.load(function, &btf)),
             }
-            .map_err(|error| describe(*point, error))?;
+            .map_err(|error| describe(*point, "load", error))?;
         }
         Ok(points)
     }
@@ -67,7 +68,7 @@ impl Kernel {
                 Tracing::Exit(program) => program.attach().map(drop),
                 Tracing::Entry(program) => program.attach().map(drop),
             }
-            .map_err(|error| describe(*point, error))?;
+            .map_err(|error| describe(*point, "attach", error))?;
         }
         Ok(())
     }
@@ -107,29 +108,16 @@ enum Tracing<'a> {
     Exit(&'a mut FExit),
 }
 
-/// Why a program cannot trace its function.
-fn describe((name, function): Point, error: ProgramError) -> Reason {
-    let error_number = load_errors::io_cause(&error);
+/// Why a program cannot trace its function, with what was tried.
+fn describe((name, function): Point, tried: &str, error: ProgramError) -> Reason {
     if read("/sys/kernel/security/lockdown").contains("[confidentiality]") {
         LOCKED_DOWN.to_owned()
-    } else if error_number == Some(libc::EPERM) {
-        let why = if has_perfmon(&read("/proc/self/status")) {
-            REFUSED
-        } else {
-            NO_PERFMON
-        };
-        why.to_owned()
+    } else if load_errors::io_cause(&error) == Some(libc::EPERM) && load_errors::has_perfmon() {
+        REFUSED.to_owned()
     } else {
-        let why = load_errors::program(name, error);
+        let why = load_errors::program(tried, name, error);
         format!("the kernel function {function} cannot be traced: {why}")
     }
-}
-
-/// Whether a process may load tracing programs, by its `/proc/PID/status`.
-fn has_perfmon(status: &str) -> bool {
-    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let set = line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
-    set.is_some_and(|set| PERFMON.iter().any(|number| set & (1 << number) != 0))
 }
 
 /// Whether a program is loaded after an attempt to load it.
@@ -137,25 +125,5 @@ fn loaded(result: Result<(), ProgramError>) -> Result<(), ProgramError> {
     match result {
         Err(ProgramError::AlreadyLoaded) => Ok(()),
         other => other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_capability_is_read_from_the_effective_set() {
-        for (set, has) in [
-            ("0000000000000000", false),
-            ("0000004000000000", true),
-            ("0000000000200000", true),
-            ("000001ffffffffff", true),
-            ("0000008000000000", false),
-        ] {
-            let status = format!("Name:\tx\nCapPrm:\t000001ffffffffff\nCapEff:\t{set}\n");
-            assert_eq!(has_perfmon(&status), has, "{set}");
-        }
-        assert!(!has_perfmon(""));
     }
 }

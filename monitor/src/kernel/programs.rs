@@ -133,7 +133,7 @@ impl Kernel {
         };
         match result {
             Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(()),
-            Err(error) => Err(load_errors::program(name, error)),
+            Err(error) => Err(load_errors::program("load", name, error)),
         }
     }
 

@@ -14,6 +14,8 @@ use crate::proc::{cargo, shown};
 const KERNEL: &str = "kernel_";
 /// Tests that need ESP, VLANs or bonds, which only the kernels of the virtual machine are sure to have.
 const VM_ONLY: &str = "vm_";
+/// The test program that leaves the kernel of the virtual machine locked down: it runs last.
+const LAST: &str = "vm_lockdown";
 /// The kernel tests that a usual run repeats in the virtual machine: how programs are loaded and attached is what
 /// differs most from kernel to kernel. `--matrix` and `--kernels` repeat all.
 const SMOKE: &[&str] = &["kernel_attach", "kernel_programs"];
@@ -79,7 +81,8 @@ impl Programs {
                 only.iter().any(|only| only == name)
             }
         };
-        let chosen: Vec<Program> = able.iter().filter(chosen).map(|p| (*p).clone()).collect();
+        let mut chosen: Vec<Program> = able.iter().filter(chosen).map(|p| (*p).clone()).collect();
+        chosen.sort_by_key(|program| program.name == LAST);
         if chosen.is_empty() {
             bail!("no test program was built for the virtual machine");
         }
@@ -152,6 +155,7 @@ mod tests {
             "cli",
             "kernel_attach",
             "kernel_walk",
+            LAST,
             "vm_esp",
         ]);
         assert_eq!(
@@ -163,13 +167,16 @@ mod tests {
             all.for_vm(&only, every)
                 .map(|found| names(&found).join(" "))
         };
-        assert_eq!(vm(&[], false).unwrap(), "kernel_attach vm_esp");
-        assert_eq!(vm(&[], true).unwrap(), "kernel_attach kernel_walk vm_esp");
+        assert_eq!(vm(&[], false).unwrap(), "kernel_attach vm_esp vm_lockdown");
+        assert_eq!(
+            vm(&[], true).unwrap(),
+            "kernel_attach kernel_walk vm_esp vm_lockdown"
+        );
         assert_eq!(vm(&["kernel_walk"], false).unwrap(), "kernel_walk");
         for unknown in ["kernel_", "cli", ""] {
             let error = vm(&["vm_esp", unknown], false).unwrap_err().to_string();
             assert!(
-                error.contains("kernel_attach, kernel_walk, vm_esp"),
+                error.contains("kernel_attach, kernel_walk, vm_lockdown, vm_esp"),
                 "{error}"
             );
         }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::anyhow;
 
 use crate::agent::node_agent::SharedAgent;
+use crate::base::decryption::{Decryption, is_loaded};
 use crate::base::failure::Failure;
-use crate::host::decryption::{Decryption, is_loaded};
 
 /// How often to check whether the kernel has loaded ESP: it loads with the first association. Packets decrypted before
 /// the check are counted as if they came from the wire.

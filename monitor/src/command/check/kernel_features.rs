@@ -1,8 +1,8 @@
 //! The kernel of this host and its features.
 
 use super::finding::{Check, Finding, limited, missing, works};
+use crate::base::kernel_config::{Built, Configuration};
 use crate::base::procfs::{has_module, read};
-use crate::host::kernel_config::{Built, Configuration};
 
 pub(super) fn kernel_version() -> Finding {
     let release = read("/proc/sys/kernel/osrelease");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::shared_args::{
-    DockerArgs, FilterArgs, PolicyArgs, WatchArgs, audit_duration, duration, lines, port,
+    DockerArgs, FilterArgs, PolicyArgs, WatchArgs, audit_duration, forget_after, lines, port,
 };
 use crate::surface::format::Format;
 use crate::surface::report::ReportFormat;
@@ -48,7 +48,7 @@ pub struct ExportArgs {
     pub listen: Option<String>,
     /// Forget an undescribed network, association or node after this time without a packet, such as 1h; its counters
     /// restart at 0 if it returns [default: 1h]
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = forget_after, allow_negative_numbers = true)]
     pub forget_after: Option<Duration>,
     /// Undescribed networks that are exported apart, at most; the others are summed as "other" [default: 1024]
     #[arg(long, value_name = "N")]

@@ -9,4 +9,4 @@ mod shared_args;
 pub use command_args::{AuditArgs, CheckArgs, DetachArgs, ExportArgs, ReadArgs, RunArgs, TailArgs};
 pub use commands::{Cli, Command};
 pub use shared_args::{DockerArgs, FilterArgs, PolicyArgs, WatchArgs};
-pub(crate) use shared_args::{duration, window};
+pub(crate) use shared_args::{forget_after, window};

@@ -1,5 +1,6 @@
 //! Arguments that several commands take.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -170,25 +171,39 @@ pub(crate) fn lines(text: &str) -> Result<u64, String> {
 
 /// The window of the state of a network.
 pub(crate) fn window(text: &str) -> Result<Duration, String> {
-    /// Longest window.
-    const MAX: Duration = Duration::from_secs(86_400);
-    within(duration(text)?, MAX, "give a duration from 1s to 24h")
+    const RANGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400);
+    within(duration(text)?, RANGE, "give a duration from 1s to 24h")
+}
+
+/// Silence after which what is not described is forgotten. States are updated every 5 s, and read a row before it leaves.
+pub(crate) fn forget_after(text: &str) -> Result<Duration, String> {
+    const RANGE: RangeInclusive<Duration> =
+        Duration::from_secs(10)..=Duration::from_secs(30 * 86_400);
+    within(
+        duration(text)?,
+        RANGE,
+        "give a duration from 10s to 720h (30 days)",
+    )
 }
 
 /// How long an audit watches.
 pub(crate) fn audit_duration(text: &str) -> Result<Duration, String> {
-    /// Longest audit.
-    const MAX: Duration = Duration::from_secs(7 * 86_400);
+    const RANGE: RangeInclusive<Duration> =
+        Duration::from_secs(1)..=Duration::from_secs(7 * 86_400);
     within(
         duration(text)?,
-        MAX,
+        RANGE,
         "give a duration from 1s to 168h (7 days)",
     )
 }
 
-/// A duration between a second and `max`, else `says`.
-fn within(duration: Duration, max: Duration, says: &str) -> Result<Duration, String> {
-    let valid = (Duration::from_secs(1)..=max).contains(&duration);
+/// A duration in this range, else `says`.
+fn within(
+    duration: Duration,
+    range: RangeInclusive<Duration>,
+    says: &str,
+) -> Result<Duration, String> {
+    let valid = range.contains(&duration);
     valid.then_some(duration).ok_or_else(|| says.to_owned())
 }
 

@@ -12,7 +12,7 @@ use serde::de::{Deserializer, Error, Unexpected, Visitor};
 
 use crate::base::failure::Failure;
 use crate::base::file_value;
-use crate::command::cli::{duration, window};
+use crate::command::cli::{forget_after, window};
 use crate::kernel::attach::HookChoice;
 use crate::policy::{Network, network_config};
 
@@ -29,6 +29,7 @@ pub(super) struct File {
     pub(super) interfaces: Vec<String>,
     #[serde(default, deserialize_with = "file_value::some_word")]
     pub(super) hook: Option<HookChoice>,
+    #[serde(default, deserialize_with = "host_flows")]
     pub(super) host_flows: Option<String>,
     #[serde(default, deserialize_with = "file_value::ports")]
     pub(super) vxlan_ports: Vec<u16>,
@@ -40,6 +41,7 @@ pub(super) struct File {
     pub(super) esp_udp_ports: Vec<u16>,
     #[serde(default, deserialize_with = "file_value::ports")]
     pub(super) wireguard_ports: Vec<u16>,
+    #[serde(default, deserialize_with = "file_value::switch")]
     pub(super) exposure: Option<bool>,
     #[serde(default, deserialize_with = "file_value::number::<_, 1, { u32::MAX }>")]
     pub(super) samples_per_second: Option<u32>,
@@ -55,10 +57,12 @@ pub(super) struct File {
     )]
     pub(super) snap: Option<u32>,
     /// Silence after which what is not described is forgotten.
-    pub(super) forget_after: Option<Time>,
+    pub(super) forget_after: Option<ForgetAfter>,
     #[serde(default, deserialize_with = "file_value::number::<_, 0, { u32::MAX }>")]
     pub(super) unknown_networks: Option<u32>,
+    #[serde(default, deserialize_with = "listen")]
     pub(super) listen: Option<String>,
+    #[serde(default, deserialize_with = "docker")]
     pub(super) docker: Option<String>,
     /// Window of the state of a network.
     pub(super) window: Option<Window>,
@@ -84,17 +88,32 @@ impl<'de> Deserialize<'de> for Window {
     }
 }
 
-/// A duration as the flag takes it, or a number of seconds.
-#[derive(Debug)]
-pub(super) struct Time(pub(super) Duration);
+fn host_flows<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+    file_value::text(value, "\"off\", \"all\", or \"ports=80,443\"")
+}
 
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Time, D::Error> {
+fn listen<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+    file_value::text(value, "an address and a port, such as \"127.0.0.1:9469\"")
+}
+
+fn docker<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+    file_value::text(
+        value,
+        "\"auto\", \"off\", or the path of Docker's Unix socket",
+    )
+}
+
+/// Silence as the flag takes it, or a number of seconds.
+#[derive(Debug)]
+pub(super) struct ForgetAfter(pub(super) Duration);
+
+impl<'de> Deserialize<'de> for ForgetAfter {
+    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<ForgetAfter, D::Error> {
         let text = Text {
-            expected: "a duration such as \"60s\" or \"5m\", or a number of seconds",
-            read: duration,
+            expected: "a duration such as \"1h\", or a number of seconds, 10 to 2592000",
+            read: forget_after,
         };
-        value.deserialize_any(text).map(Time)
+        value.deserialize_any(text).map(ForgetAfter)
     }
 }
 
@@ -218,6 +237,13 @@ mod tests {
             ),
             ("window = '25h'", "give a duration from 1s to 24h"),
             ("window = true", "a duration such as"),
+            ("forget_after = 9", "10 to 2592000"),
+            ("forget_after = '721h'", "from 10s to 720h (30 days)"),
+            ("host_flows = 80", "\"off\", \"all\", or \"ports=80,443\""),
+            ("exposure = 'yes'", "true or false"),
+            ("exposure = 1", "true or false"),
+            ("listen = 9469", "such as \"127.0.0.1:9469\""),
+            ("docker = true", "\"auto\", \"off\", or the path"),
         ] {
             let error = toml::from_str::<File>(text).unwrap_err().to_string();
             assert!(error.contains(says), "{text}: {error}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 use monitor_common::config::HostFlows;
 
-use super::config_file::{CONFIG_FILE, File, Time, Window};
+use super::config_file::{CONFIG_FILE, File, ForgetAfter, Window};
 use super::values::{docker, first_given, parse_host_flows, select, udp_ports};
 use crate::agent::watch_plan::WatchPlan;
 use crate::base::failure::Failure;
@@ -23,9 +23,6 @@ const WINDOW: Duration = Duration::from_secs(60);
 
 /// Default time after which what is not described is forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(3600);
-/// Its bounds, in seconds. States are updated every 5 s, and read a row before it leaves.
-const FORGET_MIN: u64 = 10;
-const FORGET_MAX: u64 = 30 * 86_400;
 /// Default number of undescribed networks that are exported apart.
 const UNKNOWN_NETWORKS: u32 = 1024;
 
@@ -142,19 +139,10 @@ pub fn plan(
     let networks = networks(&policy.require, file.networks).map_err(Failure::usage)?;
     let file_window = file.window.map(|Window(window)| window);
     let window = policy.window.or(file_window).unwrap_or(WINDOW);
-    let forget_after = match export
-        .forget_after
-        .or(file.forget_after.as_ref().map(|Time(time)| *time))
-    {
-        _ if !defaults.forgets => Duration::MAX,
-        None => FORGET_AFTER,
-        Some(time) if (FORGET_MIN..=FORGET_MAX).contains(&time.as_secs()) => time,
-        Some(time) => {
-            return Err(Failure::usage(anyhow!(
-                "forget_after of {} seconds: give {FORGET_MIN} to {FORGET_MAX} seconds",
-                time.as_secs()
-            )));
-        }
+    let file_forget = file.forget_after.map(|ForgetAfter(time)| time);
+    let forget_after = match defaults.forgets {
+        true => export.forget_after.or(file_forget).unwrap_or(FORGET_AFTER),
+        false => Duration::MAX,
     };
     let unknown_networks = export
         .unknown_networks

@@ -104,14 +104,11 @@ impl Wanted {
         // renamed, or while there is no default route.
         if found.is_empty() && !matches!(pattern, Pattern::Glob(_)) {
             found = self.last.iter().filter_map(|at| devices.get(*at)).collect();
-            if !found.is_empty() {
+            // Who watches the interface logs its new name.
+            if !found.is_empty() && matches!(pattern, Pattern::Default) {
                 let names = names(&found);
-                selected.notes.push(match pattern {
-                    Pattern::Default => {
-                        format!("the default route is gone; still watching {names}")
-                    }
-                    _ => format!("{pattern} is now called {names}; still watching it"),
-                });
+                let note = format!("the default route is gone; still watching {names}");
+                selected.notes.push(note);
             }
         }
         if let (Some(link), Pattern::Name(_)) = (found.first(), pattern)

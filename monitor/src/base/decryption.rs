@@ -4,7 +4,7 @@
 //! helper call for each received packet, so they make that call only on a kernel that can decrypt.
 
 use super::kernel_config::{Built, Configuration};
-use crate::base::procfs::has_module;
+use super::procfs::has_module;
 
 /// Modules that decrypt ESP, and the kernel option of each.
 const DECRYPTERS: [(&str, &str); 2] = [("esp4", "CONFIG_INET_ESP"), ("esp6", "CONFIG_INET6_ESP")];

@@ -1,8 +1,14 @@
 //! The build configuration of the running kernel.
 
-use std::process::Command;
+use std::fs::File;
+use std::io::Read;
 
-use crate::base::procfs::read;
+use flate2::read::GzDecoder;
+
+use super::procfs::read;
+
+/// A configuration is a quarter of this, at most.
+const LONGEST: u64 = 1 << 20;
 
 /// How a kernel option is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,18 +25,20 @@ pub(crate) enum Built {
 pub(crate) struct Configuration(String);
 
 impl Configuration {
-    /// Reads `/boot/config-…`, else `/proc/config.gz` through zcat; `None` if there is neither.
+    /// Reads `/boot/config-…`, else `/proc/config.gz`; `None` if there is neither.
     pub(crate) fn read() -> Option<Configuration> {
         let release = read("/proc/sys/kernel/osrelease");
         let text = read(&format!("/boot/config-{release}"));
         if !text.is_empty() {
             return Some(Configuration(text));
         }
-        let unpacked = Command::new("zcat").arg("/proc/config.gz").output().ok()?;
-        String::from_utf8(unpacked.stdout)
-            .ok()
-            .filter(|text| !text.is_empty())
-            .map(Configuration)
+        let packed = File::open("/proc/config.gz").ok()?;
+        let mut text = String::new();
+        GzDecoder::new(packed)
+            .take(LONGEST)
+            .read_to_string(&mut text)
+            .ok()?;
+        (!text.is_empty()).then_some(Configuration(text))
     }
 
     /// How an option is set.
