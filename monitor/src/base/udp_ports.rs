@@ -7,6 +7,9 @@ use anyhow::{anyhow, bail};
 use monitor_common::encapsulation::UdpPort;
 use monitor_common::udp_port::PORTS;
 
+/// Ports that are listed in advice, at most.
+const LISTED: usize = 64;
+
 /// The service of each UDP port.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UdpPorts(Arc<[u8; PORTS]>);
@@ -65,6 +68,24 @@ impl UdpPorts {
     /// All ports of a service, in order.
     pub(crate) fn all(&self, service: UdpPort) -> impl Iterator<Item = u16> + '_ {
         (1..=u16::MAX).filter(move |port| self.of(*port) == service)
+    }
+
+    /// What to give, so that this port is of this service beside those that are already.
+    #[must_use]
+    pub fn remedy(&self, service: UdpPort, port: u16) -> String {
+        let others = self.all(service).take(LISTED);
+        let others: String = others.map(|port| format!(",{port}")).collect();
+        let list = format!("{port}{others}");
+        match service {
+            UdpPort::Vxlan => format!("give --vxlan-port {list}"),
+            UdpPort::VxlanGpe => {
+                format!("set vxlan_gpe_ports = [{list}] in the configuration file")
+            }
+            UdpPort::Geneve => format!("set geneve_ports = [{list}] in the configuration file"),
+            UdpPort::None | UdpPort::EspUdp | UdpPort::Wireguard => {
+                "set its port in the configuration file".to_owned()
+            }
+        }
     }
 
     /// The value of the kernel programs' `PORTS` global: a [`UdpPort`] for each port.

@@ -24,8 +24,7 @@ pub struct UnwatchedPort {
     pub service: UdpPort,
     /// What uses it: the name of a device, escaped; `None` for Docker's Swarm.
     device: Option<String>,
-    /// Ports that are watched as this encapsulation.
-    watched: Vec<u16>,
+    remedy: String,
 }
 
 impl UnwatchedPort {
@@ -40,19 +39,8 @@ impl UnwatchedPort {
 
     /// What to give, so that it is watched beside what is watched already.
     #[must_use]
-    pub fn remedy(&self) -> String {
-        let others: String = self.watched.iter().map(|port| format!(",{port}")).collect();
-        let list = format!("{}{others}", self.port);
-        match self.service {
-            UdpPort::Vxlan => format!("give --vxlan-port {list}"),
-            UdpPort::VxlanGpe => {
-                format!("set vxlan_gpe_ports = [{list}] in the configuration file")
-            }
-            UdpPort::Geneve => format!("set geneve_ports = [{list}] in the configuration file"),
-            UdpPort::None | UdpPort::EspUdp | UdpPort::Wireguard => {
-                "set its port in the configuration file".to_owned()
-            }
-        }
+    pub fn remedy(&self) -> &str {
+        &self.remedy
     }
 }
 
@@ -94,7 +82,7 @@ pub fn unwatched_ports(
                 port,
                 service,
                 device,
-                watched: udp_ports.all(service).take(PORTS).collect(),
+                remedy: udp_ports.remedy(service, port),
             });
     }
     found.into_values().collect()

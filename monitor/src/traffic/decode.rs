@@ -18,10 +18,12 @@ use crate::traffic::capture::{Packet, WalkStart, walk_start};
 use crate::traffic::flows::LiveFlows;
 use crate::traffic::history::History;
 use crate::traffic::json_object::timestamp;
-use crate::traffic::layers::{Opened, open};
+use crate::traffic::layers::{Opened, open, open_captured};
 use crate::traffic::not_understood::NotUnderstood;
+use crate::traffic::recognised_port::Recognised;
 use crate::traffic::sample_record::{Endpoints, SampleRecord};
 use crate::traffic::tunnel_verdict::tunnel;
+use crate::traffic::vxlan_recognition::VxlanRecognition;
 use monitor_classify::text;
 use monitor_classify::{EspPacket, Payload, Transport, Verdict, ah, esp};
 
@@ -46,6 +48,22 @@ pub struct Before {
     history: History,
     /// The bytes that another packet may continue.
     flows: LiveFlows,
+    vxlan: VxlanRecognition,
+}
+
+impl Before {
+    /// Begins another file: its packets continue none of the earlier ones.
+    pub fn begin_file(&mut self) {
+        self.history = History::default();
+        self.flows = LiveFlows::default();
+        self.vxlan.begin_file();
+    }
+
+    /// The ports on which VXLAN was recognised in all files.
+    #[must_use]
+    pub fn recognised(&self, udp_ports: &UdpPorts) -> Recognised {
+        self.vxlan.ports().list(udp_ports)
+    }
 }
 
 impl Decoder {
@@ -90,7 +108,8 @@ impl Decoder {
                     bytes: packet.bytes.get(at..).unwrap_or_default(),
                     frame_len: (packet.wire_len as usize).saturating_sub(at),
                 };
-                let opened = open(&captured, link, &self.udp_ports);
+                let opened = open_captured(&captured, link, &self.udp_ports, &mut before.vxlan);
+                record.recognised_port = opened.recognised_port;
                 let past = before.history.note(packet, &opened, record.direction);
                 record.doubts = past.doubts();
                 let reason = self.walk(&mut record, &opened, &mut before.flows, Origin::Capture);

@@ -11,6 +11,7 @@ use monitor_common::wire::{ah, esp, gre, ipv4, ipv6, udp, vxlan};
 
 use super::layer::{Layer, Wrapping};
 use super::not_understood::NotUnderstood;
+use super::vxlan_recognition::{Around, VxlanRecognition, is_usual};
 use crate::base::udp_ports::UdpPorts;
 
 /// Most layers that are opened below the first; what is deeper is the payload of the last.
@@ -32,6 +33,8 @@ pub(super) struct Opened<'a> {
     pub(super) inner: Option<Inner>,
     /// ESP or AH inside an overlay or tunnel.
     pub(super) association: Option<Outer>,
+    /// UDP port that is not configured for VXLAN, on which it was recognised.
+    pub(super) recognised_port: Option<u16>,
 }
 
 impl Opened<'_> {
@@ -50,34 +53,86 @@ impl Opened<'_> {
     }
 }
 
-/// Opens a packet.
+/// Opens a packet, as the kernel programs see it.
 #[inline]
 pub(super) fn open<'a>(packet: &Captured<'a>, link: Link, ports: &UdpPorts) -> Opened<'a> {
-    let outer = walk::outer(packet, link, |port| ports.of(port));
-    let mut opened = Opened {
-        packet: *packet,
-        outer,
-        layers: Vec::new(),
-        start: 0,
-        link,
-        inner: None,
-        association: None,
-    };
-    match outer.kind {
-        OuterKind::NotIp | OuterKind::LaterFragment | OuterKind::Unparsed => return opened,
-        OuterKind::Host | OuterKind::Association | OuterKind::Tunnel => {
-            opened.inner = Some(walk::segment(packet, outer.network));
+    Opening {
+        ports,
+        recognition: None,
+    }
+    .open(packet, link)
+}
+
+/// Opens a packet of a capture, in which VXLAN is recognised on any port.
+#[inline]
+pub(super) fn open_captured<'a>(
+    packet: &Captured<'a>,
+    link: Link,
+    ports: &UdpPorts,
+    recognition: &mut VxlanRecognition,
+) -> Opened<'a> {
+    Opening {
+        ports,
+        recognition: Some(recognition),
+    }
+    .open(packet, link)
+}
+
+/// How encapsulations are recognised.
+struct Opening<'p> {
+    ports: &'p UdpPorts,
+    /// Of a capture.
+    recognition: Option<&'p mut VxlanRecognition>,
+}
+
+impl Opening<'_> {
+    #[inline]
+    fn open<'a>(mut self, packet: &Captured<'a>, link: Link) -> Opened<'a> {
+        let outer = walk::outer(packet, link, |port| self.ports.of(port));
+        let (outer, recognised_port) =
+            self.recognise(packet, &outer.network, outer, Around::Nothing);
+        let mut opened = Opened {
+            packet: *packet,
+            outer,
+            layers: Vec::new(),
+            start: 0,
+            link,
+            inner: None,
+            association: None,
+            recognised_port,
+        };
+        match outer.kind {
+            OuterKind::NotIp | OuterKind::LaterFragment | OuterKind::Unparsed => return opened,
+            OuterKind::Host | OuterKind::Association | OuterKind::Tunnel => {
+                opened.inner = Some(walk::segment(packet, outer.network));
+            }
+            OuterKind::Overlay => {
+                (opened.start, opened.link) = (outer.inner, outer.link);
+                opened.limit(outer.encapsulation, outer.inner);
+                opened.inner = Some(walk::inner(&opened.packet, outer.inner, outer.link));
+            }
         }
-        OuterKind::Overlay => {
-            (opened.start, opened.link) = (outer.inner, outer.link);
-            opened.limit(outer.encapsulation, outer.inner);
-            opened.inner = Some(walk::inner(&opened.packet, outer.inner, outer.link));
+        if matches!(outer.kind, OuterKind::Host | OuterKind::Overlay) {
+            opened.descend(&mut self);
+        }
+        opened
+    }
+
+    /// What was found behind a network layer, as VXLAN if it is that on another port, and that port.
+    #[inline]
+    fn recognise(
+        &mut self,
+        packet: &Captured<'_>,
+        network: &Network,
+        found: Outer,
+        around: Around,
+    ) -> (Outer, Option<u16>) {
+        let recognition = self.recognition.as_mut();
+        match recognition.and_then(|at| at.recognise(packet, network, &found, around)) {
+            Some((outer, port)) => (outer, Some(port)),
+            None => (found, None),
         }
     }
-    if matches!(outer.kind, OuterKind::Host | OuterKind::Overlay) {
-        opened.descend(ports);
-    }
-    opened
 }
 
 /// One step further in.
@@ -85,11 +140,12 @@ struct Next {
     layer: Layer,
     start: usize,
     link: Link,
+    recognised_port: Option<u16>,
 }
 
 impl Opened<'_> {
     #[inline]
-    fn descend(&mut self, ports: &UdpPorts) {
+    fn descend(&mut self, opening: &mut Opening<'_>) {
         for _ in 0..DEPTH {
             let Some(inner) = self.inner else {
                 return;
@@ -105,15 +161,15 @@ impl Opened<'_> {
                         | ipv4::IN_IP
                         | ipv6::IN_IP
                 );
-            if !may_hold || !self.enter(&inner.network, ports) {
+            if !may_hold || !self.enter(&inner.network, opening) {
                 return;
             }
         }
     }
 
     /// Opens what follows this network layer. False if that is no encapsulation.
-    fn enter(&mut self, network: &Network, ports: &UdpPorts) -> bool {
-        let Some(next) = self.next(network, ports) else {
+    fn enter(&mut self, network: &Network, opening: &mut Opening<'_>) -> bool {
+        let Some(next) = self.next(network, opening) else {
             return false;
         };
         let before = self.packet;
@@ -143,10 +199,11 @@ impl Opened<'_> {
         self.layers.push((next.layer, *network));
         (self.start, self.link) = (next.start, next.link);
         self.inner = Some(inner);
+        self.recognised_port = self.recognised_port.or(next.recognised_port);
         true
     }
 
-    fn next(&mut self, network: &Network, ports: &UdpPorts) -> Option<Next> {
+    fn next(&mut self, network: &Network, opening: &mut Opening<'_>) -> Option<Next> {
         let packet = &self.packet;
         let plain = |wrapping, start, link| {
             Some(Next {
@@ -156,6 +213,7 @@ impl Opened<'_> {
                 },
                 start,
                 link,
+                recognised_port: None,
             })
         };
         match network.protocol {
@@ -169,9 +227,11 @@ impl Opened<'_> {
             // The host's own were looked at by the walk from the outside.
             _ if self.layers.is_empty() && self.outer.kind == OuterKind::Host => None,
             _ => {
-                let ports = |port| ports.of(port);
+                let ports = |port| opening.ports.of(port);
                 let found = walk::encapsulation(packet, *network, ports);
                 let found = walk::reveal(packet, found, ports);
+                let (found, recognised_port) =
+                    opening.recognise(packet, network, found, self.around());
                 match found.kind {
                     OuterKind::Association if found.encapsulation != Encapsulation::EspUdp => {
                         self.association = Some(found);
@@ -184,10 +244,21 @@ impl Opened<'_> {
                         },
                         start: found.inner,
                         link: found.link,
+                        recognised_port,
                     }),
                     _ => None,
                 }
             }
+        }
+    }
+
+    /// What is around the innermost packet.
+    fn around(&self) -> Around {
+        let vni = self.layers.iter().rev().find_map(|(layer, _)| layer.vni);
+        let outermost = (self.outer.kind == OuterKind::Overlay).then_some(self.outer.vni);
+        match vni.or(outermost) {
+            Some(vni) => Around::Network(vni),
+            None => Around::Tunnel,
         }
     }
 
@@ -206,11 +277,7 @@ impl Opened<'_> {
 
 /// Whether this is an overlay by more than its port: containers may use that port for anything.
 fn is_plausible(packet: &Captured<'_>, found: &Outer) -> bool {
-    if found.encapsulation != Encapsulation::Vxlan {
-        return true;
-    }
-    let header = packet.load(found.inner.saturating_sub(vxlan::LEN));
-    header.is_some_and(|header| vxlan::Vxlan(header).is_usual())
+    found.encapsulation != Encapsulation::Vxlan || is_usual(packet, found)
 }
 
 #[cfg(test)]

@@ -21,8 +21,10 @@ pub mod layer;
 mod layers;
 pub mod not_understood;
 pub mod packet_doubt;
+pub mod recognised_port;
 pub mod record_text;
 pub mod sample_record;
 #[cfg(test)]
 mod test_frames;
 mod tunnel_verdict;
+mod vxlan_recognition;

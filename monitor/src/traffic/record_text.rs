@@ -8,6 +8,7 @@ use monitor_common::encapsulation::Encapsulation;
 
 use super::layer::Around;
 use super::not_understood::NotUnderstood;
+use super::recognised_port::OnPort;
 use super::sample_record::SampleRecord;
 use monitor_classify::{Exposure, Protocol, Verdict};
 
@@ -115,6 +116,9 @@ impl fmt::Display for SampleLine<'_> {
                 write!(f, "  {}", NotUnderstood::SnapLength)?;
                 self.cut(f)?;
             }
+        }
+        if let Some(port) = record.recognised_port {
+            write!(f, "{}", OnPort(port))?;
         }
         for doubt in &record.doubts {
             Paint(self.colour).coloured(f, YELLOW, format_args!("  ({doubt})"))?;

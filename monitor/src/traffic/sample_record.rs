@@ -41,6 +41,8 @@ pub struct SampleRecord {
     pub vni: Option<u32>,
     /// Each encapsulation from the outside in, if there are several, or one that the kernel programs do not identify.
     pub layers: Vec<Layer>,
+    /// UDP port that is not configured for VXLAN, on which it was recognised by its header.
+    pub recognised_port: Option<u16>,
     /// Security Parameters Index of ESP.
     pub spi: Option<u32>,
     /// Sequence number of ESP.
@@ -129,6 +131,7 @@ impl SampleRecord {
             encapsulation: Encapsulation::None,
             vni: None,
             layers: Vec::new(),
+            recognised_port: None,
             spi: None,
             sequence: None,
             transport: None,
@@ -149,7 +152,7 @@ impl SampleRecord {
 /// The object of type `sample`.
 impl Serialize for SampleRecord {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("sample", 27)?;
+        let mut object = serializer.serialize_struct("sample", 28)?;
         object.serialize_field("type", "sample")?;
         object.serialize_field("schema", &SCHEMA)?;
         object.serialize_field("time", &rfc3339(self.time))?;
@@ -161,6 +164,7 @@ impl Serialize for SampleRecord {
         object.serialize_field("encapsulation", self.network_encapsulation().label())?;
         object.serialize_field("vni", &self.network_vni())?;
         object.serialize_field("layers", &self.layers)?;
+        object.serialize_field("recognised_port", &self.recognised_port)?;
         object.serialize_field("spi", &self.spi.map(|spi| format!("{spi:#010x}")))?;
         object.serialize_field("sequence", &self.sequence)?;
         object.serialize_field("transport", &self.transport)?;

@@ -4,6 +4,7 @@ mod copies;
 mod cut;
 mod layers;
 mod null_cipher;
+mod other_port;
 mod tunnels;
 
 use std::path::Path;
@@ -23,6 +24,8 @@ struct Case {
     flow_lines: Vec<String>,
     /// Objects of `--flows`.
     objects: Vec<Value>,
+    /// What is written to standard error after the lines.
+    messages: String,
 }
 
 impl Case {
@@ -34,23 +37,25 @@ impl Case {
             command.arg("read").args(arguments).args(more).arg(&file);
             let ended = finish(command);
             assert_eq!(ended.code, Some(0), "{name}: {}", ended.err);
-            ended.out
+            ended
         };
         let lines = |out: &str| out.lines().map(str::to_owned).collect();
         let objects = |out: &str| {
             let objects = out.lines().map(|line| serde_json::from_str(line).unwrap());
             objects.collect()
         };
-        let samples = run(&["--format", "json"]);
-        let flows = run(&["--flows", "--format", "json"]);
+        let samples = run(&["--format", "json"]).out;
+        let flows = run(&["--flows", "--format", "json"]).out;
         let validator = Validator::new();
         validator.check(Output::Samples, &samples);
         validator.check(Output::Flows, &flows);
+        let text = run(&[]);
         Case {
-            lines: lines(&run(&[])),
+            lines: lines(&text.out),
             samples: objects(&samples),
-            flow_lines: lines(&run(&["--flows"])),
+            flow_lines: lines(&run(&["--flows"]).out),
             objects: objects(&flows),
+            messages: text.err,
         }
     }
 

@@ -88,6 +88,9 @@ fn read(args: &ReadArgs, reading: Reading, stop: &Stop) -> Result<(), Failure> {
         let outcome = all_files(args, stop, &mut packets);
         let flushed = packets.flush();
         message(format_args!("{}", packets.printer.summary()));
+        for line in packets.recognised().lines() {
+            message(format_args!("  {line}"));
+        }
         outcome.and(flushed)
     }
 }

@@ -11,6 +11,7 @@ use crate::traffic::capture::Packet;
 use crate::traffic::decode::{Before, Decoder};
 use crate::traffic::filter::Filter;
 use crate::traffic::flows::Tracker;
+use crate::traffic::recognised_port::Recognised;
 
 /// Consumes packets.
 pub(super) trait Sink {
@@ -86,10 +87,16 @@ pub(super) struct Packets {
     pub(super) printer: Printer<io::BufWriter<io::Stdout>>,
 }
 
+impl Packets {
+    /// The ports on which VXLAN was recognised.
+    pub(super) fn recognised(&self) -> Recognised {
+        self.before.recognised(&self.decoder.udp_ports)
+    }
+}
+
 impl Sink for Packets {
     fn begin(&mut self) {
-        // The packets of another file continue none of these.
-        self.before = Before::default();
+        self.before.begin_file();
     }
 
     fn take(&mut self, packet: &Packet<'_>) -> Result<Printed, Failure> {

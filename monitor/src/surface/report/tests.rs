@@ -102,6 +102,7 @@ pub(super) fn record(
         },
         vni,
         layers: Vec::new(),
+        recognised_port: None,
         spi: None,
         sequence: None,
         transport: Some(Transport::Tcp),

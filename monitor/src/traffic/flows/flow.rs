@@ -74,6 +74,8 @@ pub(super) struct Flow {
     pub(super) repeated: u64,
     /// VNI of the overlay in which the same packets were seen, if this flow is outside any.
     pub(super) inside: Option<u32>,
+    /// UDP port on which its overlay was recognised.
+    pub(super) recognised_port: Option<u16>,
 }
 
 impl Flow {
@@ -107,6 +109,7 @@ impl Flow {
             copies: 0,
             repeated: 0,
             inside: None,
+            recognised_port: packet.recognised_port,
         }
     }
 

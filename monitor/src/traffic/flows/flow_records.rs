@@ -12,6 +12,7 @@ use serde::ser::{SerializeStruct, Serializer};
 use crate::traffic::json_object::{SCHEMA, rfc3339, timestamp};
 use crate::traffic::layer::{Around, NamedLayer};
 use crate::traffic::packet_doubt::PacketDoubt;
+use crate::traffic::recognised_port::OnPort;
 use crate::traffic::record_text::{Endpoint, Paint, YELLOW};
 use monitor_classify::{Exposure, Transport, Verdict};
 
@@ -26,6 +27,8 @@ pub struct FlowRecord {
     pub network: Option<Arc<str>>,
     /// Each encapsulation from the outside in, if there are several, or GRE or IP in IP.
     pub layers: Vec<NamedLayer>,
+    /// UDP port that is not configured for VXLAN, on which it was recognised by its header.
+    pub recognised_port: Option<u16>,
     /// Transport of the inner packets.
     pub transport: Transport,
     /// Address and port of the end that opened it, if known, else of the sender of its first packet.
@@ -53,13 +56,14 @@ pub struct FlowRecord {
 /// The object of type `flow`.
 impl Serialize for FlowRecord {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("flow", 27)?;
+        let mut object = serializer.serialize_struct("flow", 28)?;
         object.serialize_field("type", "flow")?;
         object.serialize_field("schema", &SCHEMA)?;
         object.serialize_field("node", &self.node.as_deref())?;
         object.serialize_field("vni", &self.vni)?;
         object.serialize_field("network", &self.network.as_deref())?;
         object.serialize_field("layers", &self.layers)?;
+        object.serialize_field("recognised_port", &self.recognised_port)?;
         object.serialize_field("transport", &self.transport)?;
         object.serialize_field("src", &self.source.0)?;
         object.serialize_field("src_port", &self.source.1)?;
@@ -102,6 +106,9 @@ impl FlowRecord {
         }
         if !self.complete {
             write!(f, "  (not complete)")?;
+        }
+        if let Some(port) = self.recognised_port {
+            write!(f, "{}", OnPort(port))?;
         }
         for doubt in &self.doubts {
             match self.inside.filter(|_| *doubt == PacketDoubt::OtherDevice) {

@@ -14,8 +14,9 @@ use crate::base::udp_ports::UdpPorts;
 use crate::traffic::capture::{Packet, WalkStart, walk_start};
 use crate::traffic::history::{History, Past};
 use crate::traffic::layer::Layer;
-use crate::traffic::layers::{Opened, open};
+use crate::traffic::layers::{Opened, open_captured};
 use crate::traffic::not_understood::NotUnderstood;
+use crate::traffic::vxlan_recognition::VxlanRecognition;
 use monitor_classify::EspPacket;
 
 /// What a packet is.
@@ -35,6 +36,8 @@ pub(super) struct FlowPacket<'a> {
     pub(super) network: NetworkId,
     /// Each encapsulation from the outside in, if there are several, or one that the kernel programs do not identify.
     pub(super) layers: Vec<Layer>,
+    /// UDP port that is not configured for VXLAN, on which it was recognised.
+    pub(super) recognised_port: Option<u16>,
     /// The outermost encapsulation.
     pub(super) encapsulation: Encapsulation,
     pub(super) addresses: Addresses,
@@ -94,6 +97,7 @@ pub(super) fn walk<'a>(
     packet: &Packet<'a>,
     udp_ports: &UdpPorts,
     history: &mut History,
+    vxlan: &mut VxlanRecognition,
 ) -> Walked<'a> {
     let whole = Captured {
         bytes: packet.bytes,
@@ -111,7 +115,7 @@ pub(super) fn walk<'a>(
         bytes: whole.bytes.get(at..).unwrap_or_default(),
         frame_len: whole.frame_len.saturating_sub(at),
     };
-    let opened = open(&captured, link, udp_ports);
+    let opened = open_captured(&captured, link, udp_ports, vxlan);
     let frame = Frame {
         captured: opened.packet,
         link_len: if matches!(link, Link::Ip) { at } else { 0 },
@@ -259,6 +263,7 @@ impl<'a> Frame<'a> {
         Walked::Flow(FlowPacket {
             network: id,
             layers: opened.path(),
+            recognised_port: opened.recognised_port,
             encapsulation: opened.outer.encapsulation,
             addresses,
             protocol,

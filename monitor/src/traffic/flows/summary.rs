@@ -10,6 +10,7 @@ use serde::ser::{SerializeStruct, Serializer};
 use super::flow_records::FlowRecord;
 use crate::traffic::json_object::{SCHEMA, rfc3339, timestamp};
 use crate::traffic::not_understood::NotUnderstood;
+use crate::traffic::recognised_port::Recognised;
 use monitor_classify::Exposure;
 
 /// Flows, and the packets and bytes of their inner frames.
@@ -57,6 +58,8 @@ pub struct Summary {
     pub not_ip: u64,
     /// Packets that were not understood, by reason.
     pub unparsed: BTreeMap<NotUnderstood, u64>,
+    /// Ports on which VXLAN was recognised by its header.
+    pub recognised: Recognised,
     /// Files that were opened.
     pub files: u64,
     /// Whether a file ends in the middle of a packet, is corrupt, or was not read to its end.
@@ -93,7 +96,7 @@ impl Summary {
 impl Serialize for Summary {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let time = |time_ns: Option<i64>| time_ns.map(|at| rfc3339(timestamp(at)));
-        let mut object = serializer.serialize_struct("summary", 17)?;
+        let mut object = serializer.serialize_struct("summary", 18)?;
         object.serialize_field("type", "read_summary")?;
         object.serialize_field("schema", &SCHEMA)?;
         object.serialize_field("files", &self.files)?;
@@ -114,6 +117,7 @@ impl Serialize for Summary {
             .iter()
             .map(|(why, count)| (why.label(), count));
         object.serialize_field("unparsed", &BTreeMap::from_iter(unparsed))?;
+        object.serialize_field("recognised_ports", &self.recognised.ports)?;
         object.serialize_field("truncated", &self.truncated)?;
         object.end()
     }
@@ -160,6 +164,9 @@ impl fmt::Display for Summary {
         }
         for (reason, count) in &self.unparsed {
             write!(f, "\n  {reason}: {count} packets")?;
+        }
+        for line in self.recognised.lines() {
+            write!(f, "\n  {line}")?;
         }
         if self.incomplete != 0 {
             write!(f, "\n  not complete: {} flows", self.incomplete)?;

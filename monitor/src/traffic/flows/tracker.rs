@@ -26,6 +26,7 @@ use crate::traffic::capture::Packet;
 use crate::traffic::history::{History, Repeat};
 use crate::traffic::layer::{Layer, NamedLayer};
 use crate::traffic::not_understood::NotUnderstood;
+use crate::traffic::vxlan_recognition::VxlanRecognition;
 use monitor_classify::Transport;
 
 /// Most flows tracked at a time.
@@ -77,6 +78,7 @@ pub struct Tracker {
     frames: NetworkFrames,
     paths: Paths,
     history: History,
+    vxlan: VxlanRecognition,
     early: ReportedEarly,
     clock: CaptureClock,
     /// Now, on that clock.
@@ -107,6 +109,7 @@ impl Tracker {
             frames: NetworkFrames::default(),
             paths: Paths::default(),
             history: History::default(),
+            vxlan: VxlanRecognition::default(),
             early: ReportedEarly::default(),
             clock: CaptureClock::default(),
             elapsed: 0,
@@ -127,7 +130,7 @@ impl Tracker {
         self.summary.count_packet(packet.wire_len, now);
         self.elapsed = self.clock.at(now);
         self.expire(&mut emit)?;
-        match walk(packet, &self.udp_ports, &mut self.history) {
+        match walk(packet, &self.udp_ports, &mut self.history, &mut self.vxlan) {
             Walked::Flow(seen) => self.flow(&seen, now, &mut emit)?,
             Walked::Fragment(fragment) => self.fragment(&fragment, now),
             Walked::NotIp(ethertype, inside) => {
@@ -312,6 +315,7 @@ impl Tracker {
             vni,
             network: vni.and_then(|vni| self.names.networks.get(&vni).cloned()),
             layers: self.names.named(layers),
+            recognised_port: flow.recognised_port,
             transport: Transport::from(key.protocol),
             source: end(flow.opener),
             destination: end(flow.opener.other()),
@@ -330,6 +334,7 @@ impl Tracker {
     pub fn begin_file(&mut self) {
         self.summary.files += 1;
         self.history = History::default();
+        self.vxlan.begin_file();
     }
 
     /// Marks the capture as truncated: a file was not read to the end of a packet.
@@ -348,6 +353,7 @@ impl Tracker {
             self.summary.add_flow(&record);
             emit(&record)?;
         }
+        self.summary.recognised = self.vxlan.ports().list(&self.udp_ports);
         let frames = self
             .frames
             .rows()
