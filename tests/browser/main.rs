@@ -231,6 +231,10 @@ fn a_browser_shows_and_prints_the_page_and_hostile_text_stays_text() {
         assert!(text.contains(part), "no {part:?} in {text}");
     }
 
+    // The number at the top is that of the findings below it.
+    let tile = "[...document.querySelectorAll('.tiles div')].find(e => e.textContent.startsWith('Violations')).lastChild.textContent";
+    assert_eq!(browser.value(tile), "1");
+
     // It fits, from a small phone to a sheet of paper, and can be read in any light.
     for (media, scheme, width) in [
         ("screen", "light", 1100),

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
+use monitor::policy::State;
 use monitor_classify::CredentialKind;
 use monitor_common::encapsulation::Encapsulation;
 use monitor_lab::{Host, Lab};
@@ -97,9 +98,12 @@ fn the_formula_of_the_document_has_the_numbers_of_the_tables() {
     let document = std::fs::read_to_string(document).unwrap();
     let with_vni = Encapsulation::ALL.iter().filter(|at| at.has_vni()).count();
     let without = Encapsulation::ALL.len() - with_vni;
+    // Info and time watched; each state, and the time in it; three counts of both directions.
+    let policy = 2 + 2 * State::ALL.len() + 2 * 3;
     let kinds = CredentialKind::ALL.len();
     for row in [
         format!("| packets, bytes | 2 × (2 × I × ({with_vni} × (D + 1) + {without}) + 2 × N) |"),
+        format!("| requirements, states, violations | {policy} × D + 12 |"),
         format!("| credentials | {kinds} × (D + 2) + 1024 |"),
     ] {
         assert!(document.contains(&row), "{row}");
@@ -120,7 +124,7 @@ fn most_series(page: &str, described: usize) -> usize {
     let esp = 4 * (described + UNKNOWN + 1);
     let exposure = 2 * (2 * classes * (described + 2) + 3 * UNKNOWN) + described + UNKNOWN + 2;
     let credentials = CredentialKind::ALL.len() * (described + 2) + 1024;
-    packets + nodes + esp + exposure + credentials + 12 * described + 12 + 60 + 150
+    packets + nodes + esp + exposure + credentials + 18 * described + 12 + 60 + 150
 }
 
 fn entries(page: &str) -> BTreeMap<String, u64> {

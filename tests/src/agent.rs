@@ -131,6 +131,25 @@ pub fn value(page: &str, name: &str) -> u64 {
     value.map_or(0, |value| value.parse().unwrap())
 }
 
+/// Seconds of a counter by its name and labels; `None` if it is not there.
+#[must_use]
+pub fn seconds(page: &str, name: &str) -> Option<f64> {
+    let line = page
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+    Some(line.parse().unwrap())
+}
+
+/// Seconds of a network in each of these states, as the agent exports them.
+#[must_use]
+pub fn state_seconds<const N: usize>(page: &str, vni: u32, states: [&str; N]) -> [f64; N] {
+    states.map(|state| {
+        let labels = format!("{{vni=\"{vni}\",state=\"{state}\"}}");
+        let name = format!("overlay_network_state_seconds_total{labels}");
+        seconds(page, &name).unwrap_or_else(|| panic!("no {name} in\n{page}"))
+    })
+}
+
 /// All rows of a metric that are not 0: labels and value.
 #[must_use]
 pub fn rows(page: &str, name: &str) -> Vec<(String, u64)> {

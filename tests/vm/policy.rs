@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use monitor_lab::{CLIENT, Host, Lab, WEB};
-use overlay_tests::agent::{Agent, value};
+use overlay_tests::agent::{Agent, state_seconds, value};
 use overlay_tests::associations::{ip, protect, send};
 use overlay_tests::frame::{ethernet, ip_between, overlay, redis_command, udp, vxlan};
 use overlay_tests::offload::{self, Offload};
@@ -399,7 +399,11 @@ fn a_wall_clock_that_is_set_neither_ends_nor_prolongs_a_violation() {
     const HOUR: i64 = 3_600;
     let lab = Lab::builder().quiet(true).build().unwrap();
     let wire = Raw::open(lab.node2(), "eth0");
+    let born = Instant::now();
     let mut agent = start_over(lab.node1(), "30s", &[]);
+    // A start takes as long, at most, plus the time to the first evaluation.
+    const EVALUATED: f64 = 10.0;
+    let started = born.elapsed().as_secs_f64() + EVALUATED;
     let over = |agent: &Agent| agent.monitor.err().matches("violation over: ").count();
     for (steps, seconds) in [(0, -HOUR), (1, 2 * HOUR)] {
         let first = Instant::now();
@@ -428,6 +432,14 @@ fn a_wall_clock_that_is_set_neither_ends_nor_prolongs_a_violation() {
     }
     step_clock(-HOUR);
     assert_eq!(violations(&agent, "rx"), (4, 0));
+    // So do the times in each state: they add up to the time that really passed.
+    let before = born.elapsed().as_secs_f64();
+    let page = agent.metrics();
+    let all = ["encrypted", "cleartext", "mixed", "idle", "unknown"];
+    let sum: f64 = state_seconds(&page, VNI, all).iter().sum();
+    let after = born.elapsed().as_secs_f64();
+    println!("states add up to {sum} s; the agent is known for {before} to {after} s");
+    assert!((before - started..=after).contains(&sum), "{sum}");
     let over = over_line(&mut agent);
     assert!(
         over.contains("; nothing of it was seen since, so the fault may still be there"),

@@ -10,11 +10,12 @@ use monitor_common::direction::Direction;
 use monitor_common::key::{PeerCount, PeerKey};
 
 use super::forbidden_esp::ForbiddenEsp;
-use super::history::{Carried, History, Seen};
+use super::history::{Carried, Coverage, History, Seen};
 use super::known_networks::Networks;
-use super::network_state::evaluate;
+use super::network_state::{Doubt, State, evaluate};
 use super::policy_report::{NetworkStatus, PolicyReport, ViolationTotal};
 use super::requirements::Requirements;
+use super::state_times::StateClock;
 use super::violation::{Breach, Event, Path, Since, Tally, Violation, Violations};
 use crate::base::clock::{Clock, monotonic_ns};
 use crate::base::failure::Failure;
@@ -39,6 +40,7 @@ pub struct Policy {
     /// Networks without rows of their own in the maps.
     without_rows: BTreeSet<u32>,
     history: History,
+    state_clock: StateClock,
     violations: Violations,
     events: Vec<Event>,
     /// A violation ends after this time without a packet.
@@ -67,6 +69,7 @@ impl Policy {
             requirements: Requirements::default(),
             without_rows: BTreeSet::new(),
             history: History::new(state_window),
+            state_clock: StateClock::default(),
             violations: Violations::default(),
             events: Vec::new(),
             window,
@@ -212,12 +215,31 @@ impl Policy {
         let networks = &self.networks;
         let is_known = |vni| networks.get(vni).is_some();
         self.history.record(counted, is_known, Instant::now());
-        let now = self.clock.moment(monotonic_ns());
+        let now = monotonic_ns();
+        self.note_states(now);
+        let now = self.clock.moment(now);
         let paths = self
             .forbidden
             .update(&counted.esp_networks, &self.networks, now);
         let events = self.violations.update(paths, &self.networks);
         self.queue(events);
+    }
+
+    /// Notes the states of the known networks, and how long the last ones held.
+    fn note_states(&mut self, now_ns: u64) {
+        let (seen, coverage) = self.history.sum();
+        let state = |vni: u32| {
+            let seen = seen.get(&vni).copied().unwrap_or_default();
+            (vni, self.state(vni, &seen, &coverage).0)
+        };
+        let states: Vec<_> = self.networks.iter().map(|at| state(at.vni)).collect();
+        self.state_clock.evaluate(states.into_iter(), now_ns);
+    }
+
+    fn state(&self, vni: u32, seen: &Seen, coverage: &Coverage) -> (State, Vec<Doubt>) {
+        let is_known = self.networks.get(vni).is_some();
+        let has_row = self.history.is_counted(vni) || is_known && !self.without_rows.contains(&vni);
+        evaluate(seen, coverage, has_row, !self.offloaded.is_empty())
     }
 
     /// States and violations of this moment.
@@ -228,16 +250,14 @@ impl Policy {
             seen.entry(network.vni).or_default();
         }
         let status = |(vni, seen): (u32, Seen)| {
-            let network = self.networks.get(vni).cloned();
-            let has_row = self.history.is_counted(vni)
-                || network.is_some() && !self.without_rows.contains(&vni);
-            let (state, doubts) = evaluate(&seen, &coverage, has_row, !self.offloaded.is_empty());
+            let (state, doubts) = self.state(vni, &seen, &coverage);
             NetworkStatus {
                 vni,
-                network,
+                network: self.networks.get(vni).cloned(),
                 state,
                 seen,
                 doubts,
+                times: self.state_clock.times(vni),
             }
         };
         PolicyReport {

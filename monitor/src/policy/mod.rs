@@ -16,6 +16,7 @@ pub mod network_config;
 pub mod network_state;
 pub mod policy_report;
 mod requirements;
+mod state_times;
 pub mod violation;
 pub mod violation_text;
 
@@ -25,4 +26,5 @@ pub use history::{History, Seen};
 pub use known_networks::Networks;
 pub use network_state::{Doubt, State};
 pub use policy_report::{NetworkStatus, PolicyReport, ViolationTotal};
+pub use state_times::StateTimes;
 pub use violation::{Violation, Violations};

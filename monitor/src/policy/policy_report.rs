@@ -5,6 +5,7 @@ use monitor_common::direction::Direction;
 
 use super::history::Seen;
 use super::network_state::{Doubt, State};
+use super::state_times::StateTimes;
 use super::violation::Violation;
 use crate::host::described_network::Network;
 
@@ -21,6 +22,8 @@ pub struct NetworkStatus {
     pub seen: Seen,
     /// Why the state is unknown, or why more may have crossed than was seen.
     pub doubts: Vec<Doubt>,
+    /// How long it was in each state; `None` for a network that was seen only on the wire.
+    pub times: Option<StateTimes>,
 }
 
 /// Packets and bytes that broke a network's requirement, in one direction, since the start.

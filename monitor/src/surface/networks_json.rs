@@ -221,6 +221,7 @@ mod tests {
                         encrypted: [count(2), count(1)],
                     },
                     doubts: vec![Doubt::Blind],
+                    times: None,
                 },
                 NetworkStatus {
                     vni: 7,
@@ -228,6 +229,7 @@ mod tests {
                     state: State::Idle,
                     seen: Seen::default(),
                     doubts: vec![],
+                    times: None,
                 },
             ],
             violations: vec![Violation {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::counter::ConstCounter;
@@ -80,6 +81,14 @@ impl<'a, 'b> Rows<'a, 'b> {
     pub(super) fn ratio(&mut self, values: &[&str], ratio: f64) -> fmt::Result {
         debug_assert_eq!(self.definition.kind, Type::Gauge);
         self.row(values, |_, encoder| ConstGauge::new(ratio).encode(encoder))
+    }
+
+    /// Seconds, of a counter only.
+    pub(super) fn seconds(&mut self, values: &[&str], time: Duration) -> fmt::Result {
+        debug_assert_eq!(self.definition.kind, Type::Counter);
+        self.row(values, |_, encoder| {
+            ConstCounter::new(time.as_secs_f64()).encode(encoder)
+        })
     }
 
     fn row(

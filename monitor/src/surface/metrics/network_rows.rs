@@ -7,7 +7,7 @@ use monitor_common::count::Count;
 use super::definition::Rows;
 use crate::agent::snapshot::Snapshot;
 use crate::host::described_network::shown;
-use crate::policy::State;
+use crate::policy::{State, StateTimes};
 
 /// The rows of `network_info`.
 pub(super) fn info(snapshot: &Snapshot, rows: &mut Rows<'_, '_>) -> fmt::Result {
@@ -37,6 +37,26 @@ pub(super) fn state(snapshot: &Snapshot, rows: &mut Rows<'_, '_>) -> fmt::Result
         }
     }
     Ok(())
+}
+
+/// The rows of `network_watched_seconds`.
+pub(super) fn watched(snapshot: &Snapshot, rows: &mut Rows<'_, '_>) -> fmt::Result {
+    let mut timed = timed(snapshot);
+    timed.try_for_each(|(vni, times)| rows.seconds(&[&vni], times.watched()))
+}
+
+/// The rows of `network_state_seconds`.
+pub(super) fn state_times(snapshot: &Snapshot, rows: &mut Rows<'_, '_>) -> fmt::Result {
+    timed(snapshot).try_for_each(|(vni, times)| {
+        let mut states = State::ALL.into_iter();
+        states.try_for_each(|state| rows.seconds(&[&vni, state.name()], times.of(state)))
+    })
+}
+
+/// The known networks, with their time in each state.
+fn timed(snapshot: &Snapshot) -> impl Iterator<Item = (String, StateTimes)> {
+    let networks = snapshot.policy.networks.iter();
+    networks.filter_map(|status| Some((status.vni.to_string(), status.times?)))
 }
 
 /// The rows of `violation_active`.

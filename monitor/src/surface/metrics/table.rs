@@ -187,6 +187,20 @@ pub const TABLE: &[Definition] = &[
         rows: networks::state,
     },
     Definition {
+        name: "network_watched_seconds",
+        kind: Type::Counter,
+        labels: &["vni"],
+        help: "Seconds in which the state of a known network could be determined, by the monotonic clock; the sum of network_state_seconds without unknown",
+        rows: networks::watched,
+    },
+    Definition {
+        name: "network_state_seconds",
+        kind: Type::Counter,
+        labels: &["vni", "state"],
+        help: "Seconds that a known network was in a state, by the monotonic clock; all states add up to the time since the agent knows the network",
+        rows: networks::state_times,
+    },
+    Definition {
         name: "violation_active",
         kind: Type::Gauge,
         labels: &["vni", "direction"],

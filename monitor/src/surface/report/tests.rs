@@ -49,6 +49,7 @@ pub(super) fn audit(required: Requirement, state: State) -> Audit {
                 state,
                 seen: Seen::default(),
                 doubts: vec![],
+                times: None,
             }],
             ..PolicyReport::default()
         },

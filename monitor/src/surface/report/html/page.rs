@@ -104,7 +104,9 @@ fn tiles(page: &mut Markup, audit: &Audit) {
         let kinds = exposure.credentials().len() as u64;
         tile("Credentials in cleartext", &some(kinds, "kind"));
     }
-    tile("Violations", &audit.report.violations.len().to_string());
+    // As listed below: both directions of one cause are one.
+    let findings = conclusion::findings(&audit.report.violations).len();
+    tile("Violations", &findings.to_string());
     page.raw("</dl>\n");
 }
 
