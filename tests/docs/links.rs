@@ -45,7 +45,7 @@ fn targets(text: &str) -> Vec<String> {
 }
 
 /// The anchors of a document, as GitHub makes them of its headings.
-fn anchors(text: &str) -> BTreeSet<String> {
+pub(crate) fn anchors(text: &str) -> BTreeSet<String> {
     let headings = text.lines().filter(|line| line.starts_with('#'));
     headings
         .map(|line| {

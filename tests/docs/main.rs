@@ -12,6 +12,7 @@ mod metrics;
 mod names;
 mod objects;
 mod protocols;
+mod rules;
 
 use std::path::{Path, PathBuf};
 

@@ -40,6 +40,12 @@ pub(crate) enum Task {
     /// prebuilt core, or a rustup nightly with rust-src) and a bpf-linker of the
     /// same LLVM. Both are found or installed.
     Bpf,
+    /// Write the alerting rules, their cases, the runbook and the dashboards
+    ///
+    /// Writes deploy/prometheus/, deploy/grafana/ and docs/alerts.md from the
+    /// tables in xtask/src/monitoring/. Commit them: `cargo xtask lint` compares
+    /// them, and `cargo xtask test` runs promtool on them.
+    Monitoring,
     Test(Test),
     Lint(Lint),
     Fuzz(Fuzz),

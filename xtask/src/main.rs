@@ -7,6 +7,7 @@ mod ebpf;
 mod fuzz;
 mod lab;
 mod lint;
+mod monitoring;
 mod mutants;
 mod paths;
 mod proc;
@@ -50,6 +51,7 @@ fn start(cli: Cli) -> Result<ExitCode> {
             });
         }
         Task::Bpf => ebpf::main(&ctx)?,
+        Task::Monitoring => monitoring::write(&ctx)?,
         Task::Lint(args) if args.imports => lint::imports::check(&ctx)?,
         Task::Lint(_) => lint::main(&ctx)?,
         Task::Fuzz(args) => fuzz::main(&ctx, &args)?,

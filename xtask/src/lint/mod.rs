@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::paths::Ctx;
 use crate::proc::{capture, cargo, output, run, say};
-use crate::{ebpf, setup};
+use crate::{ebpf, monitoring, setup};
 
 /// Runs all checks, also if one fails; the error names those that did.
 pub(crate) fn main(ctx: &Ctx) -> Result<()> {
@@ -28,6 +28,7 @@ pub(crate) fn main(ctx: &Ctx) -> Result<()> {
         format(ctx, "monitor-ebpf/Cargo.toml"),
     );
     check("imports", imports::check(ctx));
+    check("rules and dashboards", monitoring::check(ctx));
     check("clippy", clippy(ctx));
     check("links in the documentation of the code", rustdoc(ctx));
     // A contributor without LLVM can run all other checks.
@@ -53,6 +54,7 @@ pub(crate) fn quick(ctx: &Ctx) -> Result<()> {
     components(ctx)?;
     format(ctx, "Cargo.toml")?;
     format(ctx, "monitor-ebpf/Cargo.toml")?;
+    monitoring::check(ctx)?;
     ebpf::check(ctx, None)
 }
 

@@ -43,6 +43,10 @@ const TESTS: &[(&str, &str)] = &[
         "opens and prints the page of an audit, without a network",
     ),
     ("poppler-utils", "reads what it has printed"),
+    (
+        "prometheus",
+        "its promtool checks the alerting rules and their cases",
+    ),
     ("zstd", "compresses captures"),
     (
         "tshark",

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::cli;
 use crate::paths::Ctx;
 use crate::setup::{apt, docker, packages};
-use crate::{fuzz, lint, vm};
+use crate::{fuzz, lint, monitoring, vm};
 use programs::{Program, Programs};
 use report::Report;
 
@@ -115,6 +115,9 @@ fn here(ctx: &Ctx, args: &cli::Test, programs: &Programs, report: &mut Report) {
             Ok(())
         },
     );
+    if args.filter.is_none() {
+        report.step("alerting rules, by promtool", |_| monitoring::test(ctx));
+    }
     if args.filter.is_none() && !args.quick {
         report.step("a short run of every fuzz target", |_| {
             fuzz::short(ctx).context("fuzzing")

@@ -1,0 +1,66 @@
+//! The rules as Prometheus reads them.
+
+use std::fmt::Write;
+
+use super::rules::{ALERTS, RECORDED};
+use super::runbook;
+
+const HEAD: &str = "\
+# Rules for Prometheus 2.42 or later. Made from the tables in xtask/src/monitoring/rules.rs by `cargo xtask monitoring`.
+# What each alert means, and what to do: docs/alerts.md.
+groups:
+";
+
+/// The whole file.
+pub(super) fn rules() -> String {
+    let mut out = HEAD.to_owned();
+    out.push_str("  - name: overlay-monitor-recorded\n    rules:\n");
+    for series in RECORDED {
+        write_to(&mut out, &format!("      # {}", series.what));
+        write_to(&mut out, &format!("      - record: {}", series.name));
+        expression(&mut out, series.expression);
+    }
+    out.push_str("  - name: overlay-monitor-alerts\n    rules:\n");
+    for alert in ALERTS {
+        write_to(&mut out, &format!("      - alert: {}", alert.name));
+        expression(&mut out, alert.expression);
+        write_to(&mut out, &format!("        for: {}", alert.hold));
+        if let Some(keep) = alert.keep {
+            write_to(&mut out, &format!("        keep_firing_for: {keep}"));
+        }
+        let severity = alert.severity.label();
+        write_to(
+            &mut out,
+            &format!("        labels:\n          severity: {severity}"),
+        );
+        out.push_str("        annotations:\n");
+        let runbook_url = runbook::url(alert.name);
+        for (name, text) in [
+            ("summary", alert.summary),
+            ("description", alert.means),
+            ("action", alert.action),
+            ("runbook_url", &runbook_url),
+        ] {
+            write_to(&mut out, &format!("          {name}: {}", quoted(text)));
+        }
+    }
+    out
+}
+
+fn write_to(out: &mut String, line: &str) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(out, "{line}");
+}
+
+/// An expression over several lines, as it is in the table.
+fn expression(out: &mut String, text: &str) {
+    out.push_str("        expr: |-\n");
+    for line in text.lines() {
+        write_to(out, &format!("          {line}"));
+    }
+}
+
+/// A string in YAML's double quotes, which are those of JSON.
+pub(super) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
