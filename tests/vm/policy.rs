@@ -247,6 +247,8 @@ fn esp_where_it_is_forbidden_is_a_violation_of_both_sides() {
         assert_eq!(violations(agent, here), (7, 1));
         assert_eq!(violations(agent, there), (0, 0));
         assert_eq!(state(agent), "encrypted");
+    }
+    for agent in &mut agents {
         agent.monitor.wait_for("it is over", |monitor| {
             monitor.err().contains("INFO violation over: ")
         });
