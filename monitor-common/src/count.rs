@@ -138,6 +138,17 @@ impl Total for EspCount {
 mod tests {
     use super::*;
 
+    #[test]
+    fn nothing_counted_is_zero() {
+        assert!(0_u64.is_zero() && !1_u64.is_zero());
+        assert!(Count::ZERO.is_zero() && EspCount::default().is_zero());
+        let one = Count {
+            packets: 1,
+            bytes: 60,
+        };
+        assert!(!one.is_zero() && !esp(1, (1, 1)).is_zero());
+    }
+
     fn esp(packets: u64, sequences: (u32, u32)) -> EspCount {
         EspCount {
             packets,

@@ -179,6 +179,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_encapsulation_has_a_vni_or_an_spi_or_is_a_tunnel() {
+        for encapsulation in Encapsulation::ALL {
+            let what = [
+                encapsulation.has_vni(),
+                encapsulation.has_spi(),
+                encapsulation.is_tunnel(),
+                matches!(encapsulation, Encapsulation::None),
+            ];
+            let found = what.iter().filter(|is| **is).count();
+            assert_eq!(found, 1, "{encapsulation:?}: {what:?}");
+        }
+        assert!(Encapsulation::Wireguard.is_tunnel());
+    }
+
+    #[test]
     fn indices_round_trip() {
         for (index, encapsulation) in Encapsulation::ALL.iter().enumerate() {
             assert_eq!(*encapsulation as usize, index);

@@ -26,6 +26,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_table_has_a_place_for_each_port() {
+        assert_eq!(PORTS, usize::from(u16::MAX) + 1);
+    }
+
+    #[test]
     fn a_source_port_decides_only_where_a_nat_may_have_changed_the_other() {
         let ports = |port| match port {
             4789 => UdpPort::Vxlan,

@@ -1,6 +1,7 @@
 //! Metrics that the documents name are in the table.
 
 use monitor::surface::metrics::TABLE;
+use monitor::surface::metrics::definition::PREFIX;
 
 /// Documents that name metrics.
 const DOCUMENTS: [&str; 7] = [
@@ -17,7 +18,7 @@ const PROGRAMS: [&str; 3] = ["overlay_tc_", "overlay_xdp", "overlay_esp_sent"];
 
 #[test]
 fn every_metric_that_is_named_exists() {
-    let names: Vec<String> = TABLE.iter().map(|row| row.full_name()).collect();
+    let names: Vec<String> = TABLE.iter().map(|row| row.full_name(PREFIX)).collect();
     let mut named = 0;
     for document in DOCUMENTS {
         let text = super::document(document);

@@ -108,6 +108,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_vni_comes_back_and_other_networks_have_none() {
+        for vni in [0, 1, 4096, VNI_MASK] {
+            assert_eq!(NetworkId::vni(vni).vni_number(), Some(vni));
+        }
+        for network in [NetworkId::HOST, NetworkId::OTHER] {
+            assert_eq!(network.vni_number(), None);
+        }
+    }
+
+    #[test]
     fn an_exposure_key_gives_back_what_went_in() {
         for direction in Direction::ALL {
             for network in [

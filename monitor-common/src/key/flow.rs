@@ -154,6 +154,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_flow_gives_back_its_network_and_group() {
+        for network in [
+            NetworkId::vni(0),
+            NetworkId::vni(0x00ff_ffff),
+            NetworkId::HOST,
+        ] {
+            for group in Group::ALL {
+                let state = FlowState::new(network, group);
+                assert_eq!((state.network(), state.group()), (network, group));
+            }
+        }
+    }
+
+    #[test]
     fn both_directions_of_a_flow_hash_alike_and_others_do_not() {
         let seed = [11, 22, 33, 44];
         let there = Addresses::v4(0x0a00_0107, 0x0a00_0103);

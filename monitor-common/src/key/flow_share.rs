@@ -107,6 +107,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_group_comes_back_from_its_number() {
+        for group in Group::ALL {
+            assert_eq!(Group::from_bit(group as u32), group);
+        }
+        assert_eq!(Group::from_bit(7), Group::Described);
+    }
+
+    #[test]
     fn networks_that_flood_leave_room_for_one_that_comes() {
         const WHOLE: u64 = 50_000;
         for networks in [1u64, 2, 10, 1000, 20_000] {

@@ -1,5 +1,8 @@
 //! Everything that the agent knows at one moment, as data: what every surface reads.
 
+use std::time::Duration;
+
+use crate::host::process_use::ProcessUse;
 use crate::policy::PolicyReport;
 use crate::traffic::counted::Counted;
 
@@ -10,4 +13,10 @@ pub struct Snapshot {
     pub counted: Counted,
     /// Requirements, states and violations of networks.
     pub policy: PolicyReport,
+    /// What the agent uses of the machine; `None` if the machine does not say it.
+    pub process: Option<ProcessUse>,
+    /// Release of the kernel.
+    pub kernel: String,
+    /// How long the last page of metrics took; `None` before the first one.
+    pub last_scrape: Option<Duration>,
 }

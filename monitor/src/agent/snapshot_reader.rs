@@ -10,9 +10,10 @@ use super::ledger::{Ledger, Rows};
 use super::node_agent::Agent;
 use super::snapshot::Snapshot;
 use crate::base::failure::Failure;
-use crate::host::ipsec;
+use crate::host::kernel_release::kernel_release;
+use crate::host::{ipsec, process_use};
 use crate::kernel::Kernel;
-use crate::policy::{Policy, PolicyReport, SharedPolicy};
+use crate::policy::{Policy, SharedPolicy};
 use crate::traffic::counted::{Counted, HookState};
 
 impl Agent {
@@ -50,6 +51,8 @@ impl Agent {
             );
         drop(account);
         snapshot.counted.xfrm_errors = ipsec::errors();
+        snapshot.process = process_use::of_this_process();
+        snapshot.kernel = kernel_release();
         snapshot.counted.docker_up = self.docker.as_ref().and_then(|state| state.borrow().up);
         snapshot.counted.lost = self.lost;
         snapshot.counted.unwatched_ports = self.unwatched_ports();
@@ -138,7 +141,7 @@ fn read_maps(
     };
     Ok(Snapshot {
         counted,
-        policy: PolicyReport::default(),
+        ..Snapshot::default()
     })
 }
 

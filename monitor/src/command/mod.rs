@@ -6,6 +6,7 @@ mod audit;
 pub mod check;
 pub mod cli;
 mod detach;
+mod health;
 pub mod log_filter;
 mod read;
 mod run;
@@ -28,6 +29,7 @@ pub async fn run(cli: Cli, stop: impl Future<Output = ()>) -> Result<(), Failure
         Command::Tail(args) => tail::run(&args, stop).await,
         Command::Read(args) => read::run(args, stop).await,
         Command::Check(args) => check::run(&args).await,
+        Command::Health(args) => health::run(&args).await,
         Command::Detach(args) => detach::run(&args),
     }
 }

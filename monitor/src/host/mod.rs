@@ -11,6 +11,8 @@ pub mod facts;
 pub mod firewall;
 pub mod interface;
 pub mod ipsec;
+pub mod kernel_release;
 pub mod overlay_port;
 pub mod own_connections;
 pub mod platform;
+pub mod process_use;

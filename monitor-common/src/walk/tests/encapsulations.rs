@@ -132,11 +132,24 @@ fn geneve_with_options() {
         let frame = with(words as u8, words * 4, &redis());
         let found = walk(&frame);
         assert_eq!(
-            (found.kind, found.encapsulation, found.vni),
-            (OuterKind::Overlay, Encapsulation::Geneve, 4096)
+            (found.kind, found.encapsulation, found.vni, found.link),
+            (
+                OuterKind::Overlay,
+                Encapsulation::Geneve,
+                4096,
+                Link::Ethernet
+            )
         );
         assert_eq!(inside(&frame, found.inner).destination_port, 6379);
     }
+    // IP without Ethernet (RFC 8926, 3.4).
+    let mut frame = with(0, 0, &redis()[eth::LEN..]);
+    let protocol_type = OUTER_V4 + udp::LEN + 2;
+    frame[protocol_type..protocol_type + 2].copy_from_slice(&eth::IPV4.to_be_bytes());
+    let found = walk(&frame);
+    assert_eq!((found.vni, found.link), (4096, Link::Ip));
+    let flow = inner(&frame[..], found.inner, found.link);
+    assert_eq!(flow.destination_port, 6379);
     assert_eq!(walk(&with(0x40, 0, &[])).reason, Reason::TunnelVersion);
     let frame = with(0, 0, &[]);
     assert_eq!(

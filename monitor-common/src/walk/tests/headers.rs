@@ -144,6 +144,26 @@ fn later_fragments_have_no_ports() {
 }
 
 #[test]
+fn a_payload_begins_behind_the_last_header() {
+    let payload_of = |protocol, segment: &[u8]| {
+        let frame = ethernet(eth::IPV4, &ip4(protocol, segment));
+        let found = inside(&frame, 0);
+        assert_eq!(found.kind, InnerKind::Flow);
+        (found.payload, found.payload_len())
+    };
+    let at = eth::LEN + ipv4::LEN;
+    assert_eq!(
+        payload_of(tcp::PROTOCOL, &tcp_with(8, b"abc")),
+        (at + 28, 3)
+    );
+    assert_eq!(payload_of(udp::PROTOCOL, &udp_to(53, b"abcd")), (at + 8, 4));
+    // ICMP: what is behind IP.
+    assert_eq!(payload_of(1, b"abcde"), (at, 5));
+    let arp = inside(&ethernet(0x0806, &[0; 28]), 0);
+    assert_eq!((arp.kind, arp.ethertype), (InnerKind::NotIp, 0x0806));
+}
+
+#[test]
 fn contradictions_are_malformed() {
     let reason = |at: usize, value: u8| {
         let mut frame = overlay();

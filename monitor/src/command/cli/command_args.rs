@@ -43,7 +43,7 @@ pub struct RunArgs {
 /// What `run` exports.
 #[derive(Debug, Default, Args)]
 pub struct ExportArgs {
-    /// Address to serve /metrics, /networks and /healthz on [default: 127.0.0.1:9469]
+    /// Address to serve /metrics, /networks, /-/ready and /-/healthy on [default: 127.0.0.1:9469]
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
     /// Forget an undescribed network, association or node after this time without a packet, such as 1h; its counters
@@ -53,6 +53,17 @@ pub struct ExportArgs {
     /// Undescribed networks that are exported apart, at most; the others are summed as "other" [default: 1024]
     #[arg(long, value_name = "N")]
     pub unknown_networks: Option<u32>,
+}
+
+/// Arguments of `health`.
+#[derive(Debug, Args)]
+pub struct HealthArgs {
+    /// Ask whether all that should be watched is watched, too
+    #[arg(long)]
+    pub ready: bool,
+    /// Address that the agent listens on [default: 127.0.0.1:9469]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<String>,
 }
 
 /// Arguments of `audit`.

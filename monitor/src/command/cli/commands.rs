@@ -4,7 +4,9 @@ use clap::{Parser, Subcommand};
 
 use crate::surface::format::Format;
 
-use super::command_args::{AuditArgs, CheckArgs, DetachArgs, ReadArgs, RunArgs, TailArgs};
+use super::command_args::{
+    AuditArgs, CheckArgs, DetachArgs, HealthArgs, ReadArgs, RunArgs, TailArgs,
+};
 
 const ABOUT: &str =
     "Shows which overlay networks cross this node's wire, and what is readable in them";
@@ -49,8 +51,8 @@ impl Cli {
 pub enum Command {
     /// Run the node agent: count every packet, and serve the counts to Prometheus
     ///
-    /// Attaches to the interfaces, counts every VXLAN and ESP packet in the kernel, and serves /metrics, /networks
-    /// and /healthz until SIGTERM or SIGINT. Values are read from the kernel at each scrape.
+    /// Attaches to the interfaces, counts every VXLAN and ESP packet in the kernel, and serves /metrics, /networks,
+    /// /-/ready and /-/healthy until SIGTERM or SIGINT. Values are read from the kernel at each scrape.
     /// The first plaintext of each protocol in each network is logged.
     Run(RunArgs),
     /// Print a line for each sampled packet: endpoints, network, and what is readable
@@ -73,6 +75,10 @@ pub enum Command {
     Read(ReadArgs),
     /// Report what this machine supports, and what is missing
     Check(CheckArgs),
+    /// Ask the agent of this host whether it answers
+    ///
+    /// For probes of containers, in images without curl. Prints the answer; exit code 1 if it is not good, or there is none.
+    Health(HealthArgs),
     /// Remove what a killed overlay-monitor left on interfaces
     ///
     /// Only before Linux 6.6 can a program outlive its process. Programs of a running overlay-monitor and of other

@@ -6,7 +6,9 @@ mod command_args;
 mod commands;
 mod shared_args;
 
-pub use command_args::{AuditArgs, CheckArgs, DetachArgs, ExportArgs, ReadArgs, RunArgs, TailArgs};
+pub use command_args::{
+    AuditArgs, CheckArgs, DetachArgs, ExportArgs, HealthArgs, ReadArgs, RunArgs, TailArgs,
+};
 pub use commands::{Cli, Command};
 pub use shared_args::{DockerArgs, FilterArgs, PolicyArgs, WatchArgs};
 pub(crate) use shared_args::{forget_after, window};

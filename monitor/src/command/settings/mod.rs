@@ -10,4 +10,5 @@ mod values;
 pub use config_file::CONFIG_FILE;
 pub use plan::{Defaults, plan};
 pub use surroundings::{Reading, Surroundings};
+pub(super) use values::listen_address;
 pub use values::select;

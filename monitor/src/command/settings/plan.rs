@@ -8,15 +8,12 @@ use anyhow::{anyhow, bail};
 use monitor_common::config::HostFlows;
 
 use super::config_file::{CONFIG_FILE, File, ForgetAfter, Window};
-use super::values::{docker, first_given, parse_host_flows, select, udp_ports};
+use super::values::{docker, first_given, listen_address, parse_host_flows, select, udp_ports};
 use crate::agent::watch_plan::WatchPlan;
 use crate::base::failure::Failure;
 use crate::command::cli::{ExportArgs, PolicyArgs, WatchArgs};
 use crate::kernel::{Caps, LoadOptions};
 use crate::policy::{Network, NetworkKind, Requirement, Source};
-
-/// Default address of the HTTP endpoint. Only this host, because counts show who communicates with whom.
-const LISTEN: &str = "127.0.0.1:9469";
 
 /// Default window of the state of a network.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -121,14 +118,7 @@ pub fn plan(
         )));
     }
     let snap = args.snap.or(file.snap).unwrap_or(defaults.snap);
-    let listen = export.listen.as_deref().or(file.listen.as_deref());
-    let listen = listen.unwrap_or(LISTEN);
-    let listen = listen.parse().map_err(|_| {
-        Failure::usage(anyhow!(
-            "listen address {listen:?}: give an IP address and a port, such as 127.0.0.1:9469, [::1]:9469 or \
-             0.0.0.0:9469 (all interfaces)"
-        ))
-    })?;
+    let listen = listen_address(export.listen.as_deref().or(file.listen.as_deref()))?;
     let names = first_given(&[&args.interfaces, &file.interfaces], &[]);
     if names.is_empty() {
         return Err(Failure::usage(anyhow!(

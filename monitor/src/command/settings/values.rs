@@ -1,5 +1,7 @@
 //! Values of single flags and keys.
 
+use std::net::SocketAddr;
+
 use anyhow::{anyhow, bail};
 use monitor_common::config::{HOST_PORTS, HostFlows, Ports};
 use monitor_common::encapsulation::UdpPort;
@@ -81,6 +83,23 @@ pub(super) fn parse_host_flows(text: &str) -> anyhow::Result<(HostFlows, Vec<u16
             Ok((HostFlows::Ports, ports))
         }
     }
+}
+
+/// Default address of the HTTP endpoint. Only this host, because counts show who communicates with whom.
+const LISTEN: &str = "127.0.0.1:9469";
+
+/// The address of the HTTP endpoint.
+///
+/// # Errors
+/// A usage failure.
+pub(crate) fn listen_address(given: Option<&str>) -> Result<SocketAddr, Failure> {
+    let listen = given.unwrap_or(LISTEN);
+    listen.parse().map_err(|_| {
+        Failure::usage(anyhow!(
+            "listen address {listen:?}: give an IP address and a port, such as 127.0.0.1:9469, [::1]:9469 or \
+             0.0.0.0:9469 (all interfaces)"
+        ))
+    })
 }
 
 #[cfg(test)]

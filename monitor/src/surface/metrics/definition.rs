@@ -33,14 +33,14 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// Name as it is exported.
+    /// Name as it is exported, below this prefix.
     #[must_use]
-    pub fn full_name(&self) -> String {
+    pub fn full_name(&self, prefix: &str) -> String {
         let suffix = match self.kind {
             Type::Counter => "_total",
             Type::Gauge => "",
         };
-        format!("{PREFIX}_{}{suffix}", self.name)
+        format!("{prefix}_{}{suffix}", self.name)
     }
 
     fn encode(&self, value: u64, encoder: MetricEncoder<'_>) -> fmt::Result {
@@ -53,7 +53,7 @@ impl Definition {
     }
 }
 
-/// Prefix of all names.
+/// Prefix of the names of [`TABLE`](super::TABLE).
 pub const PREFIX: &str = "overlay";
 
 /// Writes the rows of one metric.
@@ -77,10 +77,12 @@ impl<'a, 'b> Rows<'a, 'b> {
         })
     }
 
-    /// A ratio, 0 to 1; of a gauge only.
-    pub(super) fn ratio(&mut self, values: &[&str], ratio: f64) -> fmt::Result {
-        debug_assert_eq!(self.definition.kind, Type::Gauge);
-        self.row(values, |_, encoder| ConstGauge::new(ratio).encode(encoder))
+    /// A value that is no whole number.
+    pub(super) fn number(&mut self, values: &[&str], value: f64) -> fmt::Result {
+        self.row(values, |definition, encoder| match definition.kind {
+            Type::Counter => ConstCounter::new(value).encode(encoder),
+            Type::Gauge => ConstGauge::new(value).encode(encoder),
+        })
     }
 
     /// Seconds, of a counter only.

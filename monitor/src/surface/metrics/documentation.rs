@@ -1,17 +1,20 @@
 //! The metrics as a page of the documentation.
 
 use super::definition::Type;
-use super::table::TABLE;
+use super::exposition::TABLES;
 
 /// The page `docs/metrics.md`, from the table.
 #[must_use]
 pub fn documentation() -> String {
     let mut page = String::from(
-        "# Metrics\n\nGenerated from the table in `monitor/src/surface/metrics/table.rs`; a test compares the two.\n\
+        "# Metrics\n\nGenerated from the tables in `monitor/src/surface/metrics/`; a test compares the two.\n\
          `direction` is `rx` or `tx`. Counts are exact, and read from the kernel at the scrape.\n\n\
          | metric | type | labels | what it is |\n| --- | --- | --- | --- |\n",
     );
-    for row in TABLE {
+    let rows = TABLES
+        .iter()
+        .flat_map(|(prefix, table)| table.iter().map(move |row| (prefix, row)));
+    for (prefix, row) in rows {
         let kind = match row.kind {
             Type::Counter => "counter",
             Type::Gauge => "gauge",
@@ -19,7 +22,7 @@ pub fn documentation() -> String {
         let labels = row.labels.join(", ");
         page.push_str(&format!(
             "| `{}` | {kind} | {labels} | {} |\n",
-            row.full_name(),
+            row.full_name(prefix),
             row.help
         ));
     }

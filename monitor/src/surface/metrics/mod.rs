@@ -6,9 +6,10 @@ pub mod definition;
 pub mod documentation;
 pub mod exposition;
 mod network_rows;
+pub mod process_table;
 pub mod table;
 mod traffic_rows;
 
 pub use documentation::documentation;
-pub use exposition::{CONTENT_TYPE, encode};
+pub use exposition::{Format, TABLES, encode};
 pub use table::TABLE;

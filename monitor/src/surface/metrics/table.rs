@@ -93,7 +93,7 @@ pub const TABLE: &[Definition] = &[
                 *used = used.max(row.used());
             }
             most.into_iter().try_for_each(|((peer, direction), used)| {
-                rows.ratio(&[&peer.to_string(), direction.label()], used)
+                rows.number(&[&peer.to_string(), direction.label()], used)
             })
         },
     },
@@ -335,8 +335,21 @@ pub const TABLE: &[Definition] = &[
     Definition {
         name: "build_info",
         kind: Type::Gauge,
-        labels: &["version"],
-        help: "1, with the version of the agent",
-        rows: |_, rows| rows.value(&[env!("CARGO_PKG_VERSION")], 1),
+        labels: &["version", "revision", "kernel"],
+        help: "1, with the version of the agent, the commit it was built from (unknown in development), and the release of the kernel",
+        rows: |snapshot, rows| {
+            let version = env!("CARGO_PKG_VERSION");
+            rows.value(&[version, env!("OVERLAY_REVISION"), &snapshot.kernel], 1)
+        },
+    },
+    Definition {
+        name: "scrape_duration_seconds",
+        kind: Type::Gauge,
+        labels: &[],
+        help: "How long the agent took to make the last page of metrics; absent on the first one",
+        rows: |snapshot, rows| match snapshot.last_scrape {
+            Some(took) => rows.number(&[], took.as_secs_f64()),
+            None => Ok(()),
+        },
     },
 ];

@@ -8,6 +8,7 @@ use monitor_common::reason::Reason;
 
 use super::super::documentation;
 use super::*;
+use crate::host::process_use::ProcessUse;
 use crate::kernel::Attribution;
 use crate::traffic::counted::{Counted, EspNetwork, EspOther, EspPeer, Traffic, Unparsed, Vni};
 use crate::traffic::counted::{Exposed, Pending};
@@ -109,13 +110,23 @@ fn snapshot() -> Snapshot {
     };
     Snapshot {
         counted,
+        kernel: "6.1.0".to_owned(),
+        last_scrape: Some(std::time::Duration::from_millis(12)),
+        process: Some(ProcessUse {
+            cpu: std::time::Duration::from_millis(1_500),
+            resident: 20 << 20,
+            address_space: 1 << 30,
+            open_files: 70,
+            max_files: Some(1024),
+            started: 1_700_000_000.25,
+        }),
         ..Snapshot::default()
     }
 }
 
 #[test]
 fn rows_come_out_as_the_contract_names_them() {
-    let text = encode(snapshot()).unwrap();
+    let text = encode(snapshot(), Format::OpenMetrics).unwrap();
     for line in [
         r#"overlay_packets_total{interface="eth0",direction="rx",encapsulation="vxlan",vni="4096"} 12"#,
         r#"overlay_bytes_total{interface="eth0",direction="rx",encapsulation="vxlan",vni="4096"} 1800"#,
@@ -145,25 +156,35 @@ fn rows_come_out_as_the_contract_names_them() {
 
 #[test]
 fn the_page() {
-    let page = encode(snapshot()).unwrap();
+    let page = encode(snapshot(), Format::OpenMetrics).unwrap();
     insta::assert_snapshot!("page", page.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
+}
+
+#[test]
+fn the_page_in_the_text_format() {
+    let page = encode(snapshot(), Format::Text).unwrap();
+    let page = page.replace(env!("CARGO_PKG_VERSION"), "VERSION");
+    insta::assert_snapshot!("text_page", page);
 }
 
 #[test]
 fn no_name_gets_out_of_its_quotes() {
     let mut snapshot = snapshot();
     snapshot.counted.traffic[0].interface = "e\"} 1\n\\".to_owned();
-    let text = encode(snapshot).unwrap();
+    let text = encode(snapshot, Format::OpenMetrics).unwrap();
     let row = r#"overlay_packets_total{interface="e\"} 1\n\\",direction="rx",encapsulation="vxlan",vni="4096"} 12"#;
     assert!(text.lines().any(|line| line == row), "{text}");
 }
 
 #[test]
 fn every_row_of_the_table_is_well_named_and_described() {
-    let text = encode(snapshot()).unwrap();
-    for row in TABLE {
+    let text = encode(snapshot(), Format::OpenMetrics).unwrap();
+    let rows = TABLES
+        .iter()
+        .flat_map(|(prefix, table)| table.iter().map(move |row| (prefix, row)));
+    for (prefix, row) in rows {
         assert!(
-            text.contains(&format!("# TYPE {PREFIX}_{} ", row.name)),
+            text.contains(&format!("# TYPE {prefix}_{} ", row.name)),
             "{}",
             row.name
         );

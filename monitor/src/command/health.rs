@@ -1,0 +1,27 @@
+//! `health`: asks the agent of this host whether it answers, or whether it sees all that it should.
+
+use std::net::SocketAddr;
+
+use anyhow::anyhow;
+use monitor_classify::text::escape;
+
+use crate::base::failure::Failure;
+use crate::base::output::Output;
+use crate::surface::http;
+
+use super::cli::HealthArgs;
+use super::settings::listen_address;
+
+/// Characters of an answer that are printed.
+const SHOWN: usize = 1_000;
+
+pub(super) async fn run(args: &HealthArgs) -> Result<(), Failure> {
+    let listens: SocketAddr = listen_address(args.listen.as_deref())?;
+    let path = if args.ready { "/-/ready" } else { "/-/healthy" };
+    let (status, text) = http::get(listens, path).await.map_err(Failure::violation)?;
+    let text = escape(text.trim_end(), SHOWN);
+    if !status.is_success() {
+        return Err(Failure::violation(anyhow!("{text} ({status})")));
+    }
+    Output::stdout().print(format_args!("{text}\n"))
+}

@@ -1,0 +1,140 @@
+//! Connections: how many there may be, and which is closed for a new one.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::pages;
+use crate::agent::SharedAgent;
+
+/// Connections at a time. Far more than there are scrapers.
+const CONNECTIONS: usize = 256;
+/// Time for the header of a request to arrive.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time for a whole connection: no scrape takes longer.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
+/// A connection whose last request is older is closed for a new one, when all places are taken: as long as Prometheus
+/// waits for a page (`scrape_timeout`, by default).
+const OLD: Duration = Duration::from_secs(10);
+/// How often it is looked for a place while there is none.
+const FULL_RETRY: Duration = Duration::from_millis(20);
+/// A connection on which nothing was asked yet.
+const NEVER: u64 = u64::MAX;
+
+/// A connection that is open.
+struct Open {
+    /// When the last request came, in milliseconds since the start, or [`NEVER`].
+    asked: Arc<AtomicU64>,
+    task: AbortHandle,
+}
+
+/// The open connections, oldest first.
+struct Connections {
+    start: Instant,
+    open: VecDeque<Open>,
+    tasks: JoinSet<()>,
+}
+
+impl Connections {
+    fn new() -> Connections {
+        Connections {
+            start: Instant::now(),
+            open: VecDeque::new(),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    /// Makes room for one more: of those that asked nothing the oldest is closed, or else the first whose request is old.
+    /// Returns whether there is room. So clients that are slow on purpose keep no scraper out.
+    fn make_room(&mut self) -> bool {
+        while self.tasks.try_join_next().is_some() {}
+        self.open.retain(|open| !open.task.is_finished());
+        if self.open.len() < CONNECTIONS {
+            return true;
+        }
+        let asked = |open: &Open| open.asked.load(Ordering::Relaxed);
+        let old = self.now().saturating_sub(OLD.as_millis() as u64);
+        let never = self.open.iter().position(|open| asked(open) == NEVER);
+        let Some(at) = never.or_else(|| self.open.iter().position(|open| asked(open) < old)) else {
+            return false;
+        };
+        if let Some(open) = self.open.remove(at) {
+            open.task.abort();
+        }
+        true
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(NEVER - 1)
+    }
+
+    fn add(&mut self, stream: TcpStream, routes: Router) {
+        let asked = Arc::new(AtomicU64::new(NEVER));
+        let (start, last) = (self.start, Arc::clone(&asked));
+        let note = move |request: Request,
+                         next: Next|
+              -> std::pin::Pin<Box<dyn Future<Output = Response> + Send>> {
+            let now = u64::try_from(start.elapsed().as_millis()).unwrap_or(NEVER - 1);
+            last.store(now, Ordering::Relaxed);
+            Box::pin(next.run(request))
+        };
+        let service = TowerToHyperService::new(routes.layer(middleware::from_fn(note)));
+        let task = self.tasks.spawn(async move {
+            let connection = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEADER_TIMEOUT)
+                .max_buf_size(16 * 1024)
+                .serve_connection(TokioIo::new(stream), service);
+            match tokio::time::timeout(CONNECTION_TIMEOUT, connection).await {
+                Ok(Ok(())) | Err(_) => {}
+                Ok(Err(error)) => tracing::debug!("connection: {error}"),
+            }
+        });
+        self.open.push_back(Open { asked, task });
+    }
+}
+
+/// Serves until `stop` is done, then closes open connections.
+pub async fn serve(listener: TcpListener, agent: SharedAgent, stop: impl Future<Output = ()>) {
+    let routes = pages::routes(agent);
+    let mut connections = Connections::new();
+    tokio::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            // The client left, or file descriptors are short for the moment.
+            Err(error) => {
+                tracing::debug!("accept: {error}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let mut ended = false;
+        while !ended && !connections.make_room() {
+            ended = tokio::select! {
+                () = &mut stop => true,
+                () = tokio::time::sleep(FULL_RETRY) => false,
+            };
+        }
+        if ended {
+            break;
+        }
+        connections.add(stream, routes.clone());
+    }
+    connections.tasks.shutdown().await;
+}

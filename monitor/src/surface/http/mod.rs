@@ -1,0 +1,13 @@
+//! The HTTP endpoint of `run`: a port ([`bind`]), connections on it ([`serve`]), and the pages that they ask for.
+//!
+//! Imports `agent` and the other surfaces that make pages. `command` calls it.
+
+mod client;
+mod connections;
+mod pages;
+mod port;
+mod wanted_format;
+
+pub use client::get;
+pub use connections::serve;
+pub use port::bind;

@@ -1,0 +1,43 @@
+//! The port that is listened on.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+use tokio::net::TcpListener;
+
+use crate::base::failure::Failure;
+
+/// How long an agent that has just ended may still hold the port: a program that it was starting has a copy of its socket.
+const HELD: Duration = Duration::from_secs(1);
+/// How often the port is tried meanwhile.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// Opens the port, also where an agent that was just killed left it in use for a moment.
+///
+/// # Errors
+/// A runtime failure that names the reason, and what to do.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let deadline = Instant::now() + HELD;
+    let listener = loop {
+        match TcpListener::bind(address).await {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                tokio::time::sleep(RETRY).await;
+            }
+            listener => break listener,
+        }
+    };
+    listener.map_err(|error| {
+        let port = address.port();
+        let hint = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                format!("another process listens there (`ss -ltnp sport = :{port}` shows it); give another --listen")
+            }
+            io::ErrorKind::AddrNotAvailable => "this host has no such address; give another --listen".to_owned(),
+            io::ErrorKind::PermissionDenied => format!("port {port} needs privileges; give another --listen"),
+            _ => "give another --listen".to_owned(),
+        };
+        Failure::runtime(anyhow!(error).context(format!("cannot listen on {address}: {hint}")))
+    })
+}
