@@ -5,7 +5,7 @@ mod sample;
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
@@ -140,9 +140,4 @@ fn mutants(ctx: &Ctx, program: &Path, area: &Area) -> Command {
         cmd.args(["--file", file]);
     }
     cmd
-}
-
-/// A time in minutes and seconds.
-fn minutes(time: Duration) -> String {
-    format!("{}:{:02}", time.as_secs() / 60, time.as_secs() % 60)
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-use super::minutes;
 use crate::table::{Align, table};
 
 /// One in this many may survive.
@@ -116,6 +115,11 @@ pub(super) fn table_of(rows: &[(&str, Outcome, Duration)], seed: u64) -> String 
         }
     }
     text
+}
+
+/// A time in minutes and seconds.
+fn minutes(time: Duration) -> String {
+    format!("{}:{:02}", time.as_secs() / 60, time.as_secs() % 60)
 }
 
 #[cfg(test)]
