@@ -15,9 +15,10 @@ use overlay_tests::associations::{ENDS, both_ways, carried, inside, sum, tunnel,
 use overlay_tests::attached::tc;
 use overlay_tests::frame::{redis_command, vxlan};
 use overlay_tests::offload::{Offload, WithoutEsp};
-use overlay_tests::process::wait_until;
+use overlay_tests::process::{Monitor, wait_until};
 use overlay_tests::programs::kernel_version;
 use overlay_tests::wire::{Pair, bound};
+use serde_json::Value;
 
 /// A network of the second traffic, which the lab's rules know nothing of.
 const VNI: u32 = 99;
@@ -117,11 +118,43 @@ fn generic_xdp_gives_way_to_tc_when_the_kernel_can_decrypt() {
     assert_eq!(decrypted(&agent), PACKETS);
     agent.monitor.stop();
 
-    let agent = Agent::start(node, &["--hook", "xdp-generic"]);
+    let mut agent = Agent::start(node, &["--hook", "xdp-generic"]);
     assert_eq!(agent.hooks(), [tc(), tc()]);
     send_through_tunnel(&lab);
     assert_eq!(cleartext(&agent), [], "from the start");
     assert_eq!(decrypted(&agent), PACKETS);
+    agent.monitor.stop();
+    assert_audit_leaves_copies_out(&lab);
+}
+
+/// Insists that an audit counts the copies nowhere, and says how many it left out.
+fn assert_audit_leaves_copies_out(lab: &Lab) {
+    let arguments = [
+        "audit",
+        "-i",
+        "eth0",
+        "--docker",
+        "off",
+        "--duration",
+        "15s",
+        "--format",
+        "json",
+    ];
+    let mut audit = Monitor::start(lab.node1(), &arguments);
+    audit.wait_for("it watches", |audit| audit.err().contains("watching"));
+    send_through_tunnel(lab);
+    let (status, _) = audit.wait();
+    let out = audit.out();
+    assert_eq!(status.code(), Some(0), "{out} {}", audit.err());
+    let objects = out
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let objects: Vec<Value> = objects.collect();
+    let is_of_overlay = |object: &Value| object["type"] == "exposure" && object["vni"] == VNI;
+    assert!(!objects.iter().any(is_of_overlay), "{out}");
+    let summary = objects.last().unwrap();
+    assert_eq!(summary["type"], "audit_summary");
+    assert_eq!(summary["decrypted_packets"], PACKETS);
 }
 
 #[test]

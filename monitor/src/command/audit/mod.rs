@@ -147,6 +147,7 @@ fn report(
         timeline.note(began.elapsed(), Shares::of(&snapshot));
         (exposure.chapters, exposure.more) = chapters(&snapshot, &report, &conversations);
         exposure.is_lower_bound = snapshot.counted.is_lower_bound();
+        exposure.decrypted = snapshot.counted.state.decrypted;
         exposure.samples = samples;
         exposure.platform = Platform::of_this_host();
         exposure.timeline = timeline;

@@ -17,6 +17,7 @@ use monitor_classify::CredentialKind;
 use super::chapter::Chapter;
 use super::conversation::Place;
 use super::finding::findings;
+use super::numbers::some;
 use super::shares::Shares;
 use super::timeline::Timeline;
 
@@ -56,6 +57,8 @@ pub struct ExposureReport {
     pub more: usize,
     /// Whether more may be readable than was found.
     pub is_lower_bound: bool,
+    /// Packets that are in no chapter, because IPsec of this host had decrypted them: they came encrypted.
+    pub decrypted: u64,
     /// Samples that were classified.
     pub samples: u64,
     /// Bytes over time.
@@ -72,6 +75,7 @@ impl Default for ExposureReport {
             chapters: Vec::new(),
             more: 0,
             is_lower_bound: false,
+            decrypted: 0,
             samples: 0,
             timeline: Timeline::default(),
             platform: Platform::Unknown,
@@ -103,6 +107,17 @@ impl ExposureReport {
         let left_out = chapters.clone().filter(|at| !is_shown(at)).count();
         let shown = chapters.filter(is_shown).map(|(_, chapter)| chapter);
         (shown, left_out + self.more)
+    }
+
+    /// What is said of the decrypted copies of ESP packets, a sentence; `None` if there were none.
+    #[must_use]
+    pub fn decrypted_copies(&self) -> Option<String> {
+        let packets = some(self.decrypted, "packet");
+        (self.decrypted != 0).then(|| {
+            format!(
+                "Left out: {packets} that IPsec of this host had decrypted; each is a copy of ESP, which was not in the clear on the wire."
+            )
+        })
     }
 
     /// Kinds of credentials in cleartext, anywhere.

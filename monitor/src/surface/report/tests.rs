@@ -189,6 +189,7 @@ pub(super) fn hostile() -> Audit {
         chapters,
         more,
         is_lower_bound: true,
+        decrypted: 1500,
         ..ExposureReport::default()
     };
     let shares = audit.exposure.shares();

@@ -44,6 +44,9 @@ pub(super) fn all(page: &mut Markup, exposure: &ExposureReport) {
         }
         HostFlows::All => {}
     }
+    if let Some(copies) = exposure.decrypted_copies() {
+        page.element("<p>", copies, "</p>\n");
+    }
     if exposure.is_lower_bound {
         page.raw("<p>More may be readable: samples were lost or capped, or a map was full.</p>\n");
     }

@@ -45,6 +45,9 @@ pub(super) fn write(exposure: &ExposureReport, out: &mut String) -> Result {
         )?,
         HostFlows::All => {}
     }
+    if let Some(copies) = exposure.decrypted_copies() {
+        writeln!(out, "\n  {copies}")?;
+    }
     if exposure.is_lower_bound {
         writeln!(
             out,
