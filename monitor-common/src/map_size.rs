@@ -46,10 +46,13 @@ pub const DESCRIBED_BUCKETS: u32 = 1_024;
 pub const CPU_BUCKETS: u32 = UNKNOWN_BUCKETS + DESCRIBED_BUCKETS;
 /// `BUCKETS`.
 pub const BUCKETS: u32 = CPU_BUCKETS + 2;
-/// Bytes of a frame that `SCRATCH` holds: all headers that are walked, at their longest, but for extension headers of IPv6.
-/// Ethernet, IPv4 and UDP with 8 and 40 bytes of tags and options, Geneve with 252 bytes of options, and that again inside
-/// to a TCP header without options: 22 + 60 + 8 + 260 + 22 + 60 + 20.
-pub const SCRATCH_BYTES: usize = 512;
+/// Bytes of a frame that are copied to `SCRATCH` at first: all headers that are walked, at their longest, but for extension
+/// headers of IPv6. Ethernet, IPv4 and UDP with 8 and 40 bytes of tags and options, Geneve with 252 bytes of options, and
+/// that again inside to a TCP header without options: 22 + 60 + 8 + 260 + 22 + 60 + 20.
+pub const SCRATCH_USUAL: usize = 512;
+/// Bytes of a frame that `SCRATCH` holds: the same with three extension headers of 2,048 bytes, which is the longest
+/// (RFC 8200, 4.3), outside and inside.
+pub const SCRATCH_BYTES: usize = SCRATCH_USUAL + 6 * 2_048;
 /// Bytes that one step of a packet leaves for the next in `WALKED`.
 pub const WALKED_BYTES: usize = 144;
 

@@ -8,14 +8,15 @@
 use monitor_common::direction::Direction;
 use monitor_common::link::Link;
 
-use crate::ctx::{Hook, View};
+use crate::ctx::{Hook, Reach, View};
 use crate::inner::InnerStep;
 use crate::outer::Step;
 use crate::{account_flow, inner, outer, sample, super_packet, usual};
 
 /// Takes the steps of the packet of a context, which starts with `link`.
 ///
-/// A step that needs bytes beyond those at hand says so before it has counted anything, and is repeated on a copy.
+/// A step that needs bytes beyond those at hand says so before it has counted anything, and is repeated on a copy: first of
+/// the bytes that headers usually take, then of as many as they can take.
 #[inline(always)]
 pub fn run<H: Hook>(context: *mut H::Context, direction: Direction, link: Link) {
     let mut next = match link {
@@ -31,7 +32,10 @@ pub fn run<H: Hook>(context: *mut H::Context, direction: Direction, link: Link) 
         if H::MAY_BE_PARTIAL
             && let Step::NeedsBytes = next
         {
-            next = network_copied::<H>(context, link);
+            next = network_copied::<H>(context, link, Reach::Usual);
+            if let Step::NeedsBytes = next {
+                next = network_copied::<H>(context, link, Reach::Whole);
+            }
         }
     }
     if let Step::Encapsulation = next {
@@ -39,7 +43,10 @@ pub fn run<H: Hook>(context: *mut H::Context, direction: Direction, link: Link) 
         if H::MAY_BE_PARTIAL
             && let Step::NeedsBytes = next
         {
-            next = encapsulation_copied::<H>(context);
+            next = encapsulation_copied::<H>(context, Reach::Usual);
+            if let Step::NeedsBytes = next {
+                next = encapsulation_copied::<H>(context, Reach::Whole);
+            }
         }
     }
     if let Step::Null = next {
@@ -56,13 +63,17 @@ pub fn run<H: Hook>(context: *mut H::Context, direction: Direction, link: Link) 
         if H::MAY_BE_PARTIAL
             && let InnerStep::NeedsBytes = inside
         {
-            inside = inner_network_copied::<H>(context);
+            inside = inner_network_copied::<H>(context, Reach::Usual);
+            if let InnerStep::NeedsBytes = inside {
+                inside = inner_network_copied::<H>(context, Reach::Whole);
+            }
         }
         if let InnerStep::Flow = inside
             && let InnerStep::NeedsBytes = inner_flow::<H>(context)
             && H::MAY_BE_PARTIAL
+            && let InnerStep::NeedsBytes = inner_flow_copied::<H>(context, Reach::Usual)
         {
-            inner_flow_copied::<H>(context);
+            inner_flow_copied::<H>(context, Reach::Whole);
         }
         next = account::<H>(context, direction);
     }
@@ -82,11 +93,18 @@ fn usual_shape<H: Hook>(context: *mut H::Context, direction: Direction) -> Step 
 
 /// Declares the steps: a function that is not inlined for each.
 macro_rules! steps {
-    ($($name:ident($($argument:ident: $kind:ty),*) -> $out:ty = $step:path, $view:ident;)+) => {
+    ($(
+        $name:ident($($argument:ident: $kind:ty),*) -> $out:ty
+            = $step:path, $view:ident($($with:ident: $with_kind:ty)?);
+    )+) => {
         $(
             #[inline(never)]
-            fn $name<H: Hook>(context: *mut H::Context, $($argument: $kind),*) -> $out {
-                match View::<H, _>::$view(context) {
+            fn $name<H: Hook>(
+                context: *mut H::Context,
+                $($argument: $kind,)*
+                $($with: $with_kind)?
+            ) -> $out {
+                match View::<H, _>::$view(context, $($with)?) {
                     Some(packet) => $step(&packet, $($argument),*),
                     None => Default::default(),
                 }
@@ -96,25 +114,25 @@ macro_rules! steps {
 }
 
 steps! {
-    network(link: Link) -> Step = outer::network, linear;
-    network_copied(link: Link) -> Step = outer::network, copied;
-    encapsulation() -> Step = outer::encapsulation, linear;
-    encapsulation_copied() -> Step = outer::encapsulation, copied;
-    null() -> Step = outer::null, linear;
-    count(direction: Direction) -> Step = outer::count, linear;
-    inner_network() -> InnerStep = inner::network, linear;
-    inner_network_copied() -> InnerStep = inner::network, copied;
-    inner_flow() -> InnerStep = inner::flow, linear;
-    inner_flow_copied() -> InnerStep = inner::flow, copied;
-    account(direction: Direction) -> Step = account_flow::account, linear;
-    take_sample(direction: Direction) -> () = sample::take, linear;
+    network(link: Link) -> Step = outer::network, linear();
+    network_copied(link: Link) -> Step = outer::network, copied(reach: Reach);
+    encapsulation() -> Step = outer::encapsulation, linear();
+    encapsulation_copied() -> Step = outer::encapsulation, copied(reach: Reach);
+    null() -> Step = outer::null, linear();
+    count(direction: Direction) -> Step = outer::count, linear();
+    inner_network() -> InnerStep = inner::network, linear();
+    inner_network_copied() -> InnerStep = inner::network, copied(reach: Reach);
+    inner_flow() -> InnerStep = inner::flow, linear();
+    inner_flow_copied() -> InnerStep = inner::flow, copied(reach: Reach);
+    account(direction: Direction) -> Step = account_flow::account, linear();
+    take_sample(direction: Direction) -> () = sample::take, linear();
 }
 
 #[inline(never)]
 fn segment_headers<H: Hook>(context: *mut H::Context) {
     // Most frames are single packets, and need no copy.
     let is_one = View::<H, _>::linear(context).is_none_or(|packet| super_packet::is_one(&packet));
-    if !is_one && let Some(packet) = View::<H, _>::copied(context) {
+    if !is_one && let Some(packet) = View::<H, _>::copied(context, Reach::Usual) {
         super_packet::segment_headers(&packet);
     }
 }

@@ -8,7 +8,7 @@ use core::ptr::read_volatile;
 use aya_ebpf::btf_maps::PerCpuArray;
 use aya_ebpf::macros::btf_map;
 use monitor_common::load::Window;
-use monitor_common::map_size::SCRATCH_BYTES;
+use monitor_common::map_size::{SCRATCH_BYTES, SCRATCH_USUAL};
 
 use crate::verifier::{bounded, opaque};
 
@@ -123,12 +123,29 @@ struct Copied {
     bytes: [u8; SCRATCH_BYTES],
 }
 
+/// How much of a frame is copied.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Reach {
+    /// The headers of nearly every packet: [`SCRATCH_USUAL`] bytes.
+    Usual,
+    /// Long extension headers of IPv6 as well: [`SCRATCH_BYTES`].
+    Whole,
+}
+
 impl Scratch {
     /// Fills the scratch of this CPU. `copy` copies a number of bytes there, and returns whether that succeeded.
     #[inline(always)]
-    pub fn new(frame_len: usize, copy: impl FnOnce(*mut u8, u32) -> bool) -> Option<Scratch> {
+    pub fn new(
+        frame_len: usize,
+        reach: Reach,
+        copy: impl FnOnce(*mut u8, u32) -> bool,
+    ) -> Option<Scratch> {
         let scratch = SCRATCH.get_ptr_mut(0)?;
-        let len = bounded::<SCRATCH_BYTES>(frame_len);
+        let len = match reach {
+            Reach::Usual => bounded::<SCRATCH_USUAL>(frame_len),
+            Reach::Whole => bounded::<SCRATCH_BYTES>(frame_len),
+        };
         // SAFETY: this CPU's own slot.
         unsafe {
             let copied = copy((&raw mut (*scratch).bytes).cast(), len as u32);
@@ -171,8 +188,8 @@ impl Bytes for Scratch {
     }
 
     #[inline(always)]
-    fn is_part_of(&self, _frame_len: usize) -> bool {
-        // The walk never reaches beyond the scratch.
-        false
+    fn is_part_of(&self, frame_len: usize) -> bool {
+        // The walk never reaches beyond the whole scratch.
+        self.len() == SCRATCH_USUAL && frame_len > SCRATCH_USUAL
     }
 }

@@ -6,6 +6,7 @@ mod packet;
 mod skb;
 mod xdp;
 
+pub use bytes::Reach;
 pub use packet::{Hook, Packet, View};
 pub use skb::Tc;
 pub use xdp::{Buffers, OneBuffer};

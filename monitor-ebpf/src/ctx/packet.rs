@@ -2,7 +2,7 @@
 
 use monitor_common::load::{Load, Window};
 
-use super::bytes::{Bytes, Linear, Scratch};
+use super::bytes::{Bytes, Linear, Reach, Scratch};
 use crate::verifier::{OFFSET, forgotten};
 
 /// A packet at a hook.
@@ -95,10 +95,10 @@ impl<H: Hook> View<H, Linear> {
 impl<H: Hook> View<H, Scratch> {
     /// The packet of a context, by a copy of its first bytes, which reaches into every buffer.
     #[inline(always)]
-    pub fn copied(context: *mut H::Context) -> Option<View<H, Scratch>> {
+    pub fn copied(context: *mut H::Context, reach: Reach) -> Option<View<H, Scratch>> {
         let hook = H::new(context);
         // SAFETY: the scratch holds as many bytes as it asks for.
-        let bytes = Scratch::new(hook.frame_len(), |to, len| unsafe { hook.copy(to, len) })?;
+        let bytes = Scratch::new(hook.frame_len(), reach, |to, len| unsafe { hook.copy(to, len) })?;
         Some(View { hook, bytes })
     }
 }

@@ -5,7 +5,7 @@ use std::net::UdpSocket;
 use monitor_lab::Lab;
 use overlay_tests::agent::{Agent, rows};
 use overlay_tests::attached::tc;
-use overlay_tests::frame::{esp_null, ethernet, ipv4, overlay, tcp, udp, vxlan};
+use overlay_tests::frame::{esp_null, ethernet, ipv4, ipv6, overlay, tcp, udp, vxlan};
 use overlay_tests::process::wait_until;
 use overlay_tests::programs::kernel_version;
 use overlay_tests::wire::Raw;
@@ -73,6 +73,68 @@ fn the_longest_headers_beyond_the_linear_part_of_a_socket_buffer_are_read() {
         );
         wait_until("they are counted", || agent.metrics().contains(&counted));
         assert_eq!(rows(&agent.metrics(), "overlay_unparsed_packets_total"), []);
+    }
+}
+
+/// An IPv6 packet with so many extension headers of 2,048 bytes, the longest that there are (RFC 8200, 4.6).
+fn extended(headers: usize, protocol: u8, payload: &[u8]) -> Vec<u8> {
+    const DESTINATION_OPTIONS: u8 = 60;
+    let mut chain = Vec::new();
+    for number in 1..=headers {
+        let next = if number == headers {
+            protocol
+        } else {
+            DESTINATION_OPTIONS
+        };
+        let start = chain.len();
+        chain.extend([next, 255]);
+        // Padding (RFC 8200, 4.2): an option of 253 bytes at most.
+        for length in [253, 253, 253, 253, 253, 253, 253, 253, 4] {
+            chain.extend([1, length]);
+            chain.resize(chain.len() + usize::from(length), 0);
+        }
+        assert_eq!(chain.len() - start, 2048);
+    }
+    chain.extend(payload);
+    ipv6(
+        if headers == 0 {
+            protocol
+        } else {
+            DESTINATION_OPTIONS
+        },
+        &chain,
+    )
+}
+
+#[test]
+fn the_longest_extension_headers_beyond_the_linear_part_of_a_socket_buffer_are_read() {
+    let lab = quiet();
+    for node in [lab.node1(), lab.node2()] {
+        node.run("ip", &["link", "set", "dev", "eth0", "mtu", "20000"])
+            .unwrap();
+    }
+    let agents = [lab.node1(), lab.node2()].map(|node| Agent::start(node, &[]));
+    let raw = Raw::open_scattered(lab.node1(), "eth0");
+    let segment = tcp(40_000, 443, &[0x2e; 5000]);
+    let cases = [(1, 0), (0, 1), (1, 1), (3, 3)];
+    for (vni, (outside, inside)) in (VNI..).zip(cases) {
+        let packet = ethernet(0x86dd, &extended(inside, 6, &segment));
+        let datagram = udp(50_000, 4789, &vxlan(vni, &packet));
+        let frame = ethernet(0x86dd, &extended(outside, 17, &datagram));
+        for _ in 0..10 {
+            raw.send(&frame);
+        }
+        for (agent, direction) in agents.iter().zip(["tx", "rx"]) {
+            let case = format!("{outside} outside, {inside} inside, {direction}");
+            wait_until(&case, || agent.vni(vni, direction).0 >= 10);
+            assert_eq!(
+                agent.vni(vni, direction),
+                (10, 10 * frame.len() as u64),
+                "{case}"
+            );
+            let unparsed = rows(&agent.metrics(), "overlay_unparsed_packets_total");
+            assert_eq!(unparsed, [], "{case}");
+        }
     }
 }
 
