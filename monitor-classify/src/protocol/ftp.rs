@@ -81,11 +81,8 @@ fn command(line: Line<'_>) -> Option<Finding> {
         return None;
     }
     if let Some(verb) = known(FILES, verb) {
-        let mut evidence = Evidence::from(verb);
-        if let Some(path) = argument {
-            file(&mut evidence, path, line.complete);
-        }
-        return Some(Finding::plaintext(Strength::Likely, evidence));
+        let shown = Shown::File(verb, argument, line.complete);
+        return Some(Finding::plaintext(Strength::Likely, shown));
     }
     if let Some(verb) = known(OWN, verb) {
         return (line.complete && argument.is_none())
@@ -99,10 +96,8 @@ fn command(line: Line<'_>) -> Option<Finding> {
         b"USER" => {
             // IRC has four words here.
             let user = argument.filter(|user| !user.contains(&b' '))?;
-            Some(Finding::plaintext(
-                Strength::Weak,
-                Evidence::of(|e| e.word("USER ").user(user, line.complete)),
-            ))
+            let shown = Shown::User(user, line.complete);
+            Some(Finding::plaintext(Strength::Weak, shown))
         }
         b"PORT" => {
             let is_address = six_numbers(argument?, line.complete);
@@ -113,12 +108,8 @@ fn command(line: Line<'_>) -> Option<Finding> {
         }
         b"TYPE" => matches!(argument?, b"I" | b"A" | b"A N" | b"E" | b"i" | b"a")
             .then(|| Finding::plaintext(Strength::Likely, "TYPE")),
-        b"AUTH" => known(&["TLS", "SSL", "TLS-C", "TLS-P"], argument?).map(|kind| {
-            Finding::plaintext(
-                Strength::Likely,
-                Evidence::of(|e| e.word("AUTH ").word(kind)),
-            )
-        }),
+        b"AUTH" => known(&["TLS", "SSL", "TLS-C", "TLS-P"], argument?)
+            .map(|kind| Finding::plaintext(Strength::Likely, Shown::Auth(kind))),
         b"PROT" | b"PBSZ" | b"OPTS" | b"SITE" | b"REST" | b"STRU" | b"MODE" | b"ALLO" => {
             argument?;
             known(WITH_ARGUMENT, verb).map(|verb| Finding::plaintext(Strength::Weak, verb))
@@ -127,19 +118,32 @@ fn command(line: Line<'_>) -> Option<Finding> {
     }
 }
 
-/// Adds a path, whose last part may be cut.
-fn file(evidence: &mut Evidence, path: &[u8], complete: bool) {
-    let whole = if complete {
-        path
-    } else {
-        &path[..path
-            .iter()
-            .rposition(|&byte| byte == b'/')
-            .map_or(0, |at| at + 1)]
-    };
-    evidence.word(" ").key(whole, PATH_MAX);
-    if !complete {
-        evidence.hidden();
+/// What is shown of a line.
+enum Shown<'a> {
+    /// A command and a path, which ends where the capture does if it is not whole.
+    File(&'static str, Option<&'a [u8]>, bool),
+    /// The name of an account, and whether it is whole.
+    User(&'a [u8], bool),
+    /// A kind of encryption.
+    Auth(&'static str),
+    /// The number of a reply.
+    Reply(u16),
+}
+
+impl From<Shown<'_>> for Evidence {
+    fn from(shown: Shown<'_>) -> Self {
+        Self::of(|e| match shown {
+            Shown::File(verb, None, _) => e.word(verb),
+            Shown::File(verb, Some(path), true) => e.word(verb).word(" ").key(path, PATH_MAX),
+            Shown::File(verb, Some(path), false) => {
+                let whole = path.iter().rposition(|&byte| byte == b'/');
+                let whole = &path[..whole.map_or(0, |at| at + 1)];
+                e.word(verb).word(" ").key(whole, PATH_MAX).hidden()
+            }
+            Shown::User(user, whole) => e.word("USER ").user(user, whole),
+            Shown::Auth(kind) => e.word("AUTH ").word(kind),
+            Shown::Reply(code) => e.number(code),
+        })
     }
 }
 
@@ -190,10 +194,7 @@ fn reply(line: Line<'_>) -> Option<Finding> {
         | 550..=553 => Strength::Weak,
         _ => return None,
     };
-    Some(Finding::plaintext(
-        strength,
-        Evidence::of(|e| e.number(code)),
-    ))
+    Some(Finding::plaintext(strength, Shown::Reply(code)))
 }
 
 fn has_six_numbers(text: &[u8]) -> bool {

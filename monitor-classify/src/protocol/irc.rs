@@ -61,8 +61,7 @@ fn from_server(text: &[u8], complete: bool) -> Option<Finding> {
     let (word, arguments) = split(rest?);
     arguments.or(complete.then_some(&[]))?;
     if word.len() == 3 && number(word).is_some() {
-        let evidence = Evidence::of(|e| e.word("numeric ").key(word, 3));
-        return Some(Finding::plaintext(Strength::Certain, evidence));
+        return Some(Finding::plaintext(Strength::Certain, Shown::Numeric(word)));
     }
     let command = known(PASSED_ON, word)?;
     let from_user = prefix.contains(&b'!') && prefix.contains(&b'@');
@@ -72,7 +71,7 @@ fn from_server(text: &[u8], complete: bool) -> Option<Finding> {
         Strength::Likely
     };
     let (target, _) = split(arguments.unwrap_or_default());
-    Some(Finding::plaintext(strength, with_channel(command, target)))
+    Some(Finding::plaintext(strength, Shown::To(command, target)))
 }
 
 fn command(text: &[u8], complete: bool) -> Option<Finding> {
@@ -83,18 +82,12 @@ fn command(text: &[u8], complete: bool) -> Option<Finding> {
         b"NICK" => {
             let nick = first.strip_prefix(b":").unwrap_or(first);
             let fits = complete && rest.is_none() && !nick.is_empty();
-            let evidence = Evidence::of(|e| e.word("NICK ").user(nick, true));
-            fits.then(|| Finding::plaintext(Strength::Weak, evidence))
+            fits.then(|| Finding::plaintext(Strength::Weak, Shown::User("NICK ", nick)))
         }
         b"USER" => {
             // User, mode or host, host, and the real name.
             let words = rest?.splitn(3, |&byte| byte == b' ').count();
-            (words == 3).then(|| {
-                Finding::plaintext(
-                    Strength::Certain,
-                    Evidence::of(|e| e.word("USER ").user(first, true)),
-                )
-            })
+            (words == 3).then(|| Finding::plaintext(Strength::Certain, Shown::User("USER ", first)))
         }
         b"PASS" => {
             let kind = (!first.is_empty()).then_some(CredentialKind::IrcPassword);
@@ -116,15 +109,11 @@ fn command(text: &[u8], complete: bool) -> Option<Finding> {
                 first,
             );
             let kind = mechanism.is_none().then_some(CredentialKind::IrcPassword);
-            let evidence = Evidence::of(|e| e.word("AUTHENTICATE ").known(mechanism));
-            Some(Finding::plaintext(Strength::Likely, evidence).with_some(kind))
+            let shown = Shown::Known("AUTHENTICATE ", mechanism);
+            Some(Finding::plaintext(Strength::Likely, shown).with_some(kind))
         }
-        b"CAP" => known(&["LS", "LIST", "REQ", "END", "ACK", "NAK"], first).map(|sub| {
-            Finding::plaintext(
-                Strength::Certain,
-                Evidence::of(|e| e.word("CAP ").word(sub)),
-            )
-        }),
+        b"CAP" => known(&["LS", "LIST", "REQ", "END", "ACK", "NAK"], first)
+            .map(|sub| Finding::plaintext(Strength::Certain, Shown::Known("CAP ", Some(sub)))),
         b"PRIVMSG" | b"NOTICE" => {
             let is_service = contains(first, "serv");
             let said = rest.unwrap_or_default();
@@ -138,7 +127,7 @@ fn command(text: &[u8], complete: bool) -> Option<Finding> {
             } else {
                 Strength::Likely
             };
-            Some(Finding::plaintext(strength, with_channel("message to", first)).with_some(kind))
+            Some(Finding::plaintext(strength, Shown::To("message to", first)).with_some(kind))
         }
         b"JOIN" | b"PART" | b"TOPIC" | b"NAMES" => {
             let command = known(&["JOIN", "PART", "TOPIC", "NAMES"], word)?;
@@ -147,12 +136,9 @@ fn command(text: &[u8], complete: bool) -> Option<Finding> {
             } else {
                 Strength::Weak
             };
-            let evidence = if complete || rest.is_some() {
-                with_channel(command, first)
-            } else {
-                command.into()
-            };
-            Some(Finding::plaintext(strength, evidence))
+            let is_whole = complete || rest.is_some();
+            let channel = if is_whole { first } else { &[] };
+            Some(Finding::plaintext(strength, Shown::To(command, channel)))
         }
         b"PING" | b"PONG" if !first.is_empty() => {
             let strength = if first.starts_with(b":") {
@@ -171,12 +157,32 @@ fn is_channel(target: &[u8]) -> bool {
     matches!(target.first(), Some(b'#' | b'&' | b'+'))
 }
 
-/// Channels are shown; other targets are people.
-fn with_channel(what: &'static str, target: &[u8]) -> Evidence {
-    let target = target.strip_prefix(b":").unwrap_or(target);
-    if is_channel(target) {
-        Evidence::of(|e| e.word(what).word(" ").key(target, TARGET_MAX))
-    } else {
-        what.into()
+/// What is shown of a message.
+enum Shown<'a> {
+    /// The number of an answer.
+    Numeric(&'a [u8]),
+    /// A command and the name of an account.
+    User(&'static str, &'a [u8]),
+    /// A command and a word that is known.
+    Known(&'static str, Option<&'static str>),
+    /// A command and its target. Channels are shown; other targets are people.
+    To(&'static str, &'a [u8]),
+}
+
+impl From<Shown<'_>> for Evidence {
+    fn from(shown: Shown<'_>) -> Self {
+        Self::of(|e| match shown {
+            Shown::Numeric(number) => e.word("numeric ").key(number, 3),
+            Shown::User(command, user) => e.word(command).user(user, true),
+            Shown::Known(command, word) => e.word(command).known(word),
+            Shown::To(what, target) => {
+                let target = target.strip_prefix(b":").unwrap_or(target);
+                if is_channel(target) {
+                    e.word(what).word(" ").key(target, TARGET_MAX)
+                } else {
+                    e.word(what)
+                }
+            }
+        })
     }
 }

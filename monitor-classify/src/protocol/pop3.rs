@@ -74,10 +74,8 @@ fn command(line: Line<'_>) -> Option<Finding> {
         }
         b"USER" => {
             let user = argument.filter(|user| !user.contains(&b' '))?;
-            Some(Finding::plaintext(
-                Strength::Weak,
-                Evidence::of(|e| e.word("USER ").user(user, line.complete)),
-            ))
+            let shown = Shown::User(user, line.complete);
+            Some(Finding::plaintext(Strength::Weak, shown))
         }
         b"APOP" => {
             let (user, digest) = split(argument?);
@@ -89,23 +87,38 @@ fn command(line: Line<'_>) -> Option<Finding> {
                 Strength::Weak
             };
             let kind = digest.map(|_| CredentialKind::Pop3Password);
-            let evidence = Evidence::of(|e| {
-                e.word("APOP ")
-                    .user(user, digest.is_some())
-                    .word(" ")
-                    .hidden()
-            });
-            Some(Finding::plaintext(strength, evidence).with_some(kind))
+            let shown = Shown::Digest(user, digest.is_some());
+            Some(Finding::plaintext(strength, shown).with_some(kind))
         }
         b"AUTH" => {
             let (mechanism, answer) = split(argument?);
             let mechanism = known(MECHANISMS, mechanism)?;
             let answer = answer.filter(|answer| !answer.is_empty());
             let kind = answer.map(|_| CredentialKind::Pop3Password);
-            let evidence = Evidence::of(|e| e.word("AUTH ").word(mechanism));
-            Some(Finding::plaintext(Strength::Weak, evidence).with_some(kind))
+            let shown = Shown::Auth(mechanism);
+            Some(Finding::plaintext(Strength::Weak, shown).with_some(kind))
         }
         _ => known(SHARED, verb).map(|verb| Finding::plaintext(Strength::Weak, verb)),
+    }
+}
+
+/// What is shown of a command that has a secret or a name.
+enum Shown<'a> {
+    /// The name of an account, and whether it is whole.
+    User(&'a [u8], bool),
+    /// The same in front of a digest.
+    Digest(&'a [u8], bool),
+    /// A mechanism.
+    Auth(&'static str),
+}
+
+impl From<Shown<'_>> for Evidence {
+    fn from(shown: Shown<'_>) -> Self {
+        Self::of(|e| match shown {
+            Shown::User(user, whole) => e.word("USER ").user(user, whole),
+            Shown::Digest(user, whole) => e.word("APOP ").user(user, whole).word(" ").hidden(),
+            Shown::Auth(mechanism) => e.word("AUTH ").word(mechanism),
+        })
     }
 }
 

@@ -73,21 +73,14 @@ fn command(line: Line<'_>) -> Option<Finding> {
     }
     if let Some(greeting) = known(&["EHLO", "HELO", "LHLO"], verb) {
         let host = rest.filter(|host| !host.is_empty())?;
-        let evidence = Evidence::of(|e| {
-            let e = e.word(greeting).word(" ");
-            if line.complete {
-                e.host(host, HOST_MAX)
-            } else {
-                e.hidden()
-            }
-        });
-        return Some(Finding::plaintext(Strength::Certain, evidence));
+        let shown = Shown::Greeting(greeting, line.complete.then_some(host));
+        return Some(Finding::plaintext(Strength::Certain, shown));
     }
     for start in ["MAIL FROM:", "RCPT TO:"] {
         if starts(line.text, start) {
             let address = line.text[start.len()..].trim_ascii_start();
-            let evidence = Evidence::of(|e| e.word(start).address(address));
-            return Some(Finding::plaintext(Strength::Certain, evidence));
+            let shown = Shown::Address(start, address);
+            return Some(Finding::plaintext(Strength::Certain, shown));
         }
     }
     if verb.eq_ignore_ascii_case(b"AUTH") {
@@ -110,8 +103,8 @@ fn auth(rest: &[u8], complete: bool) -> Option<Finding> {
     let mechanism = known(MECHANISMS, mechanism)?;
     let answer = answer.filter(|answer| !answer.is_empty());
     let kind = answer.map(|_| CredentialKind::SmtpAuth);
-    let evidence = Evidence::of(|e| e.word("AUTH ").word(mechanism));
-    Some(Finding::plaintext(Strength::Weak, evidence).with_some(kind))
+    let shown = Shown::Auth(mechanism);
+    Some(Finding::plaintext(Strength::Weak, shown).with_some(kind))
 }
 
 /// The base64 that a client answers a challenge with: a line of nothing else.
@@ -164,17 +157,40 @@ fn reply(p: &Payload<'_>, line: Line<'_>) -> Option<Finding> {
         _ => return None,
     };
     let shown = match code {
-        220 if word.contains(&b'.') && !is_enhanced_status(word, code) => Evidence::of(|e| {
-            let e = e.number(code).word(" ");
-            if text.len() > word.len() {
-                e.host(word, HOST_MAX)
-            } else {
-                e.hidden()
-            }
-        }),
-        _ => Evidence::of(|e| e.number(code)),
+        220 if word.contains(&b'.') && !is_enhanced_status(word, code) => {
+            Shown::Banner(code, (text.len() > word.len()).then_some(word))
+        }
+        _ => Shown::Reply(code),
     };
     Some(Finding::plaintext(strength, shown))
+}
+
+/// What is shown of a line.
+enum Shown<'a> {
+    /// How a client greets, and its name if that is whole.
+    Greeting(&'static str, Option<&'a [u8]>),
+    /// The beginning of a command, and a mail address.
+    Address(&'static str, &'a [u8]),
+    /// A mechanism.
+    Auth(&'static str),
+    /// The number of a reply, and the server's name if that is whole.
+    Banner(u16, Option<&'a [u8]>),
+    /// The number of a reply.
+    Reply(u16),
+}
+
+impl From<Shown<'_>> for Evidence {
+    fn from(shown: Shown<'_>) -> Self {
+        Self::of(|e| match shown {
+            Shown::Greeting(word, None) => e.word(word).word(" ").hidden(),
+            Shown::Greeting(word, Some(host)) => e.word(word).word(" ").host(host, HOST_MAX),
+            Shown::Banner(code, None) => e.number(code).word(" ").hidden(),
+            Shown::Banner(code, Some(host)) => e.number(code).word(" ").host(host, HOST_MAX),
+            Shown::Address(start, address) => e.word(start).address(address),
+            Shown::Auth(mechanism) => e.word("AUTH ").word(mechanism),
+            Shown::Reply(code) => e.number(code),
+        })
+    }
 }
 
 /// The second and later lines of an answer to EHLO; any answer of 250 fits.

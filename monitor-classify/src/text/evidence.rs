@@ -35,6 +35,25 @@ const USER_MAX: usize = 48;
 /// assert_eq!(evidence.as_str(), "USER …");
 /// assert_eq!(evidence.with_users().as_str(), "USER alice");
 /// ```
+///
+/// Words of the program's own are evidence; a text that was made of a payload lives too short for that, and does not
+/// compile:
+///
+/// ```
+/// let evidence = monitor_classify::Evidence::from("handshake");
+/// # assert_eq!(evidence.as_str(), "handshake");
+/// ```
+///
+/// ```compile_fail,E0597
+/// let payload = b"secret".to_vec();
+/// let text = String::from_utf8(payload).unwrap();
+/// let evidence = monitor_classify::Evidence::from(text.as_str());
+/// ```
+///
+/// ```compile_fail,E0277
+/// let text = String::from_utf8(b"secret".to_vec()).unwrap();
+/// let evidence: monitor_classify::Evidence = text.into();
+/// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
     text: String,
