@@ -1,6 +1,7 @@
 //! The fixtures of `tests/fixtures/traffic`.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -79,6 +80,45 @@ impl Fixture {
     }
 }
 
+/// What the product says live of packets in this order, of which `snap` bytes were captured.
+pub(crate) fn records(frames: &[Vec<u8>], snap: usize) -> Vec<SampleRecord> {
+    let decoder = Decoder {
+        udp_ports: UdpPorts::default(),
+        show_payload: false,
+        show_users: false,
+    };
+    let mut samples = LiveFlows::default();
+    let decode = |frame: &Vec<u8>| {
+        let sample = Sample {
+            time_ns: 0,
+            flow: 0,
+            ifindex: 1,
+            frame_len: u32::try_from(frame.len()).unwrap(),
+            direction: Direction::Rx,
+            trigger: Trigger::Periodic,
+            reason: None,
+            link: Link::Ethernet,
+            frame: &frame[..snap.min(frame.len())],
+        };
+        decoder.decode(&mut samples, &sample, Timestamp::UNIX_EPOCH, "fixture")
+    };
+    frames.iter().map(decode).collect()
+}
+
+/// Where the payload of a packet is, of which `snap` bytes were captured.
+pub(crate) fn payload(frame: &[u8], snap: usize) -> Range<usize> {
+    let header = match frame[INNER_IP + 9] {
+        6 => usize::from(frame[INNER_IP + 20 + 12] >> 4) * 4,
+        _ => 8,
+    };
+    let total = usize::from(u16::from_be_bytes([
+        frame[INNER_IP + 2],
+        frame[INNER_IP + 3],
+    ]));
+    let start = INNER_IP + 20 + header;
+    start..(INNER_IP + total).min(snap).max(start)
+}
+
 /// One flow of a fixture.
 pub(crate) struct Flow {
     fixture: String,
@@ -89,50 +129,18 @@ pub(crate) struct Flow {
 impl Flow {
     /// What the product says live of each packet from number `from` on, of which `snap` bytes were captured.
     pub(crate) fn records(&self, from: usize, snap: usize) -> Vec<SampleRecord> {
-        let decoder = Decoder {
-            udp_ports: UdpPorts::default(),
-            show_payload: false,
-            show_users: false,
-        };
-        let mut samples = LiveFlows::default();
-        let decode = |frame: &Vec<u8>| {
-            let sample = Sample {
-                time_ns: 0,
-                flow: 0,
-                ifindex: 1,
-                frame_len: u32::try_from(frame.len()).unwrap(),
-                direction: Direction::Rx,
-                trigger: Trigger::Periodic,
-                reason: None,
-                link: Link::Ethernet,
-                frame: &frame[..snap.min(frame.len())],
-            };
-            decoder.decode(&mut samples, &sample, Timestamp::UNIX_EPOCH, "fixture")
-        };
-        self.frames[from.min(self.frames.len())..]
-            .iter()
-            .map(decode)
-            .collect()
+        records(&self.frames[from.min(self.frames.len())..], snap)
+    }
+
+    pub(crate) fn frames(&self) -> &[Vec<u8>] {
+        &self.frames
     }
 
     /// Payload bytes that a tap has of each packet from number `from` on.
     pub(crate) fn payload_lengths(&self, from: usize, snap: usize) -> Vec<usize> {
-        let payload = |frame: &Vec<u8>| {
-            let header = match frame[INNER_IP + 9] {
-                6 => usize::from(frame[INNER_IP + 20 + 12] >> 4) * 4,
-                _ => 8,
-            };
-            let total = usize::from(u16::from_be_bytes([
-                frame[INNER_IP + 2],
-                frame[INNER_IP + 3],
-            ]));
-            (INNER_IP + total)
-                .min(snap)
-                .saturating_sub(INNER_IP + 20 + header)
-        };
         self.frames[from.min(self.frames.len())..]
             .iter()
-            .map(payload)
+            .map(|frame| payload(frame, snap).len())
             .collect()
     }
 

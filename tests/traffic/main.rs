@@ -3,6 +3,7 @@
 
 mod cases;
 mod fixture;
+mod planted_tokens;
 mod report;
 mod secrets;
 
