@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use monitor::policy::State;
 use monitor::surface::metrics::TABLE;
+use monitor::surface::metrics::definition::PREFIX;
 
 const RULES: &str = "deploy/prometheus/overlay-monitor.rules.yml";
 /// Labels that Prometheus adds to what it scrapes.
@@ -75,7 +76,7 @@ fn check(expression: &str, recorded: &BTreeSet<String>) -> usize {
         } else if name.contains(':') {
             assert!(recorded.contains(name), "{name} in {expression}");
         } else if name.starts_with("overlay_") {
-            let row = TABLE.iter().find(|row| row.full_name() == name);
+            let row = TABLE.iter().find(|row| row.full_name(PREFIX) == name);
             let row = row.unwrap_or_else(|| panic!("{name} in {expression}"));
             found += 1;
             if let Some(matchers) = list('{', '}') {
