@@ -45,8 +45,9 @@ const TESTS: &[(&str, &str)] = &[
     ("poppler-utils", "reads what it has printed"),
     (
         "prometheus",
-        "its promtool checks the alerting rules and their cases",
+        "scrapes the agents; its promtool checks the alerting rules",
     ),
+    ("prometheus-alertmanager", "receives the alerts"),
     ("zstd", "compresses captures"),
     (
         "tshark",

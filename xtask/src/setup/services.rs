@@ -43,6 +43,8 @@ const DAEMONS: &[(&str, &[&str])] = &[
     ("openvpn", &["openvpn"]),
     ("postfix", &["postfix"]),
     ("postgresql", &["postgresql"]),
+    ("prometheus", &["prometheus"]),
+    ("prometheus-alertmanager", &["prometheus-alertmanager"]),
     ("rabbitmq-server", &["rabbitmq-server", "epmd.socket"]),
     ("redis-server", &["redis-server"]),
     ("rpcbind", &["rpcbind.service", "rpcbind.socket"]),
