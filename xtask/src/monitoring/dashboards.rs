@@ -395,6 +395,26 @@ const DASHBOARDS: &[Dashboard] = &[
         variables: &[],
         panels: &[
             half(
+                "CPU",
+                "Seconds of CPU a second that the agents use, without the kernel programs.",
+                Kind::Time,
+                "none",
+                &[(
+                    r#"rate(process_cpu_seconds_total{job="overlay-monitor"}[5m])"#,
+                    "{{instance}}",
+                )],
+            ),
+            half(
+                "Memory",
+                "Memory of the agents that is in RAM.",
+                Kind::Time,
+                "bytes",
+                &[(
+                    r#"process_resident_memory_bytes{job="overlay-monitor"}"#,
+                    "{{instance}}",
+                )],
+            ),
+            half(
                 "Time of a scrape",
                 "Seconds that Prometheus waits for a page.",
                 Kind::Time,
