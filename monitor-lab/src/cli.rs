@@ -68,7 +68,7 @@ pub(crate) fn main() -> ExitCode {
     outcome.unwrap_or_else(|error| {
         eprintln!("overlay-lab: {error:#}");
         ExitCode::from(match error.downcast_ref::<Error>() {
-            Some(Error::NotRoot | Error::NoEsp(_)) => 3,
+            Some(Error::NotRoot | Error::NoEsp(_) | Error::NoWireGuard(_)) => 3,
             Some(Error::Usage(_)) => 2,
             _ => 4,
         })

@@ -27,6 +27,12 @@ pub enum Error {
          run the lab on a kernel with CONFIG_INET_ESP, for example in a virtual machine: cargo xtask vm"
     )]
     NoEsp(String),
+    /// The kernel has no WireGuard. The string is the message of `ip link add`.
+    #[error(
+        "this kernel has no WireGuard: `ip link add type wireguard` failed with \"{0}\"; run the lab on a kernel with \
+         CONFIG_WIREGUARD, for example in a virtual machine: cargo xtask vm"
+    )]
+    NoWireGuard(String),
     /// A program that the lab ran failed.
     #[error("`{command}` failed on {host}: {message}")]
     Command {

@@ -4,20 +4,18 @@
 //! All encrypted networks share the security associations of the pair of nodes. A firewall rule marks datagrams by
 //! VNI, and the IPsec policy encrypts the marked ones.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use rustix::rand::{GetRandomFlags, getrandom};
 
+use crate::cipher::Cipher;
 use crate::error::{Context, Error, Result};
 use crate::lab_host::Host;
 
 /// Docker's firewall mark of datagrams to be encrypted. Also its request id of XFRM states and policies.
 pub const MARK: u32 = 0xD0_C4E3;
-
-/// Most bytes that ESP adds to a datagram. Docker subtracts them from the MTU (`pktExpansion`).
-pub(crate) const OVERHEAD: u32 = 26;
 
 /// Longest time that a packet takes between two nodes of the lab, on an emulated machine too.
 const IN_FLIGHT: Duration = Duration::from_millis(500);
@@ -25,29 +23,23 @@ const IN_FLIGHT: Duration = Duration::from_millis(500);
 /// One key of the ring.
 struct Key {
     tag: u32,
-    secret: [u8; 16],
+    secret: Vec<u8>,
 }
 
 impl Key {
-    fn random(tag: u32) -> Result<Self> {
-        let mut secret = [0; 16];
+    fn random(cipher: Cipher, tag: u32) -> Result<Self> {
+        let mut secret = vec![0; cipher.key_length()];
         getrandom(&mut secret[..], GetRandomFlags::empty())
             .context(|| "drawing a random key for ESP".to_owned())?;
         Ok(Self { tag, secret })
     }
-
-    /// AES-128 key (16 bytes) and salt (4 bytes, the tag) in hexadecimal, as RFC 4106, section 8.1, orders them.
-    fn hex(&self) -> String {
-        let salted = self.secret.into_iter().chain(self.tag.to_be_bytes());
-        salted.fold("0x".to_owned(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-    }
 }
 
 /// The keys of a lab: three, as Docker has; it sends with the first. Random, and never written to a file.
-pub(crate) struct KeyRing([Key; 3]);
+pub(crate) struct KeyRing {
+    cipher: Cipher,
+    keys: [Key; 3],
+}
 
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,8 +48,12 @@ impl fmt::Debug for KeyRing {
 }
 
 impl KeyRing {
-    pub(crate) fn random() -> Result<Self> {
-        Ok(Self([Key::random(1)?, Key::random(2)?, Key::random(3)?]))
+    pub(crate) fn random(cipher: Cipher) -> Result<Self> {
+        let key = |tag| Key::random(cipher, tag);
+        Ok(Self {
+            cipher,
+            keys: [key(1)?, key(2)?, key(3)?],
+        })
     }
 }
 
@@ -78,12 +74,12 @@ fn spi(source: IpAddr, tag: u32, destination: IpAddr) -> u32 {
 }
 
 /// The `ip` line that adds a security association, without extended sequence numbers and replay window.
-fn add_association(source: IpAddr, destination: IpAddr, key: &Key) -> String {
+fn add_association(source: IpAddr, destination: IpAddr, cipher: Cipher, key: &Key) -> String {
     format!(
         "xfrm state add src {source} dst {destination} proto esp spi {:#x} reqid {MARK} mode transport \
-         replay-window 0 aead rfc4106(gcm(aes)) {} 64",
+         replay-window 0 {}",
         spi(source, key.tag, destination),
-        key.hex(),
+        cipher.words(&key.secret, key.tag),
     )
 }
 
@@ -99,9 +95,10 @@ fn outbound_policy(verb: &str, local: IpAddr, remote: IpAddr, key: &Key) -> Stri
 /// The `ip` lines for one peer of a node: an outbound association and policy for the first key, and an inbound
 /// association for each key.
 fn peer_lines(local: IpAddr, remote: IpAddr, keys: &KeyRing) -> Vec<String> {
-    let first = &keys.0[0];
-    let mut lines = vec![add_association(local, remote, first)];
-    lines.extend(keys.0.iter().map(|key| add_association(remote, local, key)));
+    let (first, cipher) = (&keys.keys[0], keys.cipher);
+    let mut lines = vec![add_association(local, remote, cipher, first)];
+    let inbound = keys.keys.iter();
+    lines.extend(inbound.map(|key| add_association(remote, local, cipher, key)));
     lines.push(outbound_policy("add", local, remote, first));
     lines
 }
@@ -109,16 +106,17 @@ fn peer_lines(local: IpAddr, remote: IpAddr, keys: &KeyRing) -> Vec<String> {
 /// Rotates the keys once, in the three steps of Docker's engine (`updateKeys`): both nodes add the new key, then send
 /// with the next one, then delete the oldest. Packets in flight arrive, because both nodes know their key.
 pub(crate) fn rotate(nodes: &[Host; 2], keys: &mut KeyRing) -> Result<()> {
-    let [oldest, next, last] = &keys.0;
-    let new = Key::random(last.tag.wrapping_add(1))?;
+    let cipher = keys.cipher;
+    let [oldest, next, last] = &keys.keys;
+    let new = Key::random(cipher, last.tag.wrapping_add(1))?;
     let ends = [(&nodes[0], &nodes[1]), (&nodes[1], &nodes[0])];
     let ends = ends.map(|(node, peer)| (node, node.address(), peer.address()));
     for (node, local, remote) in ends {
-        node.batch("ip", &[add_association(remote, local, &new)])?;
+        node.batch("ip", &[add_association(remote, local, cipher, &new)])?;
     }
     for (node, local, remote) in ends {
         let lines = [
-            add_association(local, remote, next),
+            add_association(local, remote, cipher, next),
             outbound_policy("update", local, remote, next),
         ];
         node.batch("ip", &lines)?;
@@ -134,8 +132,8 @@ pub(crate) fn rotate(nodes: &[Host; 2], keys: &mut KeyRing) -> Result<()> {
         };
         node.batch("ip", &[delete(local, remote), delete(remote, local)])?;
     }
-    keys.0.rotate_left(1);
-    keys.0[2] = new;
+    keys.keys.rotate_left(1);
+    keys.keys[2] = new;
     Ok(())
 }
 
@@ -211,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_peer_has_one_association_out_three_in_and_a_policy() {
-        let keys = KeyRing::random().unwrap();
+        let keys = KeyRing::random(Cipher::AesGcm128).unwrap();
         let (one, two) = (
             "192.168.77.1".parse().unwrap(),
             "192.168.77.2".parse().unwrap(),
@@ -221,14 +219,5 @@ mod tests {
         assert_eq!(starting("xfrm state add src 192.168.77.1 "), 1);
         assert_eq!(starting("xfrm state add src 192.168.77.2 "), 3);
         assert_eq!(starting("xfrm policy add src 192.168.77.1 "), 1);
-    }
-
-    #[test]
-    fn the_tag_of_a_key_is_its_salt() {
-        let key = Key {
-            tag: 0x0102_0304,
-            secret: [0xab; 16],
-        };
-        assert_eq!(key.hex(), format!("0x{}01020304", "ab".repeat(16)));
     }
 }

@@ -4,11 +4,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
+use monitor::base::tunnel_size::Carrier;
 use monitor_common::wire::VNI_MAX;
 
 use crate::app::http_client::{self, Page};
 use crate::app::published_port::{self, Publish};
-use crate::app::{redis, web};
+use crate::app::{benchmark_servers, redis, web};
+use crate::cipher::Cipher;
 use crate::error::{Context, Error, Result};
 use crate::esp::{self, KeyRing};
 use crate::lab_host::Host;
@@ -16,6 +18,7 @@ use crate::overlay::{self, ContainerPlan, Overlay, Plan};
 use crate::process::{Process, Spawner};
 use crate::scratch::Scratch;
 use crate::tools;
+use crate::wireguard;
 
 /// Name of the application's network.
 pub const NETWORK: &str = "app1-network";
@@ -32,6 +35,8 @@ const FIRST_VNI: u32 = 4096;
 #[derive(Debug, Clone)]
 pub struct Builder {
     encrypted: bool,
+    cipher: Cipher,
+    wireguard: bool,
     vni: u32,
     quiet: bool,
     others: Vec<(String, u32, bool)>,
@@ -43,6 +48,20 @@ impl Builder {
     #[must_use]
     pub fn encrypted(mut self, encrypted: bool) -> Self {
         self.encrypted = encrypted;
+        self
+    }
+
+    /// The algorithm of encrypted networks. Default: Docker's.
+    #[must_use]
+    pub fn cipher(mut self, cipher: Cipher) -> Self {
+        self.cipher = cipher;
+        self
+    }
+
+    /// Connects the nodes by WireGuard, below all networks. Default: no.
+    #[must_use]
+    pub fn wireguard(mut self, wireguard: bool) -> Self {
+        self.wireguard = wireguard;
         self
     }
 
@@ -80,6 +99,7 @@ impl Builder {
     ///
     /// # Errors
     /// [`Error::NotRoot`], [`Error::MissingProgram`], [`Error::NoEsp`] (when a network is to be encrypted),
+    /// [`Error::NoWireGuard`],
     /// [`Error::Usage`] for invalid settings, or the command that failed. After an error nothing remains.
     pub fn build(self) -> Result<Lab> {
         if !rustix::process::geteuid().is_root() {
@@ -88,12 +108,15 @@ impl Builder {
         let plans = self.plans()?;
         let encrypted: Vec<u32> = plans
             .iter()
-            .filter(|plan| plan.encrypted)
+            .filter(|plan| matches!(plan.carrier, Carrier::VxlanEsp(_)))
             .map(|plan| plan.vni)
             .collect();
         tools::require(&["ip", "bridge"])?;
         if !encrypted.is_empty() {
             tools::require(&["nft"])?;
+        }
+        if self.wireguard {
+            tools::require(&["wg"])?;
         }
         let spawner = Spawner::new()
             .context(|| "starting the thread that starts the lab's programs".to_owned())?;
@@ -106,17 +129,21 @@ impl Builder {
             )
         };
         let nodes = [node("node1", 1)?, node("node2", 2)?];
-        let mtu = overlay::connect_nodes(&nodes, self.quiet)?;
+        overlay::connect_nodes(&nodes, self.quiet)?;
+        let scratch = Scratch::new()?;
+        if self.wireguard {
+            wireguard::connect(&nodes, overlay::WIRE_MTU, &scratch)?;
+        }
         let mut keys = None;
         if !encrypted.is_empty() {
-            let ring = KeyRing::random()?;
+            let ring = KeyRing::random(self.cipher)?;
             esp::encrypt(&nodes[0], nodes[1].address(), &ring, &encrypted)?;
             esp::encrypt(&nodes[1], nodes[0].address(), &ring, &encrypted)?;
             keys = Some(Mutex::new(ring));
         }
         let overlays = plans
             .iter()
-            .map(|plan| Overlay::new(plan, &nodes, mtu, self.quiet, &spawner))
+            .map(|plan| Overlay::new(plan, &nodes, self.quiet, &spawner))
             .collect::<Result<Vec<_>>>()?;
         Ok(Lab {
             redis: None,
@@ -126,7 +153,7 @@ impl Builder {
             nodes,
             overlays,
             keys,
-            scratch: Scratch::new()?,
+            scratch,
             quiet: self.quiet,
             program: self.program,
         })
@@ -139,10 +166,24 @@ impl Builder {
             node,
             address: Ipv4Addr::new(10, 0, subnet, last),
         };
+        let carrier = |encrypted| match (encrypted, self.wireguard) {
+            (true, _) => Carrier::VxlanEsp(self.cipher.sizes()),
+            (false, true) => Carrier::VxlanWireGuard {
+                device_mtu: Carrier::wireguard_mtu(overlay::WIRE_MTU),
+            },
+            (false, false) => Carrier::Vxlan,
+        };
+        if self.wireguard
+            && (self.encrypted || self.others.iter().any(|(_, _, encrypted)| *encrypted))
+        {
+            return Err(Error::Usage(
+                "a lab encrypts by ESP or by WireGuard, not by both".to_owned(),
+            ));
+        }
         let mut plans = vec![Plan {
             name: NETWORK.to_owned(),
             vni: self.vni,
-            encrypted: self.encrypted,
+            carrier: carrier(self.encrypted),
             containers: vec![
                 container(REDIS, 1, 1, 3),
                 container(WEB, 0, 1, 7),
@@ -155,7 +196,7 @@ impl Builder {
             plans.push(Plan {
                 name: name.clone(),
                 vni: *vni,
-                encrypted: *encrypted,
+                carrier: carrier(*encrypted),
                 containers: vec![
                     container(&format!("{name}.1"), 0, subnet, 3),
                     container(&format!("{name}.2"), 1, subnet, 4),
@@ -207,6 +248,8 @@ impl Lab {
     pub fn builder() -> Builder {
         Builder {
             encrypted: false,
+            cipher: Cipher::AesGcm128,
+            wireguard: false,
             vni: FIRST_VNI,
             quiet: false,
             others: Vec::new(),
@@ -292,6 +335,15 @@ impl Lab {
             &self.scratch,
         )?);
         Ok(())
+    }
+
+    /// Starts the servers of the benchmark on a host, in plain or with TLS: Redis at port 6379, and
+    /// nginx with a page of 1 KiB at port 80 or 443. They run until the processes are dropped.
+    ///
+    /// # Errors
+    /// [`Error::MissingProgram`], or [`Error::Service`] when one does not start.
+    pub fn start_benchmark_servers(&self, host: &Host, tls: bool) -> Result<[Process; 2]> {
+        benchmark_servers::start(host, tls, &self.scratch)
     }
 
     /// Publishes the web app on node1's address on the wire, in place of what was published before. The

@@ -20,7 +20,8 @@
 //! | file or folder | what |
 //! | --- | --- |
 //! | `lab.rs` | [`Lab`] and its [`Builder`]: which host is where and what runs on it |
-//! | `overlay.rs`, `esp.rs` | the wire, overlay networks, and their encryption as Docker sets it up |
+//! | `overlay.rs` | the wire, and overlay networks |
+//! | `esp.rs`, `cipher.rs`, `wireguard.rs` | their encryption: ESP as Docker sets it up, also with other algorithms; WireGuard |
 //! | `app/` | Redis, the web app, its published port, the HTTP client |
 //! | `lab_host.rs`, `netns.rs`, `device.rs`, `process.rs`, `scratch.rs`, `tools.rs` | one host: its namespace, devices, programs and files |
 //! | [`recording`] | traffic of real servers as test fixtures |
@@ -29,6 +30,7 @@
 //! Used by the tests of the workspace (as a library) and by `cargo xtask demo`, `bench` and `record` (as a program).
 
 mod app;
+mod cipher;
 mod device;
 mod error;
 mod esp;
@@ -39,16 +41,18 @@ mod overlay;
 mod process;
 mod scratch;
 mod tools;
+mod wireguard;
 
 pub mod recording;
 
 pub use app::http_client::Page;
 pub use app::published_port::Publish;
 pub use app::web_server::serve as serve_web;
+pub use cipher::Cipher;
 pub use device::DeviceStats;
 pub use error::{Error, Result};
 pub use esp::MARK;
 pub use lab::{Builder, CLIENT, Lab, NETWORK, REDIS, WEB};
 pub use lab_host::Host;
-pub use overlay::Overlay;
+pub use overlay::{Overlay, WIRE_MTU};
 pub use process::Process;

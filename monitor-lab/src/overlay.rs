@@ -5,17 +5,15 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use monitor::base::tunnel_size::Carrier;
 use monitor_common::wire::vxlan;
 
 use crate::error::Result;
-use crate::esp;
 use crate::lab_host::Host;
 use crate::process::Spawner;
 
-/// MTU of the wire in bytes.
-const WIRE_MTU: u32 = 1500;
-/// Bytes that VXLAN adds: outer IPv4 (20) and UDP (8), VXLAN (8), inner Ethernet (14) (RFC 7348, section 5).
-const VXLAN_OVERHEAD: u32 = 50;
+/// MTU of the wire between the nodes of a lab, in bytes.
+pub const WIRE_MTU: u32 = 1500;
 
 // Interface indexes. The two ends of a veth must not have the same index in their namespaces: the kernel's link watch
 // then treats the link as one without a lower device and brings it up as much as a second later
@@ -28,7 +26,8 @@ const FIRST_PORT: usize = 20;
 pub(crate) struct Plan {
     pub(crate) name: String,
     pub(crate) vni: u32,
-    pub(crate) encrypted: bool,
+    /// How its packets cross the wire, from which its MTU follows.
+    pub(crate) carrier: Carrier,
     pub(crate) containers: Vec<ContainerPlan>,
 }
 
@@ -54,7 +53,7 @@ impl ContainerPlan {
 pub struct Overlay {
     name: String,
     vni: u32,
-    encrypted: bool,
+    carrier: Carrier,
     mtu: u32,
     sandboxes: [Host; 2],
     containers: Vec<Host>,
@@ -73,13 +72,19 @@ impl Overlay {
         self.vni
     }
 
-    /// Whether its datagrams must be encrypted.
+    /// Whether its datagrams must be encrypted by ESP.
     #[must_use]
     pub fn encrypted(&self) -> bool {
-        self.encrypted
+        matches!(self.carrier, Carrier::VxlanEsp(_))
     }
 
-    /// MTU of its containers' `eth0` in bytes: 1450, or 1424 encrypted.
+    /// How its packets cross the wire.
+    #[must_use]
+    pub fn carrier(&self) -> Carrier {
+        self.carrier
+    }
+
+    /// MTU of its containers' `eth0` in bytes: 1450, or 1424 encrypted as Docker does.
     #[must_use]
     pub fn mtu(&self) -> u32 {
         self.mtu
@@ -101,11 +106,10 @@ impl Overlay {
     pub(crate) fn new(
         plan: &Plan,
         nodes: &[Host; 2],
-        wire_mtu: u32,
         quiet: bool,
         spawner: &Arc<Spawner>,
     ) -> Result<Self> {
-        let mtu = wire_mtu - VXLAN_OVERHEAD - if plan.encrypted { esp::OVERHEAD } else { 0 };
+        let mtu = plan.carrier.mtu(WIRE_MTU);
         let sandbox = |node: &Host| {
             Host::new(
                 &format!("{} on {}", plan.name, node.name()),
@@ -130,7 +134,7 @@ impl Overlay {
         let overlay = Self {
             name: plan.name.clone(),
             vni: plan.vni,
-            encrypted: plan.encrypted,
+            carrier: plan.carrier,
             mtu,
             sandboxes,
             containers,
@@ -236,8 +240,8 @@ impl Overlay {
     }
 }
 
-/// Connects the nodes by a veth pair: `eth0` in each, 192.168.77.1 and .2. Returns the MTU in bytes.
-pub(crate) fn connect_nodes(nodes: &[Host; 2], quiet: bool) -> Result<u32> {
+/// Connects the nodes by a veth pair: `eth0` in each, 192.168.77.1 and .2.
+pub(crate) fn connect_nodes(nodes: &[Host; 2], quiet: bool) -> Result<()> {
     let mac = |node: usize| format!("02:00:c0:a8:4d:{:02x}", node + 1);
     nodes[0].batch(
         "ip",
@@ -266,8 +270,7 @@ pub(crate) fn connect_nodes(nodes: &[Host; 2], quiet: bool) -> Result<u32> {
         }
         host.batch("ip", &lines)?;
     }
-    nodes[0].wait_for_links()?;
-    Ok(WIRE_MTU)
+    nodes[0].wait_for_links()
 }
 
 /// Connects a container to its node by a second device `eth1`, as Docker's gateway bridge does, so that a port

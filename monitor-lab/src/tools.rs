@@ -15,8 +15,11 @@ const PACKAGES: &[(&str, &str)] = &[
     ("nft", "nftables"),
     ("nginx", "nginx"),
     ("openssl", "openssl"),
+    ("redis-benchmark", "redis-tools"),
     ("redis-server", "redis-server"),
     ("tcpdump", "tcpdump"),
+    ("wg", "wireguard-tools"),
+    ("wrk", "wrk"),
 ];
 
 /// Path of a program: in `PATH`, or in the folders for root's programs, which `su` does not add to `PATH`.

@@ -262,11 +262,14 @@ fn parallel(text: &str) -> Result<usize, String> {
 ///   agent    time of a scrape, memory
 ///   classify what each classifier takes for the recorded payloads
 ///   read     a capture file, beside tcpdump and tshark (only if named)
+///   encryption what it costs to encrypt an overlay on this machine: plain
+///            VXLAN, ESP, WireGuard, TLS (only if named; at most 15 minutes)
 ///
 /// Examples:
 ///   cargo xtask bench
 ///   cargo xtask bench kernel --only 'TC: IPv4 VXLAN' --runs 41
 ///   cargo xtask bench --docs docs          writes docs/benchmarks.{md,svg,json}
+///   cargo xtask bench encryption --quick
 ///   cargo xtask bench -- --help            all options
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]

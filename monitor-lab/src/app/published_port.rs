@@ -50,7 +50,7 @@ pub(crate) fn start(
     let listen = SocketAddr::new(node.address(), how.port());
     let folder = scratch.folder("nginx")?;
     if how == Publish::Tls {
-        create_certificate(node, scratch)?;
+        service::create_certificate(node, &folder)?;
     }
     scratch.write("nginx/nginx.conf", &configuration(listen, how, target))?;
     let mut command = node.command("nginx")?;
@@ -61,39 +61,17 @@ pub(crate) fn start(
     service::start(node, scratch, "nginx", command, listen)
 }
 
-/// Creates a key and a self-signed certificate for `host01`, valid for a day.
-fn create_certificate(node: &Host, scratch: &Scratch) -> Result<()> {
-    let (key, certificate) = (
-        scratch.path("nginx/key.pem"),
-        scratch.path("nginx/certificate.pem"),
-    );
-    let arguments = [
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "1",
-        "-subj",
-        "/CN=host01",
-        "-keyout",
-        &key.to_string_lossy(),
-        "-out",
-        &certificate.to_string_lossy(),
-    ];
-    node.run("openssl", &arguments).map(drop)
-}
-
 /// nginx in the foreground, one process, with all its files in its own folder.
 fn configuration(listen: SocketAddr, how: Publish, target: Ipv4Addr) -> String {
     let (ssl, certificate) = match how {
-        Publish::Plain => ("", ""),
+        Publish::Plain => ("", String::new()),
         Publish::Tls => (
             "ssl",
-            "ssl_certificate certificate.pem; ssl_certificate_key key.pem;",
+            format!(
+                "ssl_certificate {}; ssl_certificate_key {};",
+                service::CERTIFICATE,
+                service::KEY
+            ),
         ),
     };
     let port = web::PORT;

@@ -1,7 +1,8 @@
-//! Starts a program of the application and waits until it accepts connections.
+//! Starts a program of the application and waits until it accepts connections; makes certificates for them.
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,6 +16,33 @@ use crate::scratch::Scratch;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Lines of a failed service's log that the error quotes.
 const QUOTED_LINES: usize = 5;
+
+/// File name of a private key, and of its certificate.
+pub(super) const KEY: &str = "key.pem";
+pub(super) const CERTIFICATE: &str = "certificate.pem";
+
+/// Creates a key and a self-signed certificate for `host01`, valid for a day, in a folder.
+pub(super) fn create_certificate(host: &Host, folder: &Path) -> Result<()> {
+    let (key, certificate) = (folder.join(KEY), folder.join(CERTIFICATE));
+    let arguments = [
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "1",
+        "-subj",
+        "/CN=host01",
+        "-keyout",
+        &key.to_string_lossy(),
+        "-out",
+        &certificate.to_string_lossy(),
+    ];
+    host.run("openssl", &arguments).map(drop)
+}
 
 /// Starts `command` on `host` with its output in a log file in `scratch`, and waits until it accepts TCP
 /// connections at `address`. The connections are made on the host itself, so no packet crosses the wire.

@@ -15,4 +15,5 @@ pub mod output;
 pub mod plural;
 pub(crate) mod procfs;
 pub mod signals;
+pub mod tunnel_size;
 pub mod udp_ports;

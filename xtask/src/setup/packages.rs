@@ -54,19 +54,21 @@ const TESTS: &[(&str, &str)] = &[
         "decodes the same packets independently, to check our parser",
     ),
     (
-        "iperf3",
-        "sends streams through the lab whose packets are counted",
-    ),
-    (
         "iptables",
         "makes rules as Docker does, which `check` must find",
     ),
 ];
 
-/// What the benchmark runs beside the lab.
+/// What the benchmarks run beside the lab. The tests run them too, for a moment.
 const BENCH: &[(&str, &str)] = &[
-    ("iperf3", "sends over the overlay as fast as it can"),
+    ("iperf3", "sends streams through the lab"),
     ("tcpdump", "watches the same traffic, for comparison"),
+    ("redis-tools", "sends requests to Redis"),
+    ("wrk", "sends requests to nginx"),
+    (
+        "wireguard-tools",
+        "sets WireGuard up, to compare it with ESP",
+    ),
 ];
 
 /// Servers and clients whose traffic is recorded as fixtures, and what their scripts use.
@@ -179,7 +181,7 @@ pub(crate) fn lab() -> Vec<Package> {
 
 /// Packages of the tests, which use the lab.
 pub(crate) fn tests() -> Vec<Package> {
-    [list(LAB), list(TESTS), fuzz()].concat()
+    [list(LAB), list(BENCH), list(TESTS), fuzz()].concat()
 }
 
 /// Packages of the fuzzer.

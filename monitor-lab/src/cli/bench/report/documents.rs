@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
+use serde::Serialize;
 
 use super::part::Report;
 use super::{plot, tables};
@@ -23,7 +24,7 @@ pub(crate) fn write_file(path: &Path, content: &str) -> anyhow::Result<()> {
 }
 
 /// The report as JSON, with a newline at the end.
-pub(crate) fn json(report: &Report) -> anyhow::Result<String> {
+pub(crate) fn json(report: &impl Serialize) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(report)? + "\n")
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct Machine {
     pub(crate) cpus: usize,
     /// Whether this is a virtual machine.
     pub(crate) virtual_machine: bool,
+    /// Whether the processor is emulated by QEMU. Then no time says anything about a real one.
+    pub(crate) emulated: bool,
     /// Memory in MiB.
     pub(crate) memory_mib: u64,
     /// The kernel's mitigations by processor flaw (`/sys/devices/system/cpu/vulnerabilities`), where the processor has
@@ -35,16 +37,16 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// This machine now; `date` is the day.
-    pub(crate) fn of_this_run(date: String) -> Machine {
+    /// This machine now; `date` is the day. `programs` are those whose versions matter, with the option that prints it.
+    pub(crate) fn of_this_run(date: String, programs: &[(&str, &str)]) -> Machine {
         let cpuinfo = read("/proc/cpuinfo");
         let load = read("/proc/loadavg");
+        let processor = field(&cpuinfo, "model name").unwrap_or("unknown processor");
         Machine {
             date,
             kernel: read("/proc/sys/kernel/osrelease"),
-            processor: field(&cpuinfo, "model name")
-                .unwrap_or("unknown processor")
-                .to_owned(),
+            processor: processor.to_owned(),
+            emulated: processor.starts_with("QEMU TCG"),
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
             virtual_machine: field(&cpuinfo, "flags")
                 .is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor")),
@@ -61,7 +63,7 @@ impl Machine {
             } else {
                 "release"
             },
-            versions: versions(),
+            versions: versions(programs),
         }
     }
 
@@ -136,29 +138,30 @@ fn mitigations() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Versions of overlay-monitor and of the programs that are measured beside it.
-fn versions() -> BTreeMap<String, String> {
+/// Versions of overlay-monitor and of `programs`.
+fn versions(programs: &[(&str, &str)]) -> BTreeMap<String, String> {
     let mut versions = BTreeMap::from([(
         "overlay-monitor".to_owned(),
         env!("CARGO_PKG_VERSION").to_owned(),
     )]);
-    for program in ["iperf3", "nft", "tcpdump"] {
-        let Ok(output) = Command::new(program).arg("--version").output() else {
+    for (program, option) in programs {
+        let Ok(output) = Command::new(program).arg(option).output() else {
             continue;
         };
         let printed = [output.stdout, output.stderr].concat();
         if let Some(version) = version(&String::from_utf8_lossy(&printed)) {
-            versions.insert(program.to_owned(), version);
+            versions.insert((*program).to_owned(), version);
         }
     }
     versions
 }
 
-/// The first word that begins with a digit and contains a dot, without a `v` before it.
+/// The first word that begins with a digit and contains a dot, without a `v`, `v=` or `name/` before it.
 fn version(printed: &str) -> Option<String> {
     printed
         .split_whitespace()
-        .map(|word| word.trim_start_matches('v'))
+        .map(|word| word.rsplit('/').next().unwrap_or(word))
+        .map(|word| word.trim_start_matches(['v', '=']))
         .find(|word| word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit()))
         .map(str::to_owned)
 }
@@ -177,6 +180,10 @@ mod tests {
             version("iperf 3.12 (cJSON 1.7.15)").as_deref(),
             Some("3.12")
         );
+        let nginx = "nginx version: nginx/1.22.1";
+        assert_eq!(version(nginx).as_deref(), Some("1.22.1"));
+        let redis = "Redis server v=7.0.15 sha=00000000:0 bits=64";
+        assert_eq!(version(redis).as_deref(), Some("7.0.15"));
         assert_eq!(version("no number"), None);
     }
 

@@ -259,7 +259,7 @@ pub(crate) mod tests {
     pub(crate) fn report() -> Report {
         Report {
             schema: 1,
-            machine: Machine::of_this_run("2026-01-01".to_owned()),
+            machine: Machine::of_this_run("2026-01-01".to_owned(), &[]),
             parts: vec![part(Unit::AddedNanoseconds), part(Unit::Ratio)],
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::median::Median;
 use super::part::{Part, Report, Row, Unit};
 
 const WIDTH: f64 = 980.0;
@@ -17,31 +18,78 @@ const STYLE: &str = "text{font:12px sans-serif;fill:#222}.h{font-weight:bold;fon
     @media(prefers-color-scheme:dark){text{fill:#ddd}.n{fill:#aaa}.whisker{stroke:#ddd}.goal{stroke:#ff7060}\
     .page{fill:#181818}}";
 
+/// An SVG document of this height with a page in the colours of the browser's scheme.
+pub(crate) fn document(title: &str, height: f64, body: &str) -> String {
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
+         height=\"{height}\" role=\"img\">\n<title>{}</title>\n<style>{STYLE}</style>\n\
+         <rect class=\"page\" width=\"{WIDTH}\" height=\"{height}\"/>\n{body}</svg>\n",
+        escaped(title)
+    )
+}
+
+/// A heading at this height.
+pub(crate) fn heading(svg: &mut String, y: f64, content: &str) {
+    text(svg, 8.0, y, "h", content);
+}
+
+/// A small line of text at this height.
+pub(crate) fn note(svg: &mut String, y: f64, content: &str) {
+    text(svg, 8.0, y, "n", content);
+}
+
+/// A bar with its label, its interval and its value as text.
+pub(crate) struct Bar<'a> {
+    pub(crate) label: &'a str,
+    pub(crate) measured: Median,
+    /// The value at the right edge.
+    pub(crate) most: f64,
+    pub(crate) value: &'a str,
+}
+
+/// Draws a bar at this height.
+pub(crate) fn bar(svg: &mut String, y: f64, bar: &Bar<'_>) {
+    let x = |value: f64| position(value, bar.most);
+    text(svg, 8.0, y, "", &shortened(bar.label));
+    let _ = writeln!(
+        svg,
+        "<rect class=\"bar\" x=\"{LABELS}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/>",
+        y - 10.0,
+        x(bar.measured.median) - LABELS,
+        LINE - 6.0
+    );
+    line(
+        svg,
+        "whisker",
+        (x(bar.measured.low), y - 4.0),
+        (x(bar.measured.high), y - 4.0),
+    );
+    text(svg, WIDTH - NUMBERS + 10.0, y, "n", bar.value);
+}
+
+/// Where a value is from left to right, if `most` is at the right edge.
+fn position(value: f64, most: f64) -> f64 {
+    LABELS + (WIDTH - LABELS - NUMBERS) * (value / most).clamp(0.0, 1.0)
+}
+
 /// Draws all parts, one below the other. Returns an SVG document.
 pub(crate) fn draw(report: &Report) -> String {
     let height: f64 = report.parts.iter().map(height).sum::<f64>() + 40.0;
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
-         height=\"{height}\" role=\"img\">\n<title>What overlay-monitor costs</title>\n<style>{STYLE}</style>\n\
-         <rect class=\"page\" width=\"{WIDTH}\" height=\"{height}\"/>\n"
-    );
+    let mut body = String::new();
     let mut top = 0.0;
     for part in &report.parts {
-        draw_part(&mut svg, part, top);
+        draw_part(&mut body, part, top);
         top += height_of(part.rows.len());
     }
-    text(
-        &mut svg,
-        8.0,
+    note(
+        &mut body,
         top + 20.0,
-        "n",
         &format!(
             "Bar: median. Line: 95 % confidence interval. Red: goal (at the right edge: beyond it). Linux {}, {}, {}",
             report.machine.kernel, report.machine.processor, report.machine.date
         ),
     );
-    svg.push_str("</svg>\n");
-    svg
+    document("What overlay-monitor costs", height, &body)
 }
 
 fn height(part: &Part) -> f64 {
@@ -58,24 +106,16 @@ fn draw_part(svg: &mut String, part: &Part, top: f64) {
         Unit::Ratio => "share of the rate that remains",
         Unit::Value => "in the unit of each row",
     };
-    text(
-        svg,
-        8.0,
-        top + 24.0,
-        "h",
-        &format!("{}: {unit}", part.title),
-    );
+    heading(svg, top + 24.0, &format!("{}: {unit}", part.title));
     let most = part
         .rows
         .iter()
         .map(reach)
         .fold(0.0, f64::max)
         .max(f64::MIN_POSITIVE);
-    let room = WIDTH - LABELS - NUMBERS;
-    let x = |value: f64| LABELS + room * (value / most).clamp(0.0, 1.0);
     for (index, row) in part.rows.iter().enumerate() {
         let y = top + TITLE + LINE * index as f64;
-        draw_row(svg, row, y, x);
+        draw_row(svg, row, y, most);
     }
     let bottom = top + height(part) - 2.0;
     let _ = writeln!(
@@ -85,38 +125,22 @@ fn draw_part(svg: &mut String, part: &Part, top: f64) {
     );
 }
 
-fn draw_row(svg: &mut String, row: &Row, y: f64, x: impl Fn(f64) -> f64) {
-    let shown = row.look_ups.unwrap_or(row.measured);
-    text(
+fn draw_row(svg: &mut String, row: &Row, y: f64, most: f64) {
+    let measured = row.look_ups.unwrap_or(row.measured);
+    bar(
         svg,
-        8.0,
         y,
-        "",
-        &shortened(&format!("{}: {}; {}", row.hook, row.case, row.features)),
-    );
-    let _ = writeln!(
-        svg,
-        "<rect class=\"bar\" x=\"{LABELS}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/>",
-        y - 10.0,
-        x(shown.median) - LABELS,
-        LINE - 6.0
-    );
-    line(
-        svg,
-        "whisker",
-        (x(shown.low), y - 4.0),
-        (x(shown.high), y - 4.0),
+        &Bar {
+            label: &format!("{}: {}; {}", row.hook, row.case, row.features),
+            measured,
+            most,
+            value: &format!("{:.2}", measured.median),
+        },
     );
     if let Some(goal) = row.goal {
-        line(svg, "goal", (x(goal), y - 12.0), (x(goal), y + 4.0));
+        let x = position(goal, most);
+        line(svg, "goal", (x, y - 12.0), (x, y + 4.0));
     }
-    text(
-        svg,
-        WIDTH - NUMBERS + 10.0,
-        y,
-        "n",
-        &format!("{:.2}", shown.median),
-    );
 }
 
 /// Right end of a row's interval, and 20 % more so that a goal beyond it is visible.
