@@ -16,8 +16,9 @@ use super::way::Way;
 /// A client that takes longer is ended, in seconds.
 const LIMIT: &str = "60";
 const CLIENTS: &str = "16";
-/// Requests of the first run, from which the length of the next ones follows.
+/// Requests of the first run, from which the length of the next ones follows; and the most of any.
 const FIRST: u64 = 500;
+const MOST: u64 = 10_000_000;
 
 /// Makes `wrk` print its result as one line: requests, microseconds, failures, p50, p99 and p99.9 in microseconds.
 const SCRIPT: &[u8] = b"done = function(summary, latency)
@@ -59,9 +60,20 @@ impl Clients {
         duration: Duration,
         rate: Option<f64>,
     ) -> anyhow::Result<Measured> {
+        // Redis' client takes a number of requests, not a time. The run that finds its rate is not counted.
+        let rate = match (load, rate) {
+            (Load::Redis, None) => {
+                let first = redis(stage, FIRST)?;
+                Some(first.requests as f64 / first.seconds)
+            }
+            (_, known) => known,
+        };
         let before = Usage::of(stage)?;
         let answered = match load {
-            Load::Redis => redis(stage, duration, rate)?,
+            Load::Redis => {
+                let requests = rate.unwrap_or_default() * duration.as_secs_f64();
+                redis(stage, (requests as u64).clamp(FIRST, MOST))?
+            }
             Load::Http => self.wrk(stage, duration, &[])?,
             Load::Connections => self.wrk(stage, duration, &["-H", "Connection: close"])?,
             Load::Tcp { .. } | Load::Udp { .. } => bail!("streams have no requests"),
@@ -97,10 +109,7 @@ impl Clients {
     }
 }
 
-fn redis(stage: &Stage, duration: Duration, rate: Option<f64>) -> anyhow::Result<Answered> {
-    let requests = rate.map_or(FIRST, |rate| {
-        ((rate * duration.as_secs_f64()) as u64).clamp(FIRST, 10_000_000)
-    });
+fn redis(stage: &Stage, requests: u64) -> anyhow::Result<Answered> {
     let (number, host) = (
         requests.to_string(),
         stage.receiver()?.address().to_string(),

@@ -16,7 +16,7 @@ fn method(report: &CostReport) -> String {
     format!(
         "Two nodes in network namespaces of one machine, joined by a veth pair with an MTU of {}; a container on each, in \
          one VXLAN overlay. {} rounds of {} ms for each load in each way, interleaved; every number is a median over the \
-         rounds, with its 95 % confidence interval where there are six or more. CPU time is that of the whole machine \
+         rounds, with its 95 % confidence interval; with fewer than six rounds, with the least and the greatest value. CPU time is that of the whole machine \
          (/proc/stat): both nodes, both programs, everything else that ran. So it has both the encryption and the \
          decryption. \"Above plain\" is the difference to plain VXLAN in the same round. GRO, GSO and TSO were {}. TCP and \
          UDP are sent as fast as the receiver takes them. The whole took {:.0} s.{}",
