@@ -26,6 +26,10 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("wrk", "-v"),
 ];
 
+/// How long is measured again where nothing arrived.
+const LONGER: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_secs(40);
+
 /// Options of its own.
 #[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cli::bench) struct Options {
@@ -137,18 +141,32 @@ fn measure_round(
             let Some(stage) = by_way.get(series.way.name()) else {
                 continue;
             };
-            let measured = measure(stage, series.load, clients, duration, series.last_rate())?;
-            if measured.is_empty() {
-                bail!(
-                    "{}, {}: nothing arrived",
-                    series.way.label(),
-                    series.load.label()
-                );
-            }
+            let measured = measure_something(stage, series, clients, duration)?;
             series.push(measured);
         }
     }
     Ok(())
+}
+
+/// Measures for longer if nothing arrived: on an emulated machine the handshakes alone of TLS can take seconds.
+fn measure_something(
+    stage: &Stage,
+    series: &Series,
+    clients: &Clients,
+    duration: Duration,
+) -> anyhow::Result<Measured> {
+    let durations = [duration, LONGER, LONGEST];
+    for duration in durations {
+        let measured = measure(stage, series.load, clients, duration, series.last_rate())?;
+        if !measured.is_empty() {
+            return Ok(measured);
+        }
+    }
+    bail!(
+        "{}, {}: nothing arrived",
+        series.way.label(),
+        series.load.label()
+    )
 }
 
 fn measure(
