@@ -98,7 +98,9 @@ impl<H: Hook> View<H, Scratch> {
     pub fn copied(context: *mut H::Context, reach: Reach) -> Option<View<H, Scratch>> {
         let hook = H::new(context);
         // SAFETY: the scratch holds as many bytes as it asks for.
-        let bytes = Scratch::new(hook.frame_len(), reach, |to, len| unsafe { hook.copy(to, len) })?;
+        let bytes = Scratch::new(hook.frame_len(), reach, |to, len| unsafe {
+            hook.copy(to, len)
+        })?;
         Some(View { hook, bytes })
     }
 }

@@ -17,14 +17,13 @@ use crate::proc::{run, say};
 /// Rules for Prometheus, and cases for them.
 const RULES: &str = "deploy/prometheus/overlay-monitor.rules.yml";
 const CASES: &str = "deploy/prometheus/overlay-monitor.test.yml";
-const RUNBOOK: &str = "docs/alerts.md";
 
 /// All files that are written, by their path from the root.
 fn files() -> Vec<(String, String)> {
     let mut files = vec![
         (RULES.to_owned(), yaml::rules()),
         (CASES.to_owned(), cases::file()),
-        (RUNBOOK.to_owned(), runbook::page()),
+        (runbook::PATH.to_owned(), runbook::page()),
     ];
     files.extend(dashboards::files());
     files

@@ -4,6 +4,9 @@ use std::fmt::Write;
 
 use super::rules::{ALERTS, RECORDED};
 
+/// Where the page is.
+pub(super) const PATH: &str = "docs/alerts.md";
+
 const HEAD: &str = "\
 # Alerts
 
@@ -78,7 +81,7 @@ fn line(out: &mut String, text: &str) {
 
 /// Where an alert is in the page.
 pub(super) fn url(alert: &str) -> String {
-    format!("{}#{}", super::RUNBOOK, anchor(alert))
+    format!("{}#{}", PATH, anchor(alert))
 }
 
 fn anchor(alert: &str) -> String {
