@@ -102,7 +102,7 @@ fn session(lab: &Lab, port: &[&str], require: [&str; 2], talk: impl Fn(), last: 
         .filter(|line| {
             [
                 "overlay_violation_active",
-                "overlay_network_state",
+                "overlay_network_state{",
                 "overlay_port_unwatched",
             ]
             .iter()
