@@ -16,6 +16,8 @@ const KERNEL: &str = "kernel_";
 const VM_ONLY: &str = "vm_";
 /// The test program that leaves the kernel of the virtual machine locked down: it runs last.
 const LAST: &str = "vm_lockdown";
+/// Tests that a usual run leaves out: each sets up nine overlays, which takes eight minutes by emulation.
+const LONG: &[&str] = &["vm_encryption"];
 /// The kernel tests that a usual run repeats in the virtual machine: how programs are loaded and attached is what
 /// differs most from kernel to kernel. `--matrix` and `--kernels` repeat all.
 const SMOKE: &[&str] = &["kernel_attach", "kernel_programs"];
@@ -76,7 +78,8 @@ impl Programs {
         let chosen = |program: &&&Program| {
             let name = program.name.as_str();
             if only.is_empty() {
-                all || name.starts_with(VM_ONLY) || SMOKE.contains(&name)
+                let usual = name.starts_with(VM_ONLY) && !LONG.contains(&name);
+                all || usual || SMOKE.contains(&name)
             } else {
                 only.iter().any(|only| only == name)
             }
@@ -157,6 +160,7 @@ mod tests {
             "kernel_walk",
             LAST,
             "vm_esp",
+            "vm_encryption",
         ]);
         assert_eq!(
             names(&all.native()),
@@ -170,13 +174,13 @@ mod tests {
         assert_eq!(vm(&[], false).unwrap(), "kernel_attach vm_esp vm_lockdown");
         assert_eq!(
             vm(&[], true).unwrap(),
-            "kernel_attach kernel_walk vm_esp vm_lockdown"
+            "kernel_attach kernel_walk vm_esp vm_encryption vm_lockdown"
         );
         assert_eq!(vm(&["kernel_walk"], false).unwrap(), "kernel_walk");
         for unknown in ["kernel_", "cli", ""] {
             let error = vm(&["vm_esp", unknown], false).unwrap_err().to_string();
             assert!(
-                error.contains("kernel_attach, kernel_walk, vm_lockdown, vm_esp"),
+                error.contains("kernel_attach, kernel_walk, vm_lockdown, vm_esp, vm_encryption"),
                 "{error}"
             );
         }
