@@ -59,10 +59,15 @@ impl AssociationMemory {
         let mut association = self.old.remove(&id).unwrap_or_default();
         let verdict = association.observe(packet);
         if self.young.len() >= GENERATION {
-            self.old = std::mem::take(&mut self.young);
+            self.forget_silent();
         }
         self.young.insert(id, association);
         verdict
+    }
+
+    /// Drops the associations without a packet since this was called last: strangers can forge them without end.
+    pub(super) fn forget_silent(&mut self) {
+        self.old = std::mem::take(&mut self.young);
     }
 }
 
@@ -104,5 +109,11 @@ mod tests {
             assert_eq!(memory.observe(id(1), &empty).exposure, plaintext);
         }
         assert!(memory.young.len() + memory.old.len() <= 2 * GENERATION);
+        memory.forget_silent();
+        assert_eq!(memory.observe(id(1), &empty).exposure, plaintext);
+        memory.forget_silent();
+        memory.forget_silent();
+        assert!(memory.young.is_empty() && memory.old.is_empty());
+        assert_ne!(memory.observe(id(1), &empty).exposure, plaintext);
     }
 }

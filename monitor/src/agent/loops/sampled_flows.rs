@@ -1,4 +1,4 @@
-//! Forgets the sampled flows that fell silent: strangers can begin flows without end.
+//! Forgets the sampled flows and associations that fell silent: strangers can begin them without end.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,8 +21,8 @@ pub(in super::super) struct SampledFlows {
     pub(in super::super) verdicts: Option<Verdicts>,
 }
 
-/// Forgets silent flows until the future is dropped. Verdicts in networks that nothing describes are kept for `forget_after`
-/// at least.
+/// Forgets silent flows until the future is dropped. Associations, and verdicts in networks that nothing describes, are kept
+/// for `forget_after` at least.
 ///
 /// # Errors
 /// None. A refusal of the kernel is logged, and tried again.
@@ -43,8 +43,11 @@ pub(in super::super) async fn forget_silent(
         {
             let mut flows = flows.lock().unwrap_or_else(PoisonError::into_inner);
             flows.samples.forget_silent();
-            if begins && let Some(verdicts) = &mut flows.verdicts {
-                verdicts.forget_old();
+            if begins {
+                flows.samples.forget_associations();
+                if let Some(verdicts) = &mut flows.verdicts {
+                    verdicts.forget_old();
+                }
             }
         }
         while begins && forget_some(flows) {

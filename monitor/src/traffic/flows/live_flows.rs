@@ -186,6 +186,11 @@ impl LiveFlows {
         }
     }
 
+    /// Drops the associations without a sample since this was called last.
+    pub(crate) fn forget_associations(&mut self) {
+        self.associations.forget_silent();
+    }
+
     /// Drops a flow.
     fn remove(&mut self, key: &LiveKey) {
         if let Some(mut open) = self.young.remove(key).or_else(|| self.old.remove(key)) {
