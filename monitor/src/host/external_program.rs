@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 /// Longest output in bytes: about 50,000 firewall rules.
 const OUTPUT_MAX: u64 = 16 << 20;
-/// Time limit of a program.
-const TIMEOUT: Duration = Duration::from_secs(3);
+/// Time limit of a program. They take milliseconds; a host whose processors are all taken may need seconds to start one.
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a killed program may take to end; the kernel may hold it for longer.
 const KILLED: Duration = Duration::from_millis(500);
 /// How often the end of a program that has closed its output is looked for.
@@ -63,7 +63,15 @@ fn is_roots(path: &Path) -> bool {
 /// # Errors
 /// Why it printed nothing usable, as a message.
 pub(super) fn output_of(program: &Program, arguments: &[&str]) -> Result<Vec<u8>, String> {
-    let deadline = Instant::now() + TIMEOUT;
+    output_within(TIMEOUT, program, arguments)
+}
+
+fn output_within(
+    limit: Duration,
+    program: &Program,
+    arguments: &[&str],
+) -> Result<Vec<u8>, String> {
+    let deadline = Instant::now() + limit;
     let mut child = Command::new(&program.path)
         .arg0(&program.name)
         .args(arguments)
@@ -84,7 +92,7 @@ pub(super) fn output_of(program: &Program, arguments: &[&str]) -> Result<Vec<u8>
             drop(send.send(read.map(|_| text)));
         });
     }
-    let text = receive.recv_timeout(TIMEOUT);
+    let text = receive.recv_timeout(limit);
     let whole = matches!(&text, Ok(Ok(text)) if text.len() as u64 <= OUTPUT_MAX);
     // A program may close its output and go on.
     let ended = if whole {
@@ -102,7 +110,7 @@ pub(super) fn output_of(program: &Program, arguments: &[&str]) -> Result<Vec<u8>
     match (text, status) {
         (Ok(Err(error)), _) => Err(error.to_string()),
         (Ok(Ok(_)), _) if !whole => Err(format!("printed more than {} MiB", OUTPUT_MAX >> 20)),
-        (Err(_), _) | (Ok(Ok(_)), None) => Err(format!("took longer than {} s", TIMEOUT.as_secs())),
+        (Err(_), _) | (Ok(Ok(_)), None) => Err(format!("took longer than {} s", limit.as_secs())),
         (Ok(Ok(_)), Some(Err(error))) => Err(error.to_string()),
         (Ok(Ok(_)), Some(Ok(status))) if !status.success() => Err(format!("failed ({status})")),
         (Ok(Ok(text)), Some(Ok(_))) => Ok(text),
@@ -133,8 +141,11 @@ fn kill(child: &mut Child) {
 mod tests {
     use super::*;
 
+    /// The time limit of these tests.
+    const LIMIT: Duration = Duration::from_secs(3);
+
     fn shell(script: &str) -> Result<Vec<u8>, String> {
-        output_of(&find("sh").unwrap(), &["-c", script])
+        output_within(LIMIT, &find("sh").unwrap(), &["-c", script])
     }
 
     #[test]
@@ -156,12 +167,12 @@ mod tests {
         let script = format!("sleep 60 & echo $! > {}", id.display());
         let error = shell(&script).unwrap_err();
         assert!(error.contains("took longer"), "{error}");
-        assert!(begun.elapsed() < 3 * TIMEOUT, "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < 3 * LIMIT, "{:?}", begun.elapsed());
         let child = fs::read_to_string(&id).unwrap();
         let stat = format!("/proc/{}/stat", child.trim());
         let is_gone = || fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
         while !is_gone() {
-            assert!(begun.elapsed() < 4 * TIMEOUT, "what it has started goes on");
+            assert!(begun.elapsed() < 4 * LIMIT, "what it has started goes on");
             std::thread::sleep(POLL);
         }
         fs::remove_file(id).unwrap();
