@@ -4,6 +4,7 @@ mod cases;
 mod dashboards;
 mod rules;
 mod runbook;
+mod text;
 mod yaml;
 
 use std::path::PathBuf;

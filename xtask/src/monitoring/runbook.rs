@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::rules::{ALERTS, RECORDED};
+use super::text::line;
 
 /// Where the page is.
 pub(super) const PATH: &str = "docs/alerts.md";
@@ -72,11 +73,6 @@ pub(super) fn page() -> String {
         );
     }
     out
-}
-
-fn line(out: &mut String, text: &str) {
-    out.push_str(text);
-    out.push('\n');
 }
 
 /// Where an alert is in the page.

@@ -1,9 +1,8 @@
 //! The rules as Prometheus reads them.
 
-use std::fmt::Write;
-
 use super::rules::{ALERTS, RECORDED};
 use super::runbook;
+use super::text::{line, quoted};
 
 const HEAD: &str = "\
 # Rules for Prometheus 2.42 or later. Made from the tables in xtask/src/monitoring/rules.rs by `cargo xtask monitoring`.
@@ -16,20 +15,20 @@ pub(super) fn rules() -> String {
     let mut out = HEAD.to_owned();
     out.push_str("  - name: overlay-monitor-recorded\n    rules:\n");
     for series in RECORDED {
-        write_to(&mut out, &format!("      # {}", series.what));
-        write_to(&mut out, &format!("      - record: {}", series.name));
+        line(&mut out, &format!("      # {}", series.what));
+        line(&mut out, &format!("      - record: {}", series.name));
         expression(&mut out, series.expression);
     }
     out.push_str("  - name: overlay-monitor-alerts\n    rules:\n");
     for alert in ALERTS {
-        write_to(&mut out, &format!("      - alert: {}", alert.name));
+        line(&mut out, &format!("      - alert: {}", alert.name));
         expression(&mut out, alert.expression);
-        write_to(&mut out, &format!("        for: {}", alert.hold));
+        line(&mut out, &format!("        for: {}", alert.hold));
         if let Some(keep) = alert.keep {
-            write_to(&mut out, &format!("        keep_firing_for: {keep}"));
+            line(&mut out, &format!("        keep_firing_for: {keep}"));
         }
         let severity = alert.severity.label();
-        write_to(
+        line(
             &mut out,
             &format!("        labels:\n          severity: {severity}"),
         );
@@ -41,26 +40,16 @@ pub(super) fn rules() -> String {
             ("action", alert.action),
             ("runbook_url", &runbook_url),
         ] {
-            write_to(&mut out, &format!("          {name}: {}", quoted(text)));
+            line(&mut out, &format!("          {name}: {}", quoted(text)));
         }
     }
     out
 }
 
-fn write_to(out: &mut String, line: &str) {
-    // Writing to a string cannot fail.
-    let _ = writeln!(out, "{line}");
-}
-
 /// An expression over several lines, as it is in the table.
 fn expression(out: &mut String, text: &str) {
     out.push_str("        expr: |-\n");
-    for line in text.lines() {
-        write_to(out, &format!("          {line}"));
+    for part in text.lines() {
+        line(out, &format!("          {part}"));
     }
-}
-
-/// A string in YAML's double quotes, which are those of JSON.
-pub(super) fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }

@@ -1,31 +1,25 @@
-//! Cases for `promtool test rules`: each alert fires where it should, with the right words, and nowhere else.
-
-use std::fmt::Write;
-
-use super::rules::ALERTS;
-use super::runbook;
-use super::yaml::quoted;
+//! The cases: series, and what fires when.
 
 /// Series, and which alerts they fire when.
-pub(super) struct Case {
-    name: &'static str,
+pub(in crate::monitoring) struct Case {
+    pub(in crate::monitoring) name: &'static str,
     /// Between two values of a series.
-    interval: &'static str,
+    pub(in crate::monitoring) interval: &'static str,
     /// Series and values, in promtool's notation. `JOB` stands for the labels of a scrape of node n1.
-    series: &'static [(&'static str, &'static str)],
-    pub(super) checks: &'static [Check],
+    pub(in crate::monitoring) series: &'static [(&'static str, &'static str)],
+    pub(in crate::monitoring) checks: &'static [Check],
 }
 
 /// What is firing at one moment.
-pub(super) struct Check {
-    at: &'static str,
-    pub(super) alert: &'static str,
+pub(in crate::monitoring) struct Check {
+    pub(in crate::monitoring) at: &'static str,
+    pub(in crate::monitoring) alert: &'static str,
     /// Labels without severity and job, and the summary.
-    pub(super) fires: &'static [(&'static str, &'static str)],
+    pub(in crate::monitoring) fires: &'static [(&'static str, &'static str)],
 }
 
 /// Nothing of this alert is firing.
-const fn none(at: &'static str, alert: &'static str) -> Check {
+pub(in crate::monitoring) const fn none(at: &'static str, alert: &'static str) -> Check {
     Check {
         at,
         alert,
@@ -59,7 +53,7 @@ const OPTIONAL: (&str, &str) = (
 );
 
 /// All cases.
-pub(super) const CASES: &[Case] = &[
+pub(in crate::monitoring) const CASES: &[Case] = &[
     Case {
         name: "a violation of two minutes, in what is sent",
         interval: "15s",
@@ -529,7 +523,7 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 /// An hour in which all is well: keys are changed, and an agent restarts.
-const WELL: &[(&str, &str)] = &[
+pub(in crate::monitoring) const WELL: &[(&str, &str)] = &[
     REQUIRED,
     (r#"up{JOB}"#, "1x100 0x2 1x200"),
     (
@@ -586,84 +580,4 @@ const WELL: &[(&str, &str)] = &[
     ),
 ];
 /// When it is looked at: a moment after the restart, and in the end.
-const WELL_AT: [&str; 2] = ["26m", "1h"];
-
-const HEAD: &str = "\
-# Cases for `promtool test rules`. Made from the tables in xtask/src/monitoring/cases.rs by `cargo xtask monitoring`.
-rule_files: [overlay-monitor.rules.yml]
-evaluation_interval: 15s
-tests:
-";
-
-/// The whole file.
-pub(super) fn file() -> String {
-    let mut out = HEAD.to_owned();
-    for case in CASES {
-        head(&mut out, case.name, case.interval, case.series);
-        for check in case.checks {
-            expect(&mut out, check);
-        }
-    }
-    head(&mut out, "an hour in which all is well", "15s", WELL);
-    for at in WELL_AT {
-        for alert in ALERTS {
-            expect(&mut out, &none(at, alert.name));
-        }
-    }
-    out
-}
-
-fn head(out: &mut String, name: &str, interval: &str, series: &[(&str, &str)]) {
-    line(out, &format!("  - name: {}", quoted(name)));
-    line(out, &format!("    interval: {interval}\n    input_series:"));
-    for (series, values) in series {
-        let series = series.replace("JOB", r#"job="overlay-monitor",instance="n1:9469""#);
-        line(
-            out,
-            &format!("      - series: '{series}'\n        values: '{values}'"),
-        );
-    }
-    line(out, "    alert_rule_test:");
-}
-
-fn expect(out: &mut String, check: &Check) {
-    line(
-        out,
-        &format!(
-            "      - eval_time: {}\n        alertname: {}",
-            check.at, check.alert
-        ),
-    );
-    if check.fires.is_empty() {
-        line(out, "        exp_alerts: []");
-        return;
-    }
-    line(out, "        exp_alerts:");
-    let Some(alert) = ALERTS.iter().find(|alert| alert.name == check.alert) else {
-        return;
-    };
-    for (labels, summary) in check.fires {
-        let severity = alert.severity.label();
-        line(
-            out,
-            &format!(
-                "          - exp_labels: {{severity: {severity}, job: overlay-monitor, {labels}}}"
-            ),
-        );
-        line(out, "            exp_annotations:");
-        let runbook_url = runbook::url(alert.name);
-        for (name, text) in [
-            ("summary", *summary),
-            ("description", alert.means),
-            ("action", alert.action),
-            ("runbook_url", &runbook_url),
-        ] {
-            line(out, &format!("              {name}: {}", quoted(text)));
-        }
-    }
-}
-
-fn line(out: &mut String, text: &str) {
-    // Writing to a string cannot fail.
-    let _ = writeln!(out, "{text}");
-}
+pub(in crate::monitoring) const WELL_AT: [&str; 2] = ["26m", "1h"];
