@@ -13,7 +13,8 @@ pub struct Snapshot {
     pub counted: Counted,
     /// Requirements, states and violations of networks.
     pub policy: PolicyReport,
-    /// What the agent uses of the machine; `None` if the machine does not say it.
+    /// What the agent uses of the machine; `None` if that is not known. Read by the endpoint, without the agent's lock, as all
+    /// below.
     pub process: Option<ProcessUse>,
     /// Release of the kernel.
     pub kernel: String,

@@ -10,8 +10,7 @@ use super::ledger::{Ledger, Rows};
 use super::node_agent::Agent;
 use super::snapshot::Snapshot;
 use crate::base::failure::Failure;
-use crate::host::kernel_release::kernel_release;
-use crate::host::{ipsec, process_use};
+use crate::host::ipsec;
 use crate::kernel::Kernel;
 use crate::policy::{Policy, SharedPolicy};
 use crate::traffic::counted::{Counted, HookState};
@@ -51,8 +50,6 @@ impl Agent {
             );
         drop(account);
         snapshot.counted.xfrm_errors = ipsec::errors();
-        snapshot.process = process_use::of_this_process();
-        snapshot.kernel = kernel_release();
         snapshot.counted.docker_up = self.docker.as_ref().and_then(|state| state.borrow().up);
         snapshot.counted.lost = self.lost;
         snapshot.counted.unwatched_ports = self.unwatched_ports();

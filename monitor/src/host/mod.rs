@@ -11,7 +11,6 @@ pub mod facts;
 pub mod firewall;
 pub mod interface;
 pub mod ipsec;
-pub mod kernel_release;
 pub mod overlay_port;
 pub mod own_connections;
 pub mod platform;

@@ -1,6 +1,7 @@
 //! What this process uses of the machine, by `/proc/self` (proc_pid_stat(5)).
 
 use std::fs;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// What this process uses of the machine.
@@ -20,6 +21,13 @@ pub struct ProcessUse {
     pub started: f64,
 }
 
+/// When the machine started, in seconds of the Unix epoch. Read once: the kernel prints it among the sums of all processors.
+static BOOTED: LazyLock<Option<u64>> = LazyLock::new(|| {
+    let text = fs::read_to_string("/proc/stat").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("btime "))?;
+    line.trim().parse().ok()
+});
+
 /// The use of this process; `None` if `/proc` is not mounted, or has another form.
 #[must_use]
 pub fn of_this_process() -> Option<ProcessUse> {
@@ -30,8 +38,8 @@ pub fn of_this_process() -> Option<ProcessUse> {
     let read = |path| fs::read_to_string(path).ok();
     let folder = fs::read_dir("/proc/self/fd").ok()?;
     let files = Files {
+        booted: (*BOOTED)?,
         stat: &read("/proc/self/stat")?,
-        machine: &read("/proc/stat")?,
         limits: &read("/proc/self/limits")?,
         // Without the one that reads the folder.
         open: u64::try_from(folder.count()).ok()?.saturating_sub(1),
@@ -41,8 +49,8 @@ pub fn of_this_process() -> Option<ProcessUse> {
 
 /// What the kernel prints.
 struct Files<'a> {
+    booted: u64,
     stat: &'a str,
-    machine: &'a str,
     limits: &'a str,
     open: u64,
 }
@@ -54,9 +62,6 @@ fn parse(files: &Files<'_>, ticks: u64, page: u64) -> Option<ProcessUse> {
     // Numbered as in proc_pid_stat(5); the first one here is the third.
     let field = |number: usize| fields.get(number - 3)?.trim().parse::<u64>().ok();
     let cpu = field(14)?.saturating_add(field(15)?);
-    let machine = &mut files.machine.lines();
-    let boot = machine.find_map(|line| line.strip_prefix("btime "))?;
-    let boot: u64 = boot.trim().parse().ok()?;
     let limit = &mut files.limits.lines();
     let limit = limit.find_map(|line| line.strip_prefix("Max open files"))?;
     Some(ProcessUse {
@@ -65,7 +70,7 @@ fn parse(files: &Files<'_>, ticks: u64, page: u64) -> Option<ProcessUse> {
         address_space: field(23)?,
         open_files: files.open,
         max_files: limit.split_whitespace().next()?.parse().ok(),
-        started: boot as f64 + field(22)? as f64 / ticks as f64,
+        started: files.booted as f64 + field(22)? as f64 / ticks as f64,
     })
 }
 
@@ -78,7 +83,7 @@ mod tests {
         let files = Files {
             stat: "7 (a) b (c) S 1 7 7 0 -1 4194304 100 0 0 0 150 50 0 0 20 0 4 0 500 4096000 25 \
                    18446744073709551615 1 1 0\n",
-            machine: "cpu 1 2\nbtime 1700000000\n",
+            booted: 1_700_000_000,
             limits: "Limit  Soft  Hard  Units\nMax open files            1024  4096  files\n",
             open: 9,
         };

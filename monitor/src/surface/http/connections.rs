@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -55,8 +55,8 @@ impl Connections {
         }
     }
 
-    /// Makes room for one more: of those that asked nothing the oldest is closed, or else the first whose request is old.
-    /// Returns whether there is room. So clients that are slow on purpose keep no scraper out.
+    /// Makes room for one more: closes the oldest connection on which nothing was asked, or else the first whose request is
+    /// old. Returns whether there is room. So clients that are slow on purpose keep no scraper out.
     fn make_room(&mut self) -> bool {
         while self.tasks.try_join_next().is_some() {}
         self.open.retain(|open| !open.task.is_finished());
@@ -64,7 +64,7 @@ impl Connections {
             return true;
         }
         let asked = |open: &Open| open.asked.load(Ordering::Relaxed);
-        let old = self.now().saturating_sub(OLD.as_millis() as u64);
+        let old = milliseconds_since(self.start).saturating_sub(OLD.as_millis() as u64);
         let never = self.open.iter().position(|open| asked(open) == NEVER);
         let Some(at) = never.or_else(|| self.open.iter().position(|open| asked(open) < old)) else {
             return false;
@@ -75,21 +75,14 @@ impl Connections {
         true
     }
 
-    fn now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(NEVER - 1)
-    }
-
     fn add(&mut self, stream: TcpStream, routes: Router) {
         let asked = Arc::new(AtomicU64::new(NEVER));
         let (start, last) = (self.start, Arc::clone(&asked));
-        let note = move |request: Request,
-                         next: Next|
-              -> std::pin::Pin<Box<dyn Future<Output = Response> + Send>> {
-            let now = u64::try_from(start.elapsed().as_millis()).unwrap_or(NEVER - 1);
-            last.store(now, Ordering::Relaxed);
-            Box::pin(next.run(request))
-        };
-        let service = TowerToHyperService::new(routes.layer(middleware::from_fn(note)));
+        let routes = TowerToHyperService::new(routes);
+        let service = service_fn(move |request: Request<Incoming>| {
+            last.store(milliseconds_since(start), Ordering::Relaxed);
+            routes.call(request)
+        });
         let task = self.tasks.spawn(async move {
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -103,6 +96,11 @@ impl Connections {
         });
         self.open.push_back(Open { asked, task });
     }
+}
+
+/// Milliseconds since a moment; never [`NEVER`].
+fn milliseconds_since(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_millis()).unwrap_or(NEVER - 1)
 }
 
 /// Serves until `stop` is done, then closes open connections.

@@ -17,6 +17,8 @@ use tower_http::compression::CompressionLayer;
 use super::wanted_format;
 use crate::agent::SharedAgent;
 use crate::agent::snapshot::Snapshot;
+use crate::base::procfs;
+use crate::host::process_use;
 use crate::surface::{metrics, networks_json};
 
 /// An agent that cannot be asked for this long does not answer. A pass over many networks takes a part of a second.
@@ -26,6 +28,8 @@ const ANSWERS: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 struct Source {
     agent: SharedAgent,
+    /// Release of the kernel.
+    kernel: Arc<str>,
     /// Nanoseconds that the last page of metrics took; 0 before the first.
     last_scrape: Arc<AtomicU64>,
 }
@@ -34,6 +38,7 @@ struct Source {
 pub(super) fn routes(agent: SharedAgent) -> Router {
     let source = Source {
         agent,
+        kernel: procfs::read("/proc/sys/kernel/osrelease").into(),
         last_scrape: Arc::default(),
     };
     Router::new()
@@ -67,8 +72,14 @@ async fn links() -> impl IntoResponse {
 async fn scrape(State(source): State<Source>, headers: HeaderMap) -> Response {
     let start = Instant::now();
     let format = wanted_format::of(&headers);
-    let last_scrape = Arc::clone(&source.last_scrape);
-    page(source.agent, format.content_type(), move |mut snapshot| {
+    let Source {
+        agent,
+        kernel,
+        last_scrape,
+    } = source;
+    page(agent, format.content_type(), move |mut snapshot| {
+        snapshot.process = process_use::of_this_process();
+        snapshot.kernel = kernel.to_string();
         let last = last_scrape.load(Ordering::Relaxed);
         snapshot.last_scrape = (last > 0).then(|| Duration::from_nanos(last));
         let text = metrics::encode(snapshot, format)?;
