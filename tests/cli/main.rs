@@ -17,6 +17,7 @@ mod own_session;
 mod printed;
 mod read;
 mod schemas;
+mod service;
 mod stopping;
 mod strangers;
 mod usage;

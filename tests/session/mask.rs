@@ -14,9 +14,18 @@ pub(crate) fn sorted(text: &str) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// What `check` says of the machine's kernel is left out, and of the hook that it has.
+/// What `check` says of the machine's kernel is left out, of the hook that it has, and of this process.
 pub(crate) fn own_kernel(check: &str) -> String {
-    let of_kernel = ["Linux", "kernel", "program", "JIT", "ESP", "BTF", "--hook"];
+    let of_kernel = [
+        "Linux",
+        "kernel",
+        "capabilities",
+        "program",
+        "JIT",
+        "ESP",
+        "BTF",
+        "--hook",
+    ];
     check
         .lines()
         .filter(|line| {

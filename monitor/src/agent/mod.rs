@@ -22,6 +22,7 @@ pub mod snapshot;
 mod snapshot_reader;
 mod start;
 pub mod watch_plan;
+mod watchdog;
 mod watched;
 
 pub use node_agent::{Agent, INTERFACES, SharedAgent};

@@ -16,8 +16,10 @@ use tokio::sync::watch;
 use super::loops;
 use super::node_agent::{Agent, SharedAgent};
 use super::watch_plan::WatchPlan;
+use super::watchdog::Watchdog;
 use crate::agent::loops::sampled_flows::SampledFlows;
 use crate::base::failure::Failure;
+use crate::base::service_manager::ServiceManager;
 use crate::base::udp_ports::UdpPorts;
 use crate::host::docker::{self, DockerSocket};
 use crate::kernel::ring;
@@ -36,6 +38,8 @@ pub struct SessionOptions {
     pub show_users: bool,
     /// States of networks are updated several times in this time.
     pub update_over: Duration,
+    /// Where it is reported that the loops work.
+    pub manager: Arc<ServiceManager>,
 }
 
 /// A sample, and what was found in it.
@@ -128,11 +132,12 @@ impl Session {
             )
         };
         let decoder = self.decoder;
+        let watchdog = Watchdog::new(self.options.manager, self.policy.is_some());
         let flows = Mutex::new(SampledFlows {
             samples: LiveFlows::default(),
             verdicts: flow_verdicts,
         });
-        let draining = ring::drain(self.ring, self.log, |sample, time| {
+        let handle = |sample: &Sample<'_>, time| {
             let interface = names.of(sample.ifindex);
             let mut flows = flows.lock().unwrap_or_else(PoisonError::into_inner);
             let record = decoder.decode(&mut flows.samples, sample, time, &interface);
@@ -157,13 +162,15 @@ impl Session {
                 time,
                 interface: &interface,
             })
-        });
+        };
+        let draining = ring::drain(self.ring, self.log, handle, || watchdog.drained());
         let networks = self.docker.subscribe();
         let violations = watch_policy(
             self.policy,
             Arc::clone(&self.agent),
             networks,
             self.options.update_over,
+            &watchdog,
         );
         let docker = keep_listed(self.options.docker, udp_ports, self.docker);
         let done = |result: Result<(), Failure>| result.map(|()| None);
@@ -185,12 +192,13 @@ async fn watch_policy(
     agent: SharedAgent,
     networks: watch::Receiver<docker::DockerStatus>,
     update_over: Duration,
+    watchdog: &Watchdog,
 ) -> Result<(), Failure> {
     let Some(policy) = policy else {
         return std::future::pending().await;
     };
     tokio::select! {
-        result = loops::violations::keep_current(Arc::clone(&agent), policy, networks, update_over) => result,
+        result = loops::violations::keep_current(Arc::clone(&agent), policy, networks, update_over, watchdog) => result,
         result = loops::esp_faults::log_causes(agent) => result,
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use crate::agent::SharedAgent;
 use crate::agent::session::{DecodedSample, Session, SessionOptions};
 use crate::base::failure::Failure;
+use crate::base::service_manager::ServiceManager;
 use crate::command::cli::RunArgs;
 use crate::command::settings::{self, Defaults};
 use crate::host::docker::DockerSocket;
@@ -31,14 +32,21 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
     plan.load.policy |= docker != DockerSocket::Off;
     // The port is opened first: if that fails, no interface was touched.
     let listener = http::bind(plan.listen).await?;
+    let manager = Arc::new(
+        ServiceManager::from_environment()
+            .context("cannot use the socket of the service manager (NOTIFY_SOCKET)")
+            .map_err(Failure::runtime)?,
+    );
     let options = SessionOptions {
         docker,
         show_payload: false,
         show_users: args.show_users,
         update_over: plan.state_window,
+        manager: Arc::clone(&manager),
     };
     let session = Session::start(&plan, options)?;
-    tracing::info!("watching {}", session.describe());
+    let watching = format!("watching {}", session.describe());
+    tracing::info!("{watching}");
     tracing::info!("serving http://{}/metrics", plan.listen);
 
     let agent = session.agent();
@@ -47,6 +55,7 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
         // Sent, or dropped with the sender: both mean stop.
         drop(stopped.await);
     }));
+    manager.ready(&watching);
     let policy = session.policy();
     let plaintext = Mutex::new(PlaintextLog::default());
     let log_plaintext = |seen: &DecodedSample<'_>| {
@@ -68,6 +77,7 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
         result = session.run(log_plaintext, stop) => result,
         never = log_left_out(&plaintext) => match never {},
     };
+    manager.stopping();
     drop(stop_http);
     serving
         .await

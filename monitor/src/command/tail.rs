@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::io::{self, IsTerminal};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use anyhow::anyhow;
 
@@ -31,6 +32,7 @@ pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Resu
         show_payload: args.show_payload,
         show_users: args.show_users,
         update_over: plan.state_window,
+        manager: Arc::default(),
     };
     let session = Session::start(&plan, options)?;
     // Emptied last: nothing before it can fail any more.

@@ -5,9 +5,10 @@ use std::io;
 use anyhow::anyhow;
 use aya::EbpfError;
 use aya::programs::ProgramError;
+use caps::Capability;
 
 use crate::base::failure::Failure;
-use crate::base::procfs::read;
+use crate::base::privileges::Capabilities;
 
 /// Why and what to do, if the kernel answers that privileges are missing.
 const PRIVILEGES: &str = "permission denied; run as root, or with the capabilities CAP_BPF, CAP_NET_ADMIN and \
@@ -16,9 +17,6 @@ const PRIVILEGES: &str = "permission denied; run as root, or with the capabiliti
 /// Why and what to do, without the capability on which the verifier's leniency depends: it refuses our programs then, each kernel
 /// with a message of its own that does not name it.
 const NO_PERFMON: &str = "CAP_PERFMON is missing, without which the kernel refuses these programs; grant it, or run as root";
-
-/// Number of `CAP_PERFMON` and `CAP_SYS_ADMIN`, which includes it (`linux/capability.h`).
-const PERFMON: [u32; 2] = [38, 21];
 
 /// Lines of the verifier's log in a message.
 const LINES: usize = 12;
@@ -105,14 +103,7 @@ pub(super) fn io_cause(error: &(dyn std::error::Error + 'static)) -> Option<i32>
 
 /// Whether this process may load tracing programs.
 pub(super) fn has_perfmon() -> bool {
-    includes_perfmon(&read("/proc/self/status"))
-}
-
-/// Whether a process has `CAP_PERFMON`, by its `/proc/PID/status`.
-fn includes_perfmon(status: &str) -> bool {
-    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let set = line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
-    set.is_some_and(|set| PERFMON.iter().any(|number| set & (1 << number) != 0))
+    Capabilities::read().has(Capability::CAP_PERFMON)
 }
 
 /// The last lines of a log that are not empty, indented.
@@ -131,21 +122,6 @@ fn tail(log: &str, lines: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_capability_is_read_from_the_effective_set() {
-        for (set, has) in [
-            ("0000000000000000", false),
-            ("0000004000000000", true),
-            ("0000000000200000", true),
-            ("000001ffffffffff", true),
-            ("0000008000000000", false),
-        ] {
-            let status = format!("Name:\tx\nCapPrm:\t000001ffffffffff\nCapEff:\t{set}\n");
-            assert_eq!(includes_perfmon(&status), has, "{set}");
-        }
-        assert!(!includes_perfmon(""));
-    }
 
     #[test]
     fn the_tail_has_the_last_lines() {

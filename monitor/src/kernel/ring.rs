@@ -21,7 +21,7 @@ const PERIOD: Duration = Duration::from_millis(20);
 const BATCH: usize = 256;
 
 /// Passes samples to the handler until it breaks, and forwards the log of the programs. Malformed samples, which a bug
-/// would cause, are logged and skipped.
+/// would cause, are logged and skipped. `drained` is called after each batch, also an empty one.
 ///
 /// # Errors
 /// A runtime failure if the ring cannot be polled, or the error of the handler.
@@ -29,6 +29,7 @@ pub async fn drain(
     ring: RingBuf<MapData>,
     mut log: Option<EbpfLogger<&'static dyn log::Log>>,
     mut handle: impl FnMut(&Sample<'_>, Timestamp) -> ControlFlow<Result<(), Failure>>,
+    mut drained: impl FnMut(),
 ) -> Result<(), Failure> {
     // SAFETY: the ring owns its descriptor and returns the same one until it is dropped together with the AsyncFd.
     let ring = unsafe { AsyncFd::register(ring) };
@@ -49,10 +50,14 @@ pub async fn drain(
         }
         let clock = Clock::now();
         loop {
-            match batch(ring.get_mut(), clock, &mut handle) {
-                ControlFlow::Continue(Batch::Emptied) => break,
-                ControlFlow::Continue(Batch::Full) => tokio::task::yield_now().await,
+            let end = match batch(ring.get_mut(), clock, &mut handle) {
+                ControlFlow::Continue(end) => end,
                 ControlFlow::Break(result) => return result,
+            };
+            drained();
+            match end {
+                Batch::Emptied => break,
+                Batch::Full => tokio::task::yield_now().await,
             }
         }
     }

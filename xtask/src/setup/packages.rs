@@ -48,6 +48,7 @@ const TESTS: &[(&str, &str)] = &[
         "scrapes the agents; its promtool checks the alerting rules",
     ),
     ("prometheus-alertmanager", "receives the alerts"),
+    ("systemd", "its systemd-analyze rates the unit of the agent"),
     ("zstd", "compresses captures"),
     (
         "tshark",

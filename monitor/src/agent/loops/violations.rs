@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use crate::agent::node_agent::SharedAgent;
+use crate::agent::watchdog::Watchdog;
 use crate::base::failure::Failure;
 use crate::host::described_network::shown;
 use crate::host::facts::HostFacts;
@@ -50,15 +51,16 @@ fn shown_if_any(name: &str) -> Option<String> {
 }
 
 /// Polls the policy and takes over the networks of Docker, until the future is dropped. States are evaluated over
-/// `window`.
+/// `window`, and `watchdog` is notified of each poll.
 ///
 /// # Errors
 /// A runtime failure, if a task fails. A refusal of the kernel is logged and retried.
-pub async fn keep_current(
+pub(in crate::agent) async fn keep_current(
     agent: SharedAgent,
     policy: SharedPolicy,
     mut docker: watch::Receiver<docker::DockerStatus>,
     window: Duration,
+    watchdog: &Watchdog,
 ) -> Result<(), Failure> {
     let mut tick = tokio::time::interval(POLL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -116,6 +118,7 @@ pub async fn keep_current(
             tracing::error!("cannot evaluate the networks: {trouble}; retrying");
         }
         said = trouble;
+        watchdog.evaluated();
         opened.append(&mut log_events(&policy));
         // Beside the polls: reading the firewall can take seconds.
         if !opened.is_empty() && explaining.is_empty() {

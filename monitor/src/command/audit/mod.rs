@@ -5,6 +5,7 @@ mod observation;
 use std::cell::RefCell;
 use std::future::Future;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
@@ -50,6 +51,7 @@ pub(super) async fn run(args: &AuditArgs, stop: impl Future<Output = ()>) -> Res
         show_payload: false,
         show_users: args.show_users,
         update_over: args.duration,
+        manager: Arc::default(),
     };
     let session = Session::start(&plan, options)?;
     // Emptied last: nothing before it can fail any more.

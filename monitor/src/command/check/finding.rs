@@ -12,6 +12,8 @@ use crate::traffic::json_object::SCHEMA;
 pub enum Check {
     /// Version of the kernel.
     KernelVersion,
+    /// Capabilities of the process.
+    Privileges,
     /// Maps and programs for TC.
     Programs,
     /// TCX links.
@@ -48,8 +50,9 @@ pub enum Check {
 
 impl Check {
     /// Every check.
-    pub const ALL: [Check; 17] = [
+    pub const ALL: [Check; 18] = [
         Check::KernelVersion,
+        Check::Privileges,
         Check::Programs,
         Check::Tcx,
         Check::XdpPrograms,

@@ -5,12 +5,14 @@ mod encryption;
 mod finding;
 mod interfaces;
 mod kernel_features;
+mod privileges;
 mod programs;
 
 use anyhow::anyhow;
 
 use crate::base::failure::Failure;
 use crate::base::output::Output;
+use crate::base::privileges::Capabilities;
 use crate::command::cli::CheckArgs;
 use crate::command::settings::{self, Surroundings};
 use crate::host::facts::HostFacts;
@@ -29,6 +31,7 @@ pub async fn run(args: &CheckArgs) -> Result<(), Failure> {
     let selection = settings::select(&surroundings.interfaces)?;
     let place = args.docker.place(surroundings.docker.as_ref())?;
     let mut findings = vec![kernel_features::kernel_version()];
+    findings.push(privileges::privileges(&Capabilities::read()));
     let loaded = programs::programs(&mut findings);
     findings.push(kernel_features::jit());
     findings.push(kernel_features::esp());

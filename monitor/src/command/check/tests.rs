@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::Finding;
 use super::*;
+use crate::base::privileges::{Capabilities, NEEDED};
 use crate::base::udp_ports::UdpPorts;
 use crate::host::firewall::{Firewall, Rules, vnis_of};
 use crate::host::ipsec::XfrmError;
@@ -84,4 +85,15 @@ fn the_json_has_the_same_findings() {
         .map(|finding| finding.json().unwrap())
         .collect();
     insta::assert_snapshot!("json", objects.join("\n"));
+}
+
+#[test]
+fn capabilities_are_named_and_what_is_missing_too() {
+    let lines = [
+        privileges::privileges(&Capabilities::of(NEEDED)),
+        privileges::privileges(&Capabilities::of([caps::Capability::CAP_NET_ADMIN])),
+        privileges::privileges(&Capabilities::of([])),
+        privileges::privileges(&Capabilities::of(caps::all())),
+    ];
+    insta::assert_snapshot!("privileges", text(&lines));
 }
