@@ -51,8 +51,8 @@ fn start(cli: Cli, log_format: Format) -> Result<(), Failure> {
         .context("cannot start the runtime")
         .map_err(Failure::runtime)?;
     runtime.block_on(async {
-        let stop = Signals::take().map_err(Failure::runtime)?.end();
-        command::run(cli, stop).await
+        let signals = Signals::take().map_err(Failure::runtime)?;
+        command::run(cli, signals).await
     })
 }
 

@@ -16,6 +16,7 @@ mod memory;
 mod own_session;
 mod printed;
 mod read;
+mod reload;
 mod schemas;
 mod service;
 mod stopping;

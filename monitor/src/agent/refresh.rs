@@ -6,7 +6,7 @@ use anyhow::anyhow;
 
 use super::node_agent::Agent;
 use crate::base::failure::{Failure, FailureKind};
-use crate::host::interface::{self, Link};
+use crate::host::interface::{self, Link, Selection};
 use crate::host::overlay_port::unwatched_ports;
 
 /// A program that was detached has finished its last packet after this time.
@@ -23,6 +23,19 @@ impl Agent {
         // Also after a failure: what became of rows is exported next.
         self.export_moves();
         result
+    }
+
+    /// Watches what another selection selects, from now on. Its default route is followed every few seconds if the first
+    /// selection did not depend on one.
+    ///
+    /// # Errors
+    /// See [`Agent::refresh`].
+    pub fn select(&mut self, selection: Selection) -> Result<(), Failure> {
+        if self.selection.is_same(&selection) {
+            return Ok(());
+        }
+        self.selection = selection;
+        self.refresh(true)
     }
 
     fn bring_up_to_date(&mut self, thoroughly: bool) -> Result<(), Failure> {

@@ -34,8 +34,8 @@ impl Signals {
         })
     }
 
-    /// Waits for a signal that ends the program. SIGHUP is logged and ignored.
-    pub async fn end(mut self) {
+    /// Waits for a signal that ends the program. Each SIGHUP calls `hang_up`.
+    pub async fn end(mut self, mut hang_up: impl FnMut()) {
         let ending = std::future::poll_fn(|context| {
             let is_any = self
                 .ending
@@ -48,9 +48,7 @@ impl Signals {
         });
         let hangup = async {
             while self.hangup.recv().await.is_some() {
-                tracing::warn!(
-                    "SIGHUP is ignored: the configuration is read at the start only; restart to read it again"
-                );
+                hang_up();
             }
             std::future::pending().await
         };
@@ -58,5 +56,15 @@ impl Signals {
             () = ending => {}
             () = hangup => {}
         }
+    }
+
+    /// As [`Signals::end`]; SIGHUP is logged and ignored.
+    pub async fn end_only(self) {
+        self.end(|| {
+            tracing::warn!(
+                "SIGHUP is ignored: this command reads the configuration at its start only"
+            );
+        })
+        .await;
     }
 }

@@ -5,30 +5,32 @@
 mod audit;
 pub mod check;
 pub mod cli;
+mod config;
 mod detach;
 mod health;
 pub mod log_filter;
 mod read;
+mod reload;
 mod run;
 pub mod settings;
 mod tail;
 
-use std::future::Future;
-
 use crate::base::failure::Failure;
+use crate::base::signals::Signals;
 use cli::{Cli, Command};
 
-/// Runs a command until it is done, or until `stop` is.
+/// Runs a command until it is done, or until a signal ends it.
 ///
 /// # Errors
 /// A failure with its exit code and a message that says what to do.
-pub async fn run(cli: Cli, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+pub async fn run(cli: Cli, signals: Signals) -> Result<(), Failure> {
     match cli.command {
-        Command::Run(args) => run::run(&args, stop).await,
-        Command::Audit(args) => audit::run(&args, stop).await,
-        Command::Tail(args) => tail::run(&args, stop).await,
-        Command::Read(args) => read::run(args, stop).await,
+        Command::Run(args) => run::run(args, signals).await,
+        Command::Audit(args) => audit::run(&args, signals.end_only()).await,
+        Command::Tail(args) => tail::run(&args, signals.end_only()).await,
+        Command::Read(args) => read::run(args, signals.end_only()).await,
         Command::Check(args) => check::run(&args).await,
+        Command::Config(args) => config::run(&args),
         Command::Health(args) => health::run(&args).await,
         Command::Detach(args) => detach::run(&args),
     }

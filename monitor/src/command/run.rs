@@ -1,21 +1,21 @@
 //! `overlay-monitor run`: the node agent.
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::agent::SharedAgent;
 use crate::agent::session::{DecodedSample, Session, SessionOptions};
 use crate::base::failure::Failure;
 use crate::base::service_manager::ServiceManager;
+use crate::base::signals::Signals;
 use crate::command::cli::RunArgs;
+use crate::command::reload::Reload;
 use crate::command::settings::{self, Defaults};
-use crate::host::docker::DockerSocket;
 use crate::policy::SharedPolicy;
 use crate::surface::http;
 use crate::surface::plaintext_log::PlaintextLog;
@@ -25,11 +25,11 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How often it is looked whether findings got no line in the minute that is over.
 const LEFT_OUT: Duration = Duration::from_secs(5);
 
-pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+pub(super) async fn run(args: RunArgs, signals: Signals) -> Result<(), Failure> {
     let mut plan = settings::plan(&args.watch, &args.policy, &args.export, Defaults::RUN)?;
     let docker = args.docker.place(plan.docker.as_ref())?;
-    // Docker may report networks that must be encrypted at any time.
-    plan.load.policy |= docker != DockerSocket::Off;
+    // Docker, or the configuration when it is reloaded, may name networks that must be encrypted at any time.
+    plan.load.policy = true;
     // The port is opened first: if that fails, no interface was touched.
     let listener = http::bind(plan.listen).await?;
     let manager = Arc::new(
@@ -73,8 +73,21 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
         }
         ControlFlow::Continue(())
     };
+    // One reload takes over everything that was requested before it.
+    let (request, requests) = mpsc::channel(1);
+    let stop = signals.end(move || {
+        // A full queue has a request that is not read yet.
+        let _full = request.try_send(());
+    });
+    let reload = Reload {
+        args: Arc::new(args),
+        running: plan,
+        agent: Arc::clone(&agent),
+        manager: Arc::clone(&manager),
+    };
     let result = tokio::select! {
-        result = session.run(log_plaintext, stop) => result,
+        result = session.run(log_plaintext, stop) => result.map(drop),
+        result = reload.at(requests) => result.map(|never| match never {}),
         never = log_left_out(&plaintext) => match never {},
     };
     manager.stopping();
@@ -84,7 +97,7 @@ pub(super) async fn run(args: &RunArgs, stop: impl Future<Output = ()>) -> Resul
         .context("the HTTP endpoint failed")
         .map_err(Failure::runtime)?;
     detach(agent).await;
-    result.map(drop)
+    result
 }
 
 /// Logs how many findings got no line, each minute.

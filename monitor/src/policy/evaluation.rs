@@ -96,6 +96,13 @@ impl Policy {
         }
     }
 
+    /// Replaces the networks of command line and configuration file, as [`Policy::set_docker`] does Docker's.
+    pub fn set_configured(&mut self, networks: Vec<Network>) {
+        if self.networks.set_configured(networks) {
+            self.want_requirements();
+        }
+    }
+
     /// Sets which networks have no rows of their own in the maps for lack of room.
     pub fn set_without_rows(&mut self, vnis: BTreeSet<u32>) {
         self.without_rows = vnis;

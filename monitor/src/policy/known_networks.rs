@@ -40,6 +40,16 @@ impl Networks {
             return false;
         }
         self.docker = networks;
+        self.merge_again()
+    }
+
+    /// Replaces the networks of command line and configuration file. Returns whether the known networks changed.
+    pub fn set_configured(&mut self, networks: Vec<Network>) -> bool {
+        self.configured = networks;
+        self.merge_again()
+    }
+
+    fn merge_again(&mut self) -> bool {
         let before = std::mem::take(&mut self.known);
         self.merge();
         if before == self.known {
@@ -48,7 +58,7 @@ impl Networks {
         self.version += 1;
         if self.left_out != 0 {
             tracing::warn!(
-                "ignored {} of Docker: at most {NETWORKS} can be known",
+                "ignored {}: at most {NETWORKS} can be known",
                 counted(self.left_out, "network")
             );
         }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use super::shared_args::{
     DockerArgs, FilterArgs, PolicyArgs, WatchArgs, audit_duration, forget_after, lines, port,
@@ -64,6 +64,32 @@ pub struct HealthArgs {
     /// Address that the agent listens on [default: 127.0.0.1:9469]
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
+}
+
+/// Arguments of `config`.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: ConfigCommand,
+}
+
+/// What `config` does.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Check that `run` would take the file, without starting anything
+    ///
+    /// Prints one line, or the error with its place in the file (exit code 2). Interfaces that it names must exist on this
+    /// machine. A running agent takes the file over at SIGHUP (`systemctl reload overlay-monitor`).
+    Check(ConfigCheckArgs),
+}
+
+/// Arguments of `config check`.
+#[derive(Debug, Args)]
+pub struct ConfigCheckArgs {
+    /// Configuration file [default: /etc/overlay-monitor/config.toml]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// Arguments of `audit`.

@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::surface::format::Format;
 
 use super::command_args::{
-    AuditArgs, CheckArgs, DetachArgs, HealthArgs, ReadArgs, RunArgs, TailArgs,
+    AuditArgs, CheckArgs, ConfigArgs, DetachArgs, HealthArgs, ReadArgs, RunArgs, TailArgs,
 };
 
 const ABOUT: &str =
@@ -75,6 +75,8 @@ pub enum Command {
     Read(ReadArgs),
     /// Report what this machine supports, and what is missing
     Check(CheckArgs),
+    /// Check the configuration file
+    Config(ConfigArgs),
     /// Ask the agent of this host whether it answers
     ///
     /// For probes of containers, in images without curl. Prints the answer; exit code 1 if it is not good, or there is none.

@@ -4,11 +4,13 @@
 
 mod config_file;
 mod plan;
+mod restart;
 mod surroundings;
 mod values;
 
 pub use config_file::CONFIG_FILE;
 pub use plan::{Defaults, plan};
+pub use restart::needing_restart;
 pub use surroundings::{Reading, Surroundings};
 pub(super) use values::listen_address;
 pub use values::select;

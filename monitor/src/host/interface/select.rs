@@ -43,6 +43,16 @@ impl Selection {
         Selection(wanted.collect())
     }
 
+    /// Whether both select by the same arguments.
+    #[must_use]
+    pub fn is_same(&self, other: &Selection) -> bool {
+        let patterns = |selection: &Selection| -> Vec<Pattern> {
+            let wanted = selection.0.iter();
+            wanted.map(|wanted| wanted.pattern.clone()).collect()
+        };
+        patterns(self) == patterns(other)
+    }
+
     /// Whether it depends on the default route.
     #[must_use]
     pub fn wants_routes(&self) -> bool {
