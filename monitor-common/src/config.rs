@@ -101,6 +101,10 @@ shared! {
         pub flows: u32,
         /// Slots of each CPU and direction in `SLOT_ROWS`; 0 if nothing is counted in slots.
         pub slots: u32,
+        /// Places of each CPU and direction in `ESP_SLOTS`: a power of two.
+        pub esp_places: u32,
+        /// Elements of `BUCKETS` for described networks: a power of two.
+        pub described_buckets: u32,
         /// Keeps the size a multiple of eight bytes.
         pub unused: u32,
         /// Ports for [`HostFlows::Ports`].
@@ -123,6 +127,8 @@ impl Config {
         policy: 0,
         flows: 0,
         slots: 0,
+        esp_places: 1,
+        described_buckets: 1,
         unused: 0,
         host_ports: Ports([0; HOST_PORTS]),
     };

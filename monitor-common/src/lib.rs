@@ -23,6 +23,7 @@ pub mod count;
 pub mod cpu_state;
 pub mod direction;
 pub mod encapsulation;
+pub mod esp_slot;
 pub mod key;
 pub mod link;
 pub mod load;

@@ -37,15 +37,21 @@ pub const LEAVING: u32 = 2_048;
 pub const VNIS_PER_WORD: u32 = u64::BITS;
 /// `REQUIRED`: a bit for each VNI.
 pub const REQUIRED_WORDS: u32 = (VNI_MAX + 1) / VNIS_PER_WORD;
-/// Elements of `BUCKETS` for networks of [`Group::Unknown`](crate::key::Group::Unknown). A power of two.
-pub const UNKNOWN_BUCKETS: u32 = 4_096;
-/// Elements of `BUCKETS` for networks of [`Group::Described`](crate::key::Group::Described), behind them. A power of
-/// two.
+/// Elements of `BUCKETS` for networks of [`Group::Described`](crate::key::Group::Described), unless the host has many CPUs. A
+/// power of two.
 pub const DESCRIBED_BUCKETS: u32 = 1_024;
-/// Index in `BUCKETS` of the CPU's own bucket of the first group; that of the second one follows.
-pub const CPU_BUCKETS: u32 = UNKNOWN_BUCKETS + DESCRIBED_BUCKETS;
-/// `BUCKETS`.
-pub const BUCKETS: u32 = CPU_BUCKETS + 2;
+/// For each of them, so many are for networks of [`Group::Unknown`](crate::key::Group::Unknown). A power of two.
+pub const UNKNOWN_PER_DESCRIBED: u32 = 4;
+
+/// `BUCKETS`, with so many elements for described networks: two of the CPU itself, one for each group, then those of
+/// described networks, then those of unknown ones.
+#[must_use]
+pub const fn buckets(described: u32) -> u32 {
+    FIRST_BUCKET + described + UNKNOWN_PER_DESCRIBED * described
+}
+
+/// Index in `BUCKETS` of the first bucket of a network. Those before it are the CPU's own, by group.
+pub const FIRST_BUCKET: u32 = 2;
 /// Bytes of a frame that are copied to `SCRATCH` at first: all headers that are walked, at their longest, but for extension
 /// headers of IPv6. Ethernet, IPv4 and UDP with 8 and 40 bytes of tags and options, Geneve with 252 bytes of options, and
 /// that again inside to a TCP header without options: 22 + 60 + 8 + 260 + 22 + 60 + 20.
@@ -56,4 +62,5 @@ pub const SCRATCH_BYTES: usize = SCRATCH_USUAL + 6 * 2_048;
 /// Bytes that one step of a packet leaves for the next in `WALKED`.
 pub const WALKED_BYTES: usize = 144;
 
-const _: () = assert!(UNKNOWN_BUCKETS.is_power_of_two() && DESCRIBED_BUCKETS.is_power_of_two());
+const _: () =
+    assert!(UNKNOWN_PER_DESCRIBED.is_power_of_two() && DESCRIBED_BUCKETS.is_power_of_two());

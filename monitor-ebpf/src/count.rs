@@ -171,17 +171,34 @@ pub unsafe fn add(count: *mut Count, counted: Count) {
 unsafe fn add_esp(count: *mut EspCount, sequence: u32, counted: Count, later_fragments: u64) {
     // SAFETY: a slot of the map, by contract of the caller.
     unsafe {
-        if sequence != 0 && ((*count).sequence_min == 0 || sequence < (*count).sequence_min) {
-            (*count).sequence_min = sequence;
-        }
-        if sequence > (*count).sequence_max {
-            (*count).sequence_max = sequence;
-        }
+        widen(
+            &raw mut (*count).sequence_min,
+            &raw mut (*count).sequence_max,
+            sequence,
+        );
         (*count).packets += counted.packets;
         (*count).bytes += counted.bytes;
         // A constant 0 for whole packets: then the compiler removes this.
         if later_fragments != 0 {
             (*count).later_fragments += later_fragments;
+        }
+    }
+}
+
+/// Notes a sequence number, unless it is 0, as the lowest and the highest one if it is.
+///
+/// # Safety
+///
+/// Both must be words of this CPU's row of a map.
+#[inline(always)]
+pub unsafe fn widen(lowest: *mut u32, highest: *mut u32, sequence: u32) {
+    // SAFETY: words of the map, by contract of the caller.
+    unsafe {
+        if sequence != 0 && (*lowest == 0 || sequence < *lowest) {
+            *lowest = sequence;
+        }
+        if sequence > *highest {
+            *highest = sequence;
         }
     }
 }

@@ -16,6 +16,7 @@ mod count;
 mod ctx;
 mod driver;
 mod esp_networks;
+mod esp_slots;
 mod exposure;
 mod fragment;
 mod inner;

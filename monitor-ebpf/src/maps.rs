@@ -5,6 +5,7 @@ use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap,
 use aya_ebpf::macros::btf_map;
 use monitor_common::count::{Count, EspCount};
 use monitor_common::cpu_state::{Bucket, CpuState};
+use monitor_common::esp_slot::{self, EspSlot};
 use monitor_common::key::{
     CounterKey, EspKey, EspNetworkKey, ExposureKey, FlowState, FlowVerdict, FragmentState,
     PeerCount, PeerKey, ReasonKey, Returned, Room, Share,
@@ -94,6 +95,11 @@ pub static SLOT_LINES: Array<Line, { slot::LINES as usize }, MMAPABLE> = Array::
 #[btf_map]
 pub static SLOT_ROWS: Array<SlotRow, { 2 * map_size::SLOTS as usize }, MMAPABLE> = Array::new();
 
+/// What each CPU has counted of ESP associations that have a place, by direction. User space writes the keys. The loader
+/// sets its size, which grows with the CPUs.
+#[btf_map]
+pub static ESP_SLOTS: Array<EspSlot, { 2 * esp_slot::PLACES as usize }, MMAPABLE> = Array::new();
+
 /// What the first fragments of packets were.
 #[btf_map]
 pub static FRAGMENTS: LruHashMap<u64, FragmentState, { map_size::FRAGMENTS as usize }> =
@@ -101,7 +107,10 @@ pub static FRAGMENTS: LruHashMap<u64, FragmentState, { map_size::FRAGMENTS as us
 
 /// Samples of each network, by its hash, and of the CPU, in the span of time that runs.
 #[btf_map]
-pub static BUCKETS: PerCpuArray<Bucket, { map_size::BUCKETS as usize }> = PerCpuArray::new();
+pub static BUCKETS: PerCpuArray<
+    Bucket,
+    { map_size::buckets(map_size::DESCRIBED_BUCKETS) as usize },
+> = PerCpuArray::new();
 
 /// Whether this host may decrypt packets: not 0 from when the kernel has loaded what it takes.
 #[btf_map]

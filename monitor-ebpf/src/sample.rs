@@ -10,7 +10,7 @@ use monitor_common::config::SPAN_SHIFT;
 use monitor_common::cpu_state::{Bucket, CpuState};
 use monitor_common::direction::Direction;
 use monitor_common::key::Group;
-use monitor_common::map_size::{CPU_BUCKETS, DESCRIBED_BUCKETS, UNKNOWN_BUCKETS};
+use monitor_common::map_size::{FIRST_BUCKET, UNKNOWN_PER_DESCRIBED};
 use monitor_common::recent::{Recent, may_sample};
 use monitor_common::sample::{SampleHeader, Trigger};
 
@@ -119,11 +119,11 @@ fn share(
     let mut taken = 0;
     for each in Group::ALL {
         // SAFETY: this CPU's own slot; so below.
-        taken += unsafe { (*of_span(CPU_BUCKETS + each as u32, 0, span)?).taken };
+        taken += unsafe { (*of_span(each as u32, 0, span)?).taken };
     }
     // Looked up once more, not taken out of an array: the verifier loses a pointer that is read at a variable place of
     // the stack.
-    let of_group = of_span(CPU_BUCKETS + group as u32, 0, span)?;
+    let of_group = of_span(group as u32, 0, span)?;
     let bucket = bucket_of(network, group, span)?;
     let (cap_cpu, cap_network) = if is_first {
         (u64::from(cap_cpu), u64::from(cap_network))
@@ -186,9 +186,13 @@ fn share(
 fn bucket_of(network: u32, group: Group, span: u32) -> Option<*mut Bucket> {
     let hash =
         (u64::from(network) ^ settings::seed()[0]).wrapping_mul(settings::seed()[1] | 1) >> 32;
+    let described = settings::described_buckets();
     let (first, mask) = match group {
-        Group::Unknown => (0, UNKNOWN_BUCKETS - 1),
-        Group::Described => (UNKNOWN_BUCKETS, DESCRIBED_BUCKETS - 1),
+        Group::Described => (FIRST_BUCKET, described - 1),
+        Group::Unknown => (
+            FIRST_BUCKET + described,
+            UNKNOWN_PER_DESCRIBED * described - 1,
+        ),
     };
     let bucket = of_span(first + (hash as u32 & mask), network, span)?;
     // SAFETY: this CPU's own slot.

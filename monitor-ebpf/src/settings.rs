@@ -116,6 +116,18 @@ pub fn slots() -> u32 {
     setting!(slots)
 }
 
+/// Places of ESP associations of each CPU and direction: a power of two.
+#[inline(always)]
+pub fn esp_places() -> u32 {
+    setting!(esp_places)
+}
+
+/// Elements of `BUCKETS` for described networks: a power of two.
+#[inline(always)]
+pub fn described_buckets() -> u32 {
+    setting!(described_buckets)
+}
+
 /// Whether packets outside any overlay are walked.
 #[inline(always)]
 pub fn host_flows_on() -> bool {

@@ -14,7 +14,7 @@ use crate::ctx::Packet;
 use crate::inner::hashed_network;
 use crate::outer::{Step, is_decrypted, not_admitted};
 use crate::walked::{COUNTED, DUE, Walked};
-use crate::{count, exposure, policy, sample, settings, slots, super_packet};
+use crate::{count, esp_slots, exposure, policy, sample, settings, slots, super_packet};
 
 /// Counts a packet of the usual shape. [`Step::Walk`] for every other one: none of it is counted.
 #[inline(always)]
@@ -106,14 +106,11 @@ fn esp<P: Packet>(
     addresses: &Addresses,
     one: Count,
 ) -> Step {
-    let key = EspKey::new(
-        packet.ifindex(),
-        direction,
-        Encapsulation::Esp,
-        spi,
-        addresses,
-    );
-    count::esp(&key, sequence, one, 0);
+    let ifindex = packet.ifindex();
+    if !esp_slots::count(ifindex, direction, (spi, sequence), addresses, one) {
+        let key = EspKey::new(ifindex, direction, Encapsulation::Esp, spi, addresses);
+        count::esp(&key, sequence, one, 0);
+    }
     if_due(|walked| walked.frame_link = Link::Ethernet as u32)
 }
 

@@ -90,6 +90,7 @@ impl Agent {
     /// nodes with which none is left.
     fn forget_associations(&mut self, now: Instant) -> Result<(), Failure> {
         let rows = self.kernel.esp()?;
+        self.kernel.place_associations(&rows)?;
         // The rows "other" stay.
         let own = rows.iter().filter(|(key, _)| !key.is_other());
         let packets = own.map(|(key, count)| (*key, count.packets));

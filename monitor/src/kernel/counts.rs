@@ -1,6 +1,7 @@
 //! What the programs have counted, as typed tables.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,7 +20,7 @@ use super::flows::Flows;
 use super::peers::Peers;
 use super::rows::Rows;
 use super::size::MapSizes;
-use super::slots::{SlotKey, Slots};
+use super::slots::{EspSlots, FlowSlots, SlotKey};
 use super::table::{Table, map, total};
 use crate::base::failure::Failure;
 
@@ -36,7 +37,8 @@ pub struct Counts {
     state: Table<u32, CpuState>,
     ipsec: Table<u32, u32>,
     /// What is counted without a look-up in a hash map; `None` if exposure is not counted.
-    slots: Option<Slots>,
+    slots: Option<FlowSlots>,
+    esp_slots: EspSlots,
     /// Flows without a verdict.
     pub flows: Flows,
     /// Cleartext of networks that must be encrypted.
@@ -44,7 +46,12 @@ pub struct Counts {
 }
 
 impl Counts {
-    pub(super) fn new(ebpf: &Ebpf, cpus: usize, sizes: &MapSizes) -> Result<Counts, Failure> {
+    pub(super) fn new(
+        ebpf: &Ebpf,
+        cpus: usize,
+        sizes: &MapSizes,
+        seed: [u64; 4],
+    ) -> Result<Counts, Failure> {
         let rows = Arc::new(Rows::new(ebpf, sizes)?);
         let counts = Counts {
             counters: Table::new(map(ebpf, "COUNTERS")?, "COUNTERS", cpus)?,
@@ -58,8 +65,9 @@ impl Counts {
             ipsec: Table::new(map(ebpf, "IPSEC")?, "IPSEC", 1)?,
             slots: match sizes.slots {
                 0 => None,
-                slots => Some(Slots::new(ebpf, cpus, slots)?),
+                slots => Some(FlowSlots::new(ebpf, cpus, slots)?),
             },
+            esp_slots: EspSlots::new(ebpf, cpus, sizes.esp_places, seed)?,
             flows: Flows::new(ebpf, sizes.flows, sizes.shares)?,
             peers: Peers::new(
                 map(ebpf, "REQUIRED")?,
@@ -126,7 +134,9 @@ impl Counts {
         }
         self.rows
             .remove(RowMap::Counters, &self.counters, counters.into_iter())?;
-        self.rows.remove(RowMap::Esp, &self.esp, esp)?;
+        let esp: Vec<EspKey> = esp.collect();
+        self.esp_slots.take(&esp)?;
+        self.rows.remove(RowMap::Esp, &self.esp, esp.into_iter())?;
         reasons.try_for_each(|key| self.reasons.remove(key).map(drop))
     }
 
@@ -147,7 +157,24 @@ impl Counts {
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn esp(&self) -> Result<HashMap<EspKey, EspCount>, Failure> {
-        self.esp.totals()
+        let mut rows = self.esp.totals()?;
+        self.esp_slots.add(&mut rows);
+        Ok(rows)
+    }
+
+    /// Counts the busiest associations without a look-up in a hash map from now on. To be called every few seconds, with
+    /// what [`Counts::esp`] returned.
+    ///
+    /// # Errors
+    /// A runtime failure, if the kernel refuses to wait for its programs. Nothing that was counted is lost.
+    pub fn place_associations(&self, rows: &HashMap<EspKey, EspCount>) -> Result<(), Failure> {
+        self.esp_slots.place(rows)
+    }
+
+    /// What is counted of an association without a look-up in a hash map; `None` if it has no place for that.
+    #[must_use]
+    pub fn esp_slot(&self, key: &EspKey) -> Option<EspCount> {
+        self.esp_slots.of(key)
     }
 
     /// Removes rows of `COUNTERS` without losing a packet, and passes the last count of each to `taken`. It blocks until
@@ -167,15 +194,11 @@ impl Counts {
                 sums.insert(key, total(values.into_iter()));
             });
         // A flow that counts in a slot meanwhile is as exact there.
-        let in_slots = match &self.slots {
-            Some(slots) => slots.take_counters(keys),
-            None => Ok(HashMap::new()),
-        };
-        let result = in_slots.map(|in_slots| {
-            for (key, count) in in_slots {
-                sums.entry(key).or_default().add(count);
-            }
-        });
+        let in_slots = self
+            .slots
+            .as_ref()
+            .map_or_else(|| Ok(HashMap::new()), |slots| slots.take_counters(keys));
+        let result = with_slots(&mut sums, in_slots);
         // Also after a failure: what was removed is nowhere else.
         sums.into_iter().for_each(|(key, count)| taken(key, count));
         removed.and(result)
@@ -190,9 +213,14 @@ impl Counts {
         keys: &[EspKey],
         mut taken: impl FnMut(EspKey, EspCount),
     ) -> Result<(), Failure> {
-        self.rows.take(RowMap::Esp, &self.esp, keys, |key, values| {
-            taken(key, total(values.into_iter()));
-        })
+        let mut sums = HashMap::new();
+        let removed = self.rows.take(RowMap::Esp, &self.esp, keys, |key, values| {
+            sums.insert(key, total(values.into_iter()));
+        });
+        let result = with_slots(&mut sums, self.esp_slots.take(keys));
+        // Also after a failure: what was removed is nowhere else.
+        sums.into_iter().for_each(|(key, count)| taken(key, count));
+        removed.and(result)
     }
 
     /// Packets and bytes inside ESP per direction, VNI and remote node, all CPUs added up.
@@ -268,15 +296,11 @@ impl Counts {
                 sums.insert(key, total(values.into_iter()));
             });
         // A flow that counts in a slot meanwhile is as exact there.
-        let in_slots = match &self.slots {
-            Some(slots) => slots.take_exposure(keys),
-            None => Ok(HashMap::new()),
-        };
-        let result = in_slots.map(|in_slots| {
-            for (key, count) in in_slots {
-                sums.entry(key).or_default().add(count);
-            }
-        });
+        let in_slots = self
+            .slots
+            .as_ref()
+            .map_or_else(|| Ok(HashMap::new()), |slots| slots.take_exposure(keys));
+        let result = with_slots(&mut sums, in_slots);
         // Also after a failure: what was removed is nowhere else.
         sums.into_iter().for_each(|(key, count)| taken(key, count));
         removed.and(result)
@@ -394,6 +418,17 @@ impl Counts {
         }
         Ok(total)
     }
+}
+
+/// Adds what slots had counted to what the maps had.
+fn with_slots<K: Eq + Hash, V: Total>(
+    sums: &mut HashMap<K, V>,
+    in_slots: Result<HashMap<K, V>, Failure>,
+) -> Result<(), Failure> {
+    for (key, count) in in_slots? {
+        sums.entry(key).or_default().add(count);
+    }
+    Ok(())
 }
 
 /// A verdict under which no packet was counted yet.

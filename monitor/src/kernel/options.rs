@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::anyhow;
 use monitor_common::config::{Config, HOST_PORTS, HostFlows, Ports};
 
+use super::size::MapSizes;
 use crate::base::failure::Failure;
 use crate::base::udp_ports::UdpPorts;
 
@@ -87,11 +88,11 @@ impl Default for LoadOptions {
 }
 
 impl LoadOptions {
-    /// The value of the programs' `CONFIG` global. `flows` is the size of `FLOWS`, `slots` that of a CPU's rows.
+    /// The value of the programs' `CONFIG` global. `sizes` are those of the maps.
     ///
     /// # Errors
     /// A usage failure for invalid host ports.
-    pub(super) fn config(&self, flows: u32, slots: u32) -> Result<Config, Failure> {
+    pub(super) fn config(&self, sizes: &MapSizes) -> Result<Config, Failure> {
         let host_ports = if self.host_flows == HostFlows::Ports {
             Ports::new(&self.host_ports).ok_or_else(|| {
                 Failure::usage(anyhow!(
@@ -113,8 +114,10 @@ impl LoadOptions {
             cap_cpu: in_span(self.caps.cpu),
             cap_network: in_span(self.caps.network),
             policy: u32::from(self.policy),
-            flows,
-            slots,
+            flows: sizes.flows,
+            slots: sizes.slots,
+            esp_places: sizes.esp_places,
+            described_buckets: sizes.described_buckets,
             unused: 0,
             host_ports,
         })

@@ -77,7 +77,9 @@ impl Kernel {
         })?;
         let sizes = MapSizes::for_cpus(cpus, options.ring_bytes);
         let sizes = sizes.of_what_is_used(options);
-        let config = options.config(sizes.flows, sizes.slots)?.to_bytes();
+        let config = options.config(&sizes)?;
+        let seed = config.seed;
+        let config = config.to_bytes();
         let mut loader = EbpfLoader::new();
         let log_level =
             u8::from(tracing::enabled!(tracing::Level::DEBUG)) * aya_log::Level::Debug as u8;
@@ -108,7 +110,7 @@ impl Kernel {
             Failure::kernel(anyhow!("the eBPF object has no map SAMPLES; rebuild it"))
         })?;
         Ok(Kernel {
-            counts: Arc::new(Counts::new(&ebpf, cpus, &sizes)?),
+            counts: Arc::new(Counts::new(&ebpf, cpus, &sizes, seed)?),
             samples: Some(RingBuf::try_from(samples).map_err(Failure::kernel)?),
             ebpf,
             sizes,

