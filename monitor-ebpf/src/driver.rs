@@ -15,7 +15,7 @@ use crate::{account_flow, inner, outer, sample, super_packet, usual};
 
 /// Takes the steps of the packet of a context, which starts with `link`.
 ///
-/// A step that needs bytes beyond those at hand says so before it has counted anything, and is repeated on a copy: first of
+/// A step that needs bytes beyond those at hand returns before it has counted anything, and is repeated on a copy: first of
 /// the bytes that headers usually take, then of as many as they can take.
 #[inline(always)]
 pub fn run<H: Hook>(context: *mut H::Context, direction: Direction, link: Link) {

@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             match log_format {
-                // Wrong usage is for whoever typed it, and may precede the log.
+                // Wrong usage is for the user who typed it, and may precede the log.
                 Format::Json if failure.kind != FailureKind::Usage => tracing::error!("{failure}"),
                 Format::Json | Format::Text => message(format_args!("overlay-monitor: {failure}")),
             }

@@ -1,4 +1,4 @@
-//! What the log says where ESP cannot be attributed to networks, and that it says so only to those whom it concerns.
+//! The log names the reason why ESP cannot be attributed to networks, where a network must be encrypted or Docker encrypts one.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

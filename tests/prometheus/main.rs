@@ -20,7 +20,7 @@ use serde_json::Value;
 const REQUIRED: &str = "4096";
 /// A datagram that anyone on the path can read.
 const SYSLOG: &[u8] = b"<34>1 2026-11-27T10:00:00Z web shop 7 - - order 4711 was paid";
-/// Cleartext is with whoever is on call this long after its first packet, at most. Pages are scraped, and rules evaluated,
+/// An alert of cleartext is with the one who is on call this long after its first packet, at most. Pages are scraped, and rules evaluated,
 /// every two seconds.
 const CLEARTEXT: Duration = Duration::from_secs(15);
 /// An agent that is gone: two minutes by the rule.
