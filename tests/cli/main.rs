@@ -8,6 +8,7 @@
 mod closed_pipe;
 mod credentials;
 mod filters;
+mod fleet;
 mod folder;
 mod http;
 mod limits;

@@ -19,6 +19,8 @@ pub enum Output {
     Flows,
     /// `audit`, and the page `/networks`.
     Networks,
+    /// `fleet`.
+    Fleet,
     /// `check`.
     Checks,
     /// `run --log-format json`, on standard error.
@@ -41,6 +43,11 @@ impl Output {
                 ("violation", "violation"),
                 ("exposure", "exposure"),
                 ("audit_summary", "audit-summary"),
+            ],
+            Output::Fleet => &[
+                ("fleet_network", "fleet-network"),
+                ("fleet_history", "fleet-history"),
+                ("fleet_summary", "fleet-summary"),
             ],
             Output::Checks => &[("check", "check")],
             Output::Log => &[("log", "log")],

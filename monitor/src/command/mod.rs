@@ -7,6 +7,7 @@ pub mod check;
 pub mod cli;
 mod config;
 mod detach;
+mod fleet;
 mod health;
 pub mod log_filter;
 mod read;
@@ -28,6 +29,7 @@ pub async fn run(cli: Cli, signals: Signals) -> Result<(), Failure> {
         Command::Run(args) => run::run(args, signals).await,
         Command::Audit(args) => audit::run(&args, signals.end_only()).await,
         Command::Tail(args) => tail::run(&args, signals.end_only()).await,
+        Command::Fleet(args) => fleet::run(&args, signals.end_only()).await,
         Command::Read(args) => read::run(args, signals.end_only()).await,
         Command::Check(args) => check::run(&args).await,
         Command::Config(args) => config::run(&args),

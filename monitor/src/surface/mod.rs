@@ -12,6 +12,7 @@ pub mod metrics;
 pub mod networks_json;
 pub mod plaintext_log;
 pub(crate) mod private_file;
+pub mod prometheus;
 pub mod report;
 pub mod sample_lines;
 pub mod sample_summary;

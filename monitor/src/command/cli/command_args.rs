@@ -6,10 +6,12 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::shared_args::{
-    DockerArgs, FilterArgs, PolicyArgs, WatchArgs, audit_duration, forget_after, lines, port,
+    DockerArgs, FilterArgs, PolicyArgs, WatchArgs, audit_duration, duration, forget_after, label,
+    lines, port,
 };
 use crate::surface::format::Format;
 use crate::surface::report::ReportFormat;
+use crate::traffic::filter::Since;
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -122,6 +124,57 @@ pub struct AuditArgs {
     #[expect(missing_docs, reason = "clap would take a comment as help")]
     pub docker: DockerArgs,
 }
+
+/// Arguments of `fleet`.
+#[derive(Debug, Args)]
+pub struct FleetArgs {
+    /// Server with a Prometheus-compatible API (Prometheus, Thanos, Mimir, VictoriaMetrics), with the path before /api/v1
+    #[arg(long, value_name = "URL", help_heading = SERVER)]
+    pub prometheus: String,
+    /// File with a bearer token
+    #[arg(long, value_name = "FILE", conflicts_with = "user_file", help_heading = SERVER)]
+    pub bearer_token_file: Option<PathBuf>,
+    /// File with user:password
+    #[arg(long, value_name = "FILE", help_heading = SERVER)]
+    pub user_file: Option<PathBuf>,
+    /// File with the certificates, in PEM, of the authorities that may vouch for the server [default: those of this host]
+    #[arg(long, value_name = "FILE", help_heading = SERVER)]
+    pub ca_file: Option<PathBuf>,
+    /// Label job of the agents
+    #[arg(long, value_name = "NAME", default_value = "overlay-monitor", help_heading = AGENTS)]
+    pub job: String,
+    /// Only series with this label, such as cluster=west; can be repeated
+    #[arg(long = "match", value_name = "LABEL=VALUE", value_parser = label, help_heading = AGENTS)]
+    pub matches: Vec<(String, String)>,
+    /// Label instance of a node that must have an agent, such as node7:9469; can be repeated
+    #[arg(long, value_name = "NAME", help_heading = AGENTS)]
+    pub expect_node: Vec<String>,
+    /// Report on the time from then on: 30d for the last thirty days, or 2026-11-27T09:27:15, with Z for UTC
+    /// [default: this moment only]
+    #[arg(long, value_name = "TIME", conflicts_with = "from", help_heading = TIMES)]
+    pub since: Option<Since>,
+    /// The same as --since, with --to
+    #[arg(long, value_name = "TIME", requires = "to", help_heading = TIMES)]
+    pub from: Option<Since>,
+    /// End of the time [default: now]
+    #[arg(long, value_name = "TIME", help_heading = TIMES)]
+    pub to: Option<Since>,
+    /// The verdict is proven although a time of a network on a node is not covered, or unknown, that is no longer than
+    /// this, such as the restart of an agent
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "0s", help_heading = TIMES)]
+    pub tolerate: Duration,
+    /// Output format
+    #[arg(long, value_enum, default_value_t)]
+    pub format: ReportFormat,
+    /// Also write the report to this file; the extension selects the format: .html, .json (JSON Lines) or .txt; can
+    /// be repeated
+    #[arg(long, value_name = "FILE")]
+    pub output: Vec<PathBuf>,
+}
+
+const SERVER: &str = "Which server to ask";
+const AGENTS: &str = "Which agents";
+const TIMES: &str = "Which time";
 
 /// Arguments of `tail`.
 #[derive(Debug, Args)]

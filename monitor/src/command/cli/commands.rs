@@ -5,7 +5,8 @@ use clap::{Parser, Subcommand};
 use crate::surface::format::Format;
 
 use super::command_args::{
-    AuditArgs, CheckArgs, ConfigArgs, DetachArgs, HealthArgs, ReadArgs, RunArgs, TailArgs,
+    AuditArgs, CheckArgs, ConfigArgs, DetachArgs, FleetArgs, HealthArgs, ReadArgs, RunArgs,
+    TailArgs,
 };
 
 const ABOUT: &str =
@@ -14,7 +15,7 @@ const ABOUT: &str =
 const AFTER_HELP: &str = "\
 Exit codes: 0 success; 1 a check failed, or a network violates its requirement; 2 usage,
 configuration, or no such interface; 3 kernel or privileges; 4 runtime (port in use, input or
-output); 5 audit undecided.
+output); 5 audit undecided, or a time not proven.
 
 Start here:
   overlay-monitor check          what this machine supports, and what is missing
@@ -68,6 +69,13 @@ pub enum Command {
     /// then. Exit code 1 if a network violates its requirement; 5 if that is undecided: a network that must be
     /// encrypted was idle, or coverage was incomplete.
     Audit(AuditArgs),
+    /// Report the networks of all nodes, now or over a time, as Prometheus has stored them
+    ///
+    /// Asks a Prometheus that scrapes the agents. Without a time: each network on each node with its state and what is
+    /// readable, and which nodes are missing. With --since, or --from and --to: how long each required network was
+    /// encrypted, in cleartext, idle, unknown or not covered by any agent, and the verdict: proven, violated, or not
+    /// proven, which names the holes. Exit code 1 on a violation; 5 if undecided or not proven.
+    Fleet(FleetArgs),
     /// Report what is readable in capture files: a line for each packet, or a record for each flow
     ///
     /// Decodes as the live commands do, without privileges: pcap and pcapng, plain or encrypted overlays, several in

@@ -7,8 +7,8 @@ mod commands;
 mod shared_args;
 
 pub use command_args::{
-    AuditArgs, CheckArgs, ConfigArgs, ConfigCommand, DetachArgs, ExportArgs, HealthArgs, ReadArgs,
-    RunArgs, TailArgs,
+    AuditArgs, CheckArgs, ConfigArgs, ConfigCommand, DetachArgs, ExportArgs, FleetArgs, HealthArgs,
+    ReadArgs, RunArgs, TailArgs,
 };
 pub use commands::{Cli, Command};
 pub use shared_args::{DockerArgs, FilterArgs, PolicyArgs, WatchArgs};

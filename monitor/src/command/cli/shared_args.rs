@@ -217,6 +217,19 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(parsed).map_err(|_| bad())
 }
 
+/// A label and its value.
+pub(crate) fn label(text: &str) -> Result<(String, String), String> {
+    let is_name = |name: &str| {
+        let mut characters = name.chars();
+        let is_first = |c: char| c.is_ascii_alphabetic() || c == '_';
+        characters.next().is_some_and(is_first)
+            && characters.all(|c| is_first(c) || c.is_ascii_digit())
+    };
+    let pair = text.split_once('=').filter(|(name, _)| is_name(name));
+    pair.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "give LABEL=VALUE, such as cluster=west".to_owned())
+}
+
 /// Where Docker is.
 #[derive(Debug, Default, Args)]
 pub struct DockerArgs {

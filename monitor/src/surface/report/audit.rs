@@ -178,7 +178,7 @@ pub(super) fn undecided_network(status: &NetworkStatus) -> Option<String> {
 }
 
 /// The first few phrases.
-fn first_few(all: &[String]) -> String {
+pub(super) fn first_few(all: &[String]) -> String {
     const SHOWN: usize = 4;
     let mut text = all[..all.len().min(SHOWN)].join("; ");
     if all.len() > SHOWN {

@@ -1,6 +1,7 @@
-//! The report of an audit, and its formats.
+//! The reports of an audit and of a fleet, and their formats.
 //!
-//! Imports `agent`'s snapshot and the layers below. `command/audit` fills an [`Audit`], renders it and takes its outcome.
+//! Imports `agent`'s snapshot and the layers below. `command/audit` fills an [`Audit`], `command/fleet` a [`fleet::FleetNow`]
+//! or [`fleet::FleetHistory`]; they render it and take its outcome.
 
 pub mod advice;
 pub mod audit;
@@ -8,6 +9,7 @@ pub mod chapter;
 pub mod conclusion;
 pub mod conversation;
 mod finding;
+pub mod fleet;
 pub mod html;
 pub mod json;
 pub mod listed;
@@ -19,7 +21,7 @@ pub mod text;
 pub mod timeline;
 
 pub use audit::{Audit, ExposureReport};
-pub use render::{ReportFormat, render};
+pub use render::{Report, ReportFormat, render};
 pub use timeline::Timeline;
 
 #[cfg(test)]

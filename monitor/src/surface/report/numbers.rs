@@ -1,5 +1,10 @@
 //! Numbers as people read them.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 /// A share in percent. More than nothing is never shown as 0 %, less than everything never as 100 %.
 #[must_use]
 pub fn percent(part: u64, whole: u64) -> String {
@@ -53,6 +58,26 @@ pub fn some(number: u64, what: &str) -> String {
     format!("{} {what}{plural}", grouped(number))
 }
 
+/// A moment in the time zone of this host.
+#[must_use]
+pub fn moment(time: Timestamp) -> String {
+    let time = time.to_zoned(TimeZone::system());
+    time.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// A time in its two largest units: `10 min 0 s`.
+#[must_use]
+pub fn long(time: Duration) -> String {
+    let seconds = time.as_secs_f64().round() as u64;
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, seconds / 3_600, seconds / 60) {
+        (1.., _, _) => format!("{days} d {hours} h"),
+        (0, 1.., _) => format!("{hours} h {minutes} min"),
+        (0, 0, 1..) => format!("{minutes} min {} s", seconds % 60),
+        (0, 0, 0) => format!("{seconds} s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +93,19 @@ mod tests {
             (u64::MAX, u64::MAX, "100.0 %"),
         ] {
             assert_eq!(percent(part, whole), text);
+        }
+    }
+
+    #[test]
+    fn a_long_time_has_two_units() {
+        for (seconds, text) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (600, "10 min 0 s"),
+            (7_260, "2 h 1 min"),
+            (30 * 86_400 - 1, "29 d 23 h"),
+        ] {
+            assert_eq!(long(Duration::from_secs(seconds)), text);
         }
     }
 

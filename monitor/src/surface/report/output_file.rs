@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 
-use super::audit::Audit;
-use super::render::{ReportFormat, render};
+use super::render::{Report, ReportFormat, render};
 use crate::base::failure::Failure;
 use crate::surface::private_file::Replacement;
 use monitor_classify::text::escape;
@@ -49,8 +48,8 @@ impl OutputFile {
     ///
     /// # Errors
     /// A runtime failure that names the file.
-    pub fn write(self, audit: &Audit) -> Result<(), Failure> {
-        let page = render(audit, self.format)?;
+    pub fn write(self, report: &impl Report) -> Result<(), Failure> {
+        let page = render(report, self.format)?;
         let written = self.replacement.write(page.as_bytes());
         written.map_err(|error| failed(&self.path, &error))
     }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{Span, SpanRelativeTo, Timestamp};
 use monitor_classify::{Protocol, Transport};
 use monitor_common::encapsulation::Encapsulation;
 
@@ -136,7 +136,7 @@ impl Since {
     /// A sentence that lists the forms.
     pub fn read(text: &str, now: Timestamp, zone: TimeZone) -> Result<Since, String> {
         let bad = || {
-            "give a time such as 2026-11-27T09:27:15, with Z for UTC, or a duration before now such as 5m"
+            "give a time such as 2026-11-27T09:27:15, with Z for UTC, or a duration before now such as 5m or 30d"
                 .to_owned()
         };
         if let Ok(time) = text.parse::<Timestamp>() {
@@ -146,7 +146,10 @@ impl Since {
             let zoned = time.to_zoned(zone).map_err(|_| bad())?;
             return Ok(Since(zoned.timestamp()));
         }
-        let before: SignedDuration = text.parse().map_err(|_| bad())?;
+        let before: Span = text.parse().map_err(|_| bad())?;
+        let before = before
+            .to_duration(SpanRelativeTo::days_are_24_hours())
+            .map_err(|_| bad())?;
         if before.is_negative() {
             return Err(bad());
         }

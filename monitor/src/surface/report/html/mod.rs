@@ -4,9 +4,12 @@
 
 mod chart;
 mod exposure_section;
+mod fleet;
 mod markup;
 mod networks_section;
 mod page;
+mod shell;
 mod tags;
 
+pub use fleet::{history as fleet_history, now as fleet_now};
 pub use page::page;

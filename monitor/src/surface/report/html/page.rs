@@ -3,28 +3,17 @@
 use jiff::tz::TimeZone;
 
 use super::markup::Markup;
-use super::{chart, exposure_section, networks_section};
+use super::{chart, exposure_section, networks_section, shell};
 use crate::base::failure::FailureKind;
 use crate::surface::report::Audit;
 use crate::surface::report::conclusion;
 use crate::surface::report::numbers::{bytes, percent, some};
 
-/// The browser must load and run nothing, whatever the page contains.
-const HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-    <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">\n\
-    <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-    <meta name=\"referrer\" content=\"no-referrer\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>";
-const STYLE: &str = concat!(
-    "</title>\n<style>\n",
-    include_str!("style.css"),
-    "</style>\n</head>\n<body>\n"
-);
-
 /// The page.
 #[must_use]
 pub fn page(audit: &Audit) -> String {
     let mut page = Markup::default();
-    page.element(HEAD, format_args!("Audit of {}", audit.node), STYLE);
+    shell::open(&mut page, format_args!("Audit of {}", audit.node));
     chart::patterns(&mut page);
     page.raw("<header>\n");
     page.element("<h1>Audit of ", &audit.node, "</h1>\n");
@@ -44,11 +33,7 @@ pub fn page(audit: &Audit) -> String {
         page.element("<h2>Limits of this host</h2>\n<p>", limit, ".</p>\n");
     }
     page.raw(WORDS);
-    page.element(
-        "</main>\n<footer>Made by overlay-monitor ",
-        env!("CARGO_PKG_VERSION"),
-        ". Redacted: it names kinds of credentials, never their values. It shows who communicates with whom: share it accordingly.</footer>\n</body>\n</html>\n",
-    );
+    shell::close(&mut page, FOOTER);
     page.finish()
 }
 
@@ -136,6 +121,8 @@ fn charts(page: &mut Markup, audit: &Audit) {
     }
     chart::timeline(page, &exposure.timeline);
 }
+
+const FOOTER: &str = "Redacted: it names kinds of credentials, never their values. It shows who communicates with whom: share it accordingly.";
 
 const WORDS: &str = "<h2>Terms</h2>\n<dl class=\"words card\">\
     <dt>readable, plaintext</dt><dd>Anyone on the path can read it.</dd>\
