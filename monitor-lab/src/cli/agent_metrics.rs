@@ -69,6 +69,12 @@ pub(super) fn scrape(host: &Host) -> anyhow::Result<Counts> {
     Ok(parse(&page))
 }
 
+/// The value of a series of a page.
+pub(super) fn value(page: &str, series: &str) -> Option<u64> {
+    let line = page.lines().find_map(|line| line.strip_prefix(series));
+    line?.trim().parse().ok()
+}
+
 /// Fetches a page of the agent on `host`. By HTTP/1.0, because its answer ends with the connection.
 pub(super) fn get(host: &Host, path: &str) -> anyhow::Result<String> {
     let answer = host.enter(|| -> io::Result<String> {

@@ -7,6 +7,7 @@
 pub mod attach;
 pub mod bpf;
 mod btf;
+mod constants;
 mod counts;
 mod esp_attach;
 mod esp_plan;

@@ -17,6 +17,7 @@ use monitor_common::reason::Reason;
 use monitor_common::xfrm_layout::{Memory, XfrmLayout};
 
 use super::btf::Reason as Unavailable;
+use super::constants;
 use super::counts::Counts;
 use super::esp_plan;
 use super::load_errors;
@@ -77,7 +78,7 @@ impl Kernel {
         })?;
         let sizes = MapSizes::for_cpus(cpus, options.ring_bytes);
         let sizes = sizes.of_what_is_used(options);
-        let config = options.config(&sizes)?;
+        let config = constants::config(options, &sizes)?;
         let seed = config.seed;
         let config = config.to_bytes();
         let mut loader = EbpfLoader::new();
