@@ -9,7 +9,7 @@ use clap::Parser;
 use monitor::base::failure::{Failure, FailureKind};
 use monitor::base::memory;
 use monitor::base::output::message;
-use monitor::base::signals::Signals;
+use monitor::base::signals::HeldSignals;
 use monitor::command;
 use monitor::command::cli::Cli;
 use monitor::command::log_filter::log_filter;
@@ -44,15 +44,19 @@ fn main() -> ExitCode {
 
 fn start(cli: Cli, log_format: Format) -> Result<(), Failure> {
     logging(cli.log.as_deref(), log_format)?;
+    let held = HeldSignals::hold();
+    // The only thread: what it gives up, no other has.
+    let started = command::start(cli)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
+        .on_thread_start(HeldSignals::release)
         .build()
         .context("cannot start the runtime")
         .map_err(Failure::runtime)?;
     runtime.block_on(async {
-        let signals = Signals::take().map_err(Failure::runtime)?;
-        command::run(cli, signals).await
+        let signals = held.take().map_err(Failure::runtime)?;
+        command::run(started, signals).await
     })
 }
 

@@ -16,6 +16,7 @@ mod malformed;
 mod memory;
 mod own_session;
 mod printed;
+mod privileges;
 mod read;
 mod reload;
 mod schemas;

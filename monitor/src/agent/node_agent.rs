@@ -15,6 +15,7 @@ use super::exposure::{Account, Verdicts};
 use super::ledger::{Ledger, Names};
 use super::silent_rows::SilentRows;
 use super::watched::Watched;
+use crate::base::confinement::Held;
 use crate::base::udp_ports::UdpPorts;
 use crate::host::docker;
 use crate::host::interface::{ChangeSubscription, Link, Selected, Selection};
@@ -62,6 +63,8 @@ pub struct Agent {
     /// The activity of ESP associations so far.
     pub(super) trend: Mutex<Trend>,
     pub(super) udp_ports: UdpPorts,
+    /// The privileges that are held.
+    pub(super) held: Held,
     /// The VXLAN and Geneve devices of this host.
     pub(super) overlays: Vec<Link>,
 }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use super::node_agent::{Agent, SharedAgent};
 use super::watch_plan::WatchPlan;
 use super::watchdog::Watchdog;
 use crate::agent::loops::sampled_flows::SampledFlows;
+use crate::base::confinement::Held;
 use crate::base::failure::Failure;
 use crate::base::service_manager::ServiceManager;
 use crate::base::udp_ports::UdpPorts;
@@ -90,6 +92,16 @@ impl Session {
             docker,
             options,
         })
+    }
+
+    /// Gives up the privileges that only the start takes, and returns what is left. The file is read again at a reload.
+    ///
+    /// # Errors
+    /// Those of [`Agent::give_up_privileges`].
+    pub fn give_up_privileges(&self, configuration: &Path) -> Result<Held, Failure> {
+        let mut agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
+        agent.give_up_privileges(configuration)?;
+        Ok(agent.held().clone())
     }
 
     /// The agent.

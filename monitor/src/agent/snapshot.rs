@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::base::confinement::Held;
 use crate::host::process_use::ProcessUse;
 use crate::policy::PolicyReport;
 use crate::traffic::counted::Counted;
@@ -13,6 +14,8 @@ pub struct Snapshot {
     pub counted: Counted,
     /// Requirements, states and violations of networks.
     pub policy: PolicyReport,
+    /// The privileges that the agent holds.
+    pub held: Option<Held>,
     /// What the agent uses of the machine; `None` if that is not known. Read by the endpoint, without the agent's lock, as all
     /// below.
     pub process: Option<ProcessUse>,

@@ -53,6 +53,7 @@ impl Agent {
         snapshot.counted.docker_up = self.docker.as_ref().and_then(|state| state.borrow().up);
         snapshot.counted.lost = self.lost;
         snapshot.counted.unwatched_ports = self.unwatched_ports();
+        snapshot.held = Some(self.held().clone());
         self.evaluate_networks(&mut snapshot);
         Ok(snapshot)
     }

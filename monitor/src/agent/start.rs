@@ -12,6 +12,7 @@ use super::ledger::Ledger;
 use super::node_agent::Agent;
 use super::silent_rows::SilentRows;
 use super::watch_plan::WatchPlan;
+use crate::base::confinement::Held;
 use crate::base::decryption::Decryption;
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::interface::LinkLayer;
@@ -65,6 +66,7 @@ impl Agent {
             lost: 0,
             trend: Mutex::default(),
             udp_ports: plan.load.udp_ports.clone(),
+            held: Held::everything(),
             overlays: Vec::new(),
         };
         if matches!(Decryption::detect(), Decryption::InUse) {

@@ -4,6 +4,7 @@
 //! It imports no other layer of this crate, only `monitor-common`. Every layer calls it.
 
 pub mod clock;
+pub mod confinement;
 pub(crate) mod decryption;
 pub mod failure;
 pub mod file_value;
@@ -17,5 +18,6 @@ pub mod privileges;
 pub(crate) mod procfs;
 pub mod service_manager;
 pub mod signals;
+mod system_calls;
 pub mod tunnel_size;
 pub mod udp_ports;

@@ -15,6 +15,46 @@ const ENDING: [fn() -> SignalKind; 6] = [
     SignalKind::user_defined2,
 ];
 
+/// Signals that wait until the program takes them over: the start needs no runtime, and must not be cut off.
+pub struct HeldSignals(());
+
+impl HeldSignals {
+    /// Holds them for this thread, and those that it starts.
+    #[must_use]
+    pub fn hold() -> HeldSignals {
+        mask(libc::SIG_BLOCK);
+        HeldSignals(())
+    }
+
+    /// Takes them over from the kernel's defaults. One that waits is received now.
+    ///
+    /// # Errors
+    /// If the process may not.
+    pub fn take(self) -> io::Result<Signals> {
+        let signals = Signals::take();
+        HeldSignals::release();
+        signals
+    }
+
+    /// Lets this thread receive them, or rather what it starts: programs inherit what is held.
+    pub fn release() {
+        mask(libc::SIG_UNBLOCK);
+    }
+}
+
+fn mask(how: i32) {
+    let taken = ENDING.map(|kind| kind().as_raw_value());
+    // SAFETY: the set is initialised by sigemptyset, and outlives the calls, which only read or fill it.
+    unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        for signal in taken.into_iter().chain([libc::SIGHUP]) {
+            libc::sigaddset(&raw mut set, signal);
+        }
+        libc::pthread_sigmask(how, &raw const set, std::ptr::null_mut());
+    }
+}
+
 /// The signals that the program takes over.
 pub struct Signals {
     ending: Vec<Signal>,
@@ -22,11 +62,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Takes them over from the kernel's defaults.
-    ///
-    /// # Errors
-    /// If the process may not.
-    pub fn take() -> io::Result<Signals> {
+    fn take() -> io::Result<Signals> {
         let ending = ENDING.iter().map(|kind| signal(kind()));
         Ok(Signals {
             ending: ending.collect::<io::Result<_>>()?,

@@ -20,13 +20,36 @@ use crate::base::failure::Failure;
 use crate::base::signals::Signals;
 use cli::{Cli, Command};
 
+/// A command that is started.
+pub enum Started {
+    /// The node agent: it watches, and has given up what only the start needs.
+    Agent(Box<run::Started>),
+    /// Any other: it starts in the runtime.
+    Other(Command),
+}
+
+/// Starts a command, in the only thread of the process.
+///
+/// # Errors
+/// A failure with its exit code and a message that says what to do.
+pub fn start(cli: Cli) -> Result<Started, Failure> {
+    match cli.command {
+        Command::Run(args) => run::start(args).map(Box::new).map(Started::Agent),
+        other => Ok(Started::Other(other)),
+    }
+}
+
 /// Runs a command until it is done, or until a signal ends it.
 ///
 /// # Errors
 /// A failure with its exit code and a message that says what to do.
-pub async fn run(cli: Cli, signals: Signals) -> Result<(), Failure> {
-    match cli.command {
-        Command::Run(args) => run::run(args, signals).await,
+pub async fn run(started: Started, signals: Signals) -> Result<(), Failure> {
+    let command = match started {
+        Started::Agent(agent) => return run::run(*agent, signals).await,
+        Started::Other(command) => command,
+    };
+    match command {
+        Command::Run(args) => run::run(run::start(args)?, signals).await,
         Command::Audit(args) => audit::run(&args, signals.end_only()).await,
         Command::Tail(args) => tail::run(&args, signals.end_only()).await,
         Command::Fleet(args) => fleet::run(&args, signals.end_only()).await,

@@ -1,7 +1,9 @@
 //! `overlay-monitor run`: the node agent.
 
 use std::convert::Infallible;
+use std::net::TcpListener;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,12 +12,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::agent::SharedAgent;
 use crate::agent::session::{DecodedSample, Session, SessionOptions};
+use crate::agent::watch_plan::WatchPlan;
 use crate::base::failure::Failure;
 use crate::base::service_manager::ServiceManager;
 use crate::base::signals::Signals;
 use crate::command::cli::RunArgs;
 use crate::command::reload::Reload;
-use crate::command::settings::{self, Defaults};
+use crate::command::settings::{self, CONFIG_FILE, Defaults};
 use crate::policy::SharedPolicy;
 use crate::surface::http;
 use crate::surface::plaintext_log::PlaintextLog;
@@ -25,18 +28,27 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How often it is looked whether findings got no line in the minute that is over.
 const LEFT_OUT: Duration = Duration::from_secs(5);
 
-pub(super) async fn run(args: RunArgs, signals: Signals) -> Result<(), Failure> {
+/// The node agent, watching.
+pub struct Started {
+    args: RunArgs,
+    plan: WatchPlan,
+    listener: TcpListener,
+    manager: Arc<ServiceManager>,
+    session: Session,
+}
+
+/// Starts to watch, and gives up the privileges that only this takes.
+pub(super) fn start(args: RunArgs) -> Result<Started, Failure> {
     let mut plan = settings::plan(&args.watch, &args.policy, &args.export, Defaults::RUN)?;
     let docker = args.docker.place(plan.docker.as_ref())?;
     // Docker, or the configuration when it is reloaded, may name networks that must be encrypted at any time.
     plan.load.policy = true;
     // The port is opened first: if that fails, no interface was touched.
-    let listener = http::bind(plan.listen).await?;
-    let manager = Arc::new(
-        ServiceManager::from_environment()
-            .context("cannot use the socket of the service manager (NOTIFY_SOCKET)")
-            .map_err(Failure::runtime)?,
-    );
+    let listener = http::bind(plan.listen)?;
+    let manager = ServiceManager::from_environment()
+        .context("cannot use the socket of the service manager (NOTIFY_SOCKET)")
+        .map_err(Failure::runtime)?;
+    let manager = Arc::new(manager);
     let options = SessionOptions {
         docker,
         show_payload: false,
@@ -45,6 +57,37 @@ pub(super) async fn run(args: RunArgs, signals: Signals) -> Result<(), Failure> 
         manager: Arc::clone(&manager),
     };
     let session = Session::start(&plan, options)?;
+    if args.keep_privileges {
+        tracing::warn!(
+            "the agent keeps all privileges that it was started with: --keep-privileges is for debugging"
+        );
+    } else {
+        let configuration = args.watch.config.as_deref();
+        let configuration = configuration.unwrap_or(Path::new(CONFIG_FILE));
+        let held = session.give_up_privileges(configuration)?;
+        tracing::info!("privileges: {held}");
+    }
+    Ok(Started {
+        args,
+        plan,
+        listener,
+        manager,
+        session,
+    })
+}
+
+/// Serves, until a signal ends it.
+pub(super) async fn run(started: Started, signals: Signals) -> Result<(), Failure> {
+    let Started {
+        args,
+        plan,
+        listener,
+        manager,
+        session,
+    } = started;
+    let listener = tokio::net::TcpListener::from_std(listener)
+        .context("cannot serve")
+        .map_err(Failure::runtime)?;
     let watching = format!("watching {}", session.describe());
     tracing::info!("{watching}");
     tracing::info!("serving http://{}/metrics", plan.listen);

@@ -29,6 +29,13 @@ pub(super) struct Program {
     name: PathBuf,
 }
 
+impl Program {
+    /// The file that is run.
+    pub(super) fn into_path(self) -> PathBuf {
+        self.path
+    }
+}
+
 /// An installed program that only root can have put there.
 pub(super) fn find(name: &str) -> Option<Program> {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -15,6 +15,12 @@ pub enum Command {
     MapUpdate = 2,
     /// `BPF_MAP_DELETE_ELEM`.
     MapDelete = 3,
+    /// `BPF_MAP_GET_NEXT_KEY`, which aya calls.
+    MapNextKey = 4,
+    /// `BPF_PROG_GET_NEXT_ID`; aya lists programs by this and the next one.
+    ProgramNextId = 11,
+    /// `BPF_PROG_GET_FD_BY_ID`.
+    ProgramById = 13,
     /// `BPF_OBJ_GET_INFO_BY_FD`.
     ObjectInfo = 15,
     /// `BPF_PROG_QUERY`.
@@ -29,6 +35,25 @@ pub enum Command {
     LinkById = 30,
     /// `BPF_LINK_DETACH`.
     LinkDetach = 34,
+}
+
+impl Command {
+    /// What a started agent calls: it reads and writes maps, attaches programs, and looks for those of others. It makes no map,
+    /// loads no program and pins nothing.
+    pub const AFTER_START: [Command; 12] = [
+        Command::MapLookUp,
+        Command::MapUpdate,
+        Command::MapDelete,
+        Command::MapNextKey,
+        Command::ProgramNextId,
+        Command::ProgramById,
+        Command::ObjectInfo,
+        Command::ProgramQuery,
+        Command::MapLookUpAndDelete,
+        Command::MapLookUpBatch,
+        Command::LinkCreate,
+        Command::LinkDetach,
+    ];
 }
 
 /// Calls bpf(2), and returns its result, which is not negative.

@@ -16,6 +16,7 @@ use monitor_common::direction::Direction;
 use monitor_common::reason::Reason;
 use monitor_common::xfrm_layout::{Memory, XfrmLayout};
 
+use super::attach;
 use super::btf::Reason as Unavailable;
 use super::constants;
 use super::counts::Counts;
@@ -206,6 +207,18 @@ impl Kernel {
     #[must_use]
     pub fn interface_capacity(&self) -> usize {
         self.sizes.reasons as usize / (Direction::ALL.len() * Reason::ALL.len())
+    }
+
+    /// Whether this kernel lets a process read maps and attach programs without `CAP_BPF`: older ones ask for it in every call
+    /// of bpf(2). The process must not have it.
+    #[must_use]
+    pub fn works_without_privileges(&self) -> bool {
+        let program = self.ebpf.program(Entry::Tc(Direction::Rx).program());
+        let fd = match program {
+            Some(Program::SchedClassifier(program)) => program.fd(),
+            _ => return false,
+        };
+        fd.is_ok_and(attach::may_attach) && self.counts.peers.read().is_ok()
     }
 
     /// The counts, which can be read without the rest.

@@ -37,6 +37,9 @@ pub struct RunArgs {
     /// Show the names of accounts in evidence
     #[arg(long)]
     pub show_users: bool,
+    /// For debugging: keep all privileges after the start
+    #[arg(long)]
+    pub keep_privileges: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take a comment as help")]
     pub docker: DockerArgs,

@@ -13,7 +13,7 @@ mod read;
 mod rules;
 mod vni_set;
 
-pub use read::{Firewall, read};
+pub use read::{Firewall, programs, read};
 pub use rules::{MARK, Rules};
 pub use vni_set::VniSet;
 #[cfg(test)]

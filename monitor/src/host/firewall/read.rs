@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 
 use super::printed::{Family, Kind, Printed};
 use super::rules::Rules;
@@ -49,6 +50,17 @@ const fn iptables_save(name: &'static str) -> RuleSource {
         arguments: &[],
         parse: iptables_rules::parse,
     }
+}
+
+/// The files of the installed programs that [`read`] may start.
+#[must_use]
+pub fn programs() -> Vec<PathBuf> {
+    let of_iptables = PROGRAMS
+        .iter()
+        .flat_map(|programs| [programs.nft, programs.legacy, programs.plain]);
+    let names = of_iptables.chain([NFT.name]);
+    let found = names.filter_map(external_program::find);
+    found.map(external_program::Program::into_path).collect()
 }
 
 /// The programs of an IP version.

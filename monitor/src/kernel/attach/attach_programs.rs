@@ -194,6 +194,21 @@ fn vanished(interface: &Interface) -> Failure {
     ))
 }
 
+/// Loads every program that this choice may attach to an interface that comes later, of any kind. One that the kernel rejects
+/// is logged; where nothing else can take its place, attaching it fails and says so.
+pub fn load_all(kernel: &mut Kernel, choice: HookChoice) {
+    let xdp: &[Entry] = match choice {
+        HookChoice::Auto | HookChoice::Tc => &[],
+        HookChoice::Xdp | HookChoice::XdpGeneric => &[Entry::XdpFrags, Entry::Xdp],
+    };
+    let tc = Direction::ALL.map(|direction| [Entry::Tc(direction), Entry::TcIp(direction)]);
+    for entry in tc.as_flattened().iter().chain(xdp) {
+        if let Err(failure) = kernel.load(*entry) {
+            tracing::debug!("not loaded: {failure}");
+        }
+    }
+}
+
 /// Whether this kernel has TCX links; tried without touching an interface.
 #[must_use]
 pub fn has_tcx(kernel: &mut Kernel) -> bool {

@@ -141,12 +141,22 @@ pub(super) fn xdp(program: BorrowedFd<'_>, ifindex: u32, hook: Hook) -> io::Resu
 /// Whether the kernel has TCX: for an impossible interface index it then answers that there is no such interface,
 /// otherwise that the attach type is invalid.
 pub(super) fn has_tcx(program: impl AsFd) -> bool {
-    const NO_INTERFACE: u32 = i32::MAX as u32;
     matches!(
         create(program.as_fd(), NO_INTERFACE, ATTACH_TCX_INGRESS, 0),
         Err(error) if error.raw_os_error() == Some(libc::ENODEV)
     )
 }
+
+/// Whether this process may create links: any answer but a refusal comes from the attachment itself.
+pub(in super::super) fn may_attach(program: impl AsFd) -> bool {
+    !matches!(
+        create(program.as_fd(), NO_INTERFACE, ATTACH_TCX_INGRESS, 0),
+        Err(error) if error.raw_os_error() == Some(libc::EPERM)
+    )
+}
+
+/// No interface has this index.
+const NO_INTERFACE: u32 = i32::MAX as u32;
 
 fn create(
     program: BorrowedFd<'_>,

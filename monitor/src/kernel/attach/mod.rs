@@ -11,7 +11,8 @@ mod hook;
 mod other_programs;
 mod tc_netlink;
 
-pub use attach_programs::{attach, has_tcx, load, prepare};
+pub use attach_programs::{attach, has_tcx, load, load_all, prepare};
 pub use attachment::{Attachment, HookPosition};
+pub(super) use bpf_link::may_attach;
 pub use hook::{Hook, HookChoice};
 pub use other_programs::{OtherPrograms, other_programs, program_named, programs_named};

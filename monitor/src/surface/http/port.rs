@@ -1,11 +1,10 @@
 //! The port that is listened on.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use tokio::net::TcpListener;
 
 use crate::base::failure::Failure;
 
@@ -18,14 +17,14 @@ const RETRY: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// A runtime failure that names the reason, and what to do.
-pub async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+pub fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     let deadline = Instant::now() + HELD;
     let listener = loop {
-        match TcpListener::bind(address).await {
+        match TcpListener::bind(address) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
-                tokio::time::sleep(RETRY).await;
+                std::thread::sleep(RETRY);
             }
-            listener => break listener,
+            listener => break listener.and_then(without_waiting),
         }
     };
     listener.map_err(|error| {
@@ -40,4 +39,10 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
         };
         Failure::runtime(anyhow!(error).context(format!("cannot listen on {address}: {hint}")))
     })
+}
+
+/// As tokio takes it over.
+fn without_waiting(listener: TcpListener) -> io::Result<TcpListener> {
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }

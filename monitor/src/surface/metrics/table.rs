@@ -343,6 +343,22 @@ pub const TABLE: &[Definition] = &[
         },
     },
     Definition {
+        name: "privileges_info",
+        kind: Type::Gauge,
+        labels: &["capabilities", "system_calls", "files"],
+        help: "1, with the capabilities that the agent holds, whether its system calls are filtered (all if not), and whether its access to files is restricted",
+        rows: |snapshot, rows| match &snapshot.held {
+            Some(held) => {
+                let calls = if held.filtered { "filtered" } else { "all" };
+                rows.value(
+                    &[&held.capabilities.to_string(), calls, held.files.label()],
+                    1,
+                )
+            }
+            None => Ok(()),
+        },
+    },
+    Definition {
         name: "scrape_duration_seconds",
         kind: Type::Gauge,
         labels: &[],

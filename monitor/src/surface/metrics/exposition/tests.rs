@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use caps::Capability;
 use monitor_common::count::{Count, EspCount};
 use monitor_common::direction::Direction;
 use monitor_common::encapsulation::Encapsulation;
@@ -8,6 +9,8 @@ use monitor_common::reason::Reason;
 
 use super::super::documentation;
 use super::*;
+use crate::base::confinement::{Files, Held};
+use crate::base::privileges::Capabilities;
 use crate::host::process_use::ProcessUse;
 use crate::kernel::Attribution;
 use crate::traffic::counted::{Counted, EspNetwork, EspOther, EspPeer, Traffic, Unparsed, Vni};
@@ -111,6 +114,11 @@ fn snapshot() -> Snapshot {
     Snapshot {
         counted,
         kernel: "6.1.0".to_owned(),
+        held: Some(Held {
+            capabilities: Capabilities::of([Capability::CAP_NET_ADMIN]),
+            filtered: true,
+            files: Files::Restricted,
+        }),
         last_scrape: Some(std::time::Duration::from_millis(12)),
         process: Some(ProcessUse {
             cpu: std::time::Duration::from_millis(1_500),

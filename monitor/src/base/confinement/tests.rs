@@ -1,0 +1,134 @@
+//! A process that is confined, and then tries what it gave up.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitStatus};
+
+use super::*;
+
+/// `BPF_PROG_LOAD`; `BPF_OBJ_GET_INFO_BY_FD`, which takes no capability; and `BPF_MAP_LOOKUP_ELEM`, the command that is left.
+const PROGRAM_LOAD: u32 = 5;
+const OBJECT_INFO: u32 = 15;
+const LOOK_UP: u32 = 1;
+
+/// Confines a process, lets it try things, and then starts a program in it.
+fn confined(program: &str) -> io::Result<ExitStatus> {
+    let mut command = Command::new(program);
+    // SAFETY: after the fork this is the only thread, and the allocator of glibc works there.
+    unsafe { command.pre_exec(confine_and_try) };
+    command.status()
+}
+
+/// The number of the step that went wrong becomes an error.
+fn confine_and_try() -> io::Result<()> {
+    let works = || true;
+    let mut execute = loaders();
+    execute.push(PathBuf::from("/bin/true"));
+    let needs = Needs {
+        capabilities: vec![Capability::CAP_NET_ADMIN],
+        on_trial: (Capability::CAP_BPF, &works),
+        bpf_commands: vec![LOOK_UP],
+        read: LIBRARIES
+            .into_iter()
+            .chain(["/proc"])
+            .map(PathBuf::from)
+            .collect(),
+        write: vec![PathBuf::from("/dev/null")],
+        execute,
+    };
+    let step = |number: i32, holds: bool| match holds {
+        true => Ok(()),
+        false => Err(io::Error::from_raw_os_error(200 + number)),
+    };
+    let held = confine(&needs).map_err(|_| io::Error::from_raw_os_error(200))?;
+    step(1, held.filtered)?;
+    step(2, !held.capabilities.has(Capability::CAP_SYS_ADMIN))?;
+    step(3, !held.capabilities.has(Capability::CAP_BPF))?;
+    step(4, (held.files == Files::Unrestricted) == !has_landlock())?;
+    step(5, [PROGRAM_LOAD, OBJECT_INFO].map(bpf) == [libc::EPERM; 2])?;
+    // It gets through to the kernel, which finds no map there.
+    step(6, bpf(LOOK_UP) == libc::EBADF)?;
+    // SAFETY: these calls take no pointer.
+    let refused = unsafe {
+        [
+            libc::syscall(libc::SYS_ptrace, libc::PTRACE_TRACEME, 0, 0, 0),
+            libc::syscall(libc::SYS_unshare, libc::CLONE_NEWUSER),
+            libc::syscall(libc::SYS_perf_event_open, 0, 0, 0, 0, 0),
+        ]
+    };
+    step(7, refused == [-1; 3] && errno() == libc::EPERM)?;
+    if has_landlock() {
+        let denied = |path: &str| {
+            File::open(path).is_err_and(|error| error.raw_os_error() == Some(libc::EACCES))
+        };
+        step(
+            8,
+            denied("/etc/passwd") && File::create("/tmp/overlay-confined").is_err(),
+        )?;
+    }
+    step(9, File::open("/proc/self/status").is_ok())?;
+    step(10, File::options().write(true).open("/dev/null").is_ok())?;
+    // A thread takes clone(2), since clone3(2) is hidden.
+    step(
+        11,
+        std::thread::spawn(|| 7)
+            .join()
+            .is_ok_and(|seven| seven == 7),
+    )
+}
+
+fn errno() -> i32 {
+    io::Error::last_os_error().raw_os_error().unwrap_or(0)
+}
+
+/// The error of a command of bpf(2) on a descriptor that is not open.
+fn bpf(command: u32) -> i32 {
+    let mut attributes = [0u32; 8];
+    attributes[0] = u32::MAX;
+    // SAFETY: the kernel reads the attributes, which outlive the call; no map has this descriptor.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command,
+            attributes.as_ptr(),
+            size_of_val(&attributes),
+        )
+    };
+    if result < 0 { errno() } else { 0 }
+}
+
+fn has_landlock() -> bool {
+    const VERSION: u32 = 1;
+    let none = std::ptr::null::<u8>();
+    // SAFETY: with this flag the call takes no attributes, and only answers.
+    unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0, VERSION) > 0 }
+}
+
+#[test]
+fn a_confined_process_is_refused_what_it_gave_up_and_keeps_what_it_needs() {
+    let status = confined("/bin/true");
+    assert!(status.as_ref().is_ok_and(ExitStatus::success), "{status:?}");
+    let other = confined("/bin/false");
+    let refused = |error: &io::Error| error.raw_os_error() == Some(libc::EACCES);
+    assert_eq!(
+        other.as_ref().is_err_and(refused),
+        has_landlock(),
+        "{other:?}"
+    );
+}
+
+#[test]
+fn nothing_is_given_up_where_another_thread_would_keep_it() {
+    let works = || true;
+    let needs = Needs {
+        capabilities: Vec::new(),
+        on_trial: (Capability::CAP_BPF, &works),
+        bpf_commands: Vec::new(),
+        read: Vec::new(),
+        write: Vec::new(),
+        execute: Vec::new(),
+    };
+    // The tests run in threads.
+    assert!(confine(&needs).is_err());
+}

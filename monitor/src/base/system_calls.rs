@@ -1,0 +1,129 @@
+//! The system calls that this process gives up (`seccomp(2)`).
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use libc::c_long;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule,
+};
+
+/// Rules of a filter: any of a call's rules refuses it, and none of them refuses all of its calls.
+type Rules = BTreeMap<c_long, Vec<SeccompRule>>;
+
+/// Calls that neither the agent nor the programs that it starts ever make.
+const REFUSED: &[c_long] = &[
+    // Other processes.
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_kcmp,
+    libc::SYS_move_pages,
+    // Other namespaces and mounts.
+    libc::SYS_setns,
+    libc::SYS_unshare,
+    libc::SYS_chroot,
+    libc::SYS_pivot_root,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_open_tree,
+    libc::SYS_move_mount,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_mount_setattr,
+    libc::SYS_open_by_handle_at,
+    // The machine.
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_kexec_load,
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_acct,
+    libc::SYS_quotactl,
+    libc::SYS_syslog,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_clock_adjtime,
+    libc::SYS_adjtimex,
+    libc::SYS_sethostname,
+    libc::SYS_setdomainname,
+    // Ways into the kernel that are often its faults.
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_keyctl,
+    libc::SYS_fanotify_init,
+    libc::SYS_personality,
+];
+
+/// Flags of clone(2) that make a namespace.
+const NAMESPACES: [i32; 7] = [
+    libc::CLONE_NEWNS,
+    libc::CLONE_NEWCGROUP,
+    libc::CLONE_NEWUTS,
+    libc::CLONE_NEWIPC,
+    libc::CLONE_NEWUSER,
+    libc::CLONE_NEWPID,
+    libc::CLONE_NEWNET,
+];
+
+/// Filters the calls of all threads, and of the programs that they start. Of bpf(2) these commands are left.
+///
+/// # Errors
+/// If the kernel has no seccomp.
+pub(super) fn filter(bpf_commands: &[u32]) -> anyhow::Result<()> {
+    // clone3(2) has its flags in memory, where no filter can see them. The libraries then use clone(2).
+    let missing = Rules::from([(libc::SYS_clone3, Vec::new())]);
+    for (rules, error) in [
+        (refused(bpf_commands)?, libc::EPERM),
+        (missing, libc::ENOSYS),
+    ] {
+        let program = compile(rules, error)?;
+        seccompiler::apply_filter_all_threads(&program).context("cannot filter system calls")?;
+    }
+    Ok(())
+}
+
+fn refused(bpf_commands: &[u32]) -> anyhow::Result<Rules> {
+    let mut rules: Rules = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
+    let other_command = bpf_commands
+        .iter()
+        .map(|command| condition(SeccompCmpOp::Ne, u64::from(*command)))
+        .collect::<anyhow::Result<_>>()?;
+    rules.insert(libc::SYS_bpf, vec![SeccompRule::new(other_command)?]);
+    let namespaces = NAMESPACES.map(|flag| {
+        let flag = u64::from(flag.cast_unsigned());
+        let is_set = condition(SeccompCmpOp::MaskedEq(flag), flag)?;
+        Ok(SeccompRule::new(vec![is_set])?)
+    });
+    let namespaces = namespaces.into_iter().collect::<anyhow::Result<_>>()?;
+    rules.insert(libc::SYS_clone, namespaces);
+    Ok(rules)
+}
+
+/// A condition on the first argument.
+fn condition(operator: SeccompCmpOp, value: u64) -> anyhow::Result<SeccompCondition> {
+    let condition = SeccompCondition::new(0, SeccompCmpArgLen::Dword, operator, value);
+    condition.context("cannot make the filter of system calls")
+}
+
+fn compile(rules: Rules, error: i32) -> anyhow::Result<BpfProgram> {
+    let filter = SeccompFilter::new(
+        rules,
+        SeccompAction::Allow,
+        SeccompAction::Errno(error.cast_unsigned()),
+        std::env::consts::ARCH.try_into()?,
+    );
+    let program = filter.and_then(BpfProgram::try_from);
+    program.context("cannot make the filter of system calls")
+}
