@@ -48,6 +48,11 @@ fn the_example_is_valid_and_what_is_commented_out_is_the_default() {
 }
 
 #[test]
+fn the_configuration_of_the_package_is_valid() {
+    parsed("package", &super::document("deploy/debian/config.toml")).unwrap();
+}
+
+#[test]
 fn the_example_and_the_document_have_every_key() {
     let example = super::document(EXAMPLE);
     let text = super::document("docs/configuration.md");

@@ -40,6 +40,12 @@ pub(crate) enum Task {
     /// prebuilt core, or a rustup nightly with rust-src) and a bpf-linker of the
     /// same LLVM. Both are found or installed.
     Bpf,
+    /// Build one static program, and Debian's package of it
+    ///
+    /// Writes target/package/dist/: the program, which needs no library; a package
+    /// with it, unit, configuration, man pages and completions; and SHA256SUMS.
+    /// What is in the package is checked, and two packages have one digest.
+    Package,
     /// Write the alerting rules, their cases, the runbook and the dashboards
     ///
     /// Writes deploy/prometheus/, deploy/grafana/ and docs/alerts.md from the

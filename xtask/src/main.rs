@@ -9,6 +9,7 @@ mod lab;
 mod lint;
 mod monitoring;
 mod mutants;
+mod package;
 mod paths;
 mod proc;
 mod setup;
@@ -51,6 +52,7 @@ fn start(cli: Cli) -> Result<ExitCode> {
             });
         }
         Task::Bpf => ebpf::main(&ctx)?,
+        Task::Package => package::main(&ctx)?,
         Task::Monitoring => monitoring::write(&ctx)?,
         Task::Lint(args) if args.imports => lint::imports::check(&ctx)?,
         Task::Lint(_) => lint::main(&ctx)?,

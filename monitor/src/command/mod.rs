@@ -49,6 +49,7 @@ pub async fn run(started: Started, signals: Signals) -> Result<(), Failure> {
         Started::Other(command) => command,
     };
     match command {
+        // [`start`] leaves none of these.
         Command::Run(args) => run::run(run::start(args)?, signals).await,
         Command::Audit(args) => audit::run(&args, signals.end_only()).await,
         Command::Tail(args) => tail::run(&args, signals.end_only()).await,

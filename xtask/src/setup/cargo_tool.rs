@@ -22,6 +22,12 @@ pub(crate) const DENY: CargoTool = CargoTool {
     version: "0.20.2",
     purpose: "it checks licences and advisories",
 };
+/// Packages.
+pub(crate) const DEB: CargoTool = CargoTool {
+    name: "cargo-deb",
+    version: "3.8.0",
+    purpose: "it packs Debian's packages",
+};
 /// Mutation tests.
 pub(crate) const MUTANTS: CargoTool = CargoTool {
     name: "cargo-mutants",
