@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 }
 
 fn start(cli: Cli, log_format: Format) -> Result<(), Failure> {
-    logging(cli.log.as_deref(), log_format)?;
+    logging(cli.log_level(), log_format)?;
     let held = HeldSignals::hold();
     // The only thread: what it gives up, no other has.
     let started = command::start(cli)?;

@@ -21,6 +21,8 @@ pub enum Output {
     Networks,
     /// `fleet`.
     Fleet,
+    /// `top`.
+    Top,
     /// `check`.
     Checks,
     /// `run --log-format json`, on standard error.
@@ -49,6 +51,7 @@ impl Output {
                 ("fleet_history", "fleet-history"),
                 ("fleet_summary", "fleet-summary"),
             ],
+            Output::Top => &[("top_network", "top-network")],
             Output::Checks => &[("check", "check")],
             Output::Log => &[("log", "log")],
         }

@@ -15,6 +15,7 @@ mod reload;
 mod run;
 pub mod settings;
 mod tail;
+mod top;
 
 use crate::base::failure::Failure;
 use crate::base::signals::Signals;
@@ -53,6 +54,7 @@ pub async fn run(started: Started, signals: Signals) -> Result<(), Failure> {
         Command::Run(args) => run::run(run::start(args)?, signals).await,
         Command::Audit(args) => audit::run(&args, signals.end_only()).await,
         Command::Tail(args) => tail::run(&args, signals.end_only()).await,
+        Command::Top(args) => top::run(&args, signals.end_only()).await,
         Command::Fleet(args) => fleet::run(&args, signals.end_only()).await,
         Command::Read(args) => read::run(args, signals.end_only()).await,
         Command::Check(args) => check::run(&args).await,

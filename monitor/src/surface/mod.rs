@@ -17,3 +17,4 @@ pub mod report;
 pub mod sample_lines;
 pub mod sample_summary;
 pub mod status_line;
+pub mod top;

@@ -49,6 +49,7 @@ const TESTS: &[(&str, &str)] = &[
     ),
     ("prometheus-alertmanager", "receives the alerts"),
     ("systemd", "its systemd-analyze rates the unit of the agent"),
+    ("tmux", "is the terminal in which the tests press keys"),
     ("zstd", "compresses captures"),
     (
         "tshark",

@@ -212,6 +212,37 @@ pub struct TailArgs {
     pub write: Option<PathBuf>,
 }
 
+/// Arguments of `top`.
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// Show an agent that runs, such as http://127.0.0.1:9469, without privileges [default: watch this host]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["interfaces", "config", "docker"])]
+    pub url: Option<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub watch: WatchArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub policy: PolicyArgs,
+    /// Print one frame after a second, and end
+    #[arg(long)]
+    pub once: bool,
+    /// Output format; json prints an object for each network each second
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub docker: DockerArgs,
+}
+
+impl TopArgs {
+    /// Whether it takes the terminal.
+    #[must_use]
+    pub fn has_screen(&self) -> bool {
+        !self.once && self.format == Format::Text
+    }
+}
+
 /// Arguments of `check`.
 #[derive(Debug, Default, Args)]
 pub struct CheckArgs {

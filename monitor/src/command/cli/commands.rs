@@ -6,7 +6,7 @@ use crate::surface::format::Format;
 
 use super::command_args::{
     AuditArgs, CheckArgs, ConfigArgs, DetachArgs, FleetArgs, HealthArgs, ReadArgs, RunArgs,
-    TailArgs,
+    TailArgs, TopArgs,
 };
 
 const ABOUT: &str =
@@ -37,6 +37,13 @@ pub struct Cli {
 }
 
 impl Cli {
+    /// The level of the log. Where there is a screen nothing is logged, unless it is asked for.
+    #[must_use]
+    pub fn log_level(&self) -> Option<&str> {
+        let quiet = matches!(&self.command, Command::Top(args) if args.has_screen());
+        self.log.as_deref().or(quiet.then_some("off"))
+    }
+
     /// In which format the log is written.
     #[must_use]
     pub fn log_format(&self) -> Format {
@@ -69,6 +76,11 @@ pub enum Command {
     /// then. Exit code 1 if a network violates its requirement; 5 if that is undecided: a network that must be
     /// encrypted was idle, or coverage was incomplete.
     Audit(AuditArgs),
+    /// Show the networks on a screen: state, rates, what is readable, violations with their causes
+    ///
+    /// Watches this host as `audit` does, or with --url shows an agent that runs, without privileges. The first line says
+    /// whether anything is wrong. Keys: ? shows them, q leaves.
+    Top(TopArgs),
     /// Report the networks of all nodes, now or over a time, as Prometheus has stored them
     ///
     /// Asks a Prometheus that scrapes the agents. Without a time: each network on each node with its state and what is

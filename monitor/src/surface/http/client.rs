@@ -21,11 +21,18 @@ const ANSWER_MAX: usize = 64 << 10;
 /// # Errors
 /// Why there is no answer.
 pub async fn get(listens: SocketAddr, path: &str) -> Result<(StatusCode, String)> {
-    let address = reached_at(listens);
-    timeout(TIMEOUT, ask(address, path))
+    get_from(&reached_at(listens).to_string(), path, ANSWER_MAX).await
+}
+
+/// The answer of an agent at `host:port` to `GET path`, if it has no more than `max` bytes.
+///
+/// # Errors
+/// Why there is no answer.
+pub async fn get_from(host: &str, path: &str, max: usize) -> Result<(StatusCode, String)> {
+    timeout(TIMEOUT, ask(host, path, max))
         .await
         .unwrap_or_else(|_| Err(anyhow!("no answer within {} s", TIMEOUT.as_secs())))
-        .with_context(|| format!("http://{address}{path}"))
+        .with_context(|| format!("http://{host}{path}"))
 }
 
 /// Where an agent is reached on this host: where it listens on all addresses, on that of the loopback device.
@@ -38,22 +45,20 @@ fn reached_at(listens: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listens.port())
 }
 
-async fn ask(address: SocketAddr, path: &str) -> Result<(StatusCode, String)> {
-    let stream = TcpStream::connect(address)
+async fn ask(host: &str, path: &str, max: usize) -> Result<(StatusCode, String)> {
+    let stream = TcpStream::connect(host)
         .await
         .context("no agent listens there")?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::get(path)
-        .header(header::HOST, address.to_string())
+        .header(header::HOST, host)
         .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())?;
     let answer = async {
         let response = sender.send_request(request).await?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER_MAX)
-            .collect()
-            .await;
+        let body = Limited::new(response.into_body(), max).collect().await;
         let body = body.map_err(|error| anyhow!("the answer: {error}"))?;
         Ok((
             status,

@@ -8,6 +8,6 @@ mod pages;
 mod port;
 mod wanted_format;
 
-pub use client::get;
+pub use client::{get, get_from};
 pub use connections::serve;
 pub use port::bind;
