@@ -53,7 +53,7 @@ fn a_run_that_stood_still_has_a_hole_somewhere_between() {
     let mut late = sample(4_990.0, 0.0);
     late.states[State::Idle as usize] -= 600.0;
     let covered = of_network(&[sample(990.0, 0.0), late], WINDOW, true);
-    assert_eq!(stretches(&covered.gaps), [(990.0, 4_990.0, 600.0)]);
+    assert_eq!(stretches(&covered.gaps), [(1_000.0, 4_990.0, 600.0)]);
     assert!(covered.gaps[0].is_hole);
 }
 
@@ -131,7 +131,7 @@ fn a_node_is_covered_by_its_processes() {
     // A clock that is wrong by years moves nothing outside its scrapes.
     assert_eq!(
         of(&[at(990.0, 5.0), at(2_000.0, 9e9)], true),
-        [(990.0, 2_000.0)]
+        [(1_000.0, 2_000.0)]
     );
 }
 
