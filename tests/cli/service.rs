@@ -206,7 +206,10 @@ fn the_agent_works_as_a_user_with_the_capabilities_of_the_unit_and_check_names_t
     let [ambient] = &values("AmbientCapabilities")[..] else {
         panic!("one line")
     };
-    assert_eq!(values("CapabilityBoundingSet"), [ambient.clone()]);
+    assert_eq!(
+        values("CapabilityBoundingSet"),
+        std::slice::from_ref(ambient)
+    );
     let lab = quiet();
     let host = lab.node1();
     let folder = Folder::new("confined");

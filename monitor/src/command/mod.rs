@@ -26,7 +26,7 @@ pub enum Started {
     /// The node agent: it watches, and has given up what only the start needs.
     Agent(Box<run::Started>),
     /// Any other: it starts in the runtime.
-    Other(Command),
+    Other(Box<Command>),
 }
 
 /// Starts a command, in the only thread of the process.
@@ -36,7 +36,7 @@ pub enum Started {
 pub fn start(cli: Cli) -> Result<Started, Failure> {
     match cli.command {
         Command::Run(args) => run::start(args).map(Box::new).map(Started::Agent),
-        other => Ok(Started::Other(other)),
+        other => Ok(Started::Other(Box::new(other))),
     }
 }
 
@@ -49,7 +49,7 @@ pub async fn run(started: Started, signals: Signals) -> Result<(), Failure> {
         Started::Agent(agent) => return run::run(*agent, signals).await,
         Started::Other(command) => command,
     };
-    match command {
+    match *command {
         // [`start`] leaves none of these.
         Command::Run(args) => run::run(run::start(args)?, signals).await,
         Command::Audit(args) => audit::run(&args, signals.end_only()).await,
