@@ -111,8 +111,8 @@ fn session(lab: &Lab, port: &[&str], require: [&str; 2], talk: impl Fn(), last: 
         .map(|line| format!("{line}\n"))
         .collect();
     agent.monitor.signal(libc::SIGHUP);
-    agent.monitor.wait_for("it logs the signal", |monitor| {
-        monitor.err().contains("SIGHUP")
+    agent.monitor.wait_for("it logs the reload", |monitor| {
+        monitor.err().contains("reload")
     });
     agent.monitor.signal(libc::SIGTERM);
     let (status, _) = agent.monitor.wait();
