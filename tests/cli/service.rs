@@ -11,24 +11,10 @@ use monitor_lab::Host;
 use overlay_tests::attached::attached;
 use overlay_tests::frame::{VNI, overlay, redis_command};
 use overlay_tests::process::{Ended, Monitor, PATIENCE, command, finish, program};
+use overlay_tests::unit::{UNIT, values};
 use overlay_tests::wire::Raw;
 
 use super::quiet;
-
-/// `overlay-monitor.service` as it is shipped.
-const UNIT: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../deploy/systemd/overlay-monitor.service"
-);
-
-/// The value of each line of the unit with this key.
-fn values(key: &str) -> Vec<String> {
-    let unit = std::fs::read_to_string(UNIT).unwrap();
-    let values = unit
-        .lines()
-        .filter_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-    values.map(str::to_owned).collect()
-}
 
 /// The next report to the service manager.
 fn report(socket: &UnixDatagram) -> String {

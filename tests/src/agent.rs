@@ -2,7 +2,8 @@
 
 use monitor_lab::Host;
 
-use crate::process::Monitor;
+use crate::process::{Monitor, command};
+use crate::unit;
 
 /// The node agent, serving its metrics inside its host.
 pub struct Agent<'a> {
@@ -39,6 +40,19 @@ impl<'a> Agent<'a> {
         let listen = format!("127.0.0.1:{port}");
         let common = ["run", "--listen", &listen];
         let monitor = Monitor::start(host, &[&common, arguments].concat());
+        Agent::serving(monitor, port)
+    }
+
+    /// As [`Agent::start`], with the environment that the unit for systemd sets.
+    #[must_use]
+    pub fn start_as_unit(host: &'a Host, arguments: &[&str]) -> Agent<'a> {
+        let common = ["run", "-i", "eth0"];
+        let mut command = command(host, &[&common, arguments].concat());
+        command.envs(unit::environment());
+        Agent::serving(Monitor::spawn(host, command), 9469)
+    }
+
+    fn serving(monitor: Monitor<'a>, port: u16) -> Agent<'a> {
         let mut agent = Agent {
             monitor,
             device: "eth0",

@@ -27,4 +27,5 @@ pub mod session;
 pub mod shape;
 pub mod terminal;
 pub mod tshark;
+pub mod unit;
 pub mod wire;
