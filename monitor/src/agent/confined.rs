@@ -14,8 +14,8 @@ use crate::kernel::bpf::Command;
 /// Attaching to TC before Linux 6.6, dumps of IPsec, and nftables; and what `iptables-legacy-save` asks for.
 const KEPT: [Capability; 2] = [Capability::CAP_NET_ADMIN, Capability::CAP_NET_RAW];
 
-/// What the agent reads itself.
-const READ: [&str; 2] = ["/proc", "/sys"];
+/// What the agent reads itself. In `/boot` is the kernel's configuration, which says whether it can decrypt.
+const READ: [&str; 3] = ["/proc", "/sys", "/boot"];
 /// What the programs that print the firewall read, beside their libraries.
 const READ_BY_PROGRAMS: [&str; 6] = [
     "/etc/hosts",
