@@ -23,23 +23,19 @@ fn report(socket: &UnixDatagram) -> String {
     String::from_utf8(buffer[..length].to_vec()).unwrap()
 }
 
+/// The agent, to be started under a service manager.
+fn agent(host: &Host) -> Command {
+    let listen = ["--listen", "127.0.0.1:0"];
+    let watch = ["run", "-i", "eth0", "--docker", "off"];
+    command(host, &[&watch[..], &listen].concat())
+}
+
 /// Starts the agent under a service manager that listens at this socket, and reads its reports from start to end.
 fn reports_to(host: &Host, socket: &UnixDatagram, name: &str) {
     /// What the manager permits, in microseconds.
     const SILENCE: u64 = 1_500_000;
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut command = command(
-        host,
-        &[
-            "run",
-            "-i",
-            "eth0",
-            "--docker",
-            "off",
-            "--listen",
-            "127.0.0.1:0",
-        ],
-    );
+    let mut command = agent(host);
     command
         .env("NOTIFY_SOCKET", name)
         .env("WATCHDOG_USEC", SILENCE.to_string());
@@ -99,18 +95,7 @@ fn the_watchdog_of_another_process_is_not_fed() {
     let path = folder.0.join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut command = command(
-        host,
-        &[
-            "run",
-            "-i",
-            "eth0",
-            "--docker",
-            "off",
-            "--listen",
-            "127.0.0.1:0",
-        ],
-    );
+    let mut command = agent(host);
     command
         .env("NOTIFY_SOCKET", &path)
         .env("WATCHDOG_PID", "1")

@@ -1,6 +1,6 @@
 //! Gives up what this process does not need any more: capabilities, system calls, and files.
 //!
-//! Capabilities and Landlock are those of a thread, and of those that it starts: it must happen before there is a second one.
+//! Capabilities and Landlock belong to a thread, and its new threads inherit them: so this happens before there is a second one.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -150,7 +150,7 @@ fn cut_capabilities(
         }
         set(&wanted)?;
     }
-    // What the process starts gets what it keeps, whoever it runs as, but not what was on trial.
+    // Programs that the process starts inherit what it keeps, under any user, but not what was on trial.
     wanted.remove(trial);
     caps::set(None, CapSet::Inheritable, &wanted).context("cannot set inheritable capabilities")?;
     caps::set(None, CapSet::Ambient, &wanted).context("cannot set ambient capabilities")?;

@@ -195,7 +195,7 @@ fn vanished(interface: &Interface) -> Failure {
 }
 
 /// Loads every program that this choice may attach to an interface that comes later, of any kind. One that the kernel rejects
-/// is logged; where nothing else can take its place, attaching it fails and says so.
+/// is logged; where nothing else can take its place, attaching it fails with the reason.
 pub fn load_all(kernel: &mut Kernel, choice: HookChoice) {
     let xdp: &[Entry] = match choice {
         HookChoice::Auto | HookChoice::Tc => &[],

@@ -65,7 +65,7 @@ impl PresentNetwork {
     /// The readable part, for people.
     #[must_use]
     pub fn share_text(&self) -> String {
-        /// Parts that are told apart.
+        /// Parts of the share that are distinguished.
         const PARTS: f64 = 1e6;
         let share = self.readable_share;
         share.map_or_else(
