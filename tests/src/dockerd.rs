@@ -65,10 +65,11 @@ impl<'a> Dockerd<'a> {
             "--kill-child",
             "--mount-proc",
         ]);
-        // A socket that a killed daemon left is replaced by the next one; its process id is another namespace's.
+        // A socket that a killed daemon left is replaced by the next one. Its process ids, and those of its containerd,
+        // are another namespace's: a thread of the new daemon may have the same number, and be taken for containerd.
         command
             .args(["sh", "-c"])
-            .arg(r#"mount -t tmpfs tmpfs /run && rm -f "$1/pid" && exec "$0" --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" --host "unix://$1/docker.sock" --storage-driver vfs --bridge none --iptables=false"#)
+            .arg(r#"mount -t tmpfs tmpfs /run && rm -rf "$1/pid" "$1/exec" && exec "$0" --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" --host "unix://$1/docker.sock" --storage-driver vfs --bridge none --iptables=false"#)
             .arg(&program)
             .arg(&folder.0);
         if let Some(tree) = tree {
