@@ -1,4 +1,4 @@
-//! Causes, from a real kernel's state and the distribution's own firewall programs.
+//! Causes, from a real kernel's state. The distribution's own firewall programs make the rules, and the agent reads them.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -9,7 +9,7 @@ use monitor::host::firewall::{self, Firewall, MARK};
 use monitor::host::ipsec::{self, Mark, Mode, PolicyDirection};
 use monitor_lab::{Host, Lab};
 use overlay_tests::agent::Agent;
-use overlay_tests::process::{finish, program, run};
+use overlay_tests::process::{Ended, finish, program, run};
 use overlay_tests::schema::{Output, Validator};
 use serde_json::Value;
 
@@ -102,59 +102,166 @@ fn the_table_of_the_newest_docker_is_found() {
     );
 }
 
-/// A kind that cannot be read may have the rule; one that has no rules need not be read. A file that is no program,
-/// such as a device in its place, is not run.
+/// As nft lets one write them by hand: one VNI, a range, a list with ranges, in tables of both versions of IP.
 #[test]
-fn a_rule_is_called_missing_only_where_both_kinds_of_iptables_were_read() {
+fn rules_made_by_hand_are_found() {
     let lab = quiet();
     let host = lab.node1();
-    let config = std::env::temp_dir().join(format!("overlay-kinds-{}.toml", std::process::id()));
-    std::fs::write(&config, "[[network]]\nvni = 4096\nencrypted = 'required'\n").unwrap();
-    let check = |hidden: &[&str]| {
-        let hide = hidden
-            .iter()
-            .map(|name| format!("mount --bind /dev/null /usr/sbin/{name} && "));
+    let mark = format!("meta mark set {MARK}");
+    shell(
+        host,
+        &format!(
+            "nft 'table inet mine {{
+                chain out {{ type filter hook output priority mangle;
+                    udp dport 4789 @th,96,24 4096 {mark};
+                    udp dport 4789 @th,96,24 5000-5003 {mark};
+                    udp dport 4789 @th,96,24 {{ 77, 6000-6002, 7000 }} {mark};
+                    udp dport 4789 @th,96,24 != 4097 {mark};
+                    udp dport 4789 @th,96,24 4098 meta mark set 1; }};
+                chain in {{ type filter hook prerouting priority raw;
+                    meta secpath missing udp dport 4789 @th,96,24 4096 reject with icmpx host-unreachable;
+                    meta secpath exists udp dport 4789 @th,96,24 4097 drop; }}; }};
+              table bridge mine {{ chain in {{ type filter hook input priority 0;
+                    @th,96,24 4099 {mark}; }}; }}'"
+        ),
+    );
+    let found = read(host).rules;
+    let has = |vnis: &[u32]| {
+        let all = vnis.iter().copied();
+        all.filter(|vni| found.marked.has(*vni)).collect::<Vec<_>>()
+    };
+    let marked = [77, 4096, 5000, 5003, 6000, 6001, 6002, 7000];
+    assert_eq!(has(&marked), marked);
+    assert!(has(&[76, 78, 4097, 4098, 4099, 4999, 5004, 5999, 6003, 7001]).is_empty());
+    assert!(found.refused.has(4096) && !found.refused.has(4097));
+}
+
+/// The configuration, and `check` in a mount namespace in which these files are hidden.
+struct Required(std::path::PathBuf);
+
+impl Required {
+    fn new(name: &str) -> Required {
+        let file = format!("overlay-{name}-{}.toml", std::process::id());
+        let path = std::env::temp_dir().join(file);
+        std::fs::write(&path, "[[network]]\nvni = 4096\nencrypted = 'required'\n").unwrap();
+        Required(path)
+    }
+
+    fn check(&self, host: &Host, before: &str) -> Ended {
         let script = format!(
-            "{}exec {} check --docker off --config {}",
-            hide.collect::<String>(),
+            "{before} {} check --docker off --config {}",
             program().display(),
-            config.display()
+            self.0.display()
         );
         let mut command = host.command("unshare").unwrap();
         command.args(["-m", "sh", "-c", &script]);
         finish(command)
-    };
-    let (nft, legacy) = ("xtables-nft-multi", "xtables-legacy-multi");
-    let rules_of = |kind: &str, action: &str| {
+    }
+}
+
+impl Drop for Required {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.0));
+    }
+}
+
+#[test]
+fn the_rules_of_every_kind_are_read_where_no_program_is() {
+    let lab = quiet();
+    let host = lab.node1();
+    let config = Required::new("programs");
+    let hidden = ["xtables-nft-multi", "xtables-legacy-multi", "nft"]
+        .map(|name| format!("mount --bind /dev/null /usr/sbin/{name} && "));
+    let before = format!("{} PATH= exec", hidden.concat());
+    for kind in ["iptables-nft", "iptables-legacy"] {
+        let none = config.check(host, &before);
+        assert_eq!(none.code, Some(1), "{none:?}");
+        assert!(none.out.contains("NOT marked for IPsec"), "{none:?}");
+        let read = "read from nf_tables, ip_tables, ip6_tables";
+        assert!(none.out.contains(read), "{none:?}");
         let rule = format!("OUTPUT {} -j MARK --set-mark {MARK}", u32_match(4096));
-        shell(host, &format!("{kind} -t mangle {action} {rule}"));
-    };
-    // Nothing is anywhere: one kind, or nft alone, is enough.
-    for hidden in [&[][..], &[nft], &[legacy], &[nft, legacy]] {
-        let check = check(hidden);
-        assert_eq!(check.code, Some(1), "{hidden:?}: {check:?}");
-        assert!(check.out.contains("NOT marked for IPsec"), "{check:?}");
+        shell(host, &format!("{kind} -t mangle -A {rule}"));
+        let some = config.check(host, &before);
+        assert_eq!(some.code, Some(0), "{kind}: {some:?}");
+        assert!(some.out.contains("marked for IPsec when sent"), "{some:?}");
+        shell(host, &format!("{kind} -t mangle -D {rule}"));
     }
-    for (kind, program) in [("iptables-nft", nft), ("iptables-legacy", legacy)] {
-        rules_of(kind, "-A");
-        let read = check(&[]);
-        assert_eq!(read.code, Some(0), "{kind}: {read:?}");
-        let unread = check(&[program]);
-        assert_eq!(unread.code, Some(0), "{kind}: {unread:?}");
-        let says =
-            format!("a missing rule cannot be detected with certainty: {kind}-save: not installed");
-        assert!(unread.out.contains(&says), "{says}: {unread:?}");
-        assert!(
-            unread
-                .out
-                .contains("whether it is marked for IPsec is unknown")
-        );
-        rules_of(kind, "-D");
-        if kind == "iptables-nft" {
-            shell(host, "nft delete table ip mangle");
+}
+
+/// Rules that cannot be read may exist.
+#[test]
+fn a_rule_is_called_missing_only_where_the_kernel_answered() {
+    let lab = quiet();
+    let host = lab.node1();
+    let config = Required::new("refused");
+    shell(host, "iptables-legacy -t mangle -S");
+    let refused = config.check(host, "exec setpriv --bounding-set=-net_admin");
+    let reason = "permission denied; grant CAP_NET_ADMIN";
+    let says = format!(
+        "a missing rule cannot be detected with certainty: nf_tables: {reason}; ip_tables: {reason}"
+    );
+    assert!(refused.out.contains(&says), "{says}: {refused:?}");
+    assert!(
+        refused
+            .out
+            .contains("whether it is marked for IPsec is unknown"),
+        "{refused:?}"
+    );
+    assert!(!refused.out.contains("NOT marked"), "{refused:?}");
+}
+
+/// A rule that is there all the time is found in every reading, or the reading says that it has none.
+#[test]
+fn rules_that_change_meanwhile_are_read_again() {
+    let lab = quiet();
+    let host = lab.node1();
+    let mark = format!("OUTPUT {} -j MARK --set-mark {MARK}", bpf_match(4096));
+    shell(host, &format!("iptables-nft -t mangle -A {mark}"));
+    shell(
+        host,
+        "nft 'table ip other { chain out { type filter hook output priority 0; }; }'",
+    );
+    let mut whole = 0;
+    std::thread::scope(|scope| {
+        let changes = scope.spawn(|| {
+            let line = "for i in $(seq 100); do nft add rule ip other out counter; done";
+            shell(host, line)
+        });
+        while !changes.is_finished() {
+            let firewall = host.enter(firewall::read).unwrap();
+            if firewall.is_complete() {
+                assert!(firewall.rules.marked.has(4096), "{firewall:?}");
+                whole += 1;
+            }
         }
-    }
-    std::fs::remove_file(&config).unwrap();
+    });
+    assert!(whole > 0);
+}
+
+/// Most rules of a host are in chains of their own; here they are where Docker's are.
+#[test]
+fn many_rules_are_read_in_time() {
+    let lab = quiet();
+    let host = lab.node1();
+    let file = std::env::temp_dir().join(format!("overlay-many-{}.nft", std::process::id()));
+    let rule = "add rule inet many out ip daddr 192.0.2.1 udp dport 4789 counter accept\n";
+    let vnis: Vec<String> = (1..=20_000).map(|vni| (vni * 2).to_string()).collect();
+    let script = format!(
+        "add table inet many\n\
+         add chain inet many out {{ type filter hook output priority 0; }}\n\
+         {}add rule inet many out udp dport 4789 @th,96,24 {{ {} }} meta mark set {MARK}\n",
+        rule.repeat(20_000),
+        vnis.join(", ")
+    );
+    std::fs::write(&file, script).unwrap();
+    shell(host, &format!("nft -f {}", file.display()));
+    std::fs::remove_file(&file).unwrap();
+    let started = std::time::Instant::now();
+    let found = read(host).rules;
+    let took = started.elapsed();
+    println!("20,000 rules and a set of 20,000 VNIs: {took:?}");
+    assert!(found.marked.has(2) && found.marked.has(40_000) && !found.marked.has(3));
+    assert!(took < std::time::Duration::from_secs(5), "{took:?}");
 }
 
 #[test]

@@ -64,11 +64,11 @@ pub struct Ended {
     pub took: Duration,
 }
 
-/// A command line of the agent on a host, not yet started.
+/// A command line of the agent on a host, not yet started. It finds no program, as it starts none.
 #[must_use]
 pub fn command(host: &Host, arguments: &[&str]) -> Command {
     let mut command = host.command(program().to_str().unwrap()).unwrap();
-    command.args(arguments);
+    command.args(arguments).env("PATH", "");
     command
 }
 

@@ -5,27 +5,16 @@ use std::path::{Path, PathBuf};
 use caps::Capability;
 
 use super::node_agent::Agent;
-use crate::base::confinement::{Held, LIBRARIES, Needs, confine, loaders};
+use crate::base::confinement::{Held, Needs, confine};
 use crate::base::failure::Failure;
-use crate::host::firewall;
 use crate::kernel::attach;
 use crate::kernel::bpf::Command;
 
-/// Attaching to TC before Linux 6.6, dumps of IPsec, and nftables; and what `iptables-legacy-save` asks for.
-const KEPT: [Capability; 2] = [Capability::CAP_NET_ADMIN, Capability::CAP_NET_RAW];
+/// Attaching to TC before Linux 6.6, and what is read of IPsec and of the firewall.
+const KEPT: [Capability; 1] = [Capability::CAP_NET_ADMIN];
 
-/// What the agent reads itself. In `/boot` is the kernel's configuration, which says whether it can decrypt.
+/// What the agent reads. In `/boot` is the kernel's configuration, which says whether it can decrypt.
 const READ: [&str; 3] = ["/proc", "/sys", "/boot"];
-/// What the programs that print the firewall read, beside their libraries.
-const READ_BY_PROGRAMS: [&str; 6] = [
-    "/etc/hosts",
-    "/etc/iproute2",
-    "/etc/nsswitch.conf",
-    "/etc/protocols",
-    "/etc/services",
-    "/usr/share/iproute2",
-];
-const NULL: &str = "/dev/null";
 
 impl Agent {
     /// Loads what may be needed later, and gives up the privileges that only that takes. This thread must be the only one.
@@ -39,18 +28,13 @@ impl Agent {
         let led_to = std::fs::canonicalize(configuration).ok();
         let folders = [given, led_to].into_iter().flatten();
         let folders = folders.filter_map(|path| Some(path.parent()?.to_owned()));
-        let read = READ.into_iter().chain(READ_BY_PROGRAMS).chain(LIBRARIES);
-        let mut execute = firewall::programs();
-        execute.extend(loaders());
         let kernel = &self.kernel;
         let works = || kernel.works_without_privileges();
         let needs = Needs {
             capabilities: KEPT.to_vec(),
             on_trial: (Capability::CAP_BPF, &works),
             bpf_commands: Command::AFTER_START.map(|command| command as u32).to_vec(),
-            read: read.map(PathBuf::from).chain(folders).collect(),
-            write: vec![PathBuf::from(NULL)],
-            execute,
+            read: READ.into_iter().map(PathBuf::from).chain(folders).collect(),
         };
         self.held = confine(&needs).map_err(Failure::kernel)?;
         Ok(())

@@ -3,7 +3,7 @@
 //! Capabilities and Landlock belong to a thread, and its new threads inherit them: so this happens before there is a second one.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use caps::{CapSet, Capability, CapsHashSet};
@@ -25,10 +25,6 @@ pub struct Needs<'a> {
     pub bpf_commands: Vec<u32>,
     /// Files, and folders with all that is below them, that it reads.
     pub read: Vec<PathBuf>,
-    /// Devices that it writes to.
-    pub write: Vec<PathBuf>,
-    /// Programs that it starts.
-    pub execute: Vec<PathBuf>,
 }
 
 /// How far the kernel restricts files (Landlock).
@@ -59,7 +55,7 @@ impl Files {
 pub struct Held {
     /// Effective capabilities.
     pub capabilities: Capabilities,
-    /// Whether system calls are filtered, and no program that it starts gets more privileges.
+    /// Whether system calls are filtered: among others, no program can be started.
     pub filtered: bool,
     /// Which files it reaches.
     pub files: Files,
@@ -150,10 +146,9 @@ fn cut_capabilities(
         }
         set(&wanted)?;
     }
-    // Programs that the process starts inherit what it keeps, under any user, but not what was on trial.
-    wanted.remove(trial);
-    caps::set(None, CapSet::Inheritable, &wanted).context("cannot set inheritable capabilities")?;
-    caps::set(None, CapSet::Ambient, &wanted).context("cannot set ambient capabilities")?;
+    // No program inherits any. What is not inheritable is not ambient either.
+    caps::set(None, CapSet::Inheritable, &CapsHashSet::new())
+        .context("cannot set inheritable capabilities")?;
     Ok(())
 }
 
@@ -181,18 +176,6 @@ fn restrict_files(needs: &Needs<'_>) -> anyhow::Result<Files> {
         .and_then(Ruleset::create)
         // What does not exist needs no rule, and is left out.
         .and_then(|rules| rules.add_rules(path_beneath_rules(&needs.read, read)))
-        .and_then(|rules| {
-            rules.add_rules(path_beneath_rules(
-                &needs.write,
-                AccessFs::ReadFile | AccessFs::WriteFile,
-            ))
-        })
-        .and_then(|rules| {
-            rules.add_rules(path_beneath_rules(
-                &needs.execute,
-                AccessFs::ReadFile | AccessFs::Execute,
-            ))
-        })
         .and_then(|rules| rules.restrict_self())
         .context("cannot restrict the access to files (Landlock)")?;
     Ok(match status.ruleset {
@@ -200,32 +183,6 @@ fn restrict_files(needs: &Needs<'_>) -> anyhow::Result<Files> {
         RulesetStatus::PartiallyEnforced => Files::PartlyRestricted,
         RulesetStatus::NotEnforced => Files::Unrestricted,
     })
-}
-
-/// What a dynamically linked program reads when it starts, and the loader that the kernel starts for it.
-pub const LIBRARIES: [&str; 6] = [
-    "/lib",
-    "/lib64",
-    "/usr/lib",
-    "/usr/lib64",
-    "/etc/ld.so.cache",
-    "/etc/ld.so.preload",
-];
-
-/// The loaders of this machine, which a program that is dynamically linked names.
-#[must_use]
-pub fn loaders() -> Vec<PathBuf> {
-    let in_folder = |folder: &str| -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let paths = entries.map(|entry| entry.path());
-        paths.filter(|path| is_loader(path)).collect()
-    };
-    ["/lib64", "/lib"].into_iter().flat_map(in_folder).collect()
-}
-
-fn is_loader(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str());
-    name.is_some_and(|name| name.starts_with("ld-linux") || name.starts_with("ld-musl"))
 }
 
 #[cfg(test)]

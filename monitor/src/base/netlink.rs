@@ -1,7 +1,8 @@
-//! Netlink (`netlink(7)`): messages and attributes, requests over routing netlink (`rtnetlink(7)`), one at a time, and
-//! its notifications.
+//! Netlink (`netlink(7)`): messages and attributes, requests of any protocol and over routing netlink (`rtnetlink(7)`),
+//! one at a time, and its notifications.
 
 use std::io;
+use std::ops::ControlFlow;
 
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
@@ -135,6 +136,84 @@ pub(crate) fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> 
         // The two highest bits are flags (`NLA_TYPE_MASK`).
         Some((attribute_type & 0x3fff, value))
     })
+}
+
+/// The value of the first attribute of a type.
+pub(crate) fn attribute(attributes_of: &[u8], wanted: u16) -> Option<&[u8]> {
+    let found = attributes(attributes_of).find(|(attribute_type, _)| *attribute_type == wanted);
+    found.map(|(_, value)| value)
+}
+
+/// Appends an attribute to a request. A value that is too long for one is left out.
+pub(crate) fn push_attribute(request: &mut Vec<u8>, attribute_type: u16, value: &[u8]) {
+    let Ok(length) = u16::try_from(value.len() + 4) else {
+        return;
+    };
+    request.extend(length.to_ne_bytes());
+    request.extend(attribute_type.to_ne_bytes());
+    request.extend(value);
+    request.resize(request.len().next_multiple_of(4), 0);
+}
+
+/// A request without its header.
+#[derive(Clone, Copy)]
+pub(crate) struct Request<'a> {
+    /// `NETLINK_…`.
+    pub(crate) protocol: isize,
+    /// `nlmsg_type`.
+    pub(crate) message_type: u16,
+    /// Flags beside `NLM_F_REQUEST`.
+    pub(crate) flags: u16,
+    /// What follows the header.
+    pub(crate) payload: &'a [u8],
+}
+
+/// Sends a request, and passes its answers on, until it breaks off or the answer ends. The answers stand in `buffer`, which
+/// the caller provides, as the kernel sizes its answers by it and as they may hold secrets. Returns whether no change
+/// interrupted the dump. It never waits: the kernel answers while it takes the request, and then at each read.
+///
+/// # Errors
+/// The error that the kernel answered, as an operating system error.
+pub(crate) fn ask(
+    request: Request<'_>,
+    buffer: &mut [u8],
+    mut each: impl FnMut(Raw<'_>) -> ControlFlow<()>,
+) -> io::Result<bool> {
+    let mut socket = Socket::new(request.protocol)?;
+    socket.bind_auto()?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+    let length = HEADER + request.payload.len();
+    let mut message = u32::try_from(length)
+        .unwrap_or_default()
+        .to_ne_bytes()
+        .to_vec();
+    message.extend(request.message_type.to_ne_bytes());
+    message.extend((NLM_F_REQUEST | request.flags).to_ne_bytes());
+    // Sequence number and port are 0: the socket carries no other request.
+    message.extend([0; 8]);
+    message.extend(request.payload);
+    socket.send(&message, 0)?;
+    let mut whole = true;
+    loop {
+        let length = socket.recv(&mut &mut buffer[..], libc::MSG_DONTWAIT)?;
+        for answer in messages(buffer.get(..length).unwrap_or_default()) {
+            whole &= answer.flags & NLM_F_DUMP_INTR == 0;
+            if let Some(end) = answer.end() {
+                return end.map(|()| whole);
+            }
+            if each(answer).is_break() {
+                return Ok(whole);
+            }
+        }
+    }
+}
+
+/// Why the kernel refused a request, and what to do.
+pub(crate) fn reason(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::EPERM) => "permission denied; grant CAP_NET_ADMIN".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 /// A non-blocking socket that receives the notifications of these groups (`RTNLGRP_…`).

@@ -7,7 +7,7 @@ use caps::{CapSet, Capability};
 /// Includes `CAP_BPF` and `CAP_PERFMON`, which it was before Linux 5.8.
 const ADMIN: Capability = Capability::CAP_SYS_ADMIN;
 
-/// What loading and attaching the programs takes, and reading IPsec and nftables.
+/// What loading and attaching the programs takes, and reading IPsec and the firewall.
 pub const NEEDED: [Capability; 3] = [
     Capability::CAP_BPF,
     Capability::CAP_NET_ADMIN,

@@ -12,8 +12,15 @@ use seccompiler::{
 /// Rules of a filter: any of a call's rules refuses it, and none of them refuses all of its calls.
 type Rules = BTreeMap<c_long, Vec<SeccompRule>>;
 
-/// Calls that neither the agent nor the programs that it starts ever make.
+/// Calls that the agent never makes once it is started.
 const REFUSED: &[c_long] = &[
+    // Programs, and processes to run them in; clone(2) is below.
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_fork,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_vfork,
     // Other processes.
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
@@ -77,7 +84,7 @@ const NAMESPACES: [i32; 7] = [
     libc::CLONE_NEWNET,
 ];
 
-/// Filters the calls of all threads, and of the programs that they start. Of bpf(2) these commands are left.
+/// Filters the calls of all threads. Of bpf(2) these commands are left, of clone(2) what makes a thread.
 ///
 /// # Errors
 /// If the kernel has no seccomp.
@@ -101,13 +108,15 @@ fn refused(bpf_commands: &[u32]) -> anyhow::Result<Rules> {
         .map(|command| condition(SeccompCmpOp::Ne, u64::from(*command)))
         .collect::<anyhow::Result<_>>()?;
     rules.insert(libc::SYS_bpf, vec![SeccompRule::new(other_command)?]);
-    let namespaces = NAMESPACES.map(|flag| {
-        let flag = u64::from(flag.cast_unsigned());
-        let is_set = condition(SeccompCmpOp::MaskedEq(flag), flag)?;
-        Ok(SeccompRule::new(vec![is_set])?)
-    });
-    let namespaces = namespaces.into_iter().collect::<anyhow::Result<_>>()?;
-    rules.insert(libc::SYS_clone, namespaces);
+    let clone = |flag: i32, value: u64| {
+        let mask = u64::from(flag.cast_unsigned());
+        let is_so = condition(SeccompCmpOp::MaskedEq(mask), mask * value)?;
+        Ok(SeccompRule::new(vec![is_so])?)
+    };
+    let namespaces = NAMESPACES.map(|flag| clone(flag, 1));
+    let makes_process = clone(libc::CLONE_THREAD, 0);
+    let refused = namespaces.into_iter().chain([makes_process]);
+    rules.insert(libc::SYS_clone, refused.collect::<anyhow::Result<_>>()?);
     Ok(rules)
 }
 

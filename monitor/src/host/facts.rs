@@ -9,6 +9,7 @@ use super::firewall::{self, Firewall, MARK};
 use super::interface::{self, Link};
 use super::ipsec::{self, IpsecPolicy, SecurityAssociation, XfrmError};
 use super::platform::Platform;
+use crate::base::netlink;
 use crate::base::procfs::has_module;
 use crate::base::udp_ports::UdpPorts;
 
@@ -40,7 +41,7 @@ pub struct HostFacts {
 
 impl HostFacts {
     /// Reads this thread's network namespace. `interfaces` are the names of those that carry the overlay. Blocks, for
-    /// three seconds at most.
+    /// ten seconds at most where the firewall has very many rules.
     #[must_use]
     pub fn read(udp_ports: &UdpPorts, interfaces: &[String]) -> HostFacts {
         let firewall = firewall::read();
@@ -52,13 +53,12 @@ impl HostFacts {
         host
     }
 
-    /// The same without the firewall, which only other programs can read.
+    /// The same without the firewall, which may have very many rules.
     #[must_use]
     pub fn read_without_firewall(udp_ports: &UdpPorts, interfaces: &[String]) -> HostFacts {
         let describe = |error: std::io::Error| match error.raw_os_error() {
-            Some(libc::EPERM) => "permission denied; grant CAP_NET_ADMIN".to_owned(),
             Some(libc::EPROTONOSUPPORT) => "the kernel has no IPsec (CONFIG_XFRM_USER)".to_owned(),
-            _ => error.to_string(),
+            _ => netlink::reason(&error),
         };
         let associations = ipsec::associations().map_err(describe);
         let policies = ipsec::policies().map_err(describe);

@@ -6,7 +6,6 @@
 
 pub mod described_network;
 pub mod docker;
-mod external_program;
 pub mod facts;
 pub mod firewall;
 pub mod interface;

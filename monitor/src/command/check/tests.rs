@@ -31,7 +31,7 @@ fn host() -> HostFacts {
                 marked: vnis_of(&[4097, 4098]),
                 refused: vnis_of(&[4097, 4099]),
             },
-            read_from: vec!["nft"],
+            read_from: vec!["nf_tables"],
             unread: Vec::new(),
         },
         errors: BTreeMap::from([(XfrmError::InNoStates, 7)]),
@@ -74,7 +74,7 @@ fn each_state_of_the_rules_has_its_line() {
 fn what_cannot_be_read_is_never_called_missing() {
     let mut host = host();
     host.associations = Err("permission denied; grant CAP_NET_ADMIN".to_owned());
-    host.firewall.unread = vec!["nft: failed (exit status: 1)".to_owned()];
+    host.firewall.unread = vec!["nf_tables: permission denied; grant CAP_NET_ADMIN".to_owned()];
     insta::assert_snapshot!("unread", text(&findings(&host)));
 }
 

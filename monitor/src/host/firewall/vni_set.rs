@@ -12,9 +12,9 @@ const RANGES_MAX: usize = 65_536;
 pub struct VniSet(Vec<RangeInclusive<u32>>);
 
 impl VniSet {
-    /// Adds a range; one that exceeds 24 bits is ignored.
+    /// Adds a range; one that is empty or exceeds 24 bits is ignored.
     pub(super) fn add(&mut self, range: RangeInclusive<u32>) {
-        if *range.end() <= VNI_MAX && self.0.len() < RANGES_MAX {
+        if !range.is_empty() && *range.end() <= VNI_MAX && self.0.len() < RANGES_MAX {
             self.0.push(range);
         }
     }

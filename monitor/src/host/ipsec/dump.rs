@@ -1,15 +1,15 @@
 //! Dumps of security associations and policies over NETLINK_XFRM (`include/uapi/linux/xfrm.h`).
 
 use std::io;
+use std::ops::ControlFlow;
 
-use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST};
+use netlink_packet_core::NLM_F_DUMP;
 use netlink_sys::protocols::NETLINK_XFRM;
-use netlink_sys::{Socket, SocketAddr};
 
 use super::ipsec_policy::IpsecPolicy;
 use super::security_association::SecurityAssociation;
 use super::xfrm_message;
-use crate::base::netlink::{BUFFER, HEADER, messages};
+use crate::base::netlink::{BUFFER, Request, ask};
 
 /// Most associations or policies that are read. A node has four associations and one policy for each other node.
 const MAX: usize = 65_536;
@@ -37,38 +37,25 @@ pub fn policies() -> io::Result<Vec<IpsecPolicy>> {
 }
 
 fn dump<T>(request: u16, answer: u16, decode: fn(&[u8]) -> Option<T>) -> io::Result<Vec<T>> {
-    let mut socket = Socket::new(NETLINK_XFRM)?;
-    socket.bind_auto()?;
-    socket.connect(&SocketAddr::new(0, 0))?;
-    let mut header = Vec::with_capacity(HEADER);
-    header.extend(u32::try_from(HEADER).unwrap_or_default().to_ne_bytes());
-    header.extend(request.to_ne_bytes());
-    header.extend((NLM_F_REQUEST | NLM_F_DUMP).to_ne_bytes());
-    // Sequence number and port are 0: the socket carries no other request.
-    header.extend([0; 8]);
-    socket.send(&header, 0)?;
+    let request = Request {
+        protocol: NETLINK_XFRM,
+        message_type: request,
+        flags: NLM_F_DUMP,
+        payload: &[],
+    };
     let mut found = Vec::new();
     let mut buffer = vec![0; BUFFER];
-    let result = 'reading: loop {
-        // The kernel fills the dump during send and recv, so a recv without data is an error, not a reason to wait.
-        let length = match socket.recv(&mut &mut buffer[..], libc::MSG_DONTWAIT) {
-            Ok(length) => length,
-            Err(error) => break Err(error),
-        };
-        for message in messages(buffer.get(..length).unwrap_or_default()) {
-            if let Some(end) = message.end() {
-                break 'reading end;
-            }
-            if message.message_type == answer {
-                found.extend(decode(message.payload));
-            }
+    let result = ask(request, &mut buffer, |message| {
+        if message.message_type == answer {
+            found.extend(decode(message.payload));
         }
-        if found.len() >= MAX {
-            break Ok(());
+        match found.len() < MAX {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
         }
-    };
+    });
     // The kernel's answers contain the keys.
     buffer.fill(0);
     std::hint::black_box(&buffer);
-    result.map(|()| found)
+    result.map(|_| found)
 }

@@ -85,7 +85,7 @@ fn host() -> HostFacts {
                 marked: vnis(&[4097]),
                 refused: vnis(&[4097]),
             },
-            read_from: vec!["nft"],
+            read_from: vec!["nf_tables"],
             unread: Vec::new(),
         },
         errors: Default::default(),
@@ -143,7 +143,7 @@ fn a_host_of_kubernetes_that_encrypts_nothing_has_one_cause_in_both_directions()
     host.associations = Ok(Vec::new());
     host.policies = Ok(Vec::new());
     host.firewall = Firewall {
-        unread: vec!["nft is not installed".to_owned()],
+        unread: vec!["nf_tables: permission denied".to_owned()],
         ..Firewall::default()
     };
     assert_ne!(
@@ -174,17 +174,17 @@ fn a_host_of_kubernetes_that_encrypts_nothing_has_one_cause_in_both_directions()
 #[test]
 fn a_firewall_that_cannot_be_read_has_no_missing_rule() {
     let mut host = host();
-    host.firewall.unread = vec!["nft: took longer than 3 s".to_owned()];
+    host.firewall.unread = vec!["nf_tables: permission denied".to_owned()];
     assert_eq!(causes(&sent(&host)), [Cause::AllInPlace], "it was seen");
     host.firewall.rules = Rules::default();
     for found in [sent(&host), received(&host, there())] {
         let last = found.last().unwrap();
         assert_eq!(last.cause, Cause::FirewallUnread, "{found:?}");
-        assert!(last.detail.contains("took longer"), "{found:?}");
+        assert!(last.detail.contains("permission denied"), "{found:?}");
         let rules = [Cause::NoMarkingRule, Cause::NoRefusingRule];
         assert!(rules.iter().all(|cause| !causes(&found).contains(cause)));
     }
-    // No tool gave an answer.
+    // Nothing was read.
     host.firewall = Firewall::default();
     assert_eq!(causes(&sent(&host)), [Cause::FirewallUnread]);
 }
