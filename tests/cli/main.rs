@@ -24,6 +24,7 @@ mod service;
 mod stopping;
 mod strangers;
 mod usage;
+mod web_config;
 mod written;
 
 use monitor_lab::Lab;

@@ -8,4 +8,5 @@
 mod alerts;
 mod backfilled;
 mod fleet;
+mod secure;
 mod watch;

@@ -46,6 +46,17 @@ pub(crate) fn root() -> PathBuf {
         .unwrap()
 }
 
+/// Starts a program whose output is not wanted.
+pub(crate) fn spawn(host: &Host, program: &str, arguments: &[String]) -> Process {
+    let mut command = host.command(program).unwrap();
+    command.args(arguments);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    host.spawn(command).unwrap()
+}
+
 /// Prometheus and Alertmanager on node1.
 pub(crate) struct Watch<'a> {
     pub(crate) host: &'a Host,
@@ -77,15 +88,7 @@ impl<'a> Watch<'a> {
         );
         let data = |name: &str| folder.0.join(name).to_str().unwrap().to_owned();
         let host = lab.node1();
-        let spawn = |program: &str, arguments: &[String]| {
-            let mut command = host.command(program).unwrap();
-            command.args(arguments);
-            command
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null());
-            host.spawn(command).unwrap()
-        };
+        let spawn = |program: &str, arguments: &[String]| spawn(host, program, arguments);
         let watch = Watch {
             host,
             _alertmanager: spawn(
@@ -123,32 +126,42 @@ impl<'a> Watch<'a> {
     }
 
     pub(crate) fn ask(&self, url: &str, query: &str) -> Option<Value> {
-        let query = format!("query={query}");
-        let arguments = [
-            "-s",
-            "-G",
-            "--noproxy",
-            "*",
-            "--max-time",
-            "10",
-            url,
-            "--data-urlencode",
-            &query,
-        ];
-        serde_json::from_str(&self.host.run("curl", &arguments).ok()?).ok()
+        ask(self.host, url, query)
     }
 
     /// Values of an expression now.
     pub(crate) fn query(&self, expression: &str) -> Vec<String> {
-        let Some(answer) = self.ask("http://127.0.0.1:9090/api/v1/query", expression) else {
-            return Vec::new();
-        };
-        let Some(rows) = answer["data"]["result"].as_array() else {
-            return Vec::new();
-        };
-        let value = |row: &Value| row["value"][1].as_str().map(str::to_owned);
-        rows.iter().filter_map(value).collect()
+        query(self.host, expression)
     }
+}
+
+/// The JSON of an address on this host.
+pub(crate) fn ask(host: &Host, url: &str, query: &str) -> Option<Value> {
+    let query = format!("query={query}");
+    let arguments = [
+        "-s",
+        "-G",
+        "--noproxy",
+        "*",
+        "--max-time",
+        "10",
+        url,
+        "--data-urlencode",
+        &query,
+    ];
+    serde_json::from_str(&host.run("curl", &arguments).ok()?).ok()
+}
+
+/// Values of an expression now, of the Prometheus on a host.
+pub(crate) fn query(host: &Host, expression: &str) -> Vec<String> {
+    let Some(answer) = ask(host, "http://127.0.0.1:9090/api/v1/query", expression) else {
+        return Vec::new();
+    };
+    let Some(rows) = answer["data"]["result"].as_array() else {
+        return Vec::new();
+    };
+    let value = |row: &Value| row["value"][1].as_str().map(str::to_owned);
+    rows.iter().filter_map(value).collect()
 }
 
 /// A real agent on a node.

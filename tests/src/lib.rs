@@ -10,6 +10,7 @@ pub mod agent;
 pub mod associations;
 pub mod attached;
 pub mod browser;
+pub mod certificates;
 pub mod dockerd;
 pub mod flannel;
 pub mod flood;

@@ -1,6 +1,6 @@
 //! What the agent keeps of its privileges once it is started.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use caps::Capability;
 
@@ -17,16 +17,17 @@ const KEPT: [Capability; 1] = [Capability::CAP_NET_ADMIN];
 const READ: [&str; 3] = ["/proc", "/sys", "/boot"];
 
 impl Agent {
-    /// Loads what may be needed later, and gives up the privileges that only that takes. This thread must be the only one.
+    /// Loads what may be needed later, and gives up the privileges that only that takes. This thread must be the only one. The
+    /// files are read again later.
     ///
     /// # Errors
     /// A kernel failure, if the kernel refuses a step.
-    pub fn give_up_privileges(&mut self, configuration: &Path) -> Result<(), Failure> {
+    pub fn give_up_privileges(&mut self, read_again: &[PathBuf]) -> Result<(), Failure> {
         attach::load_all(&mut self.kernel, self.hook);
         // Folders, since an editor replaces the file; where a link stands, and where it leads to.
-        let given = std::path::absolute(configuration).ok();
-        let led_to = std::fs::canonicalize(configuration).ok();
-        let folders = [given, led_to].into_iter().flatten();
+        let given = read_again.iter().map(std::path::absolute);
+        let led_to = read_again.iter().map(std::fs::canonicalize);
+        let folders = given.chain(led_to).flatten();
         let folders = folders.filter_map(|path| Some(path.parent()?.to_owned()));
         let kernel = &self.kernel;
         let works = || kernel.works_without_privileges();

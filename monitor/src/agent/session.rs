@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -94,13 +94,13 @@ impl Session {
         })
     }
 
-    /// Gives up the privileges that only the start takes, and returns what is left. The file is read again at a reload.
+    /// Gives up the privileges that only the start takes, and returns what is left. These files are read again later.
     ///
     /// # Errors
     /// Those of [`Agent::give_up_privileges`].
-    pub fn give_up_privileges(&self, configuration: &Path) -> Result<Held, Failure> {
+    pub fn give_up_privileges(&self, read_again: &[PathBuf]) -> Result<Held, Failure> {
         let mut agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
-        agent.give_up_privileges(configuration)?;
+        agent.give_up_privileges(read_again)?;
         Ok(agent.held().clone())
     }
 

@@ -1,6 +1,7 @@
 //! What the agent is started with: interfaces, hooks, load options and networks, validated.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::host::described_network::Network;
@@ -20,6 +21,8 @@ pub struct WatchPlan {
     pub load: LoadOptions,
     /// Address of the HTTP endpoint.
     pub listen: SocketAddr,
+    /// File that says who may ask there, and how.
+    pub web_config: Option<PathBuf>,
     /// Networks of the command line and the configuration file.
     pub networks: Vec<Network>,
     /// Whether states and violations of networks are evaluated.

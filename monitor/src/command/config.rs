@@ -9,6 +9,7 @@ use super::settings::{self, CONFIG_FILE, Defaults};
 use crate::base::failure::Failure;
 use crate::base::output::Output;
 use crate::base::plural::counted;
+use crate::surface::http::WebConfig;
 
 pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
     let ConfigCommand::Check(args) = &args.command;
@@ -31,6 +32,7 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
         &ExportArgs::default(),
         Defaults::RUN,
     )?;
+    WebConfig::read(plan.web_config.as_deref())?;
     Output::stdout().print(format_args!(
         "{}: valid, with {}\n",
         path.display(),

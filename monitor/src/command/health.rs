@@ -18,7 +18,7 @@ const SHOWN: usize = 1_000;
 pub(super) async fn run(args: &HealthArgs) -> Result<(), Failure> {
     let listens: SocketAddr = listen_address(args.listen.as_deref())?;
     let path = if args.ready { "/-/ready" } else { "/-/healthy" };
-    let (status, text) = http::get(listens, path).await.map_err(Failure::violation)?;
+    let (status, text) = http::get(listens, args.web_config.as_deref(), path).await?;
     let text = escape(text.trim_end(), SHOWN);
     if !status.is_success() {
         return Err(Failure::violation(anyhow!("{text} ({status})")));

@@ -20,7 +20,7 @@ use crate::command::cli::RunArgs;
 use crate::command::reload::Reload;
 use crate::command::settings::{self, CONFIG_FILE, Defaults};
 use crate::policy::SharedPolicy;
-use crate::surface::http;
+use crate::surface::http::{self, WebConfig};
 use crate::surface::plaintext_log::PlaintextLog;
 
 /// At the end, tasks that are under way may hold the agent for this long.
@@ -33,6 +33,7 @@ pub struct Started {
     args: RunArgs,
     plan: WatchPlan,
     listener: TcpListener,
+    web: WebConfig,
     manager: Arc<ServiceManager>,
     session: Session,
 }
@@ -43,6 +44,7 @@ pub(super) fn start(args: RunArgs) -> Result<Started, Failure> {
     let docker = args.docker.place(plan.docker.as_ref())?;
     // Docker, or the configuration when it is reloaded, may name networks that must be encrypted at any time.
     plan.load.policy = true;
+    let web = WebConfig::read(plan.web_config.as_deref())?;
     // The port is opened first: if that fails, no interface was touched.
     let listener = http::bind(plan.listen)?;
     let manager = ServiceManager::from_environment()
@@ -63,14 +65,16 @@ pub(super) fn start(args: RunArgs) -> Result<Started, Failure> {
         );
     } else {
         let configuration = args.watch.config.as_deref();
-        let configuration = configuration.unwrap_or(Path::new(CONFIG_FILE));
-        let held = session.give_up_privileges(configuration)?;
+        let mut read_again = web.files();
+        read_again.push(configuration.unwrap_or(Path::new(CONFIG_FILE)).to_owned());
+        let held = session.give_up_privileges(&read_again)?;
         tracing::info!("privileges: {held}");
     }
     Ok(Started {
         args,
         plan,
         listener,
+        web,
         manager,
         session,
     })
@@ -82,6 +86,7 @@ pub(super) async fn run(started: Started, signals: Signals) -> Result<(), Failur
         args,
         plan,
         listener,
+        web,
         manager,
         session,
     } = started;
@@ -90,11 +95,19 @@ pub(super) async fn run(started: Started, signals: Signals) -> Result<(), Failur
         .map_err(Failure::runtime)?;
     let watching = format!("watching {}", session.describe());
     tracing::info!("{watching}");
-    tracing::info!("serving http://{}/metrics", plan.listen);
+    tracing::info!("serving {}://{}/metrics", web.scheme(), plan.listen);
+    if let Some(lacks) = web.lacks()
+        && !plan.listen.ip().is_loopback()
+    {
+        tracing::warn!(
+            "{} is served {lacks}: give --web-config, or listen on 127.0.0.1",
+            plan.listen
+        );
+    }
 
     let agent = session.agent();
     let (stop_http, stopped) = oneshot::channel::<()>();
-    let serving = tokio::spawn(http::serve(listener, session.agent(), async {
+    let serving = tokio::spawn(http::serve(listener, session.agent(), web, async {
         // Sent, or dropped with the sender: both mean stop.
         drop(stopped.await);
     }));

@@ -51,6 +51,10 @@ pub struct ExportArgs {
     /// Address to serve /metrics, /networks, /-/ready and /-/healthy on [default: 127.0.0.1:9469]
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
+    /// File with certificates, users and headers of the endpoint, in the format of Prometheus' exporter-toolkit; read
+    /// again when it changes [default: none: cleartext, and no password]
+    #[arg(long, value_name = "FILE")]
+    pub web_config: Option<PathBuf>,
     /// Forget an undescribed network, association or node after this time without a packet, such as 1h; its counters
     /// restart at 0 if it returns [default: 1h]
     #[arg(long, value_name = "TIME", value_parser = forget_after, allow_negative_numbers = true)]
@@ -69,6 +73,9 @@ pub struct HealthArgs {
     /// Address that the agent listens on [default: 127.0.0.1:9469]
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
+    /// Web configuration file of the agent; needed where the agent speaks TLS
+    #[arg(long, value_name = "FILE")]
+    pub web_config: Option<PathBuf>,
 }
 
 /// Arguments of `config`.

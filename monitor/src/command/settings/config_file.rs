@@ -62,6 +62,8 @@ pub(super) struct File {
     pub(super) unknown_networks: Option<u32>,
     #[serde(default, deserialize_with = "listen")]
     pub(super) listen: Option<String>,
+    #[serde(default, deserialize_with = "web_config")]
+    pub(super) web_config: Option<String>,
     #[serde(default, deserialize_with = "docker")]
     pub(super) docker: Option<String>,
     /// Window of the state of a network.
@@ -94,6 +96,10 @@ fn host_flows<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::
 
 fn listen<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
     file_value::text(value, "an address and a port, such as \"127.0.0.1:9469\"")
+}
+
+fn web_config<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+    file_value::text(value, "the path of a web configuration file")
 }
 
 fn docker<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {

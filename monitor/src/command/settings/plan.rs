@@ -2,6 +2,7 @@
 
 use monitor_common::map_size::NETWORKS;
 use monitor_common::wire::VNI_MAX;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
@@ -119,6 +120,8 @@ pub fn plan(
     }
     let snap = args.snap.or(file.snap).unwrap_or(defaults.snap);
     let listen = listen_address(export.listen.as_deref().or(file.listen.as_deref()))?;
+    let file_web = file.web_config.filter(|path| !path.is_empty());
+    let web_config = export.web_config.clone().or(file_web.map(PathBuf::from));
     let names = first_given(&[&args.interfaces, &file.interfaces], &[]);
     if names.is_empty() {
         return Err(Failure::usage(anyhow!(
@@ -159,6 +162,7 @@ pub fn plan(
             ..LoadOptions::default()
         },
         listen,
+        web_config,
         networks,
         policy: defaults.policy,
         window,

@@ -14,6 +14,7 @@ pub fn needing_restart(running: &WatchPlan, new: &WatchPlan) -> Vec<&'static str
         hook,
         load,
         listen,
+        web_config,
         policy: _,
         window,
         forget_after,
@@ -55,6 +56,7 @@ pub fn needing_restart(running: &WatchPlan, new: &WatchPlan) -> Vec<&'static str
             *unknown_networks != new.unknown_networks,
         ),
         ("listen", *listen != new.listen),
+        ("web_config", *web_config != new.web_config),
         ("docker", *docker != new.docker),
     ];
     let named = differ.into_iter().filter(|(_, differs)| *differs);

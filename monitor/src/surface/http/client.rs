@@ -1,6 +1,8 @@
 //! A page of a running agent.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -8,20 +10,35 @@ use axum::http::{Request, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+use super::web_config;
+use crate::base::failure::Failure;
 
 /// Time for the whole answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of an answer.
 const ANSWER_MAX: usize = 64 << 10;
 
-/// The answer of an agent that listens on an address to `GET path`.
+/// The answer of the agent of this host, which listens on an address with a web configuration, to `GET path`.
 ///
 /// # Errors
-/// Why there is no answer.
-pub async fn get(listens: SocketAddr, path: &str) -> Result<(StatusCode, String)> {
-    get_from(&reached_at(listens).to_string(), path, ANSWER_MAX).await
+/// Why there is no answer: a usage failure where that is the configuration, else one of the violation.
+pub async fn get(
+    listens: SocketAddr,
+    web: Option<&Path>,
+    path: &str,
+) -> Result<(StatusCode, String), Failure> {
+    let tls = web.map(web_config::client).transpose()?.flatten();
+    let host = reached_at(listens).to_string();
+    within_time(&host, tls, path, ANSWER_MAX)
+        .await
+        .map_err(Failure::violation)
 }
 
 /// The answer of an agent at `host:port` to `GET path`, if it has no more than `max` bytes.
@@ -29,10 +46,20 @@ pub async fn get(listens: SocketAddr, path: &str) -> Result<(StatusCode, String)
 /// # Errors
 /// Why there is no answer.
 pub async fn get_from(host: &str, path: &str, max: usize) -> Result<(StatusCode, String)> {
-    timeout(TIMEOUT, ask(host, path, max))
+    within_time(host, None, path, max).await
+}
+
+async fn within_time(
+    host: &str,
+    tls: Option<Arc<ClientConfig>>,
+    path: &str,
+    max: usize,
+) -> Result<(StatusCode, String)> {
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    timeout(TIMEOUT, connect(host, tls, path, max))
         .await
         .unwrap_or_else(|_| Err(anyhow!("no answer within {} s", TIMEOUT.as_secs())))
-        .with_context(|| format!("http://{host}{path}"))
+        .with_context(|| format!("{scheme}://{host}{path}"))
 }
 
 /// Where an agent is reached on this host: where it listens on all addresses, on that of the loopback device.
@@ -45,10 +72,35 @@ fn reached_at(listens: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listens.port())
 }
 
-async fn ask(host: &str, path: &str, max: usize) -> Result<(StatusCode, String)> {
+async fn connect(
+    host: &str,
+    tls: Option<Arc<ClientConfig>>,
+    path: &str,
+    max: usize,
+) -> Result<(StatusCode, String)> {
     let stream = TcpStream::connect(host)
         .await
         .context("no agent listens there")?;
+    match tls {
+        None => ask(stream, host, path, max).await,
+        Some(tls) => {
+            let address = stream.peer_addr()?.ip();
+            let connector = TlsConnector::from(tls);
+            let stream = connector
+                .connect(ServerName::from(address), stream)
+                .await
+                .context("no TLS with the certificate of this web configuration")?;
+            ask(stream, host, path, max).await
+        }
+    }
+}
+
+async fn ask(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    host: &str,
+    path: &str,
+    max: usize,
+) -> Result<(StatusCode, String)> {
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::get(path)

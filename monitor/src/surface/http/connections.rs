@@ -1,6 +1,7 @@
 //! Connections: how many there may be, and which is closed for a new one.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,17 +10,23 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::http::Request;
 use hyper::body::Incoming;
-use hyper::service::{Service, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 
+use super::admission::answer;
 use super::pages;
+use super::web_config::WebConfig;
 use crate::agent::SharedAgent;
 
 /// Connections at a time. Far more than there are scrapers.
 const CONNECTIONS: usize = 256;
+/// Time for the handshake of TLS.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time for the header of a request to arrive.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time for a whole connection: no scrape takes longer.
@@ -75,26 +82,63 @@ impl Connections {
         true
     }
 
-    fn add(&mut self, stream: TcpStream, routes: Router) {
+    fn add(
+        &mut self,
+        stream: TcpStream,
+        web: &Arc<WebConfig>,
+        routes: &TowerToHyperService<Router>,
+    ) {
         let asked = Arc::new(AtomicU64::new(NEVER));
-        let (start, last) = (self.start, Arc::clone(&asked));
-        let routes = TowerToHyperService::new(routes);
-        let service = service_fn(move |request: Request<Incoming>| {
-            last.store(milliseconds_since(start), Ordering::Relaxed);
-            routes.call(request)
-        });
+        let serving = Serving {
+            start: self.start,
+            asked: Arc::clone(&asked),
+            web: Arc::clone(web),
+            routes: routes.clone(),
+        };
+        let tls = web.rules().tls.clone();
         let task = self.tasks.spawn(async move {
-            let connection = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADER_TIMEOUT)
-                .max_buf_size(16 * 1024)
-                .serve_connection(TokioIo::new(stream), service);
-            match tokio::time::timeout(CONNECTION_TIMEOUT, connection).await {
-                Ok(Ok(())) | Err(_) => {}
-                Ok(Err(error)) => tracing::debug!("connection: {error}"),
-            }
+            let served = async {
+                let Some(tls) = tls else {
+                    return serving.serve(stream).await;
+                };
+                let handshake = TlsAcceptor::from(tls).accept(stream);
+                match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
+                    Ok(Ok(stream)) => serving.serve(stream).await,
+                    Ok(Err(error)) => tracing::debug!("TLS handshake: {error}"),
+                    Err(_) => tracing::debug!("TLS handshake: too slow"),
+                }
+            };
+            // An error of its own would change nothing: the connection is closed.
+            drop(tokio::time::timeout(CONNECTION_TIMEOUT, served).await);
         });
         self.open.push_back(Open { asked, task });
+    }
+}
+
+/// What serves one connection.
+struct Serving {
+    start: Instant,
+    asked: Arc<AtomicU64>,
+    web: Arc<WebConfig>,
+    routes: TowerToHyperService<Router>,
+}
+
+impl Serving {
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let service = service_fn(|request: Request<Incoming>| {
+            let now = milliseconds_since(self.start);
+            self.asked.store(now, Ordering::Relaxed);
+            let (web, routes) = (&self.web, &self.routes);
+            async move { Ok::<_, Infallible>(answer(web, routes, request).await) }
+        });
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .max_buf_size(16 * 1024)
+            .serve_connection(TokioIo::new(stream), service);
+        if let Err(error) = connection.await {
+            tracing::debug!("connection: {error}");
+        }
     }
 }
 
@@ -104,13 +148,21 @@ fn milliseconds_since(start: Instant) -> u64 {
 }
 
 /// Serves until `stop` is done, then closes open connections.
-pub async fn serve(listener: TcpListener, agent: SharedAgent, stop: impl Future<Output = ()>) {
-    let routes = pages::routes(agent);
+pub async fn serve(
+    listener: TcpListener,
+    agent: SharedAgent,
+    web: WebConfig,
+    stop: impl Future<Output = ()>,
+) {
+    let routes = TowerToHyperService::new(pages::routes(agent));
+    let web = Arc::new(web);
+    let reading = Arc::clone(&web).keep_current();
     let mut connections = Connections::new();
-    tokio::pin!(stop);
+    tokio::pin!(stop, reading);
     loop {
         let accepted = tokio::select! {
             () = &mut stop => break,
+            never = &mut reading => match never {},
             accepted = listener.accept() => accepted,
         };
         let stream = match accepted {
@@ -132,7 +184,7 @@ pub async fn serve(listener: TcpListener, agent: SharedAgent, stop: impl Future<
         if ended {
             break;
         }
-        connections.add(stream, routes.clone());
+        connections.add(stream, &web, &routes);
     }
     connections.tasks.shutdown().await;
 }

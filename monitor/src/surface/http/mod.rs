@@ -2,12 +2,15 @@
 //!
 //! Imports `agent` and the other surfaces that make pages. `command` calls it.
 
+mod admission;
 mod client;
 mod connections;
 mod pages;
 mod port;
 mod wanted_format;
+mod web_config;
 
 pub use client::{get, get_from};
 pub use connections::serve;
 pub use port::bind;
+pub use web_config::WebConfig;
