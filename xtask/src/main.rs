@@ -3,6 +3,7 @@
 mod as_rustc;
 mod build;
 mod cli;
+mod deploy;
 mod ebpf;
 mod fuzz;
 mod lab;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::paths::Ctx;
 use crate::proc::{capture, cargo, output, run, say};
-use crate::{ebpf, monitoring, setup};
+use crate::{deploy, ebpf, monitoring, setup};
 
 /// Runs all checks, also if one fails; the error names those that did.
 pub(crate) fn main(ctx: &Ctx) -> Result<()> {
@@ -29,6 +29,7 @@ pub(crate) fn main(ctx: &Ctx) -> Result<()> {
     );
     check("imports", imports::check(ctx));
     check("rules and dashboards", monitoring::check(ctx));
+    check("what is deployed", deploy::check(ctx));
     check("clippy", clippy(ctx));
     check("links in the documentation of the code", rustdoc(ctx));
     // A contributor without LLVM can run all other checks.
