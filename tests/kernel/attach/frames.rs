@@ -106,14 +106,18 @@ fn extended(headers: usize, protocol: u8, payload: &[u8]) -> Vec<u8> {
     )
 }
 
-#[test]
-fn the_longest_extension_headers_beyond_the_linear_part_of_a_socket_buffer_are_read() {
+/// Sends the longest extension headers from node 1 to node 2, outside and inside of the overlay, and compares what both
+/// count. Arguments of each node's agent.
+fn the_longest_extension_headers_are_read(arguments: [&[&str]; 2]) {
     let lab = quiet();
     for node in [lab.node1(), lab.node2()] {
         node.run("ip", &["link", "set", "dev", "eth0", "mtu", "20000"])
             .unwrap();
     }
-    let agents = [lab.node1(), lab.node2()].map(|node| Agent::start(node, &[]));
+    let agents = [
+        Agent::start(lab.node1(), arguments[0]),
+        Agent::start(lab.node2(), arguments[1]),
+    ];
     let raw = Raw::open_scattered(lab.node1(), "eth0");
     let segment = tcp(40_000, 443, &[0x2e; 5000]);
     let cases = [(1, 0), (0, 1), (1, 1), (3, 3)];
@@ -136,6 +140,20 @@ fn the_longest_extension_headers_beyond_the_linear_part_of_a_socket_buffer_are_r
             assert_eq!(unparsed, [], "{case}");
         }
     }
+    // Before Linux 5.18 XDP takes no frame that is longer than one buffer, and the agent goes to TC.
+    let xdp = arguments[1].contains(&"xdp") && kernel_version() >= (5, 18);
+    let hooks = [if xdp { "xdp" } else { tc() }, tc()];
+    assert_eq!(agents[1].hooks(), hooks, "{}", agents[1].monitor.err());
+}
+
+#[test]
+fn the_longest_extension_headers_beyond_the_linear_part_of_a_socket_buffer_are_read() {
+    the_longest_extension_headers_are_read([&[], &[]]);
+}
+
+#[test]
+fn the_longest_extension_headers_are_read_by_xdp_from_several_buffers() {
+    the_longest_extension_headers_are_read([&[], &["--hook", "xdp"]]);
 }
 
 #[test]
