@@ -3,6 +3,7 @@
 use monitor_lab::Host;
 
 use crate::process::{Monitor, command};
+use crate::reached;
 use crate::unit;
 
 /// The node agent, serving its metrics inside its host.
@@ -89,6 +90,7 @@ impl<'a> Agent<'a> {
     pub fn metrics(&self) -> String {
         let (status, page) = self.ask("/metrics").unwrap();
         assert_eq!(status, 200, "{page}");
+        reached::page(&page);
         page
     }
 

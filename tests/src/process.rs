@@ -10,8 +10,17 @@ use std::time::{Duration, Instant};
 
 use monitor_lab::{Host, Process};
 
-/// How long a test waits for anything. Long, since an emulated machine is slow; a wait ends as soon as it happens.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+use crate::reached;
+
+/// How long a test waits for anything. Long, since an emulated machine is slow; a wait ends as soon as it happens. A
+/// build for many runs in which tests are meant to fail sets less.
+pub const PATIENCE: Duration = Duration::from_secs(match option_env!("OVERLAY_TEST_PATIENCE") {
+    Some(seconds) => match u64::from_str_radix(seconds, 10) {
+        Ok(seconds) => seconds,
+        Err(_) => panic!("OVERLAY_TEST_PATIENCE is a number of seconds"),
+    },
+    None => 90,
+});
 
 /// The built agent, beside this test's own program.
 #[must_use]
@@ -82,13 +91,20 @@ pub fn run(host: &Host, arguments: &[&str]) -> Ended {
 #[must_use]
 pub fn finish(mut command: Command) -> Ended {
     let start = Instant::now();
+    reached::command_line(command.get_args());
     let output = command.stdin(Stdio::null()).output().unwrap();
-    Ended {
+    let ended = Ended {
         code: output.status.code(),
         out: String::from_utf8(output.stdout).unwrap(),
         err: String::from_utf8(output.stderr).unwrap(),
         took: start.elapsed(),
+    };
+    if command.get_program() == program() {
+        reached::exit_code(ended.code);
     }
+    reached::text(&ended.out);
+    reached::text(&ended.err);
+    ended
 }
 
 /// What comes out of a pipe, as it comes.
@@ -148,6 +164,7 @@ impl<'a> Monitor<'a> {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        reached::command_line(command.get_args());
         let mut process = host.spawn(command).unwrap();
         let out = Stream::new(process.child.stdout.take().unwrap());
         let err = Stream::new(process.child.stderr.take().unwrap());
@@ -235,6 +252,7 @@ impl<'a> Monitor<'a> {
         let took = start.elapsed();
         self.out.join();
         self.err.join();
+        reached::exit_code(status.and_then(|status| status.code()));
         (status.unwrap(), took)
     }
 
@@ -254,6 +272,8 @@ impl<'a> Monitor<'a> {
 
 impl Drop for Monitor<'_> {
     fn drop(&mut self) {
+        reached::text(&String::from_utf8_lossy(&self.out.so_far()));
+        reached::text(&String::from_utf8_lossy(&self.err.so_far()));
         if std::thread::panicking() {
             eprintln!("the agent on {} said:\n{}", self.host.name(), self.err());
         }

@@ -182,6 +182,14 @@ pub(crate) struct Test {
     pub(crate) filter: Option<String>,
 }
 
+impl Test {
+    /// Whether no test is left out that a usual run has.
+    pub(crate) fn is_whole(&self) -> bool {
+        let is_part = self.quick || self.no_vm || self.vm_only || self.kernels.is_some();
+        !is_part && self.only.is_empty() && self.filter.is_none()
+    }
+}
+
 /// Fuzz everything that parses untrusted input
 ///
 /// Targets for every classifier, for capture files and `read`, samples, the

@@ -19,6 +19,15 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// Every kind.
+    pub const ALL: [FailureKind; 5] = [
+        FailureKind::Violation,
+        FailureKind::Usage,
+        FailureKind::Kernel,
+        FailureKind::Runtime,
+        FailureKind::Undecided,
+    ];
+
     /// The exit code.
     #[must_use]
     pub const fn exit_code(self) -> u8 {

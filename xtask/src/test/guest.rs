@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 
 use super::libtest::{self, Tally};
 use super::programs::Program;
+use super::reached;
 use super::report::Step;
 use crate::paths::Ctx;
 use crate::proc::{quote, say};
@@ -16,6 +17,8 @@ use crate::vm;
 const LIMIT: Duration = Duration::from_secs(3600);
 /// Seconds after which one program hangs.
 const PATIENCE: u32 = 900;
+/// Where the guest's tests note what they reach.
+const NOTES: &str = "/tmp/overlay-reached";
 
 /// What came out on one kernel.
 pub(super) struct Run {
@@ -116,13 +119,13 @@ impl Boots {
 
 /// Runs all programs one after the other, also if one fails. One that runs for `patience` seconds is ended.
 fn script(programs: &[Program], filter: Option<&str>, patience: u32) -> String {
-    let mut script = "failed=0\n".to_owned();
+    let mut script = format!("failed=0\nexport {}={NOTES}\n", reached::FOLDER);
     for (name, value) in libtest::VARIABLES {
         script.push_str(&format!("export {name}={value}\n"));
     }
     for program in programs {
         script.push_str(&format!(
-            "echo; echo '     Running {name}'\ncd {} && timeout -k 10 {patience} {} {} {} || {{ failed=1; echo '     Failed {name}'; }}\necho '     Ended {name}'\n",
+            "echo; echo '     Running {name}'\nrm -rf {NOTES}; mkdir {NOTES}\ncd {} && timeout -k 10 {patience} {} {} {} || {{ failed=1; echo '     Failed {name}'; }}\nfind {NOTES} -type f -exec sort -u {{}} + | sed 's/^/     Reached /'\necho '     Ended {name}'\n",
             quote(&program.folder.to_string_lossy()),
             quote(&program.path.to_string_lossy()),
             filter.map(quote).unwrap_or_default(),
@@ -300,6 +303,14 @@ mod tests {
         let (outcome, tally) = boot_here(&[PASSES, PASSES], PATIENCE);
         outcome.unwrap();
         assert_eq!((tally.passed, tally.failed), (2, 0));
+    }
+
+    #[test]
+    fn what_a_program_noted_comes_back() {
+        let noting = format!("echo 'key hook' >${}/1; {PASSES}", reached::FOLDER);
+        let (outcome, tally) = boot_here(&[&noting, PASSES], PATIENCE);
+        outcome.unwrap();
+        assert_eq!(tally.reached, ["key hook"]);
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(crate) struct Tally {
     pub(crate) ended: Vec<String>,
     /// Test programs that the output says have ended with an exit code other than 0.
     pub(crate) unsuccessful: Vec<String>,
+    /// What the output says that tests reached.
+    pub(crate) reached: Vec<String>,
     /// Test programs that began.
     started: u64,
     /// Test programs that printed their result.
@@ -53,6 +55,8 @@ impl Tally {
             }
             self.lose();
             self.ended.push(crate::proc::printable(program));
+        } else if let Some(reached) = line.strip_prefix("     Reached ") {
+            self.reached.push(crate::proc::printable(reached));
         } else if let Some(rest) = line.strip_prefix("test result: ") {
             if let Some((passed, failed, ignored)) = result(rest) {
                 self.finished += 1;

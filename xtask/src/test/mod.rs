@@ -4,6 +4,7 @@ mod guest;
 mod libtest;
 mod native;
 mod programs;
+mod reached;
 mod report;
 
 use std::io::Write;
@@ -31,6 +32,7 @@ pub(crate) fn main(ctx: &Ctx, args: &cli::Test) -> Result<bool> {
         vm::prepare(ctx, kernel, None)?;
     }
 
+    reached::forget(ctx)?;
     let mut report = Report::default();
     let built = report.step("build the binaries and the tests", |_| Programs::build(ctx));
     if let Some(programs) = built {
@@ -44,6 +46,10 @@ pub(crate) fn main(ctx: &Ctx, args: &cli::Test) -> Result<bool> {
         };
         if let Some(in_vm) = in_vm {
             beside(ctx, args, &programs, &kernels, &in_vm, &mut report);
+            // A part of the tests cannot reach everything.
+            if args.is_whole() {
+                report.step("what the tests reached", |_| reached::compare(ctx));
+            }
         }
     }
     Ok(report.finish(start.elapsed()))
@@ -84,6 +90,9 @@ fn beside(
             for run in runs {
                 println!("\n== {}", run.step.name);
                 std::io::stdout().write_all(&run.output).ok();
+                if let Err(error) = reached::keep(ctx, &run.place, &run.tally) {
+                    report.step("what the guest's tests reached", |_| Err::<(), _>(error));
+                }
                 report.steps.push(run.step);
                 report.results.push((run.place, run.tally));
             }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::Read;
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
@@ -11,6 +12,7 @@ use anyhow::{Context, Result};
 
 use super::libtest::{self, Tally};
 use super::programs::Program;
+use super::reached;
 use crate::build;
 use crate::paths::{Ctx, make_dir};
 use crate::proc::shown;
@@ -28,9 +30,10 @@ const REST: Duration = Duration::from_secs(2);
 pub(super) fn run(ctx: &Ctx, programs: &[Program], filter: Option<&str>) -> Result<Tally> {
     let logs = ctx.path("target/test");
     make_dir(&logs)?;
+    let notes = reached::folder(ctx);
     let mut jobs: Vec<Job> = programs
         .iter()
-        .map(|program| Job::of(program, filter))
+        .map(|program| Job::of(program, filter, &notes))
         .collect();
     jobs.push(Job::examples(ctx, filter));
     let (alone, together): (Vec<Job>, Vec<Job>) = jobs
@@ -70,10 +73,11 @@ struct Job {
 }
 
 impl Job {
-    fn of(program: &Program, filter: Option<&str>) -> Self {
+    fn of(program: &Program, filter: Option<&str>, notes: &Path) -> Self {
         let mut cmd = Command::new(&program.path);
         cmd.current_dir(&program.folder)
             .env("CARGO_MANIFEST_DIR", &program.folder)
+            .env(reached::FOLDER, notes)
             .args(filter)
             .args(libtest::ARGUMENTS)
             .envs(libtest::VARIABLES.iter().copied());

@@ -1,4 +1,4 @@
-//! All causes: their names in JSON, and what each means.
+//! All causes: their names, and what each means.
 
 use std::fmt;
 
@@ -66,7 +66,7 @@ impl Cause {
         Cause::Fragments,
     ];
 
-    /// Its name in JSON.
+    /// Its name. `check` shows it with spaces.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
