@@ -1,6 +1,6 @@
 //! ESP by network: idle nodes make room in the map, and no count decreases.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use monitor_common::key::EspNetworkKey;
 
 use super::idle_rows::IdleRows;
 use crate::base::failure::Failure;
+use crate::base::hash::HashMap;
 use crate::kernel::Attribution;
 use crate::kernel::Kernel;
 use crate::traffic::address::ip_of_key;
@@ -147,7 +148,7 @@ mod tests {
         let key = EspNetworkKey::new(Direction::Tx, 4096, peer);
         book.settle(&key, &count(5));
         let other = EspNetworkKey::other(Direction::Rx);
-        let now = HashMap::from([(key, count(2)), (other, count(0))]);
+        let now = [(key, count(2)), (other, count(0))].into_iter().collect();
         let (networks, others) = book.rows(&now);
         assert_eq!(others, []);
         assert_eq!(networks.iter().map(|row| row.count.packets).sum::<u64>(), 7);
@@ -163,7 +164,7 @@ mod tests {
             let key = EspNetworkKey::new(Direction::Rx, vni, [0, 1]);
             book.settle(&key, &count(1));
         }
-        let (networks, others) = book.rows(&HashMap::new());
+        let (networks, others) = book.rows(&HashMap::default());
         assert!(networks.len() <= NETWORKS + 2, "{}", networks.len());
         let packets = networks.iter().map(|row| row.count.packets).sum::<u64>();
         assert_eq!(packets + others[0].count.packets, 40_000);

@@ -1,10 +1,11 @@
 //! Idle rows. Strangers can forge networks and associations, every change of keys makes new associations, and nodes come
 //! and go: without removal the maps that count them would fill, and stay full.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
+use crate::base::hash::HashMap;
 use crate::base::memory;
 
 /// Rows that are removed in one go, so that a scrape never waits long for it.
@@ -16,7 +17,7 @@ pub(super) struct IdleRows<K>(HashMap<K, (u64, Instant)>);
 
 impl<K> Default for IdleRows<K> {
     fn default() -> IdleRows<K> {
-        IdleRows(HashMap::new())
+        IdleRows(HashMap::default())
     }
 }
 

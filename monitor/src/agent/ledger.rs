@@ -12,7 +12,7 @@
 
 mod book;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -24,6 +24,7 @@ use monitor_common::key::{CounterKey, EspKey, ReasonKey};
 pub(super) use self::book::TrafficRow;
 use self::book::{Book, EspRow, Key};
 use crate::base::failure::Failure;
+use crate::base::hash::HashMap;
 use crate::kernel::Kernel;
 use crate::traffic::counted::{Traffic, Unparsed};
 use crate::traffic::counted_association::{CountedAssociation, FORGOTTEN};
@@ -227,7 +228,7 @@ impl Ledger {
     pub(super) fn traffic(
         &self,
         counters: &HashMap<CounterKey, Count>,
-    ) -> BTreeMap<(Arc<str>, TrafficRow), Count> {
+    ) -> HashMap<(Arc<str>, TrafficRow), Count> {
         self.traffic.totals(counters, named(&self.known))
     }
 
@@ -254,7 +255,7 @@ impl Ledger {
 
     /// Everything that was counted of ESP and AH, by node.
     pub(super) fn esp_nodes(&self, esp: &HashMap<EspKey, EspCount>) -> HashMap<Node, EspCount> {
-        let mut nodes = HashMap::<_, EspCount>::new();
+        let mut nodes = HashMap::<_, EspCount>::default();
         for (place, count) in self.esp.totals(esp, named(&self.known)) {
             if let Some(node) = node_of(&place) {
                 nodes.entry(node).or_default().add(count);
@@ -266,7 +267,7 @@ impl Ledger {
     /// Forgets nodes whose associations have left the map. Returns what each had counted of ESP. It is counted as that of
     /// [`FORGOTTEN`], so that no sum over nodes goes down.
     pub(super) fn forget_nodes(&mut self, nodes: &HashSet<Node>) -> HashMap<Node, EspCount> {
-        let mut last = HashMap::<_, EspCount>::new();
+        let mut last = HashMap::<_, EspCount>::default();
         let is_leaving = |place: &_| node_of(place).is_some_and(|node| nodes.contains(&node));
         for (place, count) in self.esp.take_rows(is_leaving) {
             let Some(node) = node_of(&place) else {
@@ -333,13 +334,13 @@ impl Ledger {
         }
     }
 
-    /// Everything ever counted, by name, sorted.
+    /// Everything ever counted, by name, in no order.
     #[must_use]
     pub fn rows(&self, now: &Rows) -> (Vec<Traffic>, Vec<CountedAssociation>, Vec<Unparsed>) {
         let name = named(&self.known);
         let traffic = self.traffic.totals(&now.counters, &name).into_iter().map(
             |((interface, (direction, encapsulation, vni)), count)| Traffic {
-                interface: interface.to_string(),
+                interface,
                 direction,
                 encapsulation,
                 vni,
@@ -348,7 +349,7 @@ impl Ledger {
         );
         let esp = self.esp.totals(&now.esp, &name).into_iter().map(
             |((interface, (direction, encapsulation, addresses, spi)), count)| CountedAssociation {
-                interface: interface.to_string(),
+                interface,
                 direction,
                 encapsulation,
                 addresses,
@@ -358,7 +359,7 @@ impl Ledger {
         );
         let unparsed = self.reasons.totals(&now.reasons, &name).into_iter().map(
             |((interface, (direction, reason)), packets)| Unparsed {
-                interface: interface.to_string(),
+                interface,
                 direction,
                 reason,
                 packets,

@@ -120,9 +120,7 @@ impl Agent {
         let idle: HashSet<_> = idle.into_iter().collect();
         let mut exported = lock(&self.exported);
         for ((name, direction, node), last) in self.ledger.forget_nodes(&idle) {
-            exported
-                .nodes
-                .left(&(name.to_string(), direction, node), last);
+            exported.nodes.left(&(name, direction, node), last);
         }
         drop(exported);
         self.esp_nodes = if rows.keys().all(EspKey::is_other) {
@@ -142,8 +140,9 @@ impl Agent {
     pub(super) fn export_moves(&mut self) {
         let moves = self.ledger.take_moves();
         let mut exported = lock(&self.exported);
+        let other = ledger::OTHER.into();
         for name in moves.renamed {
-            exported.interface_renamed(&name, ledger::OTHER);
+            exported.interface_renamed(&name, &other);
         }
         for (place, count) in moves.overflow {
             if let Some(series) = series(&place) {
@@ -151,7 +150,7 @@ impl Agent {
             }
         }
         for ((name, direction, node), count) in moves.esp_overflow {
-            let series = (name.to_string(), direction, node);
+            let series = (name, direction, node);
             exported.nodes.moved(&series, count);
         }
     }
@@ -161,7 +160,7 @@ fn series(
     (name, (direction, encapsulation, vni)): &(Arc<str>, TrafficRow),
 ) -> Option<TrafficSeries> {
     match vni {
-        Vni::Id(vni) => Some((name.to_string(), *direction, *encapsulation, *vni)),
+        Vni::Id(vni) => Some((Arc::clone(name), *direction, *encapsulation, *vni)),
         Vni::None | Vni::Other => None,
     }
 }

@@ -1,7 +1,7 @@
 //! Memory that a flood has taken and that is free again.
 
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 
 /// Keeps what the allocator holds in one piece, so that it can be given back. The agent allocates in few threads at a
 /// time, and little where packets are counted. To be called before other threads start.
@@ -25,7 +25,7 @@ pub fn give_back() {
 }
 
 /// Frees the room of a map that is nearly empty.
-pub fn shrink<K: Eq + Hash, V>(map: &mut HashMap<K, V>) {
+pub fn shrink<K: Eq + Hash, V, S: BuildHasher>(map: &mut HashMap<K, V, S>) {
     if map.len() < map.capacity() / 4 {
         map.shrink_to_fit();
     }

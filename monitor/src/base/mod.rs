@@ -8,6 +8,7 @@ pub mod confinement;
 pub(crate) mod decryption;
 pub mod failure;
 pub mod file_value;
+pub mod hash;
 pub mod interface;
 pub(crate) mod kernel_config;
 pub mod memory;

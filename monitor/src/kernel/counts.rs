@@ -1,6 +1,5 @@
 //! What the programs have counted, as typed tables.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,6 +22,7 @@ use super::size::MapSizes;
 use super::slots::{EspSlots, FlowSlots, SlotKey};
 use super::table::{Table, map, total};
 use crate::base::failure::Failure;
+use crate::base::hash::HashMap;
 
 /// The maps that are read or written while the programs run.
 pub struct Counts {
@@ -187,7 +187,7 @@ impl Counts {
         keys: &[CounterKey],
         mut taken: impl FnMut(CounterKey, Count),
     ) -> Result<(), Failure> {
-        let mut sums = HashMap::new();
+        let mut sums = HashMap::default();
         let removed = self
             .rows
             .take(RowMap::Counters, &self.counters, keys, |key, values| {
@@ -197,7 +197,7 @@ impl Counts {
         let in_slots = self
             .slots
             .as_ref()
-            .map_or_else(|| Ok(HashMap::new()), |slots| slots.take_counters(keys));
+            .map_or_else(|| Ok(HashMap::default()), |slots| slots.take_counters(keys));
         let result = with_slots(&mut sums, in_slots);
         // Also after a failure: what was removed is nowhere else.
         sums.into_iter().for_each(|(key, count)| taken(key, count));
@@ -213,7 +213,7 @@ impl Counts {
         keys: &[EspKey],
         mut taken: impl FnMut(EspKey, EspCount),
     ) -> Result<(), Failure> {
-        let mut sums = HashMap::new();
+        let mut sums = HashMap::default();
         let removed = self.rows.take(RowMap::Esp, &self.esp, keys, |key, values| {
             sums.insert(key, total(values.into_iter()));
         });
@@ -289,7 +289,7 @@ impl Counts {
         keys: &[ExposureKey],
         mut taken: impl FnMut(ExposureKey, Count),
     ) -> Result<(), Failure> {
-        let mut sums = HashMap::new();
+        let mut sums = HashMap::default();
         let removed = self
             .rows
             .take(RowMap::Exposure, &self.exposure, keys, |key, values| {
@@ -299,7 +299,7 @@ impl Counts {
         let in_slots = self
             .slots
             .as_ref()
-            .map_or_else(|| Ok(HashMap::new()), |slots| slots.take_exposure(keys));
+            .map_or_else(|| Ok(HashMap::default()), |slots| slots.take_exposure(keys));
         let result = with_slots(&mut sums, in_slots);
         // Also after a failure: what was removed is nowhere else.
         sums.into_iter().for_each(|(key, count)| taken(key, count));

@@ -4,7 +4,7 @@
 //! are taken out, and counted too (`RETURNED`, `ROOM`). What a network has in the map is the difference. Each number
 //! has one writer and only grows, so the difference is exact, and neither side can overwrite what the other adds.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use monitor_common::key::{FlowState, Group, NetworkId, Returned, Room, Share, fl
 
 use super::table::{Table, map};
 use crate::base::failure::Failure;
+use crate::base::hash::HashMap;
 
 /// A network that made no flow for so long gives its row to others, where rows run out.
 const QUIET: Duration = Duration::from_secs(3600);
@@ -203,7 +204,7 @@ impl Flows {
     #[must_use]
     pub fn crowded(&self, flows: &[(u64, FlowState)]) -> HashSet<NetworkId> {
         let mut live = [0; 2];
-        let mut held: HashMap<(NetworkId, Group), u64> = HashMap::new();
+        let mut held: HashMap<(NetworkId, Group), u64> = HashMap::default();
         for (_, state) in flows {
             live[state.group() as usize] += 1;
             *held.entry((state.network(), state.group())).or_default() += 1;
@@ -274,7 +275,8 @@ impl Flows {
             quiet.clear();
             return Ok(());
         }
-        let mut seen = HashMap::with_capacity(rows.len());
+        let mut seen = HashMap::default();
+        seen.reserve(rows.len());
         let mut empty = Vec::new();
         for (network, made) in rows {
             let since = match quiet.get(&network) {

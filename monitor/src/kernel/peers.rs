@@ -1,6 +1,5 @@
 //! Networks that must be encrypted, and their cleartext by the other node.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use aya::maps::Map;
@@ -11,6 +10,7 @@ use monitor_common::row_room::RowMap;
 use super::rows::Rows;
 use super::table::Table;
 use crate::base::failure::Failure;
+use crate::base::hash::HashMap;
 
 /// Which networks must be encrypted, and their cleartext.
 pub struct Peers {
@@ -55,7 +55,7 @@ impl Peers {
     /// # Errors
     /// A runtime failure, if the map cannot be read.
     pub fn read(&self) -> Result<HashMap<PeerKey, PeerCount>, Failure> {
-        let mut all = HashMap::new();
+        let mut all = HashMap::default();
         self.peers.each(|key, values| {
             if let Some(value) = values.next() {
                 all.insert(key, value);

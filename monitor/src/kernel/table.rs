@@ -3,7 +3,6 @@
 //! One system call returns thousands of entries (`BPF_MAP_LOOKUP_BATCH`, Linux 5.6). With one call for the next key and
 //! one for its value a scrape of many networks would be slow.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::io;
 use std::marker::PhantomData;
@@ -17,6 +16,7 @@ use monitor_common::shared::Shared;
 
 use super::bpf::{self, Command, Update};
 use crate::base::failure::Failure;
+use crate::base::hash::HashMap;
 
 /// A map of the loaded object.
 ///
@@ -268,7 +268,7 @@ impl<K: Shared + Eq + Hash, V: Shared + Total> Table<K, V> {
     /// # Errors
     /// A runtime failure with the kernel's error.
     pub(super) fn totals(&self) -> Result<HashMap<K, V>, Failure> {
-        let mut all = HashMap::new();
+        let mut all = HashMap::default();
         self.each(|key, values| {
             all.insert(key, total(values));
         })?;

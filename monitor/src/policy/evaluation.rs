@@ -1,6 +1,6 @@
 //! Evaluates the policy: writes the requirements to the kernel, reads its counters, and reports states and violations.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ use super::state_times::StateClock;
 use super::violation::{Breach, Event, Path, Since, Tally, Violation, Violations};
 use crate::base::clock::{Clock, monotonic_ns};
 use crate::base::failure::Failure;
+use crate::base::hash::HashMap;
 use crate::base::plural::counted;
 use crate::host::described_network::{Network, Requirement};
 use crate::kernel::Attribution;
@@ -162,7 +163,7 @@ impl Policy {
             .collect();
         // Idle rows are removed, so that forged node addresses cannot fill the map for ever.
         if !expired.is_empty() {
-            let mut last = HashMap::new();
+            let mut last = HashMap::default();
             let taken = self.counts.peers.take(&expired, |key, count| {
                 last.insert(key, count);
             });

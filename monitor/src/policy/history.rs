@@ -1,11 +1,12 @@
 //! What was seen of each network over a window: cleartext, ESP, and how complete the coverage was.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use monitor_common::count::{Count, Total};
 use monitor_common::direction::Direction;
 
+use crate::base::hash::HashMap;
 use crate::kernel::Attribution;
 use crate::traffic::counted::{Counted, Vni};
 
@@ -126,12 +127,12 @@ impl History {
         History {
             window,
             spans: VecDeque::new(),
-            totals: HashMap::new(),
+            totals: HashMap::default(),
             esp: 0,
             overflow: 0,
             lost: 0,
             updated: None,
-            grown: HashMap::new(),
+            grown: HashMap::default(),
             attributed: false,
         }
     }
@@ -139,7 +140,7 @@ impl History {
     /// Adds what was counted since the last update. `is_known` is whether a network has a requirement.
     pub fn record(&mut self, counted: &Counted, is_known: impl Fn(u32) -> bool, now: Instant) {
         let totals = totals(counted);
-        let mut seen = HashMap::new();
+        let mut seen = HashMap::default();
         for (vni, total) in &totals {
             let before = self.totals.get(vni).copied().unwrap_or_default();
             let new = total.since(&before);
@@ -208,7 +209,7 @@ impl History {
         {
             self.spans.push_back(Span {
                 start: now,
-                seen: HashMap::new(),
+                seen: HashMap::default(),
                 coverage: Coverage::default(),
             });
         }
@@ -267,7 +268,7 @@ impl History {
 
 /// What was counted of each network since the start.
 fn totals(counted: &Counted) -> HashMap<u32, Seen> {
-    let mut all = HashMap::<u32, Seen>::new();
+    let mut all = HashMap::<u32, Seen>::default();
     let mut add = |vni, count: &Count, to: fn(&mut Seen) -> &mut BothWays, direction: Direction| {
         to(all.entry(vni).or_default())[direction as usize].add(*count);
     };
@@ -299,7 +300,7 @@ mod tests {
 
     fn traffic(vni: Vni, direction: Direction, packets: u64) -> Traffic {
         Traffic {
-            interface: "eth0".to_owned(),
+            interface: "eth0".into(),
             direction,
             encapsulation: Encapsulation::Vxlan,
             vni,
@@ -312,7 +313,7 @@ mod tests {
 
     fn esp(packets: u64) -> CountedAssociation {
         CountedAssociation {
-            interface: "eth0".to_owned(),
+            interface: "eth0".into(),
             direction: Direction::Rx,
             encapsulation: Encapsulation::Esp,
             addresses: None,
@@ -400,7 +401,7 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut history = History::new(Duration::from_secs(12));
         let hook = |hook| HookState {
-            interface: "eth0".to_owned(),
+            interface: "eth0".into(),
             direction: Direction::Rx,
             hook,
             first: true,

@@ -3,10 +3,10 @@
 //! A state holds from the evaluation that found it to the next one. A network starts with its first evaluation, and starts
 //! again from zero when it was unknown in between.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use super::network_state::State;
+use crate::base::hash::HashMap;
 
 /// Time in each state, in the order of [`State::ALL`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

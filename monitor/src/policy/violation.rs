@@ -1,6 +1,6 @@
 //! Violations: packets that break a network's requirement, from the first one to the last.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use monitor_common::direction::Direction;
 
 use super::known_networks::Networks;
 use crate::base::clock::Moment;
+use crate::base::hash::HashMap;
 
 /// Nodes listed in a violation; packets of further nodes are summed.
 pub const PEERS: usize = 64;

@@ -190,7 +190,7 @@ mod tests {
         highest: u32,
     ) -> CountedAssociation {
         CountedAssociation {
-            interface: interface.to_owned(),
+            interface: interface.into(),
             direction: Direction::Rx,
             encapsulation: Encapsulation::Esp,
             addresses: Some(("10.0.0.2".parse().unwrap(), "10.0.0.1".parse().unwrap())),

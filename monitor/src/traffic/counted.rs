@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use monitor_common::count::{Count, EspCount, Total};
 use monitor_common::cpu_state::CpuState;
@@ -33,7 +34,7 @@ pub enum Vni {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Traffic {
     /// Interface name.
-    pub interface: String,
+    pub interface: Arc<str>,
     /// Received or sent.
     pub direction: Direction,
     /// The encapsulation.
@@ -48,7 +49,7 @@ pub struct Traffic {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unparsed {
     /// Interface name.
-    pub interface: String,
+    pub interface: Arc<str>,
     /// Received or sent.
     pub direction: Direction,
     /// Why they could not be parsed.
@@ -74,7 +75,7 @@ pub struct EspNetwork {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EspPeer {
     /// Interface name.
-    pub interface: String,
+    pub interface: Arc<str>,
     /// Received or sent.
     pub direction: Direction,
     /// The address of the other node; `None` for the sum of those without a series.
@@ -169,6 +170,23 @@ pub struct Counted {
 }
 
 impl Counted {
+    /// Sorts what is read from tables without an order: a page has its series in the same order each time.
+    pub fn sort(&mut self) {
+        let traffic = |row: &Traffic| (row.direction, row.encapsulation, row.vni);
+        self.traffic
+            .sort_unstable_by(|a, b| (&a.interface, traffic(a)).cmp(&(&b.interface, traffic(b))));
+        let esp =
+            |row: &CountedAssociation| (row.direction, row.encapsulation, row.addresses, row.spi);
+        self.esp
+            .sort_unstable_by(|a, b| (&a.interface, esp(a)).cmp(&(&b.interface, esp(b))));
+        self.unparsed.sort_unstable_by(|a, b| {
+            (&a.interface, a.direction, a.reason).cmp(&(&b.interface, b.direction, b.reason))
+        });
+        self.exposure
+            .sort_unstable_by_key(|row| (row.key.network, row.key.class));
+        self.pending.sort_unstable_by_key(|row| row.network);
+    }
+
     /// Whether exposure is a lower bound: some flows may have no verdict or no row of their own.
     #[must_use]
     pub fn is_lower_bound(&self) -> bool {

@@ -1,6 +1,7 @@
 //! The count of one security association on one interface.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
 use monitor_common::count::EspCount;
 use monitor_common::direction::Direction;
@@ -14,7 +15,7 @@ pub const FORGOTTEN: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CountedAssociation {
     /// Interface name.
-    pub interface: String,
+    pub interface: Arc<str>,
     /// Received or sent.
     pub direction: Direction,
     /// ESP, ESP in UDP or AH.

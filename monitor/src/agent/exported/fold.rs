@@ -1,10 +1,11 @@
 //! What of each row is summed in "other", so that no sum goes down when rows get series, lose them, or leave.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::Hash;
 
 use monitor_common::count::{Count, Total};
 
+use crate::base::hash::HashMap;
 use crate::base::memory;
 
 /// Whether a row has a series of its own.
@@ -43,7 +44,7 @@ impl<K: Clone + Eq + Hash, O: Clone + Ord, C: Total> Fold<K, O, C> {
     /// At most so many rows have a series if there is room.
     pub(super) fn new(limit: usize) -> Fold<K, O, C> {
         Fold {
-            rows: HashMap::new(),
+            rows: HashMap::default(),
             others: BTreeMap::new(),
             limit,
             chosen: 0,

@@ -9,6 +9,8 @@ mod nodes;
 pub(super) use networks::{ExportedNetworks, TrafficSeries};
 pub(super) use nodes::ExportedNodes;
 
+use std::sync::Arc;
+
 use crate::traffic::counted::Counted;
 
 /// The choice, and the sums of the others.
@@ -27,7 +29,7 @@ impl Exported {
         }
     }
 
-    /// Sums the rows without series in "other".
+    /// Sums the rows without series in "other", and sorts what is left.
     pub(super) fn apply(
         &mut self,
         counted: &mut Counted,
@@ -36,10 +38,11 @@ impl Exported {
     ) {
         self.networks.apply(counted, is_described);
         self.nodes.apply(counted, is_known);
+        counted.sort();
     }
 
     /// What was counted under one name of an interface is counted under another one from now on.
-    pub(super) fn interface_renamed(&mut self, from: &str, to: &str) {
+    pub(super) fn interface_renamed(&mut self, from: &str, to: &Arc<str>) {
         self.networks.interface_renamed(from, to);
         self.nodes.interface_renamed(from, to);
     }

@@ -7,6 +7,7 @@
 //! is in one of the two.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use monitor_common::count::{Count, Total};
 use monitor_common::direction::Direction;
@@ -15,12 +16,13 @@ use monitor_common::key::{ExposureKey, NetworkId};
 
 use super::chosen::Chosen;
 use super::fold::{Fold, Series};
+use crate::base::hash::HashSet;
 use crate::traffic::counted::{Counted, EspNetwork, EspOther, Exposed, Pending, Traffic, Vni};
 
 /// A row of traffic: name of the interface, direction, encapsulation, VNI.
-pub(in super::super) type TrafficSeries = (String, Direction, Encapsulation, u32);
+pub(in super::super) type TrafficSeries = (Arc<str>, Direction, Encapsulation, u32);
 /// Its "other".
-type TrafficOther = (String, Direction, Encapsulation);
+type TrafficOther = (Arc<str>, Direction, Encapsulation);
 
 /// Rows of traffic for each network that is not described, on average: the two directions of one interface and
 /// encapsulation.
@@ -61,10 +63,10 @@ impl ExportedNetworks {
     }
 
     /// The rows of traffic of one name of an interface are those of another one from now on.
-    pub(super) fn interface_renamed(&mut self, from: &str, to: &str) {
+    pub(super) fn interface_renamed(&mut self, from: &str, to: &Arc<str>) {
         self.traffic.rename(
-            |series| (series.0 == from).then(|| (to.to_owned(), series.1, series.2, series.3)),
-            |other| (other.0 == from).then(|| (to.to_owned(), other.1, other.2)),
+            |series| (*series.0 == *from).then(|| (to.clone(), series.1, series.2, series.3)),
+            |other| (*other.0 == *from).then(|| (to.clone(), other.1, other.2)),
         );
     }
 
@@ -107,8 +109,8 @@ impl ExportedNetworks {
             .iter()
             .filter_map(|row| vni_of(row.key.network()));
         let there = in_traffic.chain(in_esp).chain(in_exposure);
-        self.chosen
-            .update(there.filter(|vni| !is_described(*vni)).collect());
+        let there: HashSet<u32> = there.filter(|vni| !is_described(*vni)).collect();
+        self.chosen.update(&there);
     }
 }
 
@@ -227,7 +229,7 @@ fn apply_to_pending(counted: &mut Counted, is_own: impl Fn(u32) -> bool) {
 }
 
 fn other_traffic((interface, direction, encapsulation, _): &TrafficSeries) -> TrafficOther {
-    (interface.clone(), *direction, *encapsulation)
+    (Arc::clone(interface), *direction, *encapsulation)
 }
 
 fn other_exposure(key: ExposureKey) -> ExposureKey {

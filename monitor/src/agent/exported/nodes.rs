@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use monitor_common::count::{EspCount, Total};
 use monitor_common::direction::Direction;
@@ -16,12 +17,12 @@ use crate::traffic::counted_association::{CountedAssociation, FORGOTTEN};
 const LIMIT: usize = 1024;
 
 /// The series of a node: name of the interface, direction, address.
-pub(in super::super) type NodeSeries = (String, Direction, IpAddr);
+pub(in super::super) type NodeSeries = (Arc<str>, Direction, IpAddr);
 
 /// The nodes with series of their own, and the sums of the others.
 #[derive(Debug)]
 pub(in super::super) struct ExportedNodes {
-    fold: Fold<NodeSeries, (String, Direction), EspCount>,
+    fold: Fold<NodeSeries, (Arc<str>, Direction), EspCount>,
 }
 
 impl Default for ExportedNodes {
@@ -45,17 +46,17 @@ impl ExportedNodes {
         self.fold.moved(series, &other, count);
     }
 
-    pub(super) fn interface_renamed(&mut self, from: &str, to: &str) {
+    pub(super) fn interface_renamed(&mut self, from: &str, to: &Arc<str>) {
         self.fold.rename(
-            |series| (series.0 == from).then(|| (to.to_owned(), series.1, series.2)),
-            |other| (other.0 == from).then(|| (to.to_owned(), other.1)),
+            |series| (*series.0 == *from).then(|| (to.clone(), series.1, series.2)),
+            |other| (*other.0 == *from).then(|| (to.clone(), other.1)),
         );
     }
 
     /// Sums the associations by node. `is_known` says whether this host has an association with a node.
     pub(super) fn apply(&mut self, counted: &mut Counted, is_known: impl Fn(IpAddr) -> bool) {
         let mut nodes = BTreeMap::<NodeSeries, EspCount>::new();
-        let mut others = BTreeMap::<(String, Direction), EspCount>::new();
+        let mut others = BTreeMap::<(Arc<str>, Direction), EspCount>::new();
         // AH authenticates, but does not encrypt.
         let esp = counted
             .esp
@@ -141,7 +142,7 @@ mod tests {
 
     fn rows(rows: &[(&str, u64)]) -> Counted {
         let esp = rows.iter().map(|(source, packets)| CountedAssociation {
-            interface: "eth0".to_owned(),
+            interface: "eth0".into(),
             direction: Direction::Rx,
             encapsulation: Encapsulation::Esp,
             addresses: (*source != "other")
@@ -185,7 +186,7 @@ mod tests {
         assert_eq!(series["other"], 5000 - LIMIT as u64 + 3);
         // They are forgotten: the sums stay, and the series end.
         for node in &forged {
-            let series = ("eth0".to_owned(), Direction::Rx, node.parse().unwrap());
+            let series = ("eth0".into(), Direction::Rx, node.parse().unwrap());
             let last = EspCount {
                 packets: 1,
                 bytes: 100,

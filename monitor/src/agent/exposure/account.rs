@@ -1,6 +1,6 @@
 //! The account of exposure: what the kernel counts, and what was pending and is credited.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use super::new_verdict::NewVerdict;
 use super::verdicts::Verdicts;
 use crate::base::clock::monotonic_ns;
 use crate::base::failure::Failure;
+use crate::base::hash::HashMap;
 use crate::base::memory;
 use crate::kernel::Counts;
 use crate::traffic::counted::{Exposed, Pending};
@@ -69,15 +70,15 @@ impl Account {
         let (sender, new_verdicts) = sync_channel(NEW_VERDICTS);
         Account {
             counts,
-            credited: HashMap::new(),
-            settled: HashMap::new(),
+            credited: HashMap::default(),
+            settled: HashMap::default(),
             evicted: 0,
             refused: 0,
             new_verdicts,
             next: None,
             sender,
             credential_flows: Arc::default(),
-            carried: HashMap::new(),
+            carried: HashMap::default(),
             silence: None,
         }
     }
@@ -197,7 +198,7 @@ impl Account {
         let Some(silence) = &mut self.silence else {
             return Ok(());
         };
-        let mut packets = HashMap::<NetworkId, u64>::new();
+        let mut packets = HashMap::<NetworkId, u64>::default();
         for (key, count) in sums.iter().chain(&self.credited) {
             let network = key.network();
             let is_unknown = network.0 < NetworkId::OTHER.0
@@ -224,7 +225,7 @@ impl Account {
         self.counts
             .take_exposure(&keys, |key, last| carried.entry(key).or_default().add(last))?;
 
-        let mut gone = HashMap::<ExposureKey, Count>::new();
+        let mut gone = HashMap::<ExposureKey, Count>::default();
         self.carried.retain(|key, last| {
             if !idle.contains(&key.network()) {
                 return true;
@@ -301,7 +302,7 @@ impl Account {
     /// Credits as unknown what was counted as pending, is not credited, and is in no flow: a program added it to a
     /// flow while that was being taken out.
     fn note_lost(&mut self, sums: &HashMap<ExposureKey, Count>, flows: &[(u64, FlowState)]) {
-        let mut waiting: HashMap<ExposureKey, Count> = HashMap::new();
+        let mut waiting: HashMap<ExposureKey, Count> = HashMap::default();
         for (_, state) in flows {
             for direction in Direction::ALL {
                 let network = state.network();
@@ -334,8 +335,9 @@ impl Account {
     pub fn read(&self) -> Result<(Vec<Exposed>, Vec<Pending>, usize), Failure> {
         let sums = self.sums()?;
         let entries = sums.len();
-        let mut exposed: BTreeMap<(u32, u32), Count> = BTreeMap::new();
-        let mut pending: BTreeMap<NetworkId, Count> = BTreeMap::new();
+        let mut exposed: HashMap<(u32, u32), Count> = HashMap::default();
+        exposed.reserve(entries);
+        let mut pending: HashMap<NetworkId, Count> = HashMap::default();
         for (key, count) in &sums {
             if key.class() == Class::PENDING {
                 let settled = self.settled.get(key).copied().unwrap_or_default();

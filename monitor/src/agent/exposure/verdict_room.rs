@@ -3,12 +3,13 @@
 //! A removed verdict is hard to replace: packets in the middle of a connection are harder to classify than its
 //! beginning. So the room is shared out by network, and a network of many flows displaces its own verdicts.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 use monitor_common::key::{Group, NetworkId};
 
 use crate::base::failure::Failure;
+use crate::base::hash::HashMap;
 use crate::base::memory;
 use crate::kernel::Counts;
 
@@ -48,7 +49,7 @@ impl VerdictRoom {
         VerdictRoom {
             capacity: capacity as usize,
             flows: HashSet::new(),
-            networks: HashMap::new(),
+            networks: HashMap::default(),
             sizes: [BTreeSet::new(), BTreeSet::new()],
             totals: [0; 2],
             listed: Vec::new(),

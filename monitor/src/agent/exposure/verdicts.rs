@@ -1,6 +1,5 @@
 //! Verdicts on flows: made from samples, written to the kernel's map.
 
-use std::collections::HashMap;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -12,6 +11,7 @@ use super::new_verdict::NewVerdict;
 use super::verdict_room::VerdictRoom;
 use crate::base::clock::monotonic_ns;
 use crate::base::failure::Failure;
+use crate::base::hash::HashMap;
 use crate::kernel::{Counts, SlotKey};
 use crate::traffic::credential_flows::CredentialFlows;
 use crate::traffic::flow_verdict::FlowVerdict;
@@ -43,8 +43,8 @@ impl Verdicts {
             counts,
             new,
             credential_flows,
-            young: HashMap::new(),
-            old: HashMap::new(),
+            young: HashMap::default(),
+            old: HashMap::default(),
         }
     }
 

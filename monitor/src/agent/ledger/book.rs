@@ -1,6 +1,6 @@
 //! The book of one map: what each of its rows has counted, under the name of its interface.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -13,6 +13,7 @@ use monitor_common::encapsulation::Encapsulation;
 use monitor_common::key::{CounterKey, EspKey, ReasonKey};
 use monitor_common::reason::Reason;
 
+use crate::base::hash::HashMap;
 use crate::traffic::counted::Vni;
 
 /// Rows of a book that are kept of removed interfaces, at most.
@@ -23,7 +24,7 @@ pub(super) trait Key: Copy + Debug + Eq + Hash {
     /// What the map counts.
     type Count: Total + Debug;
     /// What the key says beside the interface.
-    type Row: Clone + Debug + Ord;
+    type Row: Clone + Debug + Hash + Ord;
 
     /// Index of the interface.
     fn ifindex(&self) -> u32;
@@ -139,7 +140,7 @@ pub(super) struct Book<K: Key> {
 impl<K: Key> Default for Book<K> {
     fn default() -> Book<K> {
         Book {
-            booked: HashMap::new(),
+            booked: HashMap::default(),
             settled: Totals::<K>::new(),
             overflow: Vec::new(),
         }
@@ -222,20 +223,29 @@ impl<K: Key> Book<K> {
         }
     }
 
-    /// Everything ever counted, with what the map holds now.
+    /// Everything ever counted, with what the map holds now: each row once, in no order.
     pub(super) fn totals(
         &self,
         map: &HashMap<K, K::Count>,
         name: impl Fn(u32) -> Arc<str>,
-    ) -> Totals<K> {
-        let mut totals = self.settled.clone();
+    ) -> HashMap<(Arc<str>, K::Row), K::Count> {
+        let settled = self.settled.iter();
+        let mut totals: HashMap<_, _> = settled.map(|(at, count)| (at.clone(), *count)).collect();
+        totals.reserve(map.len());
+        // Most rows are those of one interface, and its name is looked for once.
+        let mut last: Option<(u32, Arc<str>)> = None;
         for (key, count) in map {
             let Some((row, new)) = self.unbooked(key, *count) else {
                 continue;
             };
-            if !new.is_zero() || K::is_exported_empty(&row) {
-                add::<K>(&mut totals, (name(key.ifindex()), row), new);
+            if new.is_zero() && !K::is_exported_empty(&row) {
+                continue;
             }
+            let index = key.ifindex();
+            let known = last.take().filter(|(of, _)| *of == index);
+            let (_, name) = last.insert(known.unwrap_or_else(|| (index, name(index))));
+            let sum: &mut K::Count = totals.entry((Arc::clone(name), row)).or_default();
+            sum.add(new);
         }
         totals
     }
@@ -253,7 +263,10 @@ impl<K: Key> Book<K> {
 
     /// What a key has counted beyond what is booked, and its row.
     fn unbooked(&self, key: &K, count: K::Count) -> Option<(K::Row, K::Count)> {
-        let before = self.booked.get(key).copied().unwrap_or_default();
+        let before = match self.booked.is_empty() {
+            true => K::Count::default(),
+            false => self.booked.get(key).copied().unwrap_or_default(),
+        };
         Some((key.row()?, count.since(before)))
     }
 }

@@ -27,18 +27,20 @@ fn maps(counts: &[(u32, u64)]) -> Rows {
 fn packets(ledger: &Ledger, rows: &Rows) -> Vec<(String, u64)> {
     let (traffic, _, unparsed) = ledger.rows(rows);
     // Reasons are there with 0 from the start.
-    let by_reason: Vec<_> = unparsed
+    let mut by_reason: Vec<_> = unparsed
         .into_iter()
         .filter(|row| row.packets != 0)
-        .map(|row| (row.interface, row.packets))
+        .map(|row| (row.interface.to_string(), row.packets))
         .collect();
-    let traffic: Vec<_> = traffic
+    let mut traffic: Vec<_> = traffic
         .into_iter()
         .map(|row| {
             assert_eq!(row.count.bytes, row.count.packets * 100);
-            (row.interface, row.count.packets)
+            (row.interface.to_string(), row.count.packets)
         })
         .collect();
+    by_reason.sort();
+    traffic.sort();
     assert_eq!(traffic, by_reason);
     traffic
 }
@@ -137,7 +139,8 @@ fn associations_that_were_put_away_stay_counted_and_take_one_row() {
     let mut rows = Rows::default();
     rows.esp.insert(key(9), count(5));
     let (_, esp, _) = ledger.rows(&rows);
-    let packets: Vec<_> = esp.iter().map(|row| (row.spi, row.count.packets)).collect();
+    let mut packets: Vec<_> = esp.iter().map(|row| (row.spi, row.count.packets)).collect();
+    packets.sort_unstable();
     assert_eq!(packets, [(0, 30), (9, 5)]);
     assert!(esp.iter().all(|row| row.addresses.is_some()));
 

@@ -5,7 +5,7 @@
 //! whatever the order in which another CPU sees the words.
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,6 +18,7 @@ use monitor_common::key::EspKey;
 
 use super::mapped::Mapped;
 use crate::base::failure::Failure;
+use crate::base::hash::HashMap;
 use crate::kernel::grace::Grace;
 
 /// An association that carried fewer packets since the last look needs no place.
@@ -103,7 +104,7 @@ impl EspSlots {
             .filter(|key| lately(key) >= BUSY)
             .collect();
         busy.sort_by_key(|key| Reverse(lately(key)));
-        let mut chosen: HashMap<Place, EspKey> = HashMap::new();
+        let mut chosen: HashMap<Place, EspKey> = HashMap::default();
         for key in busy {
             let mut places = self.places_of(key).into_iter();
             let place = places.find(|place| {
@@ -138,7 +139,7 @@ impl EspSlots {
     ) -> Result<HashMap<EspKey, EspCount>, Failure> {
         let mut books = self.books();
         self.take_back(&mut books, &keys.iter().copied().collect())?;
-        let mut taken = HashMap::new();
+        let mut taken = HashMap::default();
         for key in keys {
             books.seen.remove(key);
             if let Some(count) = books.counted.remove(key) {

@@ -4,7 +4,7 @@
 //! reclaimed by taking every way to it out, waiting until no program can have read one of them ([`Grace`]), and only then
 //! booking what its rows hold. So each packet is in exactly one place: a row, the books here, or the maps.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,6 +19,7 @@ use monitor_common::slot::{self, Line, SlotRow, WAYS};
 
 use super::mapped::Mapped;
 use crate::base::failure::Failure;
+use crate::base::hash::HashMap;
 use crate::kernel::grace::Grace;
 
 /// A slot in which nothing was counted for so long is given to others, where slots run out.
@@ -271,7 +272,7 @@ impl FlowSlots {
         keys: &[CounterKey],
     ) -> Result<HashMap<CounterKey, Count>, Failure> {
         if keys.is_empty() {
-            return Ok(HashMap::new());
+            return Ok(HashMap::default());
         }
         let leaving: HashSet<&CounterKey> = keys.iter().collect();
         let mut books = self.books();
@@ -280,7 +281,7 @@ impl FlowSlots {
                 .into_iter()
                 .any(|direction| leaving.contains(&key.counter(direction)))
         })?;
-        let mut taken = HashMap::new();
+        let mut taken = HashMap::default();
         for key in keys {
             if let Some(count) = books.counters.remove(key) {
                 taken.insert(*key, count);
@@ -298,7 +299,7 @@ impl FlowSlots {
         keys: &[ExposureKey],
     ) -> Result<HashMap<ExposureKey, Count>, Failure> {
         if keys.is_empty() {
-            return Ok(HashMap::new());
+            return Ok(HashMap::default());
         }
         let leaving: HashSet<&ExposureKey> = keys.iter().collect();
         let mut books = self.books();
@@ -307,7 +308,7 @@ impl FlowSlots {
                 .into_iter()
                 .any(|direction| leaving.contains(&key.exposure(direction)))
         })?;
-        let mut taken = HashMap::new();
+        let mut taken = HashMap::default();
         for key in keys {
             if let Some(count) = books.exposure.remove(key) {
                 taken.insert(*key, count);

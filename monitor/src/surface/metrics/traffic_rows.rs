@@ -23,7 +23,7 @@ pub(super) fn traffic(
             Vni::Other => "other".to_owned(),
         };
         let labels = [
-            row.interface.as_str(),
+            &row.interface,
             row.direction.label(),
             row.encapsulation.label(),
             vni.as_str(),
@@ -115,7 +115,7 @@ pub(super) fn esp(
         let peer = row
             .peer
             .map_or_else(|| "other".to_owned(), |peer| peer.to_string());
-        let labels = [row.interface.as_str(), row.direction.label(), &peer];
+        let labels = [&row.interface, row.direction.label(), &peer];
         rows.value(&labels, value(&row.count))?;
     }
     Ok(())

@@ -94,7 +94,7 @@ pub(super) fn record(
     };
     SampleRecord {
         time: Timestamp::UNIX_EPOCH,
-        interface: "eth0".to_owned(),
+        interface: "eth0".into(),
         direction: Some(Direction::Rx),
         outer: vni.map(|_| endpoints("192.168.77.2", "192.168.77.1")),
         encapsulation: match vni {

@@ -2,7 +2,7 @@ use super::*;
 
 fn counted(rows: &[(u32, u64)]) -> Counted {
     let traffic = rows.iter().map(|(vni, packets)| Traffic {
-        interface: "eth0".to_owned(),
+        interface: "eth0".into(),
         direction: Direction::Rx,
         encapsulation: Encapsulation::Vxlan,
         vni: Vni::Id(*vni),

@@ -20,7 +20,7 @@ use crate::traffic::exposure_class::class;
 use monitor_classify::{CredentialKind, Exposure, Protocol};
 
 fn snapshot() -> Snapshot {
-    let interface = "eth0".to_owned();
+    let interface: Arc<str> = "eth0".into();
     let count = EspCount {
         packets: 2,
         bytes: 300,
@@ -178,7 +178,7 @@ fn the_page_in_the_text_format() {
 #[test]
 fn no_name_gets_out_of_its_quotes() {
     let mut snapshot = snapshot();
-    snapshot.counted.traffic[0].interface = "e\"} 1\n\\".to_owned();
+    snapshot.counted.traffic[0].interface = "e\"} 1\n\\".into();
     let text = encode(snapshot, Format::OpenMetrics).unwrap();
     let row = r#"overlay_packets_total{interface="e\"} 1\n\\",direction="rx",encapsulation="vxlan",vni="4096"} 12"#;
     assert!(text.lines().any(|line| line == row), "{text}");
