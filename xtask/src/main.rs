@@ -28,7 +28,7 @@ use cli::{Cli, Task};
 use paths::Ctx;
 
 fn main() -> ExitCode {
-    if let Some(code) = as_rustc::act() {
+    if let Some(code) = as_rustc::act().or_else(mutants::act) {
         return code;
     }
     let cli = Cli::parse();

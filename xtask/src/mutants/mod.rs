@@ -1,6 +1,7 @@
 //! `cargo xtask mutants`: whether tests notice when the code is changed in one place.
 
 mod outcome;
+mod runner;
 mod sample;
 
 use std::path::Path;
@@ -15,13 +16,15 @@ use crate::proc::{capture, isolated_cargo, say};
 use crate::setup::cargo_tool::MUTANTS;
 use outcome::Outcome;
 
+pub(crate) use runner::act;
+
 /// A part of the code, and the tests that should notice a change of it.
 struct Area {
     name: &'static str,
     package: &'static str,
     /// Globs of its files.
     files: &'static [&'static str],
-    /// Packages and targets of the tests, as arguments of `cargo test`.
+    /// The test programs that see what its unit tests do not notice, as arguments of `cargo test`. They take minutes.
     tests: &'static [&'static str],
 }
 
@@ -30,45 +33,43 @@ const AREAS: [Area; 6] = [
         name: "common",
         package: "monitor-common",
         files: &["monitor-common/src/**"],
-        tests: &["--lib"],
+        tests: &[],
     },
     Area {
         name: "classify",
         package: "monitor-classify",
         files: &["monitor-classify/src/**"],
-        tests: &["-p", "overlay-tests", "--lib", "--test", "traffic"],
+        tests: &["traffic"],
     },
     Area {
         name: "traffic",
         package: "monitor",
         files: &["monitor/src/traffic/**"],
-        tests: &[
-            "-p",
-            "overlay-tests",
-            "--lib",
-            "--test",
-            "traffic",
-            "--test",
-            "replay",
-        ],
+        tests: &["traffic", "cli"],
     },
     Area {
         name: "policy",
         package: "monitor",
         files: &["monitor/src/policy/**"],
-        tests: &["--lib"],
+        tests: &["docker", "kernel_policy"],
     },
     Area {
         name: "exposure",
         package: "monitor",
         files: &["monitor/src/agent/exposure/**"],
-        tests: &["-p", "overlay-tests", "--lib", "--test", "kernel_exposure"],
+        tests: &["kernel_exposure"],
     },
     Area {
         name: "books",
         package: "monitor",
         files: &["monitor/src/agent/*.rs", "monitor/src/agent/exported/**"],
-        tests: &["-p", "overlay-tests", "--lib", "--test", "kernel_counts"],
+        tests: &[
+            "kernel_counts",
+            "kernel_interfaces",
+            "kernel_peers",
+            "kernel_policy",
+            "kernel_scrape",
+        ],
     },
 ];
 
@@ -99,35 +100,81 @@ pub(crate) fn main(ctx: &Ctx, args: &cli::Mutants) -> Result<bool> {
 }
 
 fn run(ctx: &Ctx, program: &Path, area: &Area, args: &cli::Mutants) -> Result<Outcome> {
-    let list = capture(mutants(ctx, program, area).args(["--list", "--json"]))?;
+    let list = capture(mutants(ctx, program, area, area.files).args(["--list", "--json"]))?;
     let all = sample::names(&list)?;
     let chosen = sample::choose(&all, args.seed, args.sample);
     say(format!(
-        "{}: {} of {} changes, seed {}, and each deletion of a field",
+        "{}: {} of {} changes, seed {}, and each deletion of a field; unit tests first",
         area.name,
         chosen.len(),
         all.len(),
         args.seed
     ));
-    let folder = ctx.path(format!("target/mutants/{}", area.name));
+    let lib = ["--lib".to_owned()];
+    let outcome = try_out(
+        ctx,
+        mutants(ctx, program, area, area.files),
+        "unit",
+        area,
+        &chosen,
+        &lib,
+    )?;
+    if outcome.survived().is_empty() || area.tests.is_empty() {
+        return Ok(outcome);
+    }
+    say(format!(
+        "{}: {} changes that no unit test noticed, with {}",
+        area.name,
+        outcome.survived().len(),
+        area.tests.join(", ")
+    ));
+    let mut tests = vec!["--package".to_owned(), "overlay-tests".to_owned()];
+    for test in area.tests {
+        tests.extend(["--test".to_owned(), (*test).to_owned()]);
+    }
+    let names: Vec<&String> = outcome.survived().iter().collect();
+    // Fewer files: it makes its own choice of some changes in each of them.
+    let files: Vec<&str> = names
+        .iter()
+        .filter_map(|name| Some(name.split_once(':')?.0))
+        .collect();
+    let second = try_out(
+        ctx,
+        mutants(ctx, program, area, &files),
+        "all",
+        area,
+        &names,
+        &tests,
+    )?;
+    Ok(outcome.after(second))
+}
+
+/// Makes these changes, one at a time, and runs tests on each.
+fn try_out(
+    ctx: &Ctx,
+    mut cmd: Command,
+    round: &str,
+    area: &Area,
+    names: &[&String],
+    tests: &[String],
+) -> Result<Outcome> {
+    let folder = ctx.path(format!("target/mutants/{}-{round}", area.name));
     make_dir(&folder)?;
-    let mut cmd = mutants(ctx, program, area);
+    runner::apply(&mut cmd)?;
     cmd.arg("--output").arg(&folder);
-    for name in &chosen {
+    for name in names {
         cmd.args(["--re", &sample::exactly(name)]);
     }
     cmd.args(["--colors", "never", "--no-times", "--"])
-        .args(area.tests);
+        .args(tests);
     // It ends with a code of its own where changes are left; the file says which.
-    let status = cmd
-        .status()
-        .with_context(|| format!("cannot start {}", program.display()))?;
+    let status = cmd.status().context("cannot start cargo-mutants")?;
     let file = folder.join("mutants.out/outcomes.json");
     Outcome::parse(&read(&file)?)
         .with_context(|| format!("{}: cargo-mutants ended with {status}", area.name))
 }
 
-fn mutants(ctx: &Ctx, program: &Path, area: &Area) -> Command {
+fn mutants(ctx: &Ctx, program: &Path, area: &Area, files: &[&str]) -> Command {
     let mut cmd = isolated_cargo(program);
     cmd.arg("mutants")
         .current_dir(&ctx.root)
@@ -135,8 +182,11 @@ fn mutants(ctx: &Ctx, program: &Path, area: &Area) -> Command {
         // It compiles again for each change: that takes most of the time.
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "0")
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
-        .env_remove("CARGO_TARGET_DIR");
-    for file in area.files {
+        .env_remove("CARGO_TARGET_DIR")
+        // Tests fail here for the most part, and then wait in vain: for less long, and more of them at a time.
+        .env("OVERLAY_TEST_PATIENCE", "30")
+        .env("RUST_TEST_THREADS", "8");
+    for file in files {
         cmd.args(["--file", file]);
     }
     cmd

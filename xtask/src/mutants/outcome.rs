@@ -77,6 +77,20 @@ impl Outcome {
         Ok(outcome)
     }
 
+    /// Changes that no test noticed.
+    pub(super) fn survived(&self) -> &[String] {
+        &self.survived
+    }
+
+    /// With what came of those that survived, when more tests were run on them. It may have tried others too
+    /// ([`super::sample`]).
+    pub(super) fn after(mut self, second: Outcome) -> Outcome {
+        let before = self.survived.len();
+        self.survived.retain(|name| second.survived.contains(name));
+        self.killed += before - self.survived.len();
+        self
+    }
+
     fn viable(&self) -> usize {
         self.killed + self.survived.len()
     }
@@ -158,6 +172,15 @@ mod tests {
              common       3       2         1               1  1:01\n\
              survived: c\n"
         );
+    }
+
+    #[test]
+    fn more_tests_notice_more() {
+        let first = record("Success", &[("a", "MissedMutant"), ("b", "MissedMutant")]);
+        let second = record("Success", &[("b", "CaughtMutant"), ("a", "MissedMutant")]);
+        let first = Outcome::parse(&first).unwrap();
+        let both = first.after(Outcome::parse(&second).unwrap());
+        assert_eq!((both.killed, both.survived()), (1, &["a".to_owned()][..]));
     }
 
     #[test]

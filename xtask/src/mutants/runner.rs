@@ -1,0 +1,45 @@
+//! xtask as the runner of cargo's tests: it builds the agent before a test starts it.
+//!
+//! `cargo test` builds the agent only for tests of its own package. Without this the tests in `tests` would run an agent
+//! without the change, or none.
+
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result};
+
+use crate::proc::cargo_path;
+
+/// Makes xtask act as the runner.
+const MODE: &str = "OVERLAY_XTASK_AS_RUNNER";
+
+/// Has `cargo` start every test through this program.
+pub(super) fn apply(cargo: &mut Command) -> Result<()> {
+    let us = std::env::current_exe().context("cannot find this program's own file")?;
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH).replace('-', "_");
+    let variable = format!("CARGO_TARGET_{}_RUNNER", target.to_uppercase());
+    cargo.env(variable, us).env(MODE, "1");
+    Ok(())
+}
+
+/// Becomes the test if cargo started us as its runner; `None` otherwise.
+pub(crate) fn act() -> Option<ExitCode> {
+    std::env::var_os(MODE)?;
+    let mut arguments = std::env::args_os().skip(1);
+    let test = arguments.next()?;
+    // A unit test starts no agent.
+    let starts_agents = std::env::var_os("CARGO_MANIFEST_DIR")
+        .is_some_and(|folder| Path::new(&folder).ends_with("tests"));
+    if starts_agents {
+        let mut build = Command::new(cargo_path());
+        build.args(["build", "--quiet", "--package", "monitor", "--bins"]);
+        if !build.status().is_ok_and(|status| status.success()) {
+            eprintln!("xtask: cannot build the agent");
+            return Some(ExitCode::FAILURE);
+        }
+    }
+    let error = Command::new(&test).args(arguments).env_remove(MODE).exec();
+    eprintln!("xtask: cannot start {}: {error}", test.display());
+    Some(ExitCode::FAILURE)
+}
