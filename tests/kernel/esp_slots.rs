@@ -5,7 +5,7 @@
     reason = "a test that cannot go on fails"
 )]
 
-use std::collections::HashMap;
+use monitor::base::hash::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -98,7 +98,7 @@ fn a_busy_association_is_counted_in_its_slot_and_in_every_total() {
                 counted(210, len, (3, 9)),
                 "{entry:?}"
             );
-            let mut taken = HashMap::new();
+            let mut taken = HashMap::default();
             kernel
                 .take_esp(&[key], |key, count| {
                     taken.insert(key, count);
@@ -106,7 +106,7 @@ fn a_busy_association_is_counted_in_its_slot_and_in_every_total() {
                 .unwrap();
             assert_eq!(
                 taken,
-                HashMap::from([(key, counted(210, len, (3, 9)))]),
+                [(key, counted(210, len, (3, 9)))].into_iter().collect(),
                 "{entry:?}"
             );
             assert_eq!(kernel.esp_slot(&key), None);
@@ -247,7 +247,7 @@ fn change(
     ended: &AtomicBool,
     enough: &AtomicBool,
 ) -> (HashMap<u32, u64>, u64, u64) {
-    let (mut taken, mut in_slots, mut times) = (HashMap::new(), 0, 0);
+    let (mut taken, mut in_slots, mut times) = (HashMap::default(), 0, 0);
     while !ended.load(Ordering::Relaxed) {
         counts.place_associations(&counts.esp().unwrap()).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(3));

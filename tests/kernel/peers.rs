@@ -6,7 +6,7 @@
     reason = "a test that cannot go on fails"
 )]
 
-use std::collections::HashMap;
+use monitor::base::hash::HashMap;
 
 use monitor::kernel::{Kernel, LoadOptions};
 use monitor_common::address::Addresses;
@@ -158,7 +158,7 @@ fn other_networks_and_esp_are_not_counted_there_and_a_requirement_can_be_taken_b
             &ethernet(0x0800, &ipv4(50, &[], &esp(9, 1))),
             1,
         );
-        assert_eq!(peers(&kernel), HashMap::new(), "{entry:?}");
+        assert_eq!(peers(&kernel), HashMap::default(), "{entry:?}");
         for (required, packets) in [(true, 1), (false, 1), (true, 2)] {
             kernel.peers.require(REQUIRED, required).unwrap();
             run(&mut kernel, entry, &shapes(REQUIRED)[0].1, 1);
@@ -173,7 +173,7 @@ fn without_policy_nothing_is_counted_there() {
     for entry in entries() {
         let mut kernel = load(&counting());
         run(&mut kernel, entry, &shapes(REQUIRED)[0].1, 1);
-        assert_eq!(peers(&kernel), HashMap::new());
+        assert_eq!(peers(&kernel), HashMap::default());
         assert!(kernel.peers.require(REQUIRED, true).is_err());
     }
 }

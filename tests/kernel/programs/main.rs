@@ -10,7 +10,7 @@ mod host;
 mod reasons;
 mod vxlan;
 
-use std::collections::HashMap;
+use monitor::base::hash::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use aya::programs::TestRunOptions;
