@@ -1,6 +1,10 @@
-//! `cargo xtask package`: one static program, and the package of Debian with all that belongs to it.
+//! `cargo xtask package`: one static program, the packages of Debian and of RPM with all that belongs to it, an image, and the
+//! bill of materials.
 
+mod bill;
 mod content;
+mod image;
+mod tar;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::paths::{Ctx, make_dir};
 use crate::proc::{capture, cargo_path, isolated_cargo, run, say};
-use crate::setup::cargo_tool::DEB;
+use crate::setup::cargo_tool::{DEB, RPM};
 
 /// The target of the packages. With a target named, the flags below do not reach build scripts and macros, which cannot be
 /// static.
@@ -20,36 +24,112 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 const STATIC: &str = "-Ctarget-feature=+crt-static";
 /// Largest program, in bytes.
 const PROGRAM_MAX: u64 = 15_000_000;
+/// The profile of cargo.
+const PROFILE: &str = "packaged";
 const PROGRAM: &str = "overlay-monitor";
 const SUMS: &str = "SHA256SUMS";
 
-/// Builds the package, and checks what is in it.
+/// Builds the packages, and checks what is in them.
 pub(crate) fn main(ctx: &Ctx) -> Result<()> {
-    let deb_tool = DEB.get(ctx)?;
+    let (deb_tool, rpm_tool) = (DEB.get(ctx)?, RPM.get(ctx)?);
     let out = ctx.path("target/package");
+    let commit = Commit::checked_out(ctx)?;
     let program = program(ctx, &out)?;
     is_static_and_small(&program)?;
     beside(ctx, &out)?;
-    let first = deb(ctx, &deb_tool, &out, "first")?;
-    let second = deb(ctx, &deb_tool, &out, "second")?;
-    if digest(&first)? != digest(&second)? {
+    let version = version(ctx)?;
+    let bill_of_materials = out.join("sbom.cdx.json");
+    bill::write(ctx, &bill_of_materials, (&version, &commit.time))?;
+
+    let folder = out.join("dist");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    make_dir(&folder)?;
+    let deb = twice(&out, &folder, |to| deb(ctx, &deb_tool, &out, &commit, to))?;
+    content::check(&deb)?;
+    let rpm = twice(&out, &folder, |to| rpm(ctx, &rpm_tool, &out, &commit, to))?;
+    let parts = image::Parts {
+        program: &program,
+        bill: &bill_of_materials,
+        licences: &ctx.path("LICENSES"),
+        version: &version,
+        revision: &commit.revision,
+        seconds: &commit.seconds,
+        time: &commit.time,
+    };
+    let name = format!("{PROGRAM}-{version}.oci.tar");
+    let image = twice(&out, &folder, |to| {
+        image::make(&parts, &out.join("image"), &to.join(&name))
+    })?;
+    let mut files = vec![deb, rpm, image];
+    for path in [&program, &bill_of_materials] {
+        let to = folder.join(path.file_name().context("a file has no name")?);
+        fs::copy(path, &to)?;
+        files.push(to);
+    }
+    sums(&folder, &files)?;
+    say(format!("packages: {}", folder.display()));
+    Ok(())
+}
+
+/// Makes a file two times, and takes it over if both are the same.
+fn twice(out: &Path, folder: &Path, make: impl Fn(&Path) -> Result<()>) -> Result<PathBuf> {
+    let one = |name: &str| -> Result<PathBuf> {
+        let folder = out.join(name);
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        make_dir(&folder)?;
+        make(&folder)?;
+        let mut entries = fs::read_dir(&folder)?;
+        let entry = entries.next().context("nothing was written")??;
+        Ok(entry.path())
+    };
+    let (first, second) = (one("first")?, one("second")?);
+    if digest(&fs::read(&first)?) != digest(&fs::read(&second)?) {
         bail!(
             "two packages of the same files differ: {} and {}",
             first.display(),
             second.display()
         );
     }
-    content::check(&first)?;
-    let folder = out.join("dist");
-    make_dir(&folder)?;
-    let name = first.file_name().context("the package has no name")?;
-    let deb = folder.join(name);
-    fs::copy(&first, &deb)?;
-    let alone = folder.join(PROGRAM);
-    fs::copy(&program, &alone)?;
-    sums(&folder, &[deb, alone])?;
-    say(format!("packages: {}", folder.display()));
-    Ok(())
+    let to = folder.join(first.file_name().context("the package has no name")?);
+    fs::copy(&first, &to)?;
+    Ok(to)
+}
+
+/// The commit that is checked out, with its time in seconds and as text.
+struct Commit {
+    revision: String,
+    seconds: String,
+    time: String,
+}
+
+impl Commit {
+    fn checked_out(ctx: &Ctx) -> Result<Commit> {
+        let show = |format: &str| -> Result<String> {
+            let mut cmd = Command::new("git");
+            cmd.current_dir(&ctx.root)
+                .env("TZ", "UTC")
+                .args(["log", "-1", "--date=format-local:%Y-%m-%dT%H:%M:%SZ"])
+                .arg(format!("--format={format}"));
+            let text = capture(&mut cmd).context("the commit stands in the packages")?;
+            Ok(text.trim().to_owned())
+        };
+        Ok(Commit {
+            revision: show("%H")?,
+            seconds: show("%ct")?,
+            time: show("%cd")?,
+        })
+    }
+}
+
+/// The version of the workspace.
+fn version(ctx: &Ctx) -> Result<String> {
+    let manifest: toml::Table = toml::from_str(&fs::read_to_string(ctx.path("Cargo.toml"))?)?;
+    let version = manifest["workspace"]["package"]["version"].as_str();
+    Ok(version.context("the workspace has no version")?.to_owned())
 }
 
 /// A cargo command whose output does not depend on where it runs.
@@ -77,13 +157,14 @@ fn program(ctx: &Ctx, out: &Path) -> Result<PathBuf> {
     cmd.args([
         "build",
         "--locked",
-        "--release",
+        "--profile",
+        PROFILE,
         "--package",
         "monitor",
         "--bins",
     ]);
     run(cmd.args(["--target", TARGET]))?;
-    Ok(out.join(TARGET).join("release").join(PROGRAM))
+    Ok(out.join(TARGET).join(PROFILE).join(PROGRAM))
 }
 
 /// Writes man pages and completions.
@@ -107,13 +188,8 @@ fn beside(ctx: &Ctx, out: &Path) -> Result<()> {
     run(cmd.arg(&files))
 }
 
-fn deb(ctx: &Ctx, tool: &Path, out: &Path, name: &str) -> Result<PathBuf> {
-    say(format!("packing the {name} package"));
-    let folder = out.join(name);
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
-    make_dir(&folder)?;
+fn deb(ctx: &Ctx, tool: &Path, out: &Path, commit: &Commit, to: &Path) -> Result<()> {
+    say("packing for Debian");
     let mut cmd = Command::new(tool);
     cmd.current_dir(&ctx.root)
         .args([
@@ -124,25 +200,26 @@ fn deb(ctx: &Ctx, tool: &Path, out: &Path, name: &str) -> Result<PathBuf> {
             "--package",
             "monitor",
         ])
-        .args(["--target", TARGET, "--output"])
-        .arg(&folder)
+        .args(["--target", TARGET, "--profile", PROFILE, "--output"])
+        .arg(to)
         .env("CARGO_TARGET_DIR", out)
         // Times of files would differ.
-        .env("SOURCE_DATE_EPOCH", committed_at(ctx)?);
-    run(&mut cmd)?;
-    let entries = fs::read_dir(&folder)?;
-    let packages = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut packages = packages.filter(|path| path.extension().is_some_and(|end| end == "deb"));
-    packages.next().context("cargo-deb wrote no package")
+        .env("SOURCE_DATE_EPOCH", &commit.seconds);
+    run(&mut cmd)
 }
 
-/// When the commit that is checked out was made, in seconds.
-fn committed_at(ctx: &Ctx) -> Result<String> {
-    let mut cmd = Command::new("git");
+fn rpm(ctx: &Ctx, tool: &Path, out: &Path, commit: &Commit, to: &Path) -> Result<()> {
+    say("packing for RPM");
+    let mut cmd = Command::new(tool);
     cmd.current_dir(&ctx.root)
-        .args(["log", "-1", "--format=%ct"]);
-    let seconds = capture(&mut cmd).context("the time of the commit stands in the package")?;
-    Ok(seconds.trim().to_owned())
+        .args(["generate-rpm", "--package", "monitor"])
+        .args(["--target", TARGET, "--profile", PROFILE, "--target-dir"])
+        .arg(out)
+        .args(["--source-date", &commit.seconds, "--output"])
+        .arg(to)
+        // No dependency is searched for: the program is static.
+        .args(["--auto-req", "disabled"]);
+    run(&mut cmd)
 }
 
 fn is_static_and_small(program: &Path) -> Result<()> {
@@ -165,10 +242,9 @@ fn is_static_and_small(program: &Path) -> Result<()> {
     Ok(())
 }
 
-fn digest(file: &Path) -> Result<String> {
-    let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+fn digest(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Writes the digests as `sha256sum --check` reads them.
@@ -176,7 +252,7 @@ fn sums(folder: &Path, files: &[PathBuf]) -> Result<()> {
     let mut text = String::new();
     for file in files {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        text.push_str(&format!("{}  {name}\n", digest(file)?));
+        text.push_str(&format!("{}  {name}\n", digest(&fs::read(file)?)));
     }
     fs::write(folder.join(SUMS), text)?;
     Ok(())

@@ -28,6 +28,12 @@ pub(crate) const DEB: CargoTool = CargoTool {
     version: "3.8.0",
     purpose: "it packs Debian's packages",
 };
+/// Packages of RPM.
+pub(crate) const RPM: CargoTool = CargoTool {
+    name: "cargo-generate-rpm",
+    version: "0.21.1",
+    purpose: "it packs those of RPM",
+};
 /// Mutation tests.
 pub(crate) const MUTANTS: CargoTool = CargoTool {
     name: "cargo-mutants",
