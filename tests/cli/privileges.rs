@@ -4,8 +4,9 @@ use std::fs;
 
 use monitor_lab::Lab;
 use overlay_tests::agent::Agent;
+use overlay_tests::certificates::Certificates;
 use overlay_tests::frame::{VNI, overlay, redis_command};
-use overlay_tests::process::wait_until;
+use overlay_tests::process::{Monitor, wait_until};
 use overlay_tests::wire::Raw;
 
 use super::quiet;
@@ -103,6 +104,56 @@ fn keep_privileges_keeps_them_and_says_so() {
             .contains(r#"system_calls="all",files="unrestricted"}"#)
     );
     agent.monitor.stop();
+}
+
+#[test]
+fn audit_and_tail_give_up_the_same_and_still_write_their_files() {
+    const DAC_OVERRIDE: u32 = 1;
+    let lab = quiet();
+    let host = lab.node1();
+    let files = Certificates::new();
+    let report = files.write("report.txt", "old");
+    let capture = files.path("samples.pcapng");
+    let held = |monitor: &Monitor<'_>, more: &[u32]| {
+        let id = monitor.id();
+        let sets = [&[NET_ADMIN][..], &[NET_ADMIN, BPF]];
+        let sets = sets.map(|set| set_of(&[set, more].concat()));
+        for effective in of_threads(id, "CapEff") {
+            assert!(sets.contains(&effective), "{effective}");
+        }
+        assert!(of_threads(id, "Seccomp").iter().all(|mode| mode == "2"));
+    };
+    let arguments = [
+        "audit",
+        "-i",
+        "eth0",
+        "--docker",
+        "off",
+        "--duration",
+        "600s",
+        "--output",
+        &report,
+    ];
+    let mut audit = Monitor::start(host, &arguments);
+    audit.wait_for("it watches", |audit| audit.err().contains("watching"));
+    held(&audit, &[DAC_OVERRIDE]);
+    let mut tail = Monitor::tail(host, &["--write", &capture]);
+    held(&tail, &[]);
+    send(&lab);
+    tail.lines(3);
+    for monitor in [&mut audit, &mut tail] {
+        monitor.signal(libc::SIGINT);
+        let (status, _) = monitor.wait();
+        assert_eq!(status.code(), Some(0), "{}", monitor.err());
+        assert!(
+            !monitor.err().contains("keeps privileges"),
+            "{}",
+            monitor.err()
+        );
+    }
+    let written = fs::read_to_string(&report).unwrap();
+    assert!(written.contains(&VNI.to_string()), "{written}");
+    assert!(fs::metadata(&capture).unwrap().len() > 100);
 }
 
 #[test]

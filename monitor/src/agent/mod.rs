@@ -5,7 +5,7 @@
 //! agent what is attached.
 
 mod attachments;
-mod confined;
+pub mod confined;
 pub mod esp_networks;
 mod exported;
 pub mod exposure;

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use monitor_common::encapsulation::Encapsulation;
 use monitor_common::sample::Sample;
 use tokio::sync::watch;
 
+use super::confined::FilesLater;
 use super::loops;
 use super::node_agent::{Agent, SharedAgent};
 use super::watch_plan::WatchPlan;
@@ -94,13 +94,13 @@ impl Session {
         })
     }
 
-    /// Gives up the privileges that only the start takes, and returns what is left. These files are read again later.
+    /// Gives up the privileges that only the start takes, and returns what is left.
     ///
     /// # Errors
     /// Those of [`Agent::give_up_privileges`].
-    pub fn give_up_privileges(&self, read_again: &[PathBuf]) -> Result<Held, Failure> {
+    pub fn give_up_privileges(&self, files: &FilesLater) -> Result<Held, Failure> {
         let mut agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
-        agent.give_up_privileges(read_again)?;
+        agent.give_up_privileges(files)?;
         Ok(agent.held().clone())
     }
 

@@ -19,12 +19,15 @@ use super::system_calls;
 pub struct Needs<'a> {
     /// Capabilities that it keeps, as far as it has them.
     pub capabilities: Vec<Capability>,
-    /// A capability that some kernels ask for, and a trial of what needs it there: it is kept if the trial fails without it.
-    pub on_trial: (Capability, &'a dyn Fn() -> bool),
+    /// Capabilities of which some kernels ask for one, and a trial of what needs it there: the first that the process has is
+    /// kept if the trial fails without it.
+    pub on_trial: (&'a [Capability], &'a dyn Fn() -> bool),
     /// Commands of bpf(2).
     pub bpf_commands: Vec<u32>,
     /// Files, and folders with all that is below them, that it reads.
     pub read: Vec<PathBuf>,
+    /// Folders in which it renames and removes files.
+    pub replace: Vec<PathBuf>,
 }
 
 /// How far the kernel restricts files (Landlock).
@@ -117,10 +120,11 @@ pub fn confine(needs: &Needs<'_>) -> anyhow::Result<Held> {
 
 fn cut_capabilities(
     kept: &[Capability],
-    (trial, works): &(Capability, &dyn Fn() -> bool),
+    (trials, works): &(&[Capability], &dyn Fn() -> bool),
 ) -> anyhow::Result<()> {
     let permitted = caps::read(None, CapSet::Permitted).context("cannot read the capabilities")?;
-    let with_trial = kept.iter().chain([trial]);
+    let trial = trials.iter().find(|at| permitted.contains(at));
+    let with_trial = kept.iter().chain(trial);
     let mut wanted: CapsHashSet = with_trial
         .filter(|at| permitted.contains(at))
         .copied()
@@ -137,7 +141,7 @@ fn cut_capabilities(
         }
     }
     set(&wanted)?;
-    if wanted.contains(trial) {
+    if let Some(trial) = trial {
         let mut without = wanted.clone();
         without.remove(trial);
         caps::set(None, CapSet::Effective, &without).context("cannot try without a capability")?;
@@ -171,11 +175,13 @@ fn restrict_files(needs: &Needs<'_>) -> anyhow::Result<Files> {
     // Linux 6.10; older kernels restrict what they know.
     let all = AccessFs::from_all(ABI::V5);
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    let replace = AccessFs::MakeReg | AccessFs::RemoveFile;
     let status = Ruleset::default()
         .handle_access(all)
         .and_then(Ruleset::create)
         // What does not exist needs no rule, and is left out.
         .and_then(|rules| rules.add_rules(path_beneath_rules(&needs.read, read)))
+        .and_then(|rules| rules.add_rules(path_beneath_rules(&needs.replace, replace)))
         .and_then(|rules| rules.restrict_self())
         .context("cannot restrict the access to files (Landlock)")?;
     Ok(match status.ruleset {

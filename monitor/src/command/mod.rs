@@ -19,14 +19,32 @@ mod top;
 
 use crate::base::failure::Failure;
 use crate::base::signals::Signals;
-use cli::{Cli, Command};
+use cli::{
+    CheckArgs, Cli, Command, ConfigArgs, DetachArgs, FleetArgs, HealthArgs, ReadArgs, TopArgs,
+};
 
-/// A command that is started.
+/// A command that is started: those that watch have given up what only the start needs; the others start in the runtime.
 pub enum Started {
-    /// The node agent: it watches, and has given up what only the start needs.
-    Agent(Box<run::Started>),
-    /// Any other: it starts in the runtime.
-    Other(Box<Command>),
+    /// The node agent.
+    Run(Box<run::Started>),
+    /// See [`Command`].
+    Audit(Box<audit::Started>),
+    /// See [`Command`].
+    Tail(Box<tail::Started>),
+    /// See [`Command`].
+    Top(TopArgs),
+    /// See [`Command`].
+    Fleet(FleetArgs),
+    /// See [`Command`].
+    Read(ReadArgs),
+    /// See [`Command`].
+    Check(CheckArgs),
+    /// See [`Command`].
+    Config(ConfigArgs),
+    /// See [`Command`].
+    Health(HealthArgs),
+    /// See [`Command`].
+    Detach(DetachArgs),
 }
 
 /// Starts a command, in the only thread of the process.
@@ -34,10 +52,18 @@ pub enum Started {
 /// # Errors
 /// A failure with its exit code and a message that says what to do.
 pub fn start(cli: Cli) -> Result<Started, Failure> {
-    match cli.command {
-        Command::Run(args) => run::start(args).map(Box::new).map(Started::Agent),
-        other => Ok(Started::Other(Box::new(other))),
-    }
+    Ok(match cli.command {
+        Command::Run(args) => Started::Run(Box::new(run::start(args)?)),
+        Command::Audit(args) => Started::Audit(Box::new(audit::start(args)?)),
+        Command::Tail(args) => Started::Tail(Box::new(tail::start(args)?)),
+        Command::Top(args) => Started::Top(args),
+        Command::Fleet(args) => Started::Fleet(args),
+        Command::Read(args) => Started::Read(args),
+        Command::Check(args) => Started::Check(args),
+        Command::Config(args) => Started::Config(args),
+        Command::Health(args) => Started::Health(args),
+        Command::Detach(args) => Started::Detach(args),
+    })
 }
 
 /// Runs a command until it is done, or until a signal ends it.
@@ -45,21 +71,16 @@ pub fn start(cli: Cli) -> Result<Started, Failure> {
 /// # Errors
 /// A failure with its exit code and a message that says what to do.
 pub async fn run(started: Started, signals: Signals) -> Result<(), Failure> {
-    let command = match started {
-        Started::Agent(agent) => return run::run(*agent, signals).await,
-        Started::Other(command) => command,
-    };
-    match *command {
-        // [`start`] leaves none of these.
-        Command::Run(args) => run::run(run::start(args)?, signals).await,
-        Command::Audit(args) => audit::run(&args, signals.end_only()).await,
-        Command::Tail(args) => tail::run(&args, signals.end_only()).await,
-        Command::Top(args) => top::run(&args, signals.end_only()).await,
-        Command::Fleet(args) => fleet::run(&args, signals.end_only()).await,
-        Command::Read(args) => read::run(args, signals.end_only()).await,
-        Command::Check(args) => check::run(&args).await,
-        Command::Config(args) => config::run(&args),
-        Command::Health(args) => health::run(&args).await,
-        Command::Detach(args) => detach::run(&args),
+    match started {
+        Started::Run(agent) => run::run(*agent, signals).await,
+        Started::Audit(audit) => audit::run(*audit, signals.end_only()).await,
+        Started::Tail(tail) => tail::run(*tail, signals.end_only()).await,
+        Started::Top(args) => top::run(&args, signals.end_only()).await,
+        Started::Fleet(args) => fleet::run(&args, signals.end_only()).await,
+        Started::Read(args) => read::run(args, signals.end_only()).await,
+        Started::Check(args) => check::run(&args).await,
+        Started::Config(args) => config::run(&args),
+        Started::Health(args) => health::run(&args).await,
+        Started::Detach(args) => detach::run(&args),
     }
 }

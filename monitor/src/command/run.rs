@@ -11,6 +11,7 @@ use anyhow::Context;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::agent::SharedAgent;
+use crate::agent::confined::FilesLater;
 use crate::agent::session::{DecodedSample, Session, SessionOptions};
 use crate::agent::watch_plan::WatchPlan;
 use crate::base::failure::Failure;
@@ -67,7 +68,10 @@ pub(super) fn start(args: RunArgs) -> Result<Started, Failure> {
         let configuration = args.watch.config.as_deref();
         let mut read_again = web.files();
         read_again.push(configuration.unwrap_or(Path::new(CONFIG_FILE)).to_owned());
-        let held = session.give_up_privileges(&read_again)?;
+        let held = session.give_up_privileges(&FilesLater {
+            read_again,
+            ..FilesLater::default()
+        })?;
         tracing::info!("privileges: {held}");
     }
     Ok(Started {

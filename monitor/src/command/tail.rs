@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 
+use crate::agent::confined::FilesLater;
 use crate::agent::session::{DecodedSample, Session, SessionOptions};
 use crate::base::failure::Failure;
 use crate::base::output::{Output, message, stdout_closed};
@@ -20,7 +21,16 @@ use crate::surface::capture_file::{CaptureFile, keep_flushed};
 use crate::surface::sample_lines::{Printed, Printer};
 use crate::traffic::filter::{Connection, Filter};
 
-pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+/// A `tail`, watching.
+pub struct Started {
+    args: TailArgs,
+    file: Option<CaptureFile>,
+    filter: Filter,
+    session: Session,
+}
+
+/// Starts to watch, and gives up the privileges that only this takes.
+pub(super) fn start(args: TailArgs) -> Result<Started, Failure> {
     let plan = settings::plan(
         &args.watch,
         &PolicyArgs::default(),
@@ -37,12 +47,6 @@ pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Resu
     let session = Session::start(&plan, options)?;
     // Emptied last: nothing before it can fail any more.
     let file = args.write.as_deref().map(CaptureFile::create).transpose()?;
-    let file = RefCell::new(file);
-    message(format_args!("watching {}; Ctrl-C ends", session.describe()));
-
-    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let mut printer = Printer::new(Output::stdout(), args.format, colour, args.lines, args.all);
-    let agent = session.agent();
     let mut filter = Filter::from(args.filter.clone());
     if !args.own_session {
         filter.without = own_connections()
@@ -50,6 +54,29 @@ pub(super) async fn run(args: &TailArgs, stop: impl Future<Output = ()>) -> Resu
             .map(|(one, other)| Connection::new(one, other))
             .collect();
     }
+    session.give_up_privileges(&FilesLater::default())?;
+    Ok(Started {
+        args,
+        file,
+        filter,
+        session,
+    })
+}
+
+/// Prints until a signal ends it.
+pub(super) async fn run(started: Started, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+    let Started {
+        args,
+        file,
+        filter,
+        session,
+    } = started;
+    let file = RefCell::new(file);
+    message(format_args!("watching {}; Ctrl-C ends", session.describe()));
+
+    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let mut printer = Printer::new(Output::stdout(), args.format, colour, args.lines, args.all);
+    let agent = session.agent();
     for connection in &filter.without {
         message(format_args!(
             "not shown: the connection of this session, between {connection}; --own-session shows it"

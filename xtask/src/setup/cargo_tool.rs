@@ -93,6 +93,11 @@ impl CargoTool {
             .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
             .env("CARGO_PROFILE_RELEASE_LTO", "off")
             .env("CARGO_PROFILE_RELEASE_DEBUG", "0");
+        // rustup's rustc would take the version that a dependency names for itself.
+        let compiler = cargo_path().with_file_name("rustc");
+        if compiler.exists() {
+            cmd.env("RUSTC", compiler);
+        }
         run_with_progress(&format!("cargo install {name}"), &mut cmd)?;
         self.find(ctx)
             .with_context(|| format!("the {name} in {} does not start", folder.display()))

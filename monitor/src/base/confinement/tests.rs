@@ -26,9 +26,10 @@ fn confine_and_try() -> io::Result<()> {
     let works = || true;
     let needs = Needs {
         capabilities: vec![Capability::CAP_NET_ADMIN],
-        on_trial: (Capability::CAP_BPF, &works),
+        on_trial: (&[Capability::CAP_BPF], &works),
         bpf_commands: vec![LOOK_UP],
         read: vec![PathBuf::from("/proc")],
+        replace: Vec::new(),
     };
     let step = |number: i32, holds: bool| match holds {
         true => Ok(()),
@@ -114,9 +115,10 @@ fn nothing_is_given_up_where_another_thread_would_keep_it() {
     let works = || true;
     let needs = Needs {
         capabilities: Vec::new(),
-        on_trial: (Capability::CAP_BPF, &works),
+        on_trial: (&[Capability::CAP_BPF], &works),
         bpf_commands: Vec::new(),
         read: Vec::new(),
+        replace: Vec::new(),
     };
     // The tests run in threads.
     assert!(confine(&needs).is_err());

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
 
+use crate::agent::confined::FilesLater;
 use crate::agent::session::{DecodedSample, Session, SessionOptions};
+use crate::agent::watch_plan::WatchPlan;
 use crate::agent::{SharedAgent, loops};
 use crate::base::failure::Failure;
 use crate::base::output::{Output, message};
@@ -32,7 +34,17 @@ use observation::Observation;
 /// Wait at the end, for samples on their way and the verdicts that they give.
 const LAST: Duration = Duration::from_millis(250);
 
-pub(super) async fn run(args: &AuditArgs, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+/// An audit, watching.
+pub struct Started {
+    args: AuditArgs,
+    plan: WatchPlan,
+    outputs: Vec<OutputFile>,
+    file: Option<CaptureFile>,
+    session: Session,
+}
+
+/// Starts to watch, and gives up the privileges that only this takes.
+pub(super) fn start(args: AuditArgs) -> Result<Started, Failure> {
     let mut plan = settings::plan(
         &args.watch,
         &args.policy,
@@ -56,12 +68,34 @@ pub(super) async fn run(args: &AuditArgs, stop: impl Future<Output = ()>) -> Res
     let session = Session::start(&plan, options)?;
     // Emptied last: nothing before it can fail any more.
     let file = args.write.as_deref().map(CaptureFile::create).transpose()?;
+    session.give_up_privileges(&FilesLater {
+        replaced: args.output.clone(),
+        ..FilesLater::default()
+    })?;
+    Ok(Started {
+        args,
+        plan,
+        outputs,
+        file,
+        session,
+    })
+}
+
+/// Watches, and reports.
+pub(super) async fn run(started: Started, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+    let Started {
+        args,
+        plan,
+        outputs,
+        file,
+        session,
+    } = started;
     let file = RefCell::new(file);
     let agent = session.agent();
     let policy = session
         .policy()
         .ok_or_else(|| Failure::runtime(anyhow!("no policy to audit")))?;
-    let (started, began) = (Timestamp::now(), Instant::now());
+    let (since, began) = (Timestamp::now(), Instant::now());
     let watching = session.describe();
     message(format_args!(
         "watching {watching} for {:?}; Ctrl-C ends it early with what is known by then",
@@ -110,7 +144,7 @@ pub(super) async fn run(args: &AuditArgs, stop: impl Future<Output = ()>) -> Res
             .map_err(Failure::runtime)?;
     let audit = Audit {
         node: this_node(),
-        started,
+        started: since,
         took,
         planned: args.duration,
         watching,
