@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use overlay_tests::dockerd::{Dockerd, Folder};
+use overlay_tests::frame::{ethernet, ipv4, overlay, udp};
 use overlay_tests::process::run;
+use overlay_tests::wire::Raw;
 
 use super::{agent, quiet, says, times, up};
 
@@ -57,6 +59,15 @@ fn networks_are_followed_over_restarts() {
     let took = start.elapsed();
     // It takes a third of a second on an idle machine, and longer on a busy one.
     assert!(took < Duration::from_secs(20), "{took:?}");
+    // It is required from then on.
+    let inner = ethernet(0x0800, &ipv4(17, &[], &udp(1000, 2000, b"in the clear")));
+    let raw = Raw::open(lab.node2(), "eth0");
+    let violation =
+        "violation: app1-network (VNI 4097) must be encrypted, but cleartext was received";
+    agent.monitor.wait_for(violation, |monitor| {
+        raw.send(&overlay(4097, &inner));
+        monitor.err().contains(violation)
+    });
     // The presence of the key counts.
     daemon.network("app2", r#""encrypted":"false""#);
     says(
