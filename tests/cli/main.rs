@@ -7,6 +7,7 @@
 
 mod closed_pipe;
 mod credentials;
+mod file_keys;
 mod filters;
 mod fleet;
 mod folder;

@@ -11,10 +11,10 @@ use overlay_tests::wire::Raw;
 use super::quiet;
 
 /// A configuration file, removed when this is dropped.
-struct File(PathBuf);
+pub(super) struct File(PathBuf);
 
 impl File {
-    fn new(name: &str, text: &str) -> File {
+    pub(super) fn new(name: &str, text: &str) -> File {
         let name = format!("overlay-reload-{name}-{}.toml", std::process::id());
         let file = File(std::env::temp_dir().join(name));
         file.write(text);
@@ -28,7 +28,7 @@ impl File {
         std::fs::rename(&new, &self.0).unwrap();
     }
 
-    fn path(&self) -> &str {
+    pub(super) fn path(&self) -> &str {
         self.0.to_str().unwrap()
     }
 }

@@ -44,6 +44,13 @@ impl<'a> Agent<'a> {
         Agent::serving(monitor, port)
     }
 
+    /// Starts the agent with a configuration file that says all, also where it serves: on the loopback address at this port.
+    #[must_use]
+    pub fn configured(host: &'a Host, port: u16, file: &str) -> Agent<'a> {
+        let monitor = Monitor::start(host, &["run", "--config", file]);
+        Agent::serving(monitor, port)
+    }
+
     /// As [`Agent::start`], with the environment that the unit for systemd sets.
     #[must_use]
     pub fn start_as_unit(host: &'a Host, arguments: &[&str]) -> Agent<'a> {
