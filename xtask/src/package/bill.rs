@@ -9,13 +9,13 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::PROGRAM;
+use super::product::{PROGRAM, TARGET};
 use crate::paths::Ctx;
 use crate::proc::{capture, cargo, say};
 
 /// A workspace, the package of it that is shipped, and the target that it is compiled for (`None` where cargo cannot name it).
 const SHIPPED: [(&str, &str, Option<&str>); 2] = [
-    ("Cargo.toml", "monitor", Some(super::TARGET)),
+    ("Cargo.toml", "monitor", Some(TARGET)),
     ("monitor-ebpf/Cargo.toml", "monitor-ebpf", None),
 ];
 

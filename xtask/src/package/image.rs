@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{PROGRAM, digest, tar};
+use super::product::{PROGRAM, digest};
+use super::tar;
 use crate::paths::make_dir;
 use crate::proc::say;
 

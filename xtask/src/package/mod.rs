@@ -4,6 +4,7 @@
 mod bill;
 mod content;
 mod image;
+mod product;
 mod tar;
 
 use std::fs;
@@ -11,22 +12,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use sha2::{Digest, Sha256};
+
+use product::{PROGRAM, TARGET, digest};
 
 use crate::paths::{Ctx, make_dir};
 use crate::proc::{capture, cargo_path, isolated_cargo, run, say};
 use crate::setup::cargo_tool::{DEB, RPM};
 
-/// The target of the packages. With a target named, the flags below do not reach build scripts and macros, which cannot be
-/// static.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// The C library is in the program, so that it runs on any distribution and in an empty image.
 const STATIC: &str = "-Ctarget-feature=+crt-static";
 /// Largest program, in bytes.
 const PROGRAM_MAX: u64 = 15_000_000;
 /// The profile of cargo.
 const PROFILE: &str = "packaged";
-const PROGRAM: &str = "overlay-monitor";
 const SUMS: &str = "SHA256SUMS";
 
 /// Builds the packages, and checks what is in them.
@@ -240,11 +238,6 @@ fn is_static_and_small(program: &Path) -> Result<()> {
         );
     }
     Ok(())
-}
-
-fn digest(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Writes the digests as `sha256sum --check` reads them.
