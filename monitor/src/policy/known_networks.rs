@@ -209,4 +209,29 @@ mod tests {
         assert!(networks.get(VNI_MAX).is_some());
         assert_eq!(networks.with(Requirement::Required).count(), 1_000);
     }
+
+    #[test]
+    fn of_two_networks_of_one_vni_the_stricter_one_is_kept() {
+        let of = |name, required| network(7, name, required, Source::Docker);
+        let both = [
+            of("plain", Requirement::Optional),
+            of("strict", Requirement::Required),
+        ];
+        for list in [both.to_vec(), both.iter().rev().cloned().collect()] {
+            let mut networks = Networks::default();
+            networks.set_docker(list);
+            assert_eq!(networks.get(7).unwrap().name, "strict");
+        }
+    }
+
+    #[test]
+    fn a_changed_configuration_is_a_change_and_the_same_one_is_not() {
+        let list = |required| vec![network(7, "app", required, Source::Config)];
+        let mut networks = Networks::new(list(Requirement::Optional));
+        assert!(!networks.set_configured(list(Requirement::Optional)));
+        assert!(networks.set_configured(list(Requirement::Required)));
+        assert_eq!(networks.with(Requirement::Required).count(), 1);
+        assert!(networks.set_configured(Vec::new()));
+        assert_eq!(networks.iter().count(), 0);
+    }
 }
