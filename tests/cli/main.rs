@@ -11,6 +11,7 @@ mod file_keys;
 mod filters;
 mod fleet;
 mod folder;
+mod forecast;
 mod http;
 mod limits;
 mod malformed;

@@ -194,7 +194,11 @@ fn a_rule_is_called_missing_only_where_the_kernel_answered() {
     let lab = quiet();
     let host = lab.node1();
     let config = Required::new("refused");
-    shell(host, "iptables-legacy -t mangle -S");
+    // Both kinds exist.
+    shell(
+        host,
+        "nft add table ip other && iptables-legacy -t mangle -S",
+    );
     let refused = config.check(host, "exec setpriv --bounding-set=-net_admin");
     let reason = "permission denied; grant CAP_NET_ADMIN";
     let says = format!(

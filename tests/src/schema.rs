@@ -23,6 +23,8 @@ pub enum Output {
     Fleet,
     /// `top`.
     Top,
+    /// `forecast`.
+    Forecast,
     /// `check`.
     Checks,
     /// `run --log-format json`, on standard error.
@@ -52,6 +54,7 @@ impl Output {
                 ("fleet_summary", "fleet-summary"),
             ],
             Output::Top => &[("top_network", "top-network")],
+            Output::Forecast => &[("forecast", "forecast")],
             Output::Checks => &[("check", "check")],
             Output::Log => &[("log", "log")],
         }

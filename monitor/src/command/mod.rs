@@ -8,8 +8,11 @@ pub mod cli;
 mod config;
 mod detach;
 mod fleet;
+mod forecast;
 mod health;
 pub mod log_filter;
+mod pages;
+mod prometheus_access;
 mod read;
 mod reload;
 mod run;
@@ -20,7 +23,8 @@ mod top;
 use crate::base::failure::Failure;
 use crate::base::signals::Signals;
 use cli::{
-    CheckArgs, Cli, Command, ConfigArgs, DetachArgs, FleetArgs, HealthArgs, ReadArgs, TopArgs,
+    CheckArgs, Cli, Command, ConfigArgs, DetachArgs, FleetArgs, ForecastArgs, HealthArgs, ReadArgs,
+    TopArgs,
 };
 
 /// A command that is started: those that watch have given up what only the start needs; the others start in the runtime.
@@ -35,6 +39,8 @@ pub enum Started {
     Top(TopArgs),
     /// See [`Command`].
     Fleet(FleetArgs),
+    /// See [`Command`].
+    Forecast(Box<ForecastArgs>),
     /// See [`Command`].
     Read(ReadArgs),
     /// See [`Command`].
@@ -58,6 +64,7 @@ pub fn start(cli: Cli) -> Result<Started, Failure> {
         Command::Tail(args) => Started::Tail(Box::new(tail::start(args)?)),
         Command::Top(args) => Started::Top(args),
         Command::Fleet(args) => Started::Fleet(args),
+        Command::Forecast(args) => Started::Forecast(Box::new(args)),
         Command::Read(args) => Started::Read(args),
         Command::Check(args) => Started::Check(args),
         Command::Config(args) => Started::Config(args),
@@ -77,6 +84,7 @@ pub async fn run(started: Started, signals: Signals) -> Result<(), Failure> {
         Started::Tail(tail) => tail::run(*tail, signals.end_only()).await,
         Started::Top(args) => top::run(&args, signals.end_only()).await,
         Started::Fleet(args) => fleet::run(&args, signals.end_only()).await,
+        Started::Forecast(args) => forecast::run(&args, signals.end_only()).await,
         Started::Read(args) => read::run(args, signals.end_only()).await,
         Started::Check(args) => check::run(&args).await,
         Started::Config(args) => config::run(&args),

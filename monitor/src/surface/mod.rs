@@ -5,10 +5,12 @@
 
 pub mod capture_file;
 pub mod flow_lines;
+pub mod forecast;
 pub mod format;
 pub mod http;
 pub mod log_lines;
 pub mod metrics;
+mod metrics_page;
 pub mod networks_json;
 pub mod plaintext_log;
 pub(crate) mod private_file;

@@ -135,12 +135,9 @@ pub struct AuditArgs {
     pub docker: DockerArgs,
 }
 
-/// Arguments of `fleet`.
+/// Which server to ask, and which of its series are those of agents.
 #[derive(Debug, Args)]
-pub struct FleetArgs {
-    /// Server with a Prometheus-compatible API (Prometheus, Thanos, Mimir, VictoriaMetrics), with the path before /api/v1
-    #[arg(long, value_name = "URL", help_heading = SERVER)]
-    pub prometheus: String,
+pub struct AccessArgs {
     /// File with a bearer token
     #[arg(long, value_name = "FILE", conflicts_with = "user_file", help_heading = SERVER)]
     pub bearer_token_file: Option<PathBuf>,
@@ -156,6 +153,17 @@ pub struct FleetArgs {
     /// Only series with this label, such as cluster=west; can be repeated
     #[arg(long = "match", value_name = "LABEL=VALUE", value_parser = label, help_heading = AGENTS)]
     pub matches: Vec<(String, String)>,
+}
+
+/// Arguments of `fleet`.
+#[derive(Debug, Args)]
+pub struct FleetArgs {
+    /// Server with a Prometheus-compatible API (Prometheus, Thanos, Mimir, VictoriaMetrics), with the path before /api/v1
+    #[arg(long, value_name = "URL", help_heading = SERVER)]
+    pub prometheus: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub access: AccessArgs,
     /// Label instance of a node that must have an agent, such as node7:9469; can be repeated
     #[arg(long, value_name = "NAME", help_heading = AGENTS)]
     pub expect_node: Vec<String>,
@@ -180,6 +188,44 @@ pub struct FleetArgs {
     /// be repeated
     #[arg(long, value_name = "FILE")]
     pub output: Vec<PathBuf>,
+}
+
+/// Arguments of `forecast`.
+#[derive(Debug, Args)]
+pub struct ForecastArgs {
+    /// Ask an agent that runs, such as http://127.0.0.1:9469, without privileges [default: watch this host]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["interfaces", "config", "docker", "prometheus"])]
+    pub url: Option<String>,
+    /// How long to count, such as 10s or 5m
+    #[arg(long, value_name = "TIME", value_parser = audit_duration, allow_negative_numbers = true, default_value = "10s")]
+    pub duration: Duration,
+    /// JSON of the bench of the host [default: /etc/overlay-monitor/encryption-cost.json, if it exists]
+    #[arg(long, value_name = "FILE")]
+    pub bench: Option<PathBuf>,
+    /// MTU of the wire between the nodes in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 1500, value_parser = clap::value_parser!(u32).range(576..=65_535), allow_negative_numbers = true)]
+    pub wire_mtu: u32,
+    /// Output format
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Ask a server with a Prometheus-compatible API instead, for the mean of each node since --since
+    #[arg(long, value_name = "URL", requires = "since", conflicts_with_all = ["interfaces", "config", "docker"], help_heading = SERVER)]
+    pub prometheus: Option<String>,
+    /// Mean from then on: 1d for the last day, or 2026-11-27T09:27:15, with Z for UTC
+    #[arg(long, value_name = "TIME", requires = "prometheus", help_heading = SERVER)]
+    pub since: Option<Since>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub access: AccessArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub watch: WatchArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub policy: PolicyArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub docker: DockerArgs,
 }
 
 const SERVER: &str = "Which server to ask";

@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 use crate::surface::format::Format;
 
 use super::command_args::{
-    AuditArgs, CheckArgs, ConfigArgs, DetachArgs, FleetArgs, HealthArgs, ReadArgs, RunArgs,
-    TailArgs, TopArgs,
+    AuditArgs, CheckArgs, ConfigArgs, DetachArgs, FleetArgs, ForecastArgs, HealthArgs, ReadArgs,
+    RunArgs, TailArgs, TopArgs,
 };
 
 const ABOUT: &str =
@@ -88,6 +88,12 @@ pub enum Command {
     /// encrypted, in cleartext, idle, unknown or not covered by any agent, and the verdict: proven, violated, or not
     /// proven, which names the holes. Exit code 1 on a violation; 5 if undecided or not proven.
     Fleet(FleetArgs),
+    /// Forecast what it would cost to encrypt the networks that are carried in the clear
+    ///
+    /// Counts the plain VXLAN of this host for some seconds, or asks an agent that runs (--url) or Prometheus (--prometheus). For each
+    /// network: CPU cores with an interval, added bytes, and the MTU that it must have. The CPU time follows from a bench of the host:
+    /// `overlay-lab bench encryption --docs /etc/overlay-monitor` writes it where it is found.
+    Forecast(ForecastArgs),
     /// Report what is readable in capture files: a line for each packet, or a record for each flow
     ///
     /// Decodes as the live commands do, without privileges: pcap and pcapng, plain or encrypted overlays, several in

@@ -7,8 +7,8 @@ mod commands;
 mod shared_args;
 
 pub use command_args::{
-    AuditArgs, CheckArgs, ConfigArgs, ConfigCommand, DetachArgs, ExportArgs, FleetArgs, HealthArgs,
-    ReadArgs, RunArgs, TailArgs, TopArgs,
+    AccessArgs, AuditArgs, CheckArgs, ConfigArgs, ConfigCommand, DetachArgs, ExportArgs, FleetArgs,
+    ForecastArgs, HealthArgs, ReadArgs, RunArgs, TailArgs, TopArgs,
 };
 pub use commands::{Cli, Command};
 pub use shared_args::{DockerArgs, FilterArgs, PolicyArgs, WatchArgs};

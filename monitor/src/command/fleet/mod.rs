@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use super::cli::FleetArgs;
 use crate::base::failure::Failure;
 use crate::base::output::Output;
-use crate::surface::prometheus::{Access, Instance, Selector, Server};
+use crate::surface::prometheus::Instance;
 use crate::surface::report::fleet::Scope;
 use crate::surface::report::output_file::OutputFile;
 use crate::surface::report::{Report, render};
@@ -32,24 +32,15 @@ pub(super) async fn run(args: &FleetArgs, stop: impl Future<Output = ()>) -> Res
 async fn report(args: &FleetArgs) -> Result<(), Failure> {
     let outputs = args.output.iter().map(|path| OutputFile::open(path));
     let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
-    let access = Access::read(
-        args.bearer_token_file.as_deref(),
-        args.user_file.as_deref(),
-        args.ca_file.as_deref(),
-    )?;
-    let matches = args.matches.iter();
-    let selector = matches.fold(
-        Selector::default().with("job", &args.job),
-        |selector, (label, value)| selector.with(label, value),
-    );
+    let selector = args.access.selector();
     let expected = args.expect_node.iter().map(|at| Instance::new(at));
-    let server = Server::new(&args.prometheus, access)?;
+    let server = args.access.server(&args.prometheus)?;
     let mut fleet = Fleet::new(server, selector, expected.collect());
     let now = Timestamp::now();
     let to = args.to.map_or(now, |to| to.0.min(now));
     let scope = Scope {
         server: monitor_classify::text::escape(&args.prometheus, 120),
-        job: args.job.clone(),
+        job: args.access.job.clone(),
         to,
         ..Scope::default()
     };

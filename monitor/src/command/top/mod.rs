@@ -1,6 +1,5 @@
 //! `overlay-monitor top`: the networks on a screen, of an agent that it starts itself, or of one that runs.
 
-mod pages;
 mod terminal;
 
 use std::future::Future;
@@ -12,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 
 use super::cli::{ExportArgs, TopArgs};
+use super::pages::Pages;
 use super::settings::{self, Defaults};
 use crate::agent::session::{Session, SessionOptions};
 use crate::base::failure::Failure;
@@ -20,7 +20,6 @@ use crate::host::docker::DockerSocket;
 use crate::surface::format::Format;
 use crate::surface::top::{Board, Look, Reading, frame, lines, press};
 
-use pages::Pages;
 use terminal::Screen;
 
 /// How often the agent is read.

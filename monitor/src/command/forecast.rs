@@ -1,0 +1,151 @@
+//! `overlay-monitor forecast`: counts the plain networks, or asks for their counts, and forecasts their encryption.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::future::Future;
+use std::io::{ErrorKind, Read};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, anyhow};
+use jiff::Timestamp;
+
+use super::cli::{ExportArgs, ForecastArgs};
+use super::pages::Pages;
+use super::settings::{self, Defaults};
+use crate::agent::session::{Session, SessionOptions};
+use crate::base::failure::Failure;
+use crate::base::output::Output;
+use crate::host::docker::DockerSocket;
+use crate::surface::forecast::{
+    BenchRecord, Counts, Forecast, RECORD_MAX, Total, Traffic, lines, text,
+};
+use crate::surface::format::Format;
+use crate::surface::prometheus::Series;
+
+/// Where the bench of this host is looked for.
+const BENCH: &str = "/etc/overlay-monitor/encryption-cost.json";
+
+pub(super) async fn run(
+    args: &ForecastArgs,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Failure> {
+    let bench = bench(args.bench.as_deref())?;
+    tokio::select! {
+        traffic = traffic(args) => print(args, traffic?, bench.as_ref()),
+        () = stop => Ok(()),
+    }
+}
+
+/// The bench of this host, where there is one.
+fn bench(file: Option<&Path>) -> Result<Option<BenchRecord>, Failure> {
+    let path = file.unwrap_or(Path::new(BENCH));
+    let read = || {
+        let opened = match File::open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound && file.is_none() => return Ok(None),
+            opened => opened?,
+        };
+        let mut json = Vec::new();
+        opened.take(RECORD_MAX).read_to_end(&mut json)?;
+        BenchRecord::parse(&json).map(Some)
+    };
+    let read: anyhow::Result<_> = read();
+    let read = read.with_context(|| format!("cannot take the bench {}", path.display()));
+    read.map_err(Failure::usage)
+}
+
+async fn traffic(args: &ForecastArgs) -> Result<Vec<Traffic>, Failure> {
+    if let Some(url) = &args.prometheus {
+        return stored(args, url).await;
+    }
+    if let Some(url) = &args.url {
+        return counted(args, Pages::of_url(url)?).await;
+    }
+    let mut plan = settings::plan(
+        &args.watch,
+        &args.policy,
+        &ExportArgs::default(),
+        Defaults::AUDIT,
+    )?;
+    let docker = args.docker.place(plan.docker.as_ref())?;
+    plan.load.policy |= docker != DockerSocket::Off;
+    let options = SessionOptions {
+        docker,
+        show_payload: false,
+        show_users: false,
+        update_over: plan.state_window,
+        manager: Arc::default(),
+    };
+    let session = Session::start(&plan, options)?;
+    let pages = Pages::of_agent(session.agent());
+    let counting = counted(args, pages);
+    let ended = session.run(|_| ControlFlow::Continue(()), counting);
+    ended.await?.unwrap_or_else(|| Ok(Vec::new()))
+}
+
+/// Looks at an agent twice.
+async fn counted(args: &ForecastArgs, pages: Pages) -> Result<Vec<Traffic>, Failure> {
+    let look = async || {
+        let (networks, metrics) = pages.read().await?;
+        anyhow::Ok((Instant::now(), Counts::read(&networks, &metrics)?))
+    };
+    let (began, before) = look().await.map_err(Failure::runtime)?;
+    tokio::time::sleep(args.duration).await;
+    let (ended, after) = look().await.map_err(Failure::runtime)?;
+    let seconds = (ended - began).as_secs_f64();
+    after.since(&before, seconds).map_err(Failure::runtime)
+}
+
+/// The means that Prometheus has stored, of each network on each node.
+async fn stored(args: &ForecastArgs, url: &str) -> Result<Vec<Traffic>, Failure> {
+    let server = args.access.server(url)?;
+    let now = Timestamp::now();
+    let since = args.since.map_or(now, |since| since.0);
+    let seconds = now.as_second().saturating_sub(since.as_second());
+    if seconds < 1 {
+        return Err(Failure::usage(anyhow!("--since must be before now")));
+    }
+    let selector = args.access.selector().with("encapsulation", "vxlan");
+    let mut means: BTreeMap<(String, u32), Total> = BTreeMap::new();
+    let expression = |name: &str| {
+        format!("sum by (instance, vni) (rate(overlay_{name}_total{selector}[{seconds}s]))")
+    };
+    let of = |one: &Series| Some((one.instance().to_string(), one.vni()?)).zip(one.last());
+    for one in server.at(&expression("packets"), now).await?.series {
+        if let Some((network, mean)) = of(&one) {
+            means.entry(network).or_default().packets = mean;
+        }
+    }
+    for one in server.at(&expression("bytes"), now).await?.series {
+        if let Some((network, mean)) = of(&one) {
+            means.entry(network).or_default().bytes = mean;
+        }
+    }
+    let carried = means.into_iter().filter(|(_, mean)| mean.packets > 0.0);
+    let traffic = carried.map(|((node, vni), mean)| Traffic {
+        node,
+        vni,
+        network: None,
+        packets_per_second: mean.packets,
+        bytes_per_second: mean.bytes,
+    });
+    Ok(traffic.collect())
+}
+
+fn print(
+    args: &ForecastArgs,
+    traffic: Vec<Traffic>,
+    bench: Option<&BenchRecord>,
+) -> Result<(), Failure> {
+    let forecasts = traffic
+        .into_iter()
+        .map(|of| Forecast::of(of, bench, args.wire_mtu));
+    let forecasts: Vec<Forecast> = forecasts.collect();
+    let text = match args.format {
+        Format::Text => text(&forecasts, bench, args.wire_mtu),
+        Format::Json => lines(&forecasts, bench, args.wire_mtu).map_err(Failure::runtime)?,
+    };
+    Output::stdout().print(format_args!("{text}"))
+}
