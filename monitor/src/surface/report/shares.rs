@@ -63,3 +63,33 @@ impl Shares {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use monitor_common::count::Count;
+    use monitor_common::direction::Direction;
+
+    use super::*;
+    use crate::traffic::counted::{EspNetwork, EspOther};
+
+    #[test]
+    fn all_networks_and_both_directions_are_in_the_part_of_esp() {
+        let count = |bytes| Count { packets: 1, bytes };
+        let mut snapshot = Snapshot::default();
+        for (vni, bytes) in [(4096, 100), (4097, 20)] {
+            snapshot.counted.esp_networks.push(EspNetwork {
+                direction: Direction::Rx,
+                vni,
+                peer: "192.168.77.2".parse().unwrap(),
+                count: count(bytes),
+            });
+        }
+        for (direction, bytes) in [(Direction::Rx, 3), (Direction::Tx, 4)] {
+            let count = count(bytes);
+            let other = EspOther { direction, count };
+            snapshot.counted.esp_others.push(other);
+        }
+        let shares = Shares::of(&snapshot);
+        assert_eq!((shares.in_esp, shares.total()), (127, 127));
+    }
+}

@@ -163,6 +163,24 @@ fn rows_come_out_as_the_contract_names_them() {
 }
 
 #[test]
+fn associations_are_summed_by_encapsulation() {
+    let mut snapshot = snapshot();
+    let of = |encapsulation, at: usize| CountedAssociation {
+        encapsulation,
+        ..snapshot.counted.esp[at].clone()
+    };
+    let more = [of(Encapsulation::Ah, 0), of(Encapsulation::EspUdp, 1)];
+    snapshot.counted.esp.extend(more);
+    let text = encode(snapshot, Format::OpenMetrics).unwrap();
+    for (encapsulation, packets) in [("esp", 4), ("ah", 2), ("esp_udp", 2)] {
+        let row = format!(
+            r#"overlay_packets_total{{interface="eth0",direction="rx",encapsulation="{encapsulation}",vni=""}} {packets}"#
+        );
+        assert!(text.lines().any(|line| line == row), "{row}\n{text}");
+    }
+}
+
+#[test]
 fn the_page() {
     let page = encode(snapshot(), Format::OpenMetrics).unwrap();
     insta::assert_snapshot!("page", page.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
