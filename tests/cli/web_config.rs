@@ -92,19 +92,25 @@ fn users_and_their_passwords() {
         (Some(0), "ok\n"),
         "{ended:?}"
     );
-    // Without TLS there is no answer, and another certificate is not accepted.
+    // Without TLS there is no answer.
     assert_eq!(health(host, &[]).code, Some(1));
-    files.make("other", "127.0.0.1");
-    let other = files.write(
-        "other.yml",
-        "tls_server_config: {cert_file: other.crt, key_file: other.key}\n",
-    );
-    let ended = health(host, &["--web-config", &other]);
-    assert!(
-        ended.code == Some(1) && ended.err.contains("no TLS with the certificate"),
-        "{ended:?}"
-    );
+    // By the configuration of the agent; and the agent lives where its files are not valid any more.
+    let config = files.write("config.toml", &format!("web_config = '{web}'\n"));
+    let alive = |is_noted: bool| {
+        let ended = health(host, &["--config", &config]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(
+            ended.err.contains("it is passed over"),
+            is_noted,
+            "{ended:?}"
+        );
+    };
+    alive(false);
+    let _ = files.write("web.yml", "tls_server_config: [\n");
+    alive(true);
     agent.stop();
+    // A port that nobody has is no agent.
+    assert_eq!(health(host, &["--config", &config]).code, Some(1));
 }
 
 #[test]
@@ -161,6 +167,8 @@ fn changed_files_are_read_again_and_a_bad_one_changes_nothing() {
     assert_eq!(get(PASSWORD), 200);
 
     for bad in [
+        // Cut off by an editor that writes in place.
+        String::new(),
         "tls_server_config: [\n".to_owned(),
         format!("{TLS}basic_auth_users: {{scraper: s3cret}}\n"),
         format!("{TLS}rate_limit: {{}}\n"),
@@ -168,27 +176,79 @@ fn changed_files_are_read_again_and_a_bad_one_changes_nothing() {
         // The key of another certificate.
         "tls_server_config: {cert_file: ca.crt, key_file: keys/node.key}\n".to_owned(),
     ] {
-        let before = agent.err().matches("is not read again").count();
+        let before = agent.err().matches("web configuration is refused").count();
         let _ = files.write("web.yml", &bad);
         agent.wait_for("the error is logged", |agent| {
-            agent.err().matches("is not read again").count() > before
+            agent.err().matches("web configuration is refused").count() > before
         });
         assert_eq!((get(PASSWORD), get(&[])), (200, 401), "{bad}");
         assert_eq!(serial(host), second, "{bad}");
     }
     // An error is logged once, not at each look.
-    let logged = agent.err().matches("is not read again").count();
+    let logged = agent.err().matches("web configuration is refused").count();
     std::thread::sleep(Duration::from_secs(5));
-    assert_eq!(agent.err().matches("is not read again").count(), logged);
+    assert_eq!(
+        agent.err().matches("web configuration is refused").count(),
+        logged
+    );
     assert!(!agent.err().contains("s3cret"), "{}", agent.err());
 
-    // Without users: no password is asked for, and none that was verified counts.
+    // A part of a file that is valid, until the rest is written.
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(7) {
+        let _ = files.write("web.yml", TLS);
+        std::thread::sleep(Duration::from_millis(700));
+        let _ = files.write("web.yml", &format!("{TLS}{USER}"));
+        assert_eq!(get(&[]), 401);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+
+    // Without users: no password is asked for, none that was verified counts, and the log warns.
     let _ = files.write("web.yml", TLS);
     wait_until("no password is needed", || get(&[]) == 200);
+    agent.wait_for("it is warned of", |agent| {
+        agent.err().contains("the endpoint answers to anyone")
+    });
     // Another hash.
     let other = "basic_auth_users:\n  scraper: $2b$04$.....................................................";
     let _ = files.write("web.yml", &format!("{TLS}{other}\n"));
     wait_until("the old password is refused", || get(PASSWORD) == 401);
+    agent.stop();
+}
+
+#[test]
+fn clients_without_a_password_hold_no_place() {
+    let lab = quiet();
+    let host = lab.node1();
+    let (_files, web) = prepared(USER);
+    let common = ["run", "-i", "eth0", "--docker", "off", "--web-config", &web];
+    let mut agent = Monitor::start(host, &common);
+    agent.wait_for("it serves", |agent| agent.err().contains("serving http"));
+    let mut held = Vec::new();
+    for _ in 0..300 {
+        let stream = host.enter(|| TcpStream::connect("127.0.0.1:9469"));
+        let mut stream = stream.unwrap().unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            .unwrap();
+        held.push(stream);
+    }
+    let url = "http://127.0.0.1:9469/metrics";
+    let mut curl = vec!["-s", "-o", "/dev/null", "-w", "%{http_code}"];
+    curl.extend(PASSWORD);
+    curl.push(url);
+    let start = Instant::now();
+    assert_eq!(host.run("curl", &curl).unwrap(), "200");
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    for mut stream in held {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        // A client that asks again and again would hold its place.
+        let is_last = answer.to_lowercase().contains("connection: close");
+        assert!(answer.starts_with("HTTP/1.1 401") && is_last, "{answer:?}");
+    }
     agent.stop();
 }
 

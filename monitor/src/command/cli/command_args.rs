@@ -70,10 +70,14 @@ pub struct HealthArgs {
     /// Ask whether all that should be watched is watched, too
     #[arg(long)]
     pub ready: bool,
+    /// Configuration file of the agent, for `listen` and `web_config`
+    /// [default: /etc/overlay-monitor/config.toml, if it exists]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Address that the agent listens on [default: 127.0.0.1:9469]
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
-    /// Web configuration file of the agent; needed where the agent speaks TLS
+    /// Web configuration file of the agent
     #[arg(long, value_name = "FILE")]
     pub web_config: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! What becomes of a request before a page is made: users, and headers of all answers.
+//! Admits or refuses a request before a page is made, and adds the headers of all answers.
 
 use axum::Router;
 use axum::body::Body;
@@ -17,7 +17,7 @@ const CHALLENGE: &str = "Basic realm=\"overlay-monitor\", charset=\"UTF-8\"";
 /// Seconds after which a client may try again.
 const RETRY_AFTER: &str = "2";
 
-/// The answer to a request.
+/// The answer to a request. It is the last one of the connection where the client is not admitted: such clients hold no place.
 pub(super) async fn answer(
     web: &WebConfig,
     routes: &TowerToHyperService<Router>,
@@ -26,6 +26,7 @@ pub(super) async fn answer(
     let rules = web.rules();
     let admission = web.admit(&rules, request.headers()).await;
     let is_probe = PROBES.contains(&request.uri().path());
+    let is_admitted = admission == Admission::Admitted;
     let mut response = match admission {
         Admission::Admitted => page(routes, request).await,
         Admission::Anonymous if is_probe => yes_or_no(page(routes, request).await),
@@ -42,6 +43,10 @@ pub(super) async fn answer(
     };
     for (name, value) in &rules.headers {
         response.headers_mut().insert(name.clone(), value.clone());
+    }
+    if !is_admitted {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
     }
     response
 }

@@ -19,6 +19,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::web_config;
 use crate::base::failure::Failure;
+use crate::base::output::message;
 
 /// Time for the whole answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,17 +29,25 @@ const ANSWER_MAX: usize = 64 << 10;
 /// The answer of the agent of this host, which listens on an address with a web configuration, to `GET path`.
 ///
 /// # Errors
-/// Why there is no answer: a usage failure where that is the configuration, else one of the violation.
+/// A violation, with why there is no answer.
 pub async fn get(
     listens: SocketAddr,
     web: Option<&Path>,
     path: &str,
 ) -> Result<(StatusCode, String), Failure> {
-    let tls = web.map(web_config::client).transpose()?.flatten();
+    let (ways, read) = web.map_or_else(|| (vec![None], Ok(())), web_config::client);
+    if let Err(error) = read {
+        message(format_args!("{error:#}; it is passed over"));
+    }
     let host = reached_at(listens).to_string();
-    within_time(&host, tls, path, ANSWER_MAX)
-        .await
-        .map_err(Failure::violation)
+    let mut answer = Err(anyhow!("no way to ask"));
+    for tls in ways {
+        answer = within_time(&host, tls, path, ANSWER_MAX).await;
+        if answer.is_ok() {
+            break;
+        }
+    }
+    answer.map_err(Failure::violation)
 }
 
 /// The answer of an agent at `host:port` to `GET path`, if it has no more than `max` bytes.
@@ -89,7 +98,7 @@ async fn connect(
             let stream = connector
                 .connect(ServerName::from(address), stream)
                 .await
-                .context("no TLS with the certificate of this web configuration")?;
+                .context("no TLS")?;
             ask(stream, host, path, max).await
         }
     }

@@ -34,7 +34,7 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
 /// A connection whose last request is older is closed for a new one, when all places are taken: as long as Prometheus
 /// waits for a page (`scrape_timeout`, by default).
 const OLD: Duration = Duration::from_secs(10);
-/// How often it is looked for a place while there is none.
+/// How often the agent looks for a place while there is none.
 const FULL_RETRY: Duration = Duration::from_millis(20);
 /// A connection on which nothing was asked yet.
 const NEVER: u64 = u64::MAX;
@@ -156,13 +156,16 @@ pub async fn serve(
 ) {
     let routes = TowerToHyperService::new(pages::routes(agent));
     let web = Arc::new(web);
-    let reading = Arc::clone(&web).keep_current();
     let mut connections = Connections::new();
-    tokio::pin!(stop, reading);
+    let reading = Arc::clone(&web).keep_current();
+    // Beside the connections: it goes on while all places are taken.
+    connections
+        .tasks
+        .spawn(async move { match reading.await {} });
+    tokio::pin!(stop);
     loop {
         let accepted = tokio::select! {
             () = &mut stop => break,
-            never = &mut reading => match never {},
             accepted = listener.accept() => accepted,
         };
         let stream = match accepted {

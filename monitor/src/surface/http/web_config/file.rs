@@ -94,6 +94,13 @@ pub(super) fn parse(text: &str, folder: &Path) -> Result<File> {
     let Value::Object(mut sections) = yaml::read(text)? else {
         bail!("it must be a mapping of tls_server_config, basic_auth_users and http_server_config");
     };
+    // A file that is being written is empty for a moment.
+    if sections.is_empty() {
+        bail!(
+            "it is empty: give tls_server_config, basic_auth_users or http_server_config, or no web configuration for an \
+             endpoint that answers anyone"
+        );
+    }
     let mut tls: Option<Tls> = section(&mut sections, "tls_server_config")?;
     if let Some(tls) = &mut tls {
         tls.complete(folder).context("tls_server_config")?;
@@ -119,11 +126,9 @@ fn section<T: DeserializeOwned>(
 ) -> Result<Option<T>> {
     match sections.remove(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => {
-            let section = serde_json::from_value(value);
-            // Its message names the key; that of a value that is no text could hold a part of a password.
-            section.map(Some).context(name)
-        }
+        Some(value @ Value::Object(_)) => serde_json::from_value(value).map(Some).context(name),
+        // The message of the parser would show the value, which may hold a hash or a key.
+        Some(_) => bail!("{name} must be a mapping"),
     }
 }
 
@@ -164,7 +169,12 @@ impl Tls {
         Ok(())
     }
 
-    pub(super) fn verifies_clients(&self) -> bool {
+    /// Whether a client must have a certificate.
+    pub(super) fn wants_certificates(&self) -> bool {
+        self.client_auth_type == Some(ClientAuth::Required)
+    }
+
+    fn verifies_clients(&self) -> bool {
         !matches!(self.client_auth_type, None | Some(ClientAuth::None))
     }
 
@@ -216,7 +226,27 @@ mod tests {
         assert_eq!(tls.min_version, Some(Version::Tls13));
         assert_eq!(file.users["scraper"], "$2y$10$abc");
         assert_eq!(file.headers.len(), 1);
-        assert!(parse("", Path::new("/")).unwrap().tls.is_none());
+        assert!(file_of(ClientAuth::Required).wants_certificates());
+        assert!(!file_of(ClientAuth::IfGiven).wants_certificates());
+    }
+
+    fn file_of(kind: ClientAuth) -> Tls {
+        Tls {
+            client_auth_type: Some(kind),
+            ..Tls::default()
+        }
+    }
+
+    #[test]
+    fn no_error_shows_a_hash_or_a_key() {
+        for text in [
+            "basic_auth_users: \"ann:$2y$10$hidden\"",
+            "tls_server_config: |\n  -----BEGIN hidden",
+            "basic_auth_users: {ann: [$2y$10$hidden]}",
+        ] {
+            let error = parse(text, Path::new("/")).map(drop).unwrap_err();
+            assert!(!format!("{error:#}").contains("hidden"), "{error:#}");
+        }
     }
 
     #[test]
@@ -259,8 +289,13 @@ mod tests {
                 "http_server_config: {headers: {Server: x}}",
                 "\"Server\" is not supported",
             ),
-            ("basic_auth_users: [a]", "basic_auth_users"),
+            (
+                "basic_auth_users: [a]",
+                "basic_auth_users must be a mapping",
+            ),
             ("- a", "must be a mapping"),
+            ("", "it is empty"),
+            ("# written next\n", "it is empty"),
         ] {
             let error = parse(text, Path::new("/")).map(drop).unwrap_err();
             let error = format!("{error:#}");

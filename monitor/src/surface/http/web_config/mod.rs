@@ -22,7 +22,7 @@ use crate::base::failure::Failure;
 pub(super) use users::Admission;
 use users::{Users, Verifier};
 
-/// How often it is looked whether a file has changed.
+/// How often the agent looks whether a file has changed.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// The web configuration, as it was last read.
@@ -36,13 +36,18 @@ pub struct WebConfig {
 struct State {
     rules: Arc<Rules>,
     files: Vec<Seen>,
+    /// What was seen instead at the last look. It is read when the next look sees the same: a file that is written in place
+    /// is cut off for a moment, and a part of it may ask for less.
+    changed: Vec<Seen>,
+    /// Why what was seen last is not in force; empty if it is.
+    refused: String,
 }
 
-/// A file that was read, or was to be read, the last time.
+/// A file that was read.
 #[derive(Clone, PartialEq, Eq)]
 struct Seen {
     path: PathBuf,
-    /// Taken before the file was read: what changed meanwhile is read the next time. `None` for a file that cannot be seen.
+    /// Taken before the file was read. `None` for a file that cannot be seen.
     stamp: Option<Stamp>,
 }
 
@@ -50,7 +55,8 @@ struct Seen {
 #[derive(Default)]
 pub(super) struct Rules {
     pub(super) tls: Option<Arc<ServerConfig>>,
-    verifies_clients: bool,
+    /// A client without a certificate is not answered.
+    wants_certificates: bool,
     users: Users,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -87,6 +93,8 @@ impl WebConfig {
             state: RwLock::new(State {
                 rules: Arc::new(rules),
                 files,
+                changed: Vec::new(),
+                refused: String::new(),
             }),
         })
     }
@@ -110,14 +118,7 @@ impl WebConfig {
     /// What an endpoint that others reach lacks; `None` if nothing.
     #[must_use]
     pub fn lacks(&self) -> Option<&'static str> {
-        let rules = self.rules();
-        let is_open = rules.users.is_empty() && !rules.verifies_clients;
-        match (rules.tls.is_some(), is_open) {
-            (false, true) => Some("without TLS and to anyone"),
-            (false, false) => Some("without TLS: anyone on the path can read the password"),
-            (true, true) => Some("to anyone"),
-            (true, false) => None,
-        }
+        self.rules().lacks()
     }
 
     pub(super) fn rules(&self) -> Arc<Rules> {
@@ -131,7 +132,8 @@ impl WebConfig {
         self.verifier.admit(&rules.users, authorization).await
     }
 
-    /// Reads the files again whenever they change. An error is logged once, and changes nothing.
+    /// Reads the files again whenever they have changed and stay as they are from one look to the next. An error is logged
+    /// once, and changes nothing; the next look tries again.
     pub(super) async fn keep_current(self: Arc<Self>) -> Infallible {
         let mut tick = tokio::time::interval(LOOK);
         while self.path.is_some() {
@@ -145,35 +147,73 @@ impl WebConfig {
 
     fn look(&self) {
         let Some(path) = &self.path else { return };
-        let known = {
-            let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-            state.files.clone()
-        };
-        if known.iter().all(|seen| *seen == Seen::now(&seen.path)) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let now: Vec<Seen> = state.files.iter().map(|of| Seen::now(&of.path)).collect();
+        if now == state.files {
+            state.changed.clear();
             return;
         }
+        if now != state.changed {
+            state.changed = now;
+            return;
+        }
+        drop(state);
         let mut files = Vec::new();
         let read = Rules::read(path, &mut files);
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        state.files = files;
-        match read {
-            Ok(rules) => {
-                self.verifier.keep(&rules.users);
-                state.rules = Arc::new(rules);
-                drop(state);
-                tracing::info!("the web configuration is read again: {}", path.display());
-            }
-            Err(error) => {
-                drop(state);
-                tracing::error!(
-                    "the web configuration is not read again, and the endpoint goes on as before: {error:#}"
-                );
-            }
+        if files.iter().any(|seen| *seen != Seen::now(&seen.path)) {
+            return;
         }
+        match read {
+            Ok(rules) => self.replace(rules, files, path),
+            Err(error) => self.refuse(&format!("{error:#}")),
+        }
+    }
+
+    /// Puts in force what was read.
+    fn replace(&self, rules: Rules, files: Vec<Seen>, path: &Path) {
+        self.verifier.keep(&rules.users);
+        let lacks = rules.lacks();
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let lacked = state.rules.lacks();
+        *state = State {
+            rules: Arc::new(rules),
+            files,
+            changed: Vec::new(),
+            refused: String::new(),
+        };
+        drop(state);
+        tracing::info!("the web configuration was read again: {}", path.display());
+        if let Some(lacks) = lacks.filter(|_| lacks != lacked) {
+            tracing::warn!("by the changed web configuration the endpoint answers {lacks}");
+        }
+    }
+
+    /// Says once why what was read is not in force.
+    fn refuse(&self, error: &str) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.refused == error {
+            return;
+        }
+        error.clone_into(&mut state.refused);
+        drop(state);
+        tracing::error!(
+            "the changed web configuration is refused: {error}; the one before stays in force; correct the file"
+        );
     }
 }
 
 impl Rules {
+    /// What an endpoint that others reach lacks; `None` if nothing.
+    fn lacks(&self) -> Option<&'static str> {
+        let is_open = self.users.is_empty() && !self.wants_certificates;
+        match (self.tls.is_some(), is_open) {
+            (false, true) => Some("without TLS and to anyone"),
+            (false, false) => Some("without TLS: anyone on the path can read the password"),
+            (true, true) => Some("to anyone"),
+            (true, false) => None,
+        }
+    }
+
     /// Reads a file, and notes it and those that it names in `files`.
     fn read(path: &Path, files: &mut Vec<Seen>) -> Result<Rules> {
         let mut read = || -> Result<Rules> {
@@ -189,7 +229,7 @@ impl Rules {
             };
             Ok(Rules {
                 tls,
-                verifies_clients: file.tls.is_some_and(|tls| tls.verifies_clients()),
+                wants_certificates: file.tls.is_some_and(|tls| tls.wants_certificates()),
                 users: Users::new(file.users).context("basic_auth_users")?,
                 headers: file.headers,
             })
@@ -198,19 +238,21 @@ impl Rules {
     }
 }
 
-/// How a client on this host speaks to an agent with this web configuration; `None` without TLS.
-///
-/// # Errors
-/// A usage failure that names the file and the key.
-pub(super) fn client(path: &Path) -> Result<Option<Arc<ClientConfig>>, Failure> {
-    let read = || -> Result<Option<Arc<ClientConfig>>> {
+/// The ways in which a client on this host may reach an agent with this web configuration, with TLS or without. There are
+/// two where the files cannot be read: the agent that runs has read them before. The error says why.
+pub(super) fn client(path: &Path) -> (Vec<Option<Arc<ClientConfig>>>, Result<()>) {
+    let read = || -> Result<Option<ClientConfig>> {
         let tls = parse(path)?.tls;
-        let client = tls.map(|tls| tls::client(&tls).context("tls_server_config"));
-        Ok(client.transpose()?.map(Arc::new))
+        let client = tls.map(|tls| tls::client(Some(&tls)).context("tls_server_config"));
+        client.transpose()
     };
-    read()
-        .with_context(|| path.display().to_string())
-        .map_err(Failure::usage)
+    match read().with_context(|| path.display().to_string()) {
+        Ok(client) => (vec![client.map(Arc::new)], Ok(())),
+        Err(error) => {
+            let any = tls::client(None).ok().map(Arc::new);
+            (vec![any, None], Err(error))
+        }
+    }
 }
 
 fn parse(path: &Path) -> Result<file::File> {

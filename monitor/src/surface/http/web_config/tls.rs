@@ -16,7 +16,7 @@ use tokio_rustls::rustls::{
 };
 
 use super::file::{ClientAuth, Curve, Tls, Version};
-use super::own_certificate::{OnlyOwn, OwnOr};
+use super::own_certificate::{AnyServer, OwnOr};
 
 /// Longest file that is read, in bytes.
 pub(super) const FILE_MAX: u64 = 1 << 20;
@@ -68,16 +68,19 @@ pub(super) fn server(tls: &Tls) -> Result<ServerConfig> {
     Ok(server)
 }
 
-/// How a client on this host speaks TLS to the agent: it expects the certificate of the agent and no other, and has it as
-/// its own.
-pub(super) fn client(tls: &Tls) -> Result<ClientConfig> {
-    let identity = Identity::read(tls)?;
+/// How a client on this host speaks TLS to the agent: it shows the agent's own certificate, if it could be read.
+pub(super) fn client(tls: Option<&Tls>) -> Result<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
-    let own = OnlyOwn::new(identity.own()?, &provider);
-    ClientConfig::builder_with_provider(provider)
+    let any = AnyServer::new(&provider);
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(own))
+        .with_custom_certificate_verifier(Arc::new(any));
+    let Some(tls) = tls else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let identity = Identity::read(tls)?;
+    builder
         .with_client_auth_cert(identity.chain, identity.key)
         .context("the certificate and the key do not fit")
 }

@@ -31,7 +31,7 @@ pub(super) struct Users {
     cost: u32,
 }
 
-/// What becomes of a request.
+/// Whether a request is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::surface::http) enum Admission {
     /// It is answered.
@@ -48,12 +48,12 @@ impl Users {
     /// Checks the hashes.
     ///
     /// # Errors
-    /// Whose hash is none.
+    /// Whose hash is not one of bcrypt.
     pub(super) fn new(hashes: BTreeMap<String, String>) -> Result<Users> {
         let mut cost = 0;
         for (name, hash) in &hashes {
             let parts = HashParts::from_str(hash).map_err(|_| {
-                anyhow!("the hash of the user {name:?} is none of bcrypt; make one with `htpasswd -nBC 10 {name}`")
+                anyhow!("the hash of the user {name:?} is not one of bcrypt; make one with `htpasswd -nBC 10 {name}`")
             })?;
             if !(4..=COST_MAX).contains(&parts.get_cost()) {
                 bail!(
@@ -303,7 +303,7 @@ mod tests {
             let users = BTreeMap::from([("ann".to_owned(), hash.to_owned())]);
             Users::new(users).map(drop).unwrap_err().to_string()
         };
-        assert!(one("secret").contains("\"ann\" is none of bcrypt"));
+        assert!(one("secret").contains("\"ann\" is not one of bcrypt"));
         assert!(one(&format!("$2b$31${NO_PASSWORD}")).contains("the cost 31"));
         assert!(!one("secret").contains("secret"));
     }

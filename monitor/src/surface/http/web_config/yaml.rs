@@ -1,7 +1,7 @@
 //! YAML as far as a web configuration needs it: mappings, lists, texts, `true` and `false`.
 //!
-//! Anchors are refused, since a few lines of them can stand for any amount of memory; so are keys that stand twice, of which
-//! the first would be ignored.
+//! Anchors are refused, since a few lines of them can stand for any amount of memory; so are keys that occur twice in a mapping, of
+//! which the first would be ignored.
 
 use anyhow::{Result, anyhow, bail};
 use monitor_classify::text::escape;
@@ -98,7 +98,7 @@ impl<'a> Reader<'a> {
             let event = self.next()?;
             let value = self.value(event, depth + 1)?;
             if map.insert(key.clone(), value).is_some() {
-                bail!("line {line}: {} stands twice", escape(&key, KEY_SHOWN));
+                bail!("line {line}: {} occurs twice", escape(&key, KEY_SHOWN));
             }
         }
     }
@@ -135,7 +135,7 @@ mod tests {
     fn what_could_mislead_or_fill_memory_is_an_error_with_its_line() {
         let deep = "[".repeat(100);
         for (text, says) in [
-            ("a: 1\na: 2\n", "line 2: a stands twice"),
+            ("a: 1\na: 2\n", "line 2: a occurs twice"),
             ("a: &x [1]\nb: *x\n", "line 1: anchors"),
             ("a: 1\n---\nb: 2\n", "a second document"),
             ("a: [1\n", "line "),
