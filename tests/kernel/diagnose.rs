@@ -5,7 +5,7 @@
     reason = "a test that cannot go on fails"
 )]
 
-use monitor::host::firewall::{self, Firewall, MARK};
+use monitor::host::firewall::{self, Firewall, MARK, VniSet};
 use monitor::host::ipsec::{self, Mark, Mode, PolicyDirection};
 use monitor_lab::{Host, Lab};
 use overlay_tests::agent::Agent;
@@ -100,6 +100,47 @@ fn the_table_of_the_newest_docker_is_found() {
         !found.marked.has(4096) && found.marked.has(4098),
         "{found:?}"
     );
+}
+
+/// Rules of which one thing differs from those that encrypt a network: they let a part of its cleartext pass.
+#[test]
+fn rules_that_look_alike_do_not_count() {
+    let lab = quiet();
+    let host = lab.node1();
+    let mark = format!("meta mark set {MARK}");
+    let vni = "udp dport 4789 @th,96,24";
+    shell(
+        host,
+        &format!(
+            "nft 'table ip other {{
+                chain out {{ type filter hook output priority mangle;
+                    ip daddr 10.0.0.5 {vni} 4096 {mark};
+                    oifname eth9 {vni} 4097 {mark};
+                    {vni} 4098 limit rate 1/second {mark};
+                    ct state new {vni} 4099 {mark};
+                    udp dport 4000-5000 @th,96,24 4100 {mark};
+                    meta l4proto udp {vni} 4101 counter {mark}; }};
+                chain in {{ type filter hook input priority 0;
+                    meta secpath missing {vni} 4096 quota over 1 mbytes drop;
+                    meta secpath missing ip saddr 10.0.0.5 {vni} 4097 drop;
+                    meta secpath missing {vni} 4101 log counter drop; }}; }};
+              table ip asleep {{ flags dormant;
+                chain out {{ type filter hook output priority mangle; {vni} 4102 {mark}; }}; }}'"
+        ),
+    );
+    for program in ["iptables-nft", "iptables-legacy"] {
+        for (place, vni) in [("-d 10.0.0.5/32", 4103), ("-o eth9", 4104)] {
+            let rule = u32_match(vni);
+            shell(
+                host,
+                &format!("{program} -t mangle -A OUTPUT {place} {rule} -j MARK --set-mark {MARK}"),
+            );
+        }
+    }
+    let found = read(host).rules;
+    let has = |set: &VniSet| (4096..4105).filter(|vni| set.has(*vni)).collect::<Vec<_>>();
+    assert_eq!(has(&found.marked), [4101], "{found:?}");
+    assert_eq!(has(&found.refused), [4101], "{found:?}");
 }
 
 /// As nft lets one write them by hand: one VNI, a range, a list with ranges, in tables of both versions of IP.

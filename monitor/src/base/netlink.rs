@@ -84,20 +84,17 @@ pub(crate) struct Raw<'a> {
 }
 
 impl Raw<'_> {
-    /// The result of the request, if this message ends the answer: `NLMSG_DONE`, or `NLMSG_ERROR`, whose code 0
-    /// acknowledges.
+    /// The result of the request, if this message ends the answer: `NLMSG_ERROR`, whose code 0 acknowledges, or
+    /// `NLMSG_DONE`, which has the code of a dump that broke off (`netlink_dump_done` in net/netlink/af_netlink.c).
     pub(crate) fn end(&self) -> Option<io::Result<()>> {
-        match self.message_type {
-            DONE => Some(Ok(())),
-            ERROR => {
-                let code = self.payload.first_chunk();
-                Some(match code.map_or(0, |code| i32::from_ne_bytes(*code)) {
-                    0 => Ok(()),
-                    code => Err(io::Error::from_raw_os_error(code.saturating_neg())),
-                })
-            }
-            _ => None,
+        if ![ERROR, DONE].contains(&self.message_type) {
+            return None;
         }
+        let code = self.payload.first_chunk();
+        Some(match code.map_or(0, |code| i32::from_ne_bytes(*code)) {
+            code @ ..0 => Err(io::Error::from_raw_os_error(code.saturating_neg())),
+            0.. => Ok(()),
+        })
     }
 }
 
@@ -288,5 +285,25 @@ mod tests {
             assert_eq!(messages(&message(wrong, 16, &[0; 4])).count(), 0, "{wrong}");
         }
         assert_eq!(messages(&[]).count(), 0);
+    }
+
+    #[test]
+    fn a_dump_that_broke_off_is_an_error() {
+        let end = |message_type, code: &[u8]| {
+            let length = 16 + u32::try_from(code.len()).unwrap();
+            let bytes = message(length, message_type, code);
+            let end = messages(&bytes).next().unwrap().end();
+            end.map(|end| end.map_err(|error| error.raw_os_error()))
+        };
+        let code = |code: i32| code.to_ne_bytes();
+        for kind in [DONE, ERROR] {
+            assert_eq!(end(kind, &code(0)), Some(Ok(())));
+            assert_eq!(
+                end(kind, &code(-libc::ENOMEM)),
+                Some(Err(Some(libc::ENOMEM)))
+            );
+        }
+        assert_eq!(end(DONE, &[]), Some(Ok(())));
+        assert_eq!(end(16, &code(-1)), None);
     }
 }

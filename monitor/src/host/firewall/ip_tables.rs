@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::Instant;
 
 use super::extension::{self, Extension};
 use super::rule_parts::{RuleParts, Way};
@@ -41,6 +42,8 @@ pub(super) struct Family {
     /// Address family and level of the socket options.
     socket: i32,
     level: i32,
+    /// Length of the addresses and interfaces with their masks, with which an entry begins.
+    places: usize,
     /// Where an entry has the flags that negate its addresses, interfaces and protocol.
     inverted: usize,
     /// Where an entry has the offsets of its target and of the next entry.
@@ -54,6 +57,7 @@ pub(super) const IPV4: Family = Family {
     names: "/proc/thread-self/net/ip_tables_names",
     socket: libc::AF_INET,
     level: libc::IPPROTO_IP,
+    places: 80,
     inverted: 83,
     offsets: 88,
     entry: 112,
@@ -63,6 +67,7 @@ pub(super) const IPV6: Family = Family {
     names: "/proc/thread-self/net/ip6_tables_names",
     socket: libc::AF_INET6,
     level: libc::IPPROTO_IPV6,
+    places: 128,
     inverted: 132,
     offsets: 140,
     entry: 168,
@@ -75,7 +80,7 @@ const TABLES: [(&str, usize, Way); 2] = [("mangle", 3, Way::Sent), ("filter", 1,
 ///
 /// # Errors
 /// Why they cannot be read, as a message.
-pub(super) fn read(family: &Family) -> Result<Rules, String> {
+pub(super) fn read(family: &Family, until: Instant) -> Result<Rules, String> {
     let names = match std::fs::read_to_string(family.names) {
         Ok(names) => names,
         // The module is not loaded.
@@ -91,8 +96,11 @@ pub(super) fn read(family: &Family) -> Result<Rules, String> {
     let mut rules = Rules::default();
     for (table, hook, way) in TABLES {
         if names.lines().any(|name| name == table) {
-            read_chain(family, table, hook, |rule| rules.add(way, rule))?;
+            read_chain(family, table, hook, until, |rule| rules.add(way, rule))?;
         }
+    }
+    if rules.is_cut() {
+        return Err("the rules have too many ranges of VNIs".to_owned());
     }
     Ok(rules)
 }
@@ -102,10 +110,14 @@ fn read_chain(
     family: &Family,
     table: &str,
     hook: usize,
+    until: Instant,
     mut each: impl FnMut(&RuleParts),
 ) -> Result<(), String> {
     let socket = socket(family).map_err(|error| netlink::reason(&error))?;
     for _ in 0..TRIES {
+        if Instant::now() > until {
+            return Err("reading the rules took too long".to_owned());
+        }
         let mut info = [0; INFO];
         put_name(&mut info, table);
         get(&socket, family.level, GET_INFO, &mut info).map_err(|error| netlink::reason(&error))?;
@@ -147,6 +159,7 @@ fn rules_of<'a>(family: &'a Family, mut chain: &'a [u8]) -> impl Iterator<Item =
         let entry = chain.get(..next)?;
         let mut rule = RuleParts {
             negated: *entry.get(family.inverted)? != 0,
+            narrowed: entry.get(..family.places)?.iter().any(|byte| *byte != 0),
             ..RuleParts::default()
         };
         let mut matches = entry.get(family.entry..target)?;

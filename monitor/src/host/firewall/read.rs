@@ -31,10 +31,11 @@ impl Firewall {
 /// Reads the firewall of this thread's network namespace. Blocks for ten seconds at most.
 #[must_use]
 pub fn read() -> Firewall {
+    let until = Instant::now() + LIMIT;
     combine([
-        ("nf_tables", nf_tables::read(Instant::now() + LIMIT)),
-        ("ip_tables", ip_tables::read(&ip_tables::IPV4)),
-        ("ip6_tables", ip_tables::read(&ip_tables::IPV6)),
+        ("nf_tables", nf_tables::read(until)),
+        ("ip_tables", ip_tables::read(&ip_tables::IPV4, until)),
+        ("ip6_tables", ip_tables::read(&ip_tables::IPV6, until)),
     ])
 }
 

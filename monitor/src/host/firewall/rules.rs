@@ -13,3 +13,10 @@ pub struct Rules {
     /// Networks whose received datagrams are dropped unless they came in ESP.
     pub refused: VniSet,
 }
+
+impl Rules {
+    /// Whether some were left out for lack of room.
+    pub(super) fn is_cut(&self) -> bool {
+        self.marked.is_cut() || self.refused.is_cut()
+    }
+}

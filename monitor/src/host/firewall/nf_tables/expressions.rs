@@ -30,6 +30,8 @@ enum Register {
     Ipsec,
     /// A value of the rule.
     Value(Vec<u8>),
+    /// The version of IP, the protocol, or UDP's port: Docker's rules have them too, and each VXLAN datagram fits.
+    OfVxlan,
 }
 
 /// What a rule does, and the set by which it finds VNIs.
@@ -73,13 +75,16 @@ impl<'a> Rule<'a> {
             b"immediate" => self.immediate(data),
             b"cmp" => self.compare(data),
             b"lookup" => self.look_up(data),
-            b"range" => self.parts.negated |= number(data, 2) != Some(0),
+            b"range" => self.range(data),
             b"reject" => self.parts.drops = true,
             b"match" => self.parts.add_match(extension(data)),
             b"target" => self.parts.add_target(extension(data)),
-            b"counter" => {}
-            // Another kind may write any register.
-            _ => self.registers.clear(),
+            b"counter" | b"log" => {}
+            // Another kind leaves packets out (limit, quota, ct, …), and may write any register.
+            _ => {
+                self.registers.clear();
+                self.parts.narrowed = true;
+            }
         }
     }
 
@@ -95,20 +100,29 @@ impl<'a> Rule<'a> {
 
     /// `NFTA_PAYLOAD_DREG`, `_BASE` (2 is the transport header), `_OFFSET` and `_LEN` in bytes.
     fn payload(&mut self, data: &[u8]) {
-        let place = [2, 3, 4].map(|at| number(data, at));
-        let is_vni = place == [Some(2), Some(12), Some(3)];
-        self.set_register(number(data, 1), is_vni.then_some(Register::Vni));
+        let loaded = match [2, 3, 4].map(|at| number(data, at)) {
+            [Some(2), Some(12), Some(3)] => Some(Register::Vni),
+            [Some(2), Some(2), Some(2)] => Some(Register::OfVxlan),
+            _ => None,
+        };
+        self.set_register(number(data, 1), loaded);
     }
 
     /// `NFTA_META_DREG`, `_KEY`, `_SREG`.
     fn meta(&mut self, data: &[u8]) {
         const KEY_MARK: u32 = 3;
+        const KEY_NFPROTO: u32 = 15;
+        const KEY_L4PROTO: u32 = 16;
         const KEY_SECPATH: u32 = 25;
         let key = number(data, 2);
         match number(data, 3).map(|register| self.registers.get(&register)) {
             None => {
-                let is_ipsec = key == Some(KEY_SECPATH);
-                self.set_register(number(data, 1), is_ipsec.then_some(Register::Ipsec));
+                let loaded = match key {
+                    Some(KEY_SECPATH) => Some(Register::Ipsec),
+                    Some(KEY_NFPROTO | KEY_L4PROTO) => Some(Register::OfVxlan),
+                    _ => None,
+                };
+                self.set_register(number(data, 1), loaded);
             }
             // A mark has the byte order of this machine.
             Some(value) if key == Some(KEY_MARK) => {
@@ -156,7 +170,22 @@ impl<'a> Rule<'a> {
                 (EQUAL, [0]) => self.parts.of_cleartext = true,
                 _ => self.parts.narrowed = true,
             },
-            Some(Register::Value(_)) | None => {}
+            Some(Register::OfVxlan) if operator == EQUAL => {}
+            // An address, an interface, or whatever else Docker's rules do not look at.
+            Some(Register::OfVxlan | Register::Value(_)) | None => self.parts.narrowed = true,
+        }
+    }
+
+    /// `NFTA_RANGE_SREG`, `_OP` (1 negates), `_FROM_DATA`, `_TO_DATA`.
+    fn range(&mut self, data: &[u8]) {
+        let register = number(data, 1).and_then(|register| self.registers.get(&register));
+        let end = |which| vni(attribute(attribute(data, which)?, VALUE)?);
+        match (register, number(data, 2), end(3), end(4)) {
+            (Some(Register::Vni), Some(0), Some(from), Some(to)) => {
+                let (first, last) = self.compared.take().unwrap_or(0..=VNI_MAX).into_inner();
+                self.compared = Some(first.max(from)..=last.min(to));
+            }
+            _ => self.parts.narrowed = true,
         }
     }
 
@@ -170,6 +199,8 @@ impl<'a> Rule<'a> {
             // A map gives a value or a verdict for each VNI: that is no rule of Docker's.
             self.parts.narrowed |= is_inverted || result.is_some() || self.set.is_some();
             self.set = attribute(data, 1).map(trimmed);
+        } else {
+            self.parts.narrowed = true;
         }
         self.set_register(result, None);
     }

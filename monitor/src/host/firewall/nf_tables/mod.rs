@@ -20,10 +20,14 @@ use elements::Elements;
 
 /// Most bytes of one reading.
 const BYTES_MAX: usize = 64 << 20;
+/// Why a reading is given up when its time is over.
+const TOO_LONG: &str = "reading the rules took too long";
 /// How often rules are read again because they changed meanwhile.
 const TRIES: usize = 8;
 
 /// Messages (`enum nf_tables_msg_types`).
+const NEW_TABLE: u16 = 0;
+const GET_TABLE: u16 = 1;
 const NEW_CHAIN: u16 = 3;
 const GET_CHAIN: u16 = 4;
 const NEW_RULE: u16 = 6;
@@ -44,6 +48,10 @@ const ANY_FAMILY: u8 = 0;
 
 /// `NFTA_GEN_ID`.
 const GENERATION_ID: u16 = 1;
+/// `NFTA_TABLE_NAME`, `_FLAGS`, and `NFT_TABLE_F_DORMANT`: its chains see no packet.
+const TABLE_NAME: u16 = 1;
+const TABLE_FLAGS: u16 = 2;
+const DORMANT: u32 = 1;
 /// `NFTA_CHAIN_TABLE`, `_NAME`, `_HOOK`, and in it `NFTA_HOOK_HOOKNUM`.
 const CHAIN_TABLE: u16 = 1;
 const CHAIN_NAME: u16 = 3;
@@ -110,6 +118,9 @@ pub(super) fn read(until: Instant) -> Result<Rules, String> {
     };
     for _ in 0..TRIES {
         match reading.generation_and_rules() {
+            Ok(rules) if rules.is_cut() => {
+                return Err("the rules have too many ranges of VNIs".to_owned());
+            }
             Ok(rules) => return Ok(rules),
             Err(Ended::Changed) => {}
             Err(Ended::Refused(reason)) => return Err(reason),
@@ -191,8 +202,30 @@ impl Reading {
         Ok(rules)
     }
 
+    /// The tables that are switched off, by family and name.
+    fn dormant(&mut self) -> Result<BTreeSet<(u8, Vec<u8>)>, Ended> {
+        let mut dormant = BTreeSet::new();
+        let request = [ANY_FAMILY, 0, 0, 0];
+        self.ask(
+            GET_TABLE,
+            NLM_F_DUMP,
+            NEW_TABLE,
+            &request,
+            |family, answer| {
+                let flags = attribute(answer, TABLE_FLAGS).and_then(<[u8]>::first_chunk);
+                let is_dormant =
+                    flags.is_some_and(|flags| u32::from_be_bytes(*flags) & DORMANT != 0);
+                if let Some(name) = text(answer, TABLE_NAME).filter(|_| is_dormant) {
+                    dormant.insert((family, name.to_vec()));
+                }
+            },
+        )?;
+        Ok(dormant)
+    }
+
     /// The chains whose rules may encrypt.
     fn chains(&mut self) -> Result<Vec<Chain>, Ended> {
+        let dormant = self.dormant()?;
         let mut chains = Vec::new();
         let request = [ANY_FAMILY, 0, 0, 0];
         self.ask(
@@ -204,6 +237,7 @@ impl Reading {
                 chains.extend(chain(family, answer));
             },
         )?;
+        chains.retain(|at: &Chain| !dormant.contains(&(at.family, at.table.clone())));
         Ok(chains)
     }
 
@@ -240,13 +274,17 @@ impl Reading {
             payload,
         };
         let (until, bytes) = (self.until, &mut self.bytes);
+        // Here as well: an answer may be empty, and there may be many chains.
+        if Instant::now() > until {
+            return Err(Ended::Refused(TOO_LONG.to_owned()));
+        }
         let mut exceeded = None;
         let whole = netlink::ask(request, &mut self.buffer, |message| {
             *bytes += message.payload.len();
             if *bytes > BYTES_MAX {
                 exceeded = Some(format!("more than {} MiB of rules", BYTES_MAX >> 20));
             } else if Instant::now() > until {
-                exceeded = Some("reading the rules took too long".to_owned());
+                exceeded = Some(TOO_LONG.to_owned());
             }
             if exceeded.is_some() {
                 return ControlFlow::Break(());

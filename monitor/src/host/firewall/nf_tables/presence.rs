@@ -2,13 +2,16 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::sync::OnceLock;
 
 use crate::base::kernel_config::{Built, Configuration};
 use crate::base::procfs::has_module;
 
 /// Where it cannot be found out, it counts as present.
 pub(super) fn has_nf_tables() -> bool {
-    has_module("nf_tables") || is_built_in().unwrap_or(true)
+    // It does not change while the kernel runs, and the list of its symbols is long.
+    static BUILT_IN: OnceLock<Option<bool>> = OnceLock::new();
+    has_module("nf_tables") || BUILT_IN.get_or_init(is_built_in).unwrap_or(true)
 }
 
 /// Whether it is part of the kernel: by its configuration, or else by its symbols.
