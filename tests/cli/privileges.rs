@@ -107,7 +107,7 @@ fn keep_privileges_keeps_them_and_says_so() {
 }
 
 #[test]
-fn audit_and_tail_give_up_the_same_and_still_write_their_files() {
+fn audit_tail_and_forecast_give_up_the_same_and_still_write_their_files() {
     const DAC_OVERRIDE: u32 = 1;
     let lab = quiet();
     let host = lab.node1();
@@ -139,9 +139,24 @@ fn audit_and_tail_give_up_the_same_and_still_write_their_files() {
     held(&audit, &[DAC_OVERRIDE]);
     let mut tail = Monitor::tail(host, &["--write", &capture]);
     held(&tail, &[]);
+    let arguments = [
+        "forecast",
+        "-i",
+        "eth0",
+        "--docker",
+        "off",
+        "--duration",
+        "600s",
+    ];
+    let mut forecast = Monitor::start(host, &arguments);
+    forecast.wait_for("it is confined", |forecast| {
+        let modes = of_threads(forecast.id(), "Seccomp");
+        !modes.is_empty() && modes.iter().all(|mode| mode == "2")
+    });
+    held(&forecast, &[]);
     send(&lab);
     tail.lines(3);
-    for monitor in [&mut audit, &mut tail] {
+    for monitor in [&mut audit, &mut tail, &mut forecast] {
         monitor.signal(libc::SIGINT);
         let (status, _) = monitor.wait();
         assert_eq!(status.code(), Some(0), "{}", monitor.err());

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use libc::c_long;
+#[cfg(target_arch = "x86_64")]
+use seccompiler::sock_filter;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule,
@@ -25,9 +27,15 @@ const REFUSED: &[c_long] = &[
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,
+    libc::SYS_process_madvise,
     libc::SYS_pidfd_getfd,
+    libc::SYS_pidfd_send_signal,
+    libc::SYS_rt_sigqueueinfo,
+    libc::SYS_rt_tgsigqueueinfo,
+    libc::SYS_tkill,
     libc::SYS_kcmp,
     libc::SYS_move_pages,
+    libc::SYS_migrate_pages,
     // Other namespaces and mounts.
     libc::SYS_setns,
     libc::SYS_unshare,
@@ -48,6 +56,11 @@ const REFUSED: &[c_long] = &[
     libc::SYS_finit_module,
     libc::SYS_delete_module,
     libc::SYS_kexec_load,
+    libc::SYS_kexec_file_load,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_iopl,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_ioperm,
     libc::SYS_reboot,
     libc::SYS_swapon,
     libc::SYS_swapoff,
@@ -73,6 +86,13 @@ const REFUSED: &[c_long] = &[
     libc::SYS_personality,
 ];
 
+/// Calls whose first argument is a process: only this one, or none (0) where that means this one.
+const OF_A_PROCESS: [(c_long, bool); 3] = [
+    (libc::SYS_kill, false),
+    (libc::SYS_tgkill, false),
+    (libc::SYS_prlimit64, true),
+];
+
 /// Flags of clone(2) that make a namespace.
 const NAMESPACES: [i32; 7] = [
     libc::CLONE_NEWNS,
@@ -95,11 +115,47 @@ pub(super) fn filter(bpf_commands: &[u32]) -> anyhow::Result<()> {
         (refused(bpf_commands)?, libc::EPERM),
         (missing, libc::ENOSYS),
     ] {
-        let program = compile(rules, error)?;
-        seccompiler::apply_filter_all_threads(&program).context("cannot filter system calls")?;
+        apply(&compile(rules, error)?)?;
     }
+    #[cfg(target_arch = "x86_64")]
+    apply(&NO_X32)?;
     Ok(())
 }
+
+fn apply(program: &[seccompiler::sock_filter]) -> anyhow::Result<()> {
+    seccompiler::apply_filter_all_threads(program).context("cannot filter system calls")
+}
+
+/// Refuses the calls of the x32 interface. They have the architecture of all others and numbers of their own
+/// (`__X32_SYSCALL_BIT` in arch/x86/include/uapi/asm/unistd.h), so that no rule by number sees them.
+#[cfg(target_arch = "x86_64")]
+const NO_X32: [sock_filter; 4] = {
+    const fn statement(code: u32, jt: u8, jf: u8, k: u32) -> sock_filter {
+        sock_filter {
+            code: code as u16,
+            jt,
+            jf,
+            k,
+        }
+    }
+    [
+        // The number of the call is the first field of `struct seccomp_data`.
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        statement(
+            libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K,
+            0,
+            1,
+            0x4000_0000,
+        ),
+        statement(
+            libc::BPF_RET | libc::BPF_K,
+            0,
+            0,
+            libc::SECCOMP_RET_ERRNO | libc::EPERM as u32,
+        ),
+        statement(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ]
+};
 
 fn refused(bpf_commands: &[u32]) -> anyhow::Result<Rules> {
     let mut rules: Rules = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
@@ -108,6 +164,13 @@ fn refused(bpf_commands: &[u32]) -> anyhow::Result<Rules> {
         .map(|command| condition(SeccompCmpOp::Ne, u64::from(*command)))
         .collect::<anyhow::Result<_>>()?;
     rules.insert(libc::SYS_bpf, vec![SeccompRule::new(other_command)?]);
+    for (call, is_own_with_0) in OF_A_PROCESS {
+        let mut another = vec![condition(SeccompCmpOp::Ne, u64::from(std::process::id()))?];
+        if is_own_with_0 {
+            another.push(condition(SeccompCmpOp::Ne, 0)?);
+        }
+        rules.insert(call, vec![SeccompRule::new(another)?]);
+    }
     let clone = |flag: i32, value: u64| {
         let mask = u64::from(flag.cast_unsigned());
         let is_so = condition(SeccompCmpOp::MaskedEq(mask), mask * value)?;

@@ -6,19 +6,18 @@ use std::future::Future;
 use std::io::{ErrorKind, Read};
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
 
-use super::cli::{ExportArgs, ForecastArgs};
+use super::cli::ForecastArgs;
+use super::own_agent;
 use super::pages::Pages;
-use super::settings::{self, Defaults};
-use crate::agent::session::{Session, SessionOptions};
+use crate::agent::confined::FilesLater;
+use crate::agent::session::Session;
 use crate::base::failure::Failure;
 use crate::base::output::Output;
-use crate::host::docker::DockerSocket;
 use crate::surface::forecast::{
     BenchRecord, Counts, Forecast, RECORD_MAX, Total, Traffic, lines, text,
 };
@@ -28,13 +27,39 @@ use crate::surface::prometheus::Series;
 /// Where the bench of this host is looked for.
 const BENCH: &str = "/etc/overlay-monitor/encryption-cost.json";
 
-pub(super) async fn run(
-    args: &ForecastArgs,
-    stop: impl Future<Output = ()>,
-) -> Result<(), Failure> {
+/// A forecast, counting or about to ask.
+pub struct Started {
+    args: ForecastArgs,
+    bench: Option<BenchRecord>,
+    /// Where no other agent or server is asked.
+    session: Option<Session>,
+}
+
+/// Starts to watch, if that is needed, and gives up the privileges that only this takes.
+pub(super) fn start(args: ForecastArgs) -> Result<Started, Failure> {
     let bench = bench(args.bench.as_deref())?;
+    let mut session = None;
+    if args.prometheus.is_none() && args.url.is_none() {
+        let own = own_agent::watch(&args.watch, &args.policy, &args.docker)?;
+        own.give_up_privileges(&FilesLater::default())?;
+        session = Some(own);
+    }
+    Ok(Started {
+        args,
+        bench,
+        session,
+    })
+}
+
+/// Counts or asks, and prints.
+pub(super) async fn run(started: Started, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+    let Started {
+        args,
+        bench,
+        session,
+    } = started;
     tokio::select! {
-        traffic = traffic(args) => print(args, traffic?, bench.as_ref()),
+        traffic = traffic(&args, session) => print(&args, traffic?, bench.as_ref()),
         () = stop => Ok(()),
     }
 }
@@ -56,29 +81,16 @@ fn bench(file: Option<&Path>) -> Result<Option<BenchRecord>, Failure> {
     read.map_err(Failure::usage)
 }
 
-async fn traffic(args: &ForecastArgs) -> Result<Vec<Traffic>, Failure> {
+async fn traffic(args: &ForecastArgs, session: Option<Session>) -> Result<Vec<Traffic>, Failure> {
     if let Some(url) = &args.prometheus {
         return stored(args, url).await;
     }
     if let Some(url) = &args.url {
         return counted(args, Pages::of_url(url)?).await;
     }
-    let mut plan = settings::plan(
-        &args.watch,
-        &args.policy,
-        &ExportArgs::default(),
-        Defaults::AUDIT,
-    )?;
-    let docker = args.docker.place(plan.docker.as_ref())?;
-    plan.load.policy |= docker != DockerSocket::Off;
-    let options = SessionOptions {
-        docker,
-        show_payload: false,
-        show_users: false,
-        update_over: plan.state_window,
-        manager: Arc::default(),
+    let Some(session) = session else {
+        return Ok(Vec::new());
     };
-    let session = Session::start(&plan, options)?;
     let pages = Pages::of_agent(session.agent());
     let counting = counted(args, pages);
     let ended = session.run(|_| ControlFlow::Continue(()), counting);

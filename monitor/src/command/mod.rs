@@ -11,6 +11,7 @@ mod fleet;
 mod forecast;
 mod health;
 pub mod log_filter;
+mod own_agent;
 mod pages;
 mod prometheus_access;
 mod read;
@@ -23,8 +24,7 @@ mod top;
 use crate::base::failure::Failure;
 use crate::base::signals::Signals;
 use cli::{
-    CheckArgs, Cli, Command, ConfigArgs, DetachArgs, FleetArgs, ForecastArgs, HealthArgs, ReadArgs,
-    TopArgs,
+    CheckArgs, Cli, Command, ConfigArgs, DetachArgs, FleetArgs, HealthArgs, ReadArgs, TopArgs,
 };
 
 /// A command that is started: those that watch have given up what only the start needs; the others start in the runtime.
@@ -40,7 +40,7 @@ pub enum Started {
     /// See [`Command`].
     Fleet(FleetArgs),
     /// See [`Command`].
-    Forecast(Box<ForecastArgs>),
+    Forecast(Box<forecast::Started>),
     /// See [`Command`].
     Read(ReadArgs),
     /// See [`Command`].
@@ -64,7 +64,7 @@ pub fn start(cli: Cli) -> Result<Started, Failure> {
         Command::Tail(args) => Started::Tail(Box::new(tail::start(args)?)),
         Command::Top(args) => Started::Top(args),
         Command::Fleet(args) => Started::Fleet(args),
-        Command::Forecast(args) => Started::Forecast(Box::new(args)),
+        Command::Forecast(args) => Started::Forecast(Box::new(forecast::start(args)?)),
         Command::Read(args) => Started::Read(args),
         Command::Check(args) => Started::Check(args),
         Command::Config(args) => Started::Config(args),
@@ -84,7 +84,7 @@ pub async fn run(started: Started, signals: Signals) -> Result<(), Failure> {
         Started::Tail(tail) => tail::run(*tail, signals.end_only()).await,
         Started::Top(args) => top::run(&args, signals.end_only()).await,
         Started::Fleet(args) => fleet::run(&args, signals.end_only()).await,
-        Started::Forecast(args) => forecast::run(&args, signals.end_only()).await,
+        Started::Forecast(started) => forecast::run(*started, signals.end_only()).await,
         Started::Read(args) => read::run(args, signals.end_only()).await,
         Started::Check(args) => check::run(&args).await,
         Started::Config(args) => config::run(&args),

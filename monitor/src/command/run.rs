@@ -73,6 +73,12 @@ pub(super) fn start(args: RunArgs) -> Result<Started, Failure> {
             ..FilesLater::default()
         })?;
         tracing::info!("privileges: {held}");
+        if let Err(error) = web.try_again() {
+            tracing::warn!(
+                "the web configuration cannot be read again with these privileges: {error:#}; a renewed certificate takes a \
+                 restart; let the agent's user read it"
+            );
+        }
     }
     Ok(Started {
         args,

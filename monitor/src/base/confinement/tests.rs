@@ -69,6 +69,7 @@ fn confine_and_try() -> io::Result<()> {
     // SAFETY: the call takes a flag only, and no process comes of it.
     let forked = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
     step(12, forked == -1 && errno() == libc::EPERM)?;
+    step(13, reaches_no_other_process())?;
     // A thread takes clone(2), since clone3(2) is hidden.
     step(
         11,
@@ -76,6 +77,33 @@ fn confine_and_try() -> io::Result<()> {
             .join()
             .is_ok_and(|seven| seven == 7),
     )
+}
+
+/// Whether signals and limits are those of this process only, also by the numbers of x32.
+fn reaches_no_other_process() -> bool {
+    let none = std::ptr::null::<libc::rlimit>();
+    // SAFETY: signal 0 is sent to no process, and nothing is read or written where there is no pointer.
+    let call = |call, first: i32, second: i32, third: i64| unsafe {
+        match libc::syscall(call, first, second, third, none) {
+            -1 => errno(),
+            _ => 0,
+        }
+    };
+    // SAFETY: the calls take nothing.
+    let (own, parent) = unsafe { (libc::getpid(), libc::getppid()) };
+    let of = |process: i32| {
+        [
+            call(libc::SYS_kill, process, 0, 0),
+            call(libc::SYS_tgkill, process, process, 0),
+            call(libc::SYS_prlimit64, process, 7, 0),
+        ]
+    };
+    let is_x32_refused = cfg!(not(target_arch = "x86_64"))
+        || call(0x4000_0000 | libc::SYS_getpid, 0, 0, 0) == libc::EPERM;
+    of(own) == [0; 3]
+        && of(parent) == [libc::EPERM; 3]
+        && call(libc::SYS_prlimit64, 0, 7, 0) == 0
+        && is_x32_refused
 }
 
 fn errno() -> i32 {

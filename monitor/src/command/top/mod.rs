@@ -5,18 +5,15 @@ mod terminal;
 use std::future::Future;
 use std::io::{self, IsTerminal};
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 
-use super::cli::{ExportArgs, TopArgs};
+use super::cli::TopArgs;
+use super::own_agent;
 use super::pages::Pages;
-use super::settings::{self, Defaults};
-use crate::agent::session::{Session, SessionOptions};
 use crate::base::failure::Failure;
 use crate::base::output::Output;
-use crate::host::docker::DockerSocket;
 use crate::surface::format::Format;
 use crate::surface::top::{Board, Look, Reading, frame, lines, press};
 
@@ -43,22 +40,7 @@ pub(super) async fn run(args: &TopArgs, stop: impl Future<Output = ()>) -> Resul
     if let Some(url) = &args.url {
         return shown(Pages::of_url(url)?).await;
     }
-    let mut plan = settings::plan(
-        &args.watch,
-        &args.policy,
-        &ExportArgs::default(),
-        Defaults::AUDIT,
-    )?;
-    let docker = args.docker.place(plan.docker.as_ref())?;
-    plan.load.policy |= docker != DockerSocket::Off;
-    let options = SessionOptions {
-        docker,
-        show_payload: false,
-        show_users: false,
-        update_over: plan.state_window,
-        manager: Arc::default(),
-    };
-    let session = Session::start(&plan, options)?;
+    let session = own_agent::watch(&args.watch, &args.policy, &args.docker)?;
     let pages = Pages::of_agent(session.agent());
     let ended = session.run(|_| ControlFlow::Continue(()), shown(pages));
     ended.await?.unwrap_or(Ok(()))

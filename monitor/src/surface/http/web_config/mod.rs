@@ -99,6 +99,15 @@ impl WebConfig {
         })
     }
 
+    /// Reads the files anew, and keeps nothing of it: whether they can be read again with the privileges that are left.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn try_again(&self) -> Result<()> {
+        let path = self.path.as_deref();
+        path.map_or(Ok(()), |path| Rules::read(path, &mut Vec::new()).map(drop))
+    }
+
     /// The files that are read again.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
