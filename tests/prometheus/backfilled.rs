@@ -22,6 +22,9 @@ const BEFORE: u64 = 100_000;
 /// `reader` with the password `sun:day`, by bcrypt.
 const USERS: &str = "reader: $2y$04$g.H7rKHmt.Sax8WWL1WJTui/L/CEwFmqPEASFF5ZCLRqpMw5LhorO";
 
+/// Packets and bytes of the network in the clear, each second and each way.
+const PLAIN: (u64, u64) = (1_000, 600_000);
+
 /// What happens on a node, in seconds since the beginning of the day.
 #[derive(Clone, Copy)]
 struct Node {
@@ -104,8 +107,9 @@ fn exposition(nodes: &[Node], begin: u64) -> String {
     type Value = fn(node: &Node, label: &str, at: u64, running: u64) -> u64;
     let vni = ",vni=\"4096\"";
     let info = ",network=\"app1\",source=\"config\",required=\"required\",kind=\"overlay\"";
+    let plain = ",vni=\"70000\",interface=\"eth0\",encapsulation=\"vxlan\"";
     let states = ["encrypted", "cleartext", "mixed", "idle", "unknown"];
-    let metrics: [(&str, &str, &str, &[&str], Value); 7] = [
+    let metrics: [(&str, &str, &str, &[&str], Value); 9] = [
         ("up", "", "", &[""], |_, _, _, _| 1),
         (
             "process_start_time_seconds",
@@ -142,6 +146,20 @@ fn exposition(nodes: &[Node], begin: u64) -> String {
             "direction",
             &["rx", "tx"],
             |node, way, at, _| 372 * node.violated(way, at),
+        ),
+        (
+            "overlay_packets_total",
+            plain,
+            "direction",
+            &["rx", "tx"],
+            |_, _, _, running| PLAIN.0 * running,
+        ),
+        (
+            "overlay_bytes_total",
+            plain,
+            "direction",
+            &["rx", "tx"],
+            |_, _, _, running| PLAIN.1 * running,
         ),
     ];
     let mut out = String::new();
@@ -259,14 +277,19 @@ impl<'a> Past<'a> {
         time.as_millisecond() as f64 / 1000.0 - self.begin as f64
     }
 
-    fn ask(&self, arguments: &[&str]) -> Ended {
-        let server = ["fleet", "--prometheus", "https://127.0.0.1:9090"];
+    fn ask(&self, command: &str, arguments: &[&str]) -> Ended {
+        let server = [command, "--prometheus", "https://127.0.0.1:9090"];
         run(self.host, &[&server, arguments].concat())
     }
 
-    fn fleet(&self, arguments: &[&str]) -> Ended {
+    /// As a user who may.
+    fn admitted(&self, command: &str, arguments: &[&str]) -> Ended {
         let access = ["--ca-file", &self.authority, "--user-file", &self.user];
-        self.ask(&[&access, arguments].concat())
+        self.ask(command, &[&access, arguments].concat())
+    }
+
+    fn fleet(&self, arguments: &[&str]) -> Ended {
+        self.admitted("fleet", arguments)
     }
 
     /// The report on the whole day: networks, and the summary.
@@ -322,7 +345,7 @@ fn a_day_in_which_nothing_was_planted_is_proven() {
         (authority.to_vec(), "--user-file"),
         ([&authority[..], &["--user-file", &wrong]].concat(), "401"),
     ] {
-        let ended = past.ask(&arguments);
+        let ended = past.ask("fleet", &arguments);
         assert_ne!(ended.code, Some(0), "{ended:?}");
         assert!(ended.err.contains(says), "{ended:?}");
         assert!(!ended.err.contains("moon"), "{ended:?}");
@@ -401,4 +424,35 @@ fn a_planted_hole_and_three_packets_are_both_named() {
     assert_eq!(ended.code, Some(1), "{ended:?}");
     let page = std::fs::read_to_string(page).unwrap();
     assert!(page.contains("<strong>Violated</strong>"), "{page}");
+}
+
+#[test]
+fn the_mean_of_each_node_is_forecast() {
+    let lab = Lab::builder().quiet(true).build().unwrap();
+    let past = Past::start(&lab, &GOOD);
+    let asked = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let ended = past.admitted("forecast", &["--since", &past.at(0), "--format", "json"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let met = Validator::new().check(Output::Forecast, &ended.out);
+    assert_eq!(Vec::from_iter(met), ["forecast"]);
+    // The day is a part of the time since its beginning.
+    let share = DAY as f64 / (asked.as_secs() - past.begin) as f64;
+    let expected = [PLAIN.0, PLAIN.1].map(|each_way| 2.0 * each_way as f64 * share);
+    let mut nodes = Vec::new();
+    for line in ended.out.lines() {
+        let network: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(network["vni"], 70_000, "{network}");
+        nodes.push(network["node"].as_str().unwrap().to_owned());
+        for (field, expected) in ["packets_per_second", "bytes_per_second"]
+            .iter()
+            .zip(expected)
+        {
+            let found = network[field].as_f64().unwrap();
+            assert!(
+                (found / expected - 1.0).abs() < 0.01,
+                "{field}: {found}, not {expected}"
+            );
+        }
+    }
+    assert_eq!(nodes, GOOD.map(|node| node.name));
 }

@@ -37,7 +37,7 @@ enum Summary {
     Timeout,
 }
 
-/// What came of a sample.
+/// The outcome of a sample.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Outcome {
     /// Changes after which a test failed, or did not end.
@@ -82,8 +82,8 @@ impl Outcome {
         &self.survived
     }
 
-    /// With what came of those that survived, when more tests were run on them. It may have tried others too
-    /// ([`super::sample`]).
+    /// Updated by a second run, of more tests on the changes that survived. Changes that only the second run has are ignored:
+    /// cargo-mutants adds some to each sample ([`super::sample`]).
     pub(super) fn after(mut self, second: Outcome) -> Outcome {
         let before = self.survived.len();
         self.survived.retain(|name| second.survived.contains(name));

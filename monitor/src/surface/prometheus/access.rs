@@ -1,4 +1,4 @@
-//! What a server wants to see before it answers, and by what it is recognised: read from files, since a command line is
+//! The credentials for a server, and the authorities that vouch for it: read from files, since a command line is
 //! visible to every process.
 
 use std::fs::File;
