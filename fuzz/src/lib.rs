@@ -4,6 +4,7 @@
 //! runs them on the recorded fixtures and on what was found once. Each input is also held to a bound of
 //! memory and of time ([`bounds`]).
 
+mod answers;
 pub mod bounds;
 mod captures;
 mod classifiers;
@@ -41,6 +42,11 @@ enum Kind {
     Sample,
     Config,
     Docker,
+    WebConfig,
+    NfTables,
+    IpTables,
+    Prometheus,
+    Pages,
 }
 
 /// Longest payload: some more than is looked at.
@@ -75,6 +81,11 @@ impl Target {
             Target::new("sample", 60, PAYLOAD, 256 << 10, Kind::Sample),
             Target::new("config", 5, 4096, 1 << 20, Kind::Config),
             Target::new("docker", 1, 8192, 4 << 20, Kind::Docker),
+            Target::new("web-config", 5, 4096, 1 << 20, Kind::WebConfig),
+            Target::new("nf-tables", 20, FILE, 1 << 20, Kind::NfTables),
+            Target::new("ip-tables", 20, 4096, 1 << 20, Kind::IpTables),
+            Target::new("prometheus", 5, FILE, 1 << 20, Kind::Prometheus),
+            Target::new("pages", 5, FILE, 4 << 20, Kind::Pages),
         ];
         let left = 1000 - all.iter().map(|target| target.share).sum::<u32>();
         let each = left / u32::try_from(known.len()).unwrap_or(u32::MAX);
@@ -105,6 +116,11 @@ impl Target {
             Kind::Sample => samples::sample(input),
             Kind::Config => config::config(input),
             Kind::Docker => docker::docker(input),
+            Kind::WebConfig => config::web_config(input),
+            Kind::NfTables => answers::nf_tables(input),
+            Kind::IpTables => answers::ip_tables(input),
+            Kind::Prometheus => answers::prometheus(input),
+            Kind::Pages => answers::pages(input),
         }
     }
 
@@ -118,6 +134,10 @@ impl Target {
             Kind::Sample => seeds::frames(),
             Kind::Config => seeds::configs(),
             Kind::Docker => seeds::answers(),
+            Kind::WebConfig => seeds::web_configs(),
+            Kind::NfTables | Kind::IpTables | Kind::Prometheus | Kind::Pages => {
+                seeds::kept(&self.name)
+            }
         }
     }
 }

@@ -14,6 +14,10 @@ use crate::captures::UDP_PORTS;
 use crate::classifiers::Input;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/traffic");
+/// Answers, each of a kernel or a server that runs: `nf-tables` and `ip-tables` are what Linux 6.18 answered to the agent's
+/// requests about the rules of `tests/kernel/diagnose.rs`, `pages` what an agent in the lab served, `prometheus` what Debian's
+/// Prometheus answered about it.
+const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/recorded");
 const FOUND: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/found");
 
 /// Payloads that are taken of each direction of a flow.
@@ -38,7 +42,24 @@ fn folder(path: &Path, ending: &str) -> Vec<PathBuf> {
 /// What was found once, and mended: the bytes of each file in `found/TARGET/`.
 #[must_use]
 pub fn regressions(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
-    folder(&Path::new(FOUND).join(target), "bin")
+    contents(&Path::new(FOUND).join(target))
+}
+
+/// Recorded answers: the bytes of each file in `recorded/TARGET/`.
+pub(crate) fn kept(target: &str) -> Vec<Vec<u8>> {
+    let all: Vec<_> = contents(&Path::new(KEPT).join(target))
+        .into_iter()
+        .map(|(_, bytes)| bytes)
+        .collect();
+    assert!(
+        !all.is_empty(),
+        "nothing is recorded for {target} in {KEPT}"
+    );
+    all
+}
+
+fn contents(of: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    folder(of, "bin")
         .into_iter()
         .map(|path| {
             let bytes = std::fs::read(&path).expect("the file was just seen");
@@ -313,5 +334,17 @@ pub(crate) fn answers() -> Vec<Vec<u8>> {
             .to_owned(),
     ]
     .map(String::into_bytes)
+    .to_vec()
+}
+
+/// Web configurations.
+pub(crate) fn web_configs() -> Vec<Vec<u8>> {
+    [
+        "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n  min_version: TLS12\n  cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]\n  curve_preferences: [X25519, CurveP256]\n",
+        "basic_auth_users:\n  prometheus: $2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi\n",
+        "http_server_config:\n  http2: true\n  headers:\n    Strict-Transport-Security: max-age=63072000\n    X-Frame-Options: \"deny\"\n",
+        "tls_server_config:\n  cert: |\n    -----BEGIN CERTIFICATE-----\n    MIIBszCCAVmgAwIBAgIUVQ==\n    -----END CERTIFICATE-----\n  key: 'x'\n",
+    ]
+    .map(|text| text.as_bytes().to_vec())
     .to_vec()
 }

@@ -151,6 +151,16 @@ fn read_chain(
     ))
 }
 
+/// The rules in the entries of a chain, whichever way its packets go.
+pub(super) fn rules_in(family: &Family, chain: &[u8]) -> Rules {
+    let mut rules = Rules::default();
+    for rule in rules_of(family, chain) {
+        rules.add(Way::Sent, &rule);
+        rules.add(Way::Received, &rule);
+    }
+    rules
+}
+
 /// The rules of a chain, up to the first whose lengths are wrong.
 fn rules_of<'a>(family: &'a Family, mut chain: &'a [u8]) -> impl Iterator<Item = RuleParts> + 'a {
     std::iter::from_fn(move || {

@@ -9,6 +9,7 @@
 //! Names and comments of rules are compared, never shown. `host/facts.rs` calls [`read()`]; `policy/cause` and `check` use
 //! the result.
 
+mod answer;
 mod extension;
 mod ip_tables;
 mod nf_tables;
@@ -17,6 +18,7 @@ mod rule_parts;
 mod rules;
 mod vni_set;
 
+pub use answer::Answer;
 pub use read::{Firewall, read};
 pub use rules::{MARK, Rules};
 pub use vni_set::VniSet;

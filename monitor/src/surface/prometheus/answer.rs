@@ -112,7 +112,7 @@ struct Row {
 ///
 /// # Errors
 /// The server's error, or what is wrong with the answer.
-pub(super) fn parse(body: &[u8]) -> Result<Answer> {
+pub fn parse(body: &[u8]) -> Result<Answer> {
     let body: Body = serde_json::from_slice(body).map_err(|error| {
         // The error's text can hold a part of the answer; its kind and place cannot.
         anyhow!(

@@ -8,6 +8,6 @@ mod promql;
 mod server;
 
 pub use access::Access;
-pub use answer::{Answer, Instance, Series};
+pub use answer::{Answer, Instance, Series, parse};
 pub use promql::{Selector, quoted};
 pub use server::Server;

@@ -50,27 +50,18 @@ fn chain(family: &Family) -> Vec<u8> {
     .concat()
 }
 
-fn rules(family: &Family, chain: &[u8]) -> Rules {
-    let mut rules = Rules::default();
-    for rule in rules_of(family, chain) {
-        rules.add(Way::Sent, &rule);
-        rules.add(Way::Received, &rule);
-    }
-    rules
-}
-
 #[test]
 fn the_rules_of_both_versions_of_ip_are_found() {
     for family in [IPV4, IPV6] {
         let chain = chain(&family);
         assert_eq!(rules_of(&family, &chain).count(), 3);
-        let found = rules(&family, &chain);
+        let found = rules_in(&family, &chain);
         assert!(found.marked.has(4096) && !found.marked.has(4097));
         assert!(found.refused.has(4097) && !found.refused.has(4096));
         // `! -p udp`, and so on.
         let mut negated = chain.clone();
         negated[family.inverted] = 0x40;
-        assert!(rules(&family, &negated).marked.is_empty());
+        assert!(rules_in(&family, &negated).marked.is_empty());
     }
 }
 
@@ -78,7 +69,7 @@ fn the_rules_of_both_versions_of_ip_are_found() {
 fn an_accepted_packet_is_not_dropped() {
     let accept = ("", 0, [(-2_i32).to_ne_bytes(), [0; 4]].concat());
     let chain = entry(&IPV4, &[policy_part(), bpf_part(4097)], &accept);
-    assert!(rules(&IPV4, &chain).refused.is_empty());
+    assert!(rules_in(&IPV4, &chain).refused.is_empty());
 }
 
 proptest! {
@@ -94,7 +85,7 @@ proptest! {
                 chain[at] = *byte;
             }
             chain.truncate(end.index(chain.len() + 1));
-            rules(&family, &chain);
+            rules_in(&family, &chain);
         }
     }
 }

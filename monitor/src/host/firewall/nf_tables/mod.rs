@@ -131,6 +131,32 @@ pub(super) fn read(until: Instant) -> Result<Rules, String> {
     ))
 }
 
+/// The rules in some messages, whichever chain they are of and whichever way its packets go.
+pub(super) fn rules_in(datagram: &[u8]) -> Rules {
+    let mut rules = Rules::default();
+    let mut elements = Elements::default();
+    for message in netlink::messages(datagram) {
+        let attributes = message.payload.get(HEADER..).unwrap_or_default();
+        let family = message.payload.first().copied().unwrap_or_default();
+        match message.message_type & 0xff {
+            NEW_CHAIN => drop(chain(family, attributes)),
+            NEW_ELEMENTS => elements.add(attribute(attributes, ELEMENTS_LIST).unwrap_or_default()),
+            NEW_RULE => {
+                let expressions = attribute(attributes, RULE_EXPRESSIONS).unwrap_or_default();
+                let (rule, _) = expressions::parse(expressions);
+                rules.add(Way::Sent, &rule);
+                rules.add(Way::Received, &rule);
+            }
+            _ => {}
+        }
+    }
+    elements.add_to(|vnis| {
+        rules.add_networks(Way::Sent, vnis);
+        rules.add_networks(Way::Received, vnis);
+    });
+    rules
+}
+
 /// A reading in progress.
 struct Reading {
     until: Instant,
