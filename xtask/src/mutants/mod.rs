@@ -182,7 +182,8 @@ fn mutants(ctx: &Ctx, program: &Path, area: &Area, files: &[&str]) -> Command {
         // It compiles again for each change: that takes most of the time.
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "0")
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
-        .env_remove("CARGO_TARGET_DIR")
+        // The copies of the tree that it works on share what they depend on.
+        .env("CARGO_TARGET_DIR", ctx.path("target/mutants/build"))
         // Tests fail here for the most part, and then wait in vain: for less long, and more of them at a time.
         .env("OVERLAY_TEST_PATIENCE", "30")
         .env("RUST_TEST_THREADS", "8");
