@@ -6,14 +6,19 @@
     reason = "a test that cannot go on fails"
 )]
 
-use monitor::agent::exposure::Account;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use monitor::agent::exposure::{Account, Verdicts};
 use monitor::kernel::{Caps, Entry, Kernel, LoadOptions};
 use monitor::traffic::exposure_class::class;
-use monitor_classify::{Exposure, Protocol};
+use monitor_classify::{Confidence, Exposure, Protocol, Verdict};
 use monitor_common::count::Count;
 use monitor_common::direction::Direction;
 use monitor_common::encapsulation::Encapsulation;
 use monitor_common::key::{Class, CounterKey, ExposureKey, NetworkId};
+use monitor_common::link::Link;
+use monitor_common::sample::{Sample, Trigger};
 use overlay_tests::frame::{ethernet, ipv4, overlay, redis_command, tcp};
 use overlay_tests::programs::{IFINDEX, direction, entries, load, run};
 use overlay_tests::scale::in_vm;
@@ -105,6 +110,97 @@ fn pending_then_credited_once_then_counted_under_the_verdict() {
     }
 }
 
+/// A plaintext sample of a flow, as the loop that drains the ring passes it on.
+fn note(verdicts: &mut Verdicts, flow: u64, direction: Direction) {
+    let sample = Sample {
+        time_ns: 0,
+        flow,
+        ifindex: IFINDEX,
+        frame_len: 100,
+        direction,
+        trigger: Trigger::FlowStart,
+        reason: None,
+        link: Link::Ethernet,
+        frame: &[],
+    };
+    let verdict = Verdict {
+        protocol: Protocol::Redis,
+        exposure: Exposure::Plaintext,
+        confidence: Confidence::Certain,
+        ..Verdict::unknown()
+    };
+    verdicts.note(&sample, Some(VNI), 14, &verdict).unwrap();
+}
+
+/// A program that was about to add to a flow when its verdict came has finished after so long.
+const RUNNING: Duration = Duration::from_millis(50);
+
+/// Soon after the verdict, without a look at all flows.
+#[test]
+fn a_new_verdict_credits_what_was_pending_under_its_class() {
+    let mut seen_early = false;
+    for entry in entries() {
+        let direction = direction(entry);
+        let mut kernel = load(&options());
+        let mut account = Account::new(kernel.counts());
+        let mut verdicts = account.verdicts();
+        let frame = packet(40_000);
+        run(&mut kernel, entry, &frame, 5);
+        let [(flow, _)] = kernel.flows.all().unwrap()[..] else {
+            panic!("one flow: {:?}", kernel.flows.all());
+        };
+        let before = Instant::now();
+        note(&mut verdicts, flow, direction);
+        account.settle_classified().unwrap();
+        let pending = books(&account, direction).pending;
+        // On a busy machine the time may be over already.
+        if before.elapsed() < RUNNING {
+            assert_eq!(pending, 5, "{entry:?}");
+            seen_early = true;
+        }
+        run(&mut kernel, entry, &frame, 2);
+        sleep(RUNNING * 2);
+        account.settle_classified().unwrap();
+        let after = books(&account, direction);
+        let expected = Count {
+            packets: 7,
+            bytes: 7 * frame.len() as u64,
+        };
+        assert_eq!(after.classes, [(redis(), expected)], "{entry:?}");
+        assert_eq!(after.pending, 0, "{entry:?}");
+        assert!(kernel.flows.all().unwrap().is_empty());
+    }
+    assert!(seen_early, "this machine is too slow for the test");
+}
+
+/// A connection between the same ports began before the account came to it.
+#[test]
+fn a_verdict_that_a_syn_has_removed_credits_nothing() {
+    let entry = Entry::Tc(Direction::Rx);
+    let mut kernel = load(&options());
+    let mut account = Account::new(kernel.counts());
+    let mut verdicts = account.verdicts();
+    let frame = packet(40_000);
+    run(&mut kernel, entry, &frame, 1);
+    let [(flow, _)] = kernel.flows.all().unwrap()[..] else {
+        panic!("one flow: {:?}", kernel.flows.all());
+    };
+    note(&mut verdicts, flow, Direction::Rx);
+    run(&mut kernel, entry, &syn(&frame), 1);
+    sleep(RUNNING * 2);
+    account.settle_classified().unwrap();
+    let after = books(&account, Direction::Rx);
+    assert_eq!((after.pending, after.classes.len()), (2, 0));
+}
+
+/// The same frame as the first of a connection.
+fn syn(frame: &[u8]) -> Vec<u8> {
+    let mut syn = frame.to_vec();
+    // The flags of the inner TCP header.
+    syn[50 + 14 + 20 + 13] = 2;
+    syn
+}
+
 /// Ports come again, and what the last connection between them spoke says nothing of the next one.
 #[test]
 fn a_new_connection_has_no_verdict_yet() {
@@ -120,11 +216,8 @@ fn a_new_connection_has_no_verdict_yet() {
         kernel.set_verdict(flow, redis()).unwrap();
         run(&mut kernel, entry, &frame, 1);
         assert_eq!(books(&account, direction).pending, 1, "{entry:?}");
-        // Behind the inner TCP header's data offset: SYN.
-        let mut syn = frame.clone();
-        syn[50 + 14 + 20 + 13] = 2;
         let sent = kernel.state().unwrap().sent;
-        run(&mut kernel, entry, &syn, 1);
+        run(&mut kernel, entry, &syn(&frame), 1);
         assert_eq!(kernel.verdict(flow).unwrap(), None, "{entry:?}");
         run(&mut kernel, entry, &frame, 1);
         assert_eq!(books(&account, direction).pending, 3, "{entry:?}");
