@@ -2,6 +2,28 @@
 
 use super::*;
 
+/// Waits until no packet of the network waits for a verdict, and asserts what was counted in a direction, over all classes.
+fn exposed(agent: &Agent, direction: &str, packets: u64, bytes: u64) {
+    let of_vni = format!(r#"vni="{REQUIRED}""#);
+    let mut page = String::new();
+    wait_until("every packet has an exposure", || {
+        page = agent.metrics();
+        let pending = rows(&page, "overlay_exposure_pending_packets");
+        pending.iter().all(|(labels, _)| !labels.contains(&of_vni))
+    });
+    let way = format!(r#"direction="{direction}""#);
+    for (name, expected) in [("packets", packets), ("bytes", bytes)] {
+        let all = rows(&page, &format!("overlay_exposure_{name}_total"));
+        let of = |labels: &str| labels.contains(&of_vni) && labels.contains(&way);
+        let sum: u64 = all
+            .iter()
+            .filter(|(labels, _)| of(labels))
+            .map(|(_, count)| count)
+            .sum();
+        assert_eq!(sum, expected, "{direction}, {name}: {all:?}");
+    }
+}
+
 #[test]
 fn cleartext_sent_and_received_is_logged_counted_and_over_after_a_clean_window() {
     let lab = lab();
@@ -64,6 +86,8 @@ fn cleartext_sent_and_received_is_logged_counted_and_over_after_a_clean_window()
         assert_eq!(violation(&page, REQUIRED, direction), (300, 300 * bytes, 1));
         assert_eq!(agent.vni(REQUIRED, direction), (300, 300 * bytes));
     }
+    exposed(&agent, "tx", 300, 300 * (100 + HEADERS));
+    exposed(&agent, "rx", 300, 300 * (333 + HEADERS));
     let page = agent.metrics();
     assert_eq!(state(&page, REQUIRED), "cleartext");
     assert_eq!(state(&page, OPTIONAL), "cleartext");
