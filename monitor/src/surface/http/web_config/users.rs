@@ -2,10 +2,12 @@
 //!
 //! A hash of bcrypt takes a part of a second by design. So passwords are verified one at a time, in a thread apart from
 //! the agent's; few requests may wait; and what was verified once is remembered, by a digest with a key of this process.
+//! After a wrong password none is verified for some time, so that a flood of them takes a tenth of a processor.
 
 use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use anyhow::{Result, anyhow, bail};
 use axum::http::HeaderValue;
@@ -14,10 +16,12 @@ use base64::prelude::BASE64_STANDARD;
 use bcrypt::HashParts;
 use ring::hmac::{HMAC_SHA256, Key, Tag, sign, verify};
 use ring::rand::SystemRandom;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 /// Requests that may wait for the verification of a password; more are refused at once.
 const WAITING: usize = 16;
+/// How long none is verified after a wrong one, as a multiple of the time that it took.
+const REST: u32 = 9;
 /// Highest cost of a hash. Each step doubles the time, and 14 takes about a second.
 const COST_MAX: u32 = 14;
 /// What follows the cost in the hash of an unknown user. No password fits.
@@ -127,12 +131,20 @@ impl Verifier {
         let unknown = format!("$2b${:02}${NO_PASSWORD}", users.cost);
         let (tried, cost) = (hash.unwrap_or(&unknown).clone(), users.cost);
         let secret = password.clone();
-        let fits = tokio::task::spawn_blocking(move || {
-            // Held until the work is done, also where the client has left.
+        let (found, answer) = oneshot::channel();
+        tokio::spawn(async move {
+            // Held until the rest is over, also where the client has left.
             let _turn = turn;
-            fits(&secret, &tried, cost)
+            let start = Instant::now();
+            let work = tokio::task::spawn_blocking(move || fits(&secret, &tried, cost));
+            let fits = work.await.unwrap_or(false);
+            let took = start.elapsed();
+            found.send(fits).ok();
+            if !fits {
+                tokio::time::sleep(took * REST).await;
+            }
         });
-        match (fits.await, hash) {
+        match (answer.await, hash) {
             (Ok(true), Some(hash)) => {
                 let tag = sign(&self.key, &message(&name, hash, &password));
                 let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
@@ -279,6 +291,34 @@ mod tests {
         }
         // Fewer where some were refused before the last of them asked.
         assert!((1..=100 - WAITING).contains(&busy), "{busy}");
+    }
+
+    #[tokio::test]
+    async fn after_a_wrong_password_none_is_verified_for_a_while() {
+        let users = users(&[("ann", "right", 6)]);
+        let verifier = Verifier::new().unwrap();
+        let (name, hash) = users.hashes.first_key_value().unwrap();
+        assert_eq!(name, "ann");
+        let verify = || {
+            let start = Instant::now();
+            assert!(!fits(b"wrong", hash, 6));
+            start.elapsed()
+        };
+        let quickest = (0..5).map(|_| verify()).min().unwrap();
+        let start = Instant::now();
+        for _ in 0..4 {
+            // Clients that leave before the answer gain nothing.
+            let header = header("ann:wrong");
+            let ask = verifier.admit(&users, Some(&header));
+            drop(tokio::time::timeout(quickest / 2, ask).await);
+            assert_eq!(
+                verifier.admit(&users, Some(&header)).await,
+                Admission::Refused
+            );
+        }
+        // Four rests at least, each as long as its own try asks for.
+        let took = start.elapsed();
+        assert!(took >= quickest * REST * 3, "{took:?}, {quickest:?} each");
     }
 
     #[test]
