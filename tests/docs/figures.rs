@@ -1,32 +1,6 @@
-//! Figures in the documents, against `docs/benchmarks.json`.
+//! Figures in the documents, against `docs/benchmarks.json`. `UPDATE_DOCS=1` writes them instead.
 
 use serde_json::Value;
-
-/// The rows of all tables that begin with a hook, each with its heading.
-fn rows(text: &str) -> Vec<Vec<(String, String)>> {
-    let mut found = Vec::new();
-    let mut heads: Option<Vec<String>> = None;
-    for line in text.lines() {
-        let Some(inner) = line
-            .strip_prefix("| ")
-            .and_then(|line| line.strip_suffix(" |"))
-        else {
-            heads = None;
-            continue;
-        };
-        let cells: Vec<String> = inner.split(" | ").map(str::to_owned).collect();
-        match &heads {
-            None => heads = Some(cells),
-            Some(_) if line.starts_with("| ---") => {}
-            Some(heads) if heads[0] == "hook" => {
-                assert_eq!(heads.len(), cells.len(), "{line}");
-                found.push(heads.iter().cloned().zip(cells).collect());
-            }
-            Some(_) => {}
-        }
-    }
-    found
-}
 
 /// A figure of a measured row, as a document has it under this heading; `None` for a heading that is no figure.
 fn figure(part: &str, row: &Value, head: &str) -> Option<String> {
@@ -41,37 +15,80 @@ fn figure(part: &str, row: &Value, head: &str) -> Option<String> {
     })
 }
 
+/// The cells of a row of a table.
+fn cells(line: &str) -> Option<Vec<String>> {
+    let inner = line.strip_prefix("| ")?.strip_suffix(" |")?;
+    Some(inner.split(" | ").map(str::to_owned).collect())
+}
+
+/// A document with the figures of the benchmarks in all tables that begin with a hook, and how many there are.
+fn with_figures(text: &str, measured: &Value) -> (String, usize) {
+    let (mut out, mut figures) = (String::new(), 0);
+    let mut heads: Option<Vec<String>> = None;
+    for line in text.lines() {
+        let mut cells = cells(line);
+        match (&heads, &mut cells) {
+            (_, None) => heads = None,
+            (None, Some(cells)) => heads = Some(cells.clone()),
+            (Some(heads), Some(cells)) if heads[0] == "hook" && !line.starts_with("| ---") => {
+                assert_eq!(heads.len(), cells.len(), "{line}");
+                let found = fill(heads, cells, measured);
+                assert_ne!(found, 0, "not measured: {line}");
+                figures += found;
+            }
+            _ => {}
+        }
+        out += &cells.map_or_else(
+            || line.to_owned(),
+            |cells| format!("| {} |", cells.join(" | ")),
+        );
+        out.push('\n');
+    }
+    (out, figures)
+}
+
+/// Fills in the figures of a row, and returns their number.
+fn fill(heads: &[String], cells: &mut [String], measured: &Value) -> usize {
+    let mut figures = 0;
+    for part in measured["parts"].as_array().unwrap() {
+        let name = part["name"].as_str().unwrap();
+        for row in part["rows"].as_array().unwrap() {
+            let names = ["hook", "case", "features"];
+            if names
+                .iter()
+                .zip(&*cells)
+                .any(|(name, cell)| row[name] != **cell)
+            {
+                continue;
+            }
+            for (head, cell) in heads.iter().zip(&mut *cells) {
+                if let Some(figure) = figure(name, row, head) {
+                    *cell = figure;
+                    figures += 1;
+                }
+            }
+        }
+    }
+    figures
+}
+
 #[test]
 fn figures_are_those_of_the_benchmarks() {
     let measured: Value = serde_json::from_str(&super::document("docs/benchmarks.json")).unwrap();
-    let parts = measured["parts"].as_array().unwrap();
     let mut compared = 0;
     for document in ["README.md", "docs/costs.md"] {
-        for cells in rows(&super::document(document)) {
-            let (hook, case, features) = (&cells[0].1, &cells[1].1, &cells[2].1);
-            let mut figures = 0;
-            for part in parts {
-                let name = part["name"].as_str().unwrap();
-                for row in part["rows"].as_array().unwrap() {
-                    if row["hook"] != **hook
-                        || row["case"] != **case
-                        || row["features"] != **features
-                    {
-                        continue;
-                    }
-                    for (head, written) in &cells {
-                        if let Some(figure) = figure(name, row, head) {
-                            assert_eq!(*written, figure, "{document}: {hook}, {case}: {head}");
-                            figures += 1;
-                        }
-                    }
-                }
-            }
-            assert_ne!(
-                figures, 0,
-                "{document}: not measured: {hook}, {case}, {features}"
+        let text = super::document(document);
+        let (filled, figures) = with_figures(&text, &measured);
+        compared += figures;
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(super::root().join(document), filled).unwrap();
+            continue;
+        }
+        for (written, measured) in text.lines().zip(filled.lines()) {
+            assert_eq!(
+                written, measured,
+                "{document}: run the test once with UPDATE_DOCS=1 and commit it"
             );
-            compared += figures;
         }
     }
     assert!(compared > 40, "only {compared} figures were found");
