@@ -5,8 +5,8 @@ use crate::shared::shared;
 shared! {
     /// How a program of the benchmark varies a packet. The benchmark writes it to the map `VARIED` before each run.
     ///
-    /// Each call of the program draws a flow at random. The flow's number goes into the inner source address and
-    /// selects the VNI.
+    /// Each call of the program draws a flow at random, unless the burst of the last one goes on. The flow's number goes
+    /// into the inner source address and selects the VNI. Each CPU has an element of its own.
     pub struct Varied {
         /// State of the random number generator (xorshift64): never 0.
         pub random: u64,
@@ -22,5 +22,13 @@ shared! {
         pub vni_mask: u32,
         /// Index of the interface by which frames are sent.
         pub ifindex: u32,
+        /// Packets of a flow that come one after the other: 1 or more.
+        pub burst: u32,
+        /// Packets of the present flow that are still to come.
+        pub left: u32,
+        /// The present flow.
+        pub flow: u32,
+        /// Nothing.
+        pub padding: u32,
     }
 }

@@ -65,6 +65,42 @@ fn many_flows_cost_more_than_one_and_counting_more_than_nothing() {
 }
 
 #[test]
+fn two_cpus_count_at_once() {
+    let report = bench(&["cpus", "--runs", "1", "--packets", "5000"]);
+    let rows = report["parts"][0]["rows"].as_array().unwrap();
+    let at_once = |row: &&Value| row["case"].as_str().unwrap().ends_with("2 CPUs at once");
+    assert_eq!(rows.iter().filter(at_once).count() * 2, rows.len());
+    for row in rows.iter().filter(at_once) {
+        assert!(number(row, "measured") > 0.0, "{row}");
+        assert_eq!(row["comparisons"][0]["with"], "1 CPU");
+    }
+}
+
+#[test]
+fn packets_of_short_flows_are_counted_under_a_verdict() {
+    // That each packet is counted once is what the benchmark itself makes sure of.
+    let only = "1000 new flows/s of 10 packets";
+    let report = bench(&["agent", "--runs", "1", "--only", only]);
+    let parts = report["parts"].as_array().unwrap();
+    let rows = parts
+        .iter()
+        .flat_map(|part| part["rows"].as_array().unwrap());
+    let rows: Vec<&Value> = rows.collect();
+    let value = |what: &str| {
+        let named = |row: &&&Value| row["case"].as_str().unwrap().starts_with(what);
+        number(rows.iter().find(named).unwrap(), "measured")
+    };
+    assert!(value("agent's CPU, % of a core, 1000 new flows/s") > 0.0);
+    let shares = ["under a verdict", "pending", "unknown"];
+    let shares = shares.map(|name| value(&format!("packets {name}")));
+    assert!(
+        (shares.iter().sum::<f64>() - 100.0).abs() < 1e-6,
+        "{shares:?}"
+    );
+    assert!(shares[0] > 50.0, "{shares:?}");
+}
+
+#[test]
 fn all_packets_of_a_flood_are_counted() {
     let report = bench(&["live", "--runs", "1", "--frames", "20000"]);
     let rows = report["parts"][0]["rows"].as_array().unwrap();

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aya::Ebpf;
-use aya::maps::{Array, ProgramArray};
+use aya::maps::{PerCpuArray, PerCpuValues, ProgramArray};
 use aya::programs::{ProgramFd, SchedClassifier, TestRun, TestRunOptions, loaded_programs};
+use aya::util::nr_cpus;
 use monitor_common::bench::Varied;
 use monitor_lab::Host;
 
@@ -69,10 +70,16 @@ impl Flood<'_> {
             vni_base: self.vni,
             vni_mask: self.vni_mask,
             ifindex: 0,
+            burst: 1,
+            left: 0,
+            flow: 0,
+            padding: 0,
         };
-        let mut element: Array<_, [u8; Varied::SIZE]> =
-            Array::try_from(ebpf.take_map("VARIED").unwrap()).unwrap();
-        element.set(0, varied.to_bytes(), 0).unwrap();
+        let mut element: PerCpuArray<_, [u8; Varied::SIZE]> =
+            PerCpuArray::try_from(ebpf.take_map("VARIED").unwrap()).unwrap();
+        let each_cpu = vec![varied.to_bytes(); nr_cpus().unwrap()];
+        let each_cpu = PerCpuValues::try_from(each_cpu).unwrap();
+        element.set(0, each_cpu, 0).unwrap();
         let mut next = ProgramArray::try_from(ebpf.take_map("NEXT_TC").unwrap()).unwrap();
         let vary: &mut SchedClassifier = ebpf.program_mut("vary_tc").unwrap().try_into().unwrap();
         // Loaded first: the array takes only the type of the first program that uses it.

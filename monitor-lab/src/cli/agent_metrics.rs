@@ -75,6 +75,15 @@ pub(super) fn value(page: &str, series: &str) -> Option<u64> {
     line?.trim().parse().ok()
 }
 
+/// The sum of the series of a name whose labels, as the page has them, are wanted.
+pub(super) fn sum(page: &str, name: &str, wanted: impl Fn(&str) -> bool) -> u64 {
+    let series = page.lines().filter_map(Series::parse);
+    series
+        .filter(|series| series.name == name && wanted(series.labels))
+        .map(|series| series.value)
+        .sum()
+}
+
 /// Fetches a page of the agent on `host`. By HTTP/1.0, because its answer ends with the connection.
 pub(super) fn get(host: &Host, path: &str) -> anyhow::Result<String> {
     let answer = host.enter(|| -> io::Result<String> {
@@ -173,6 +182,8 @@ mod tests {
             }
         );
         assert_eq!(counts.vxlan.rx_packets, 15);
+        let received = |labels: &str| labels.contains("direction=\"rx\"");
+        assert_eq!(sum(text, "overlay_packets_total", received), 114);
         assert_eq!(
             counts.esp,
             Count {

@@ -6,16 +6,16 @@
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::{TC_ACT_UNSPEC, xdp_action};
-use aya_ebpf::btf_maps::{Array, ProgramArray};
+use aya_ebpf::btf_maps::{PerCpuArray, ProgramArray};
 use aya_ebpf::helpers::generated::bpf_redirect;
 use aya_ebpf::macros::{btf_map, classifier, xdp};
 use aya_ebpf::programs::{TcContext, XdpContext};
 
 use monitor_common::bench::Varied;
 
-/// One element: what to write. A benchmark runs on one CPU.
+/// One element: what to write.
 #[btf_map]
-pub static VARIED: Array<Varied, 1> = Array::new();
+pub static VARIED: PerCpuArray<Varied, 1> = PerCpuArray::new();
 
 // One array for each type of program: an array takes only one type.
 
@@ -79,14 +79,19 @@ fn vary(start: usize, end: usize) {
     let Some(varied) = VARIED.get_ptr_mut(0) else {
         return;
     };
-    // SAFETY: an element of the map; no other program uses it while this one runs.
+    // SAFETY: this CPU's own element; no other program uses it while this one runs.
     let varied = unsafe { &mut *varied };
-    let mut random = varied.random;
-    random ^= random << 13;
-    random ^= random >> 7;
-    random ^= random << 17;
-    varied.random = random;
-    let flow = (((random >> 32) * u64::from(varied.flows)) >> 32) as u32;
+    if varied.left == 0 {
+        let mut random = varied.random;
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        varied.random = random;
+        varied.flow = (((random >> 32) * u64::from(varied.flows)) >> 32) as u32;
+        varied.left = varied.burst;
+    }
+    varied.left = varied.left.wrapping_sub(1);
+    let flow = varied.flow;
     let vni = varied.vni_base + (flow & varied.vni_mask);
     put(start, end, varied.vni_at, vni << 8);
     // 10.0.0.0/8: as many flows as the benchmark asks for.

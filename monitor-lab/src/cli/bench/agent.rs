@@ -1,10 +1,11 @@
 //! `bench agent`: time of a scrape, and memory of the agent.
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use monitor_lab::Lab;
+use monitor_lab::{Host, Lab};
 
 use super::cases::DEFAULT;
 use super::packets::{self, Family};
@@ -22,19 +23,39 @@ pub(super) struct Plan {
     pub(super) runs: u32,
     /// Path of overlay-monitor.
     pub(super) monitor: PathBuf,
+    /// Only numbers of VNIs whose name, such as `1024 VNIs seen`, contains this.
+    pub(super) only: Option<String>,
+}
+
+impl Plan {
+    fn loads(&self) -> Vec<Load> {
+        let only = self.only.as_deref().unwrap_or_default();
+        let wanted = |(vnis, ..): &&Load| format!("{vnis} VNIs seen").contains(only);
+        LOADS.iter().filter(wanted).copied().collect()
+    }
+
+    /// How long it takes on a quiet machine.
+    pub(super) fn expected(&self) -> Duration {
+        /// Of a round.
+        const ROUND: Duration = Duration::from_secs(9);
+        ROUND * self.runs
+    }
 }
 
 /// UDP port of the frames. Not 4789, on which the lab's VXLAN devices receive.
 const PORT: u16 = 8472;
 /// Scrapes in each round; their mean is its result.
 const SCRAPES: u32 = 3;
+/// After the last packet the agent has settled all flows in this time.
+const SETTLED: Duration = Duration::from_secs(3);
 
 /// Number of VNIs that the agent has counted, and the goals: at most so many milliseconds and MiB.
-const LOADS: &[(u32, Option<f64>, Option<f64>)] =
-    &[(1024, None, Some(30.0)), (16_384, Some(10.0), None)];
+const LOADS: &[Load] = &[(1024, None, Some(30.0)), (16_384, Some(10.0), None)];
+type Load = (u32, Option<f64>, Option<f64>);
 
 #[derive(Default)]
 struct Series {
+    busy_ms: Vec<f64>,
     scrape_ms: Vec<f64>,
     memory_mib: Vec<f64>,
 }
@@ -50,34 +71,22 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
     let ifindex = wire_ifindex(lab.node1())?;
     let frame = packets::vxlan(Family::V4, PORT, 18);
     let mut programs = Programs::load()?;
-    let mut all: Vec<Series> = LOADS.iter().map(|_| Series::default()).collect();
+    let loads = plan.loads();
+    let mut all: Vec<Series> = loads.iter().map(|_| Series::default()).collect();
     let mut progress = Progress::new("the agent itself", plan.runs);
     for _ in 0..plan.runs {
-        for ((vnis, ..), series) in LOADS.iter().zip(&mut all) {
+        for ((vnis, ..), series) in loads.iter().zip(&mut all) {
             let watching =
                 setup.start(Watcher::Monitor("tc", DEFAULT), lab.node2(), &mut programs)?;
-            let variety = Variety {
-                flows: *vnis,
-                vnis: *vnis,
-            };
+            let variety = Variety::at_random(*vnis, *vnis);
             lab.node1().enter(|| {
                 pin::to_one_cpu()?;
                 // 20 frames for each VNI, so that none is left out.
                 programs.send(&frame, variety, ifindex, vnis * 20)
             })??;
-            let start = Instant::now();
-            for _ in 0..SCRAPES {
-                let page = agent_metrics::get(lab.node2(), "/metrics")?;
-                // Of most networks only the sum has a series.
-                let rows = agent_metrics::value(&page, "overlay_map_entries{map=\"counters\"}")
-                    .context("/metrics does not have the entries of COUNTERS")?;
-                anyhow::ensure!(
-                    rows >= u64::from(*vnis),
-                    "{rows} networks are counted, but frames of {vnis} were sent"
-                );
-            }
-            let took = start.elapsed().as_secs_f64() * 1e3;
-            series.scrape_ms.push(took / f64::from(SCRAPES));
+            series.busy_ms.push(scrape(lab.node2(), *vnis)?);
+            thread::sleep(SETTLED);
+            series.scrape_ms.push(scrape(lab.node2(), *vnis)?);
             series.memory_mib.push(memory::resident_mib(
                 watching.process_id().context("the agent has no process")?,
             )?);
@@ -86,7 +95,7 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
         progress.step();
     }
     let mut rows = Vec::new();
-    for ((vnis, scrape, memory), series) in LOADS.iter().zip(&all) {
+    for ((vnis, scrape, memory), series) in loads.iter().zip(&all) {
         let labels = |what: &str| {
             let case = format!("{what}, {vnis} VNIs seen");
             (case, "TCX", DEFAULT.label.to_owned())
@@ -95,6 +104,11 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
             labels("one scrape, ms"),
             &series.scrape_ms,
             *scrape,
+        ));
+        rows.push(Row::value(
+            labels("one scrape right after the first packets, ms"),
+            &series.busy_ms,
+            None,
         ));
         rows.push(Row::value(
             labels("memory (RSS), MiB"),
@@ -107,10 +121,28 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
         title: "The agent itself",
         method: format!(
             "Time and memory of the process `overlay-monitor run`, in {} rounds: time until /metrics is read completely \
-             (mean of {SCRAPES}), and resident memory after that, without the kernel's maps.",
-            plan.runs
+             (mean of {SCRAPES}), {} s after the last packet, and right after the first packets of all networks, while the \
+             agent gives verdicts on their flows; and resident memory after that, without the kernel's maps.",
+            plan.runs,
+            SETTLED.as_secs()
         ),
         unit: Unit::Value,
         rows,
     })
+}
+
+/// Milliseconds of a scrape of the agent on a host, which has counted so many networks.
+fn scrape(host: &Host, vnis: u32) -> anyhow::Result<f64> {
+    let start = Instant::now();
+    for _ in 0..SCRAPES {
+        let page = agent_metrics::get(host, "/metrics")?;
+        // Of most networks only the sum has a series.
+        let rows = agent_metrics::value(&page, "overlay_map_entries{map=\"counters\"}")
+            .context("/metrics does not have the entries of COUNTERS")?;
+        anyhow::ensure!(
+            rows >= u64::from(vnis),
+            "{rows} networks are counted, but frames of {vnis} were sent"
+        );
+    }
+    Ok(start.elapsed().as_secs_f64() * 1e3 / f64::from(SCRAPES))
 }

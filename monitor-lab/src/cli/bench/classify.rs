@@ -3,7 +3,7 @@
 use std::fs;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use monitor_classify::{Payload, Transport, classifiers, classify};
@@ -22,6 +22,15 @@ pub(super) struct Plan {
     pub(super) runs: u32,
     /// Folder with capture files.
     pub(super) fixtures: PathBuf,
+}
+
+impl Plan {
+    /// How long it takes on a quiet machine.
+    pub(super) fn expected(&self) -> Duration {
+        /// Of a round.
+        const ROUND: Duration = Duration::from_secs(2);
+        ROUND * self.runs
+    }
 }
 
 /// Bytes of a frame that the agent samples by default.

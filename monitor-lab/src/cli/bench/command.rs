@@ -3,13 +3,14 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use super::encryption::CostReport;
 use super::report::{Machine, Part, Report, documents, plot, tables};
-use super::{agent, classify, encryption, iperf, kernel, live, read};
+use super::{agent, classify, cpus, encryption, iperf, kernel, live, read, verdicts};
 use crate::cli::monitor_program;
 
 /// Options of `overlay-lab bench`.
@@ -17,17 +18,17 @@ use crate::cli::monitor_program;
 pub(crate) struct Arguments {
     #[command(subcommand)]
     what: Option<What>,
-    /// Rounds of each benchmark [default: 21; iperf, agent, classify, read and encryption 7]
+    /// Rounds of each benchmark [default: 21; agent, classify, read and encryption 7]
     #[arg(long, global = true, value_parser = clap::value_parser!(u32).range(1..=1001))]
     runs: Option<u32>,
-    /// Packets in each measurement (`kernel`)
+    /// Packets in each measurement (`kernel`, `cpus`)
     #[arg(long, global = true, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1000..=10_000_000))]
     packets: u32,
     /// Frames in each measurement (`live`)
     #[arg(long, global = true, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1000..=10_000_000))]
     frames: u32,
     /// Seconds of each measurement (`iperf`)
-    #[arg(long, global = true, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=60))]
+    #[arg(long, global = true, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=60))]
     seconds: u32,
     /// Size of the capture file in MiB (`read`)
     #[arg(long, global = true, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=16_384))]
@@ -38,7 +39,8 @@ pub(crate) struct Arguments {
     /// Path of the overlay-monitor to measure [default: beside this program]
     #[arg(long, global = true, value_name = "PATH")]
     monitor: Option<PathBuf>,
-    /// Measure only rows whose hook, packet and features, such as `XDP: IPv4 ESP; counts`, contain this (`kernel`)
+    /// Measure only rows whose hook, packet and features, such as `XDP: IPv4 ESP; counts`, contain this (`kernel`), or whose
+    /// load, such as `1000 new flows/s`, does (`agent`)
     #[arg(long, global = true, value_name = "TEXT")]
     only: Option<String>,
     /// Write JSON to a file (`-`: to standard output, instead of the tables)
@@ -59,6 +61,8 @@ enum What {
     /// Each round measures every row once, and an empty program of the same type beside it. The result is the difference:
     /// its median over the rounds, with the 95 % confidence interval. Nothing is attached.
     Kernel,
+    /// Nanoseconds per packet in the kernel programs while a second CPU counts too
+    Cpus,
     /// Nanoseconds per packet on an interface, everything included: without the monitor, with it, and with others
     ///
     /// Sends live frames through a veth pair between two network namespaces. In turn there is nothing attached, an empty
@@ -69,7 +73,7 @@ enum What {
     /// Sends a TCP stream and a flood of small UDP packets between two containers of the lab. In turn there is nothing
     /// attached, the monitor at TC and at XDP, nftables and tcpdump, on both nodes.
     Iperf,
-    /// Time of a scrape, and memory of the agent, with many VNIs
+    /// Time of a scrape and memory of the agent with many VNIs; its CPU time while flows begin, and their verdicts
     Agent,
     /// Nanoseconds per payload of each classifier, and of all together, over the recorded fixtures
     ///
@@ -100,7 +104,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     // First, because the measurements take minutes.
     check_outputs(arguments)?;
     let monitor = match arguments.what {
-        Some(What::Kernel | What::Classify | What::Encryption(_)) => PathBuf::new(),
+        Some(What::Kernel | What::Cpus | What::Classify | What::Encryption(_)) => PathBuf::new(),
         Some(What::Live | What::Iperf | What::Agent | What::Read) | None => {
             monitor_program::find(arguments.monitor.as_deref())?
         }
@@ -116,50 +120,130 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         machine: Machine::of_this_run(today, PROGRAMS),
         parts: Vec::new(),
     };
-    let wanted = |what| arguments.what.is_none_or(|only| only == what);
-    if wanted(What::Kernel) {
-        report.parts.push(kernel::run(&kernel::Plan {
-            runs: arguments.runs.unwrap_or(21),
-            packets: arguments.packets,
-            only: arguments.only.clone(),
-        })?);
-    }
-    if wanted(What::Live) {
-        report.parts.push(live::run(&live::Plan {
-            runs: arguments.runs.unwrap_or(21),
-            frames: arguments.frames,
-            monitor: monitor.clone(),
-        })?);
-    }
-    if wanted(What::Iperf) {
-        report.parts.push(iperf::run(&iperf::Plan {
-            runs: arguments.runs.unwrap_or(7),
-            seconds: arguments.seconds,
-            monitor: monitor.clone(),
-        })?);
-    }
-    if wanted(What::Agent) {
-        report.parts.push(agent::run(&agent::Plan {
-            runs: arguments.runs.unwrap_or(7),
-            monitor: monitor.clone(),
-        })?);
-    }
-    if wanted(What::Classify) {
-        report.parts.push(classify::run(&classify::Plan {
-            runs: arguments.runs.unwrap_or(7),
-            fixtures: arguments.fixtures.clone(),
-        })?);
-    }
-    // Only if it is named, because tshark takes minutes and nothing of the kernel is measured.
-    if arguments.what == Some(What::Read) {
-        report.parts.push(read::run(&read::Plan {
-            runs: arguments.runs.unwrap_or(7),
-            mebibytes: arguments.mebibytes,
-            monitor: monitor.clone(),
-        })?);
+    let jobs = jobs(arguments, &monitor);
+    announce(&jobs, &report.machine);
+    for job in jobs {
+        report.parts.push((job.run)()?);
     }
     write(arguments, &report)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A benchmark that is to be run.
+struct Job {
+    name: &'static str,
+    /// How long it takes on a quiet machine.
+    expected: Duration,
+    run: Box<dyn FnOnce() -> anyhow::Result<Part>>,
+}
+
+/// The benchmarks that are wanted.
+fn jobs(arguments: &Arguments, monitor: &Path) -> Vec<Job> {
+    let wanted = |what| arguments.what.is_none_or(|only| only == what);
+    let mut jobs = Vec::new();
+    let mut add = |name, expected, run| {
+        jobs.push(Job {
+            name,
+            expected,
+            run,
+        });
+    };
+    let monitor = || monitor.to_owned();
+    let runs = |default| arguments.runs.unwrap_or(default);
+    if wanted(What::Kernel) {
+        let plan = kernel::Plan {
+            runs: runs(21),
+            packets: arguments.packets,
+            only: arguments.only.clone(),
+        };
+        add(
+            "kernel",
+            plan.expected(),
+            Box::new(move || kernel::run(&plan)),
+        );
+    }
+    // One CPU alone has no second one.
+    if arguments.what == Some(What::Cpus) || wanted(What::Cpus) && cpus::is_possible() {
+        let plan = cpus::Plan {
+            runs: runs(21),
+            packets: arguments.packets,
+        };
+        add("cpus", plan.expected(), Box::new(move || cpus::run(&plan)));
+    }
+    if wanted(What::Live) {
+        let plan = live::Plan {
+            runs: runs(21),
+            frames: arguments.frames,
+            monitor: monitor(),
+        };
+        add("live", plan.expected(), Box::new(move || live::run(&plan)));
+    }
+    if wanted(What::Iperf) {
+        let plan = iperf::Plan {
+            runs: runs(21),
+            seconds: arguments.seconds,
+            monitor: monitor(),
+        };
+        add(
+            "iperf",
+            plan.expected(),
+            Box::new(move || iperf::run(&plan)),
+        );
+    }
+    if wanted(What::Agent) {
+        let plan = agent::Plan {
+            runs: runs(7),
+            monitor: monitor(),
+            only: arguments.only.clone(),
+        };
+        add(
+            "agent",
+            plan.expected(),
+            Box::new(move || agent::run(&plan)),
+        );
+        let plan = verdicts::Plan {
+            runs: runs(7),
+            monitor: monitor(),
+            only: arguments.only.clone(),
+        };
+        let expected = plan.expected();
+        add("verdicts", expected, Box::new(move || verdicts::run(&plan)));
+    }
+    if wanted(What::Classify) {
+        let plan = classify::Plan {
+            runs: runs(7),
+            fixtures: arguments.fixtures.clone(),
+        };
+        let expected = plan.expected();
+        add("classify", expected, Box::new(move || classify::run(&plan)));
+    }
+    // Only if it is named, because tshark takes minutes and nothing of the kernel is measured.
+    if arguments.what == Some(What::Read) {
+        let plan = read::Plan {
+            runs: runs(7),
+            mebibytes: arguments.mebibytes,
+            monitor: monitor(),
+        };
+        add("read", plan.expected(), Box::new(move || read::run(&plan)));
+    }
+    jobs
+}
+
+/// Prints how long it will take, and warns of a machine that is not quiet.
+fn announce(jobs: &[Job], machine: &Machine) {
+    let minutes = |time: Duration| format!("{:.1} min", time.as_secs_f64() / 60.0);
+    let each: Vec<String> = jobs
+        .iter()
+        .map(|job| format!("{} {}", job.name, minutes(job.expected)))
+        .collect();
+    eprintln!(
+        "On a quiet machine this takes about {}: {}",
+        minutes(jobs.iter().map(|job| job.expected).sum()),
+        each.join(", ")
+    );
+    if let Some(warning) = machine.warning() {
+        eprintln!("{warning}");
+    }
 }
 
 /// Fails if a folder for the output does not exist.
@@ -208,6 +292,9 @@ fn write(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
     }
     let machine = tables::wrapped(&report.machine.describe());
     writeln!(out, "{machine}\n")?;
+    if let Some(warning) = report.machine.warning() {
+        writeln!(out, "{}\n", tables::wrapped(&warning))?;
+    }
     report
         .parts
         .iter()

@@ -10,8 +10,8 @@ use monitor_lab::{Host, Lab};
 use super::cases::FEATURES;
 use super::packets::{self, Family, Frame};
 use super::pin;
-use super::programs::{Hook, Programs, Target, Variety, wire_ifindex};
-use super::report::{Counted, Median, Part, Row, Unit, differences, ratios};
+use super::programs::{Hook, Programs, Reference, Target, Variety, wire_ifindex};
+use super::report::{Counted, Limit, Median, Part, Row, Unit, differences, ratios};
 use super::watcher::{Setup, Watcher, Watching};
 use crate::cli::progress::Progress;
 
@@ -26,6 +26,19 @@ pub(super) struct Plan {
     pub(super) monitor: PathBuf,
 }
 
+impl Plan {
+    /// How long it takes on a quiet machine.
+    pub(super) fn expected(&self) -> Duration {
+        /// Nanoseconds of a frame, on average.
+        const FRAME: f64 = 1000.0;
+        /// Starts and stops of the watchers of a round.
+        const STARTS: f64 = 3.0;
+        let frames = f64::from(self.frames + WARM_UP) * (2 * LOADS.len()) as f64;
+        let round = STARTS + watchers().len() as f64 * frames * FRAME * 1e-9;
+        Duration::from_secs_f64(f64::from(self.runs) * round)
+    }
+}
+
 /// UDP port of the frames. Not 4789, on which the lab's VXLAN devices receive: nothing must process the packets.
 const PORT: u16 = 8472;
 /// Payload bytes of the inner TCP segment. Small packets are the most expensive case per byte.
@@ -38,14 +51,8 @@ const PARTS: u32 = 5;
 
 /// Flows and VNIs, and the goal of what `run` does by default: at least this share of the packets per second is left.
 const LOADS: &[(Variety, f64)] = &[
-    (Variety { flows: 1, vnis: 1 }, 0.85),
-    (
-        Variety {
-            flows: 4096,
-            vnis: 4096,
-        },
-        0.80,
-    ),
+    (Variety::at_random(1, 1), 0.85),
+    (Variety::at_random(4096, 4096), 0.80),
 ];
 
 /// One measurement.
@@ -119,8 +126,9 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
              the receiving kernel's work, until the stack drops them because no one has their address; so the time of \
              each packet that arrives is the whole cost. The base is that time without a watcher, measured right \
              before. Other CPUs are free for the programs that read. The row of tcpdump has its cost on the receiving \
-             CPU, not its losses. Kept: packets per second, of those that arrive without a watcher. Missed: packets \
-             that the device counted and the monitor did not. CPU: time of the watcher's process. One look-up, for \
+             CPU, not its losses. Kept: packets per second, of those that arrive without a watcher; with `run` it is \
+             compared with what is kept with nftables and tcpdump in the same rounds. Missed: difference between the \
+             counts of the device and of the monitor; the goal is 0. CPU: time of the watcher's process. One look-up, for \
              scale, took {:.1} ns.",
             plan.runs,
             plan.frames,
@@ -180,6 +188,11 @@ impl Flood<'_> {
 }
 
 impl Series {
+    /// What is left of the packets per second in each round. On one CPU they are the inverse of the time of each.
+    fn kept(&self) -> Vec<f64> {
+        ratios(&self.unwatched, &self.packet)
+    }
+
     fn add(&mut self, measured: &Measured) {
         self.packet.push(measured.packet);
         self.cpu.push(measured.cpu);
@@ -212,22 +225,27 @@ fn watchers() -> Vec<Watcher> {
 fn rows(watchers: &[Watcher], series: &[Vec<Series>], look_up: &[f64]) -> Vec<Row> {
     let mut rows = Vec::new();
     for (watcher, loads) in watchers.iter().zip(series) {
-        for (load, with) in LOADS.iter().zip(loads) {
+        for (number, (load, with)) in LOADS.iter().zip(loads).enumerate() {
             let (who, hook, features) = watcher.labels();
             let (variety, kept) = load;
             let s = if variety.vnis == 1 { "" } else { "s" };
             let case = format!("{who}, {} VNI{s}", variety.vnis);
-            let goal = match watcher {
-                Watcher::Monitor(_, features) if features.by_flow => Some(*kept),
-                _ => None,
-            };
+            let is_run = matches!(watcher, Watcher::Monitor(_, features) if features.by_flow);
             let added = differences(&with.packet, &with.unwatched);
             let labels = (case, hook, features);
-            // Packets per second on one CPU are the inverse of the time of each.
             let mut row = Row::added(labels, &with.unwatched, &added, look_up, None)
-                .with_kept(&ratios(&with.unwatched, &with.packet), goal);
+                .with_kept(&with.kept(), is_run.then_some(*kept))
+                .with_counted(with.counted);
+            if is_run {
+                for (other, loads) in watchers.iter().zip(series) {
+                    let Some(name) = other.must_be_beaten() else {
+                        continue;
+                    };
+                    let times = ratios(&with.kept(), &loads[number].kept());
+                    row = row.compared(name, &times, Some(Limit::AtLeast(1.0)));
+                }
+            }
             row.cpu_percent = watcher.is_process().then(|| Median::of(&with.cpu));
-            row.counted = with.counted;
             rows.push(row);
         }
     }
@@ -253,7 +271,19 @@ fn arrived(host: &Host) -> anyhow::Result<u64> {
 /// Nanoseconds of one look-up at this moment.
 fn one_look_up(programs: &mut Programs, frame: &Frame) -> anyhow::Result<f64> {
     const PACKETS: u32 = 200_000;
-    let floor = programs.time(Hook::Tc, Target::Floor, frame, None, PACKETS)?;
-    let reference = programs.time(Hook::Tc, Target::Reference, frame, None, PACKETS)?;
+    let floor = programs.time(
+        Hook::Tc,
+        Target::Reference(Reference::Floor),
+        frame,
+        None,
+        PACKETS,
+    )?;
+    let reference = programs.time(
+        Hook::Tc,
+        Target::Reference(Reference::LookUp),
+        frame,
+        None,
+        PACKETS,
+    )?;
     Ok(reference - floor)
 }

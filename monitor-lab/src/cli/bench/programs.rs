@@ -2,9 +2,13 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Instant;
 
 use anyhow::{Context, anyhow, bail};
-use aya::maps::{Array, Map, MapData};
+use aya::maps::{Map, MapData, PerCpuArray, PerCpuValues};
 use aya::programs::tc::{SchedClassifierLink, TcAttachOptions};
 use aya::programs::xdp::{XdpLink, XdpMode};
 use aya::programs::{
@@ -18,6 +22,7 @@ use monitor_common::direction::Direction;
 use monitor_lab::Host;
 
 use super::packets::Frame;
+use super::pin;
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -57,27 +62,18 @@ impl Hook {
         }
     }
 
-    const fn floor(self) -> &'static str {
-        match self {
-            Hook::Xdp => "floor_xdp",
-            Hook::XdpFrags => "floor_xdp_frags",
-            Hook::Tc => "floor_tc",
-        }
-    }
-
-    const fn reference(self) -> &'static str {
-        match self {
-            Hook::Xdp => "reference_xdp",
-            Hook::XdpFrags => "reference_xdp_frags",
-            Hook::Tc => "reference_tc",
-        }
-    }
-
-    const fn three_hashes(self) -> &'static str {
-        match self {
-            Hook::Xdp => "hashes_xdp",
-            Hook::XdpFrags => "hashes_xdp_frags",
-            Hook::Tc => "hashes_tc",
+    /// The name of a program that is not the monitor's.
+    const fn reference(self, which: Reference) -> &'static str {
+        match (which, self) {
+            (Reference::Floor, Hook::Xdp) => "floor_xdp",
+            (Reference::Floor, Hook::XdpFrags) => "floor_xdp_frags",
+            (Reference::Floor, Hook::Tc) => "floor_tc",
+            (Reference::LookUp, Hook::Xdp) => "reference_xdp",
+            (Reference::LookUp, Hook::XdpFrags) => "reference_xdp_frags",
+            (Reference::LookUp, Hook::Tc) => "reference_tc",
+            (Reference::ThreeHashes, Hook::Xdp) => "hashes_xdp",
+            (Reference::ThreeHashes, Hook::XdpFrags) => "hashes_xdp_frags",
+            (Reference::ThreeHashes, Hook::Tc) => "hashes_tc",
         }
     }
 
@@ -98,14 +94,21 @@ impl Hook {
     }
 }
 
-/// The program that a test run measures.
-pub(super) enum Target<'a> {
+/// A program with which the monitor's is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reference {
     /// An empty program.
     Floor,
     /// A program with one look-up in a per-CPU hash and one addition.
-    Reference,
+    LookUp,
     /// A program that counts the packet by three look-ups in hash maps.
     ThreeHashes,
+}
+
+/// The program that a test run measures.
+pub(super) enum Target<'a> {
+    /// Not the monitor's.
+    Reference(Reference),
     /// The monitor's program.
     Monitor(&'a mut Kernel),
 }
@@ -117,6 +120,24 @@ pub(super) struct Variety {
     pub(super) flows: u32,
     /// Number of VNIs of these flows: a power of two.
     pub(super) vnis: u32,
+    /// Packets of a flow that come one after the other.
+    pub(super) burst: u32,
+}
+
+impl Variety {
+    /// So many flows in so many VNIs; each packet is of another one.
+    pub(super) const fn at_random(flows: u32, vnis: u32) -> Variety {
+        Variety {
+            flows,
+            vnis,
+            burst: 1,
+        }
+    }
+
+    /// The same in bursts of so many packets of a flow.
+    pub(super) const fn in_bursts(self, burst: u32) -> Variety {
+        Variety { burst, ..self }
+    }
 }
 
 /// An attached empty program. It is detached when this is dropped.
@@ -129,7 +150,7 @@ pub(super) enum Link {
 /// The benchmark's object, loaded.
 pub(super) struct Programs {
     ebpf: Ebpf,
-    varied: Array<MapData, [u8; Varied::SIZE]>,
+    varied: PerCpuArray<MapData, [u8; Varied::SIZE]>,
 }
 
 impl Programs {
@@ -142,7 +163,7 @@ impl Programs {
             .context("the eBPF object of the benchmark has no map VARIED")?;
         Ok(Programs {
             ebpf,
-            varied: Array::try_from(varied)?,
+            varied: PerCpuArray::try_from(varied)?,
         })
     }
 
@@ -163,29 +184,68 @@ impl Programs {
             ..TestRunOptions::default()
         };
         // Where there is no variety it says where VNI and flow stand.
-        self.vary(frame, variety.unwrap_or(Variety { flows: 1, vnis: 1 }), 0)?;
+        self.vary(frame, variety.unwrap_or(Variety::at_random(1, 1)), 0)?;
         let result = match (variety, target) {
             (Some(_), target) => {
                 self.set_tail_call(hook, target)?;
                 run(self.program(hook.vary())?, options)?
             }
-            (None, Target::Floor) => run(self.program(hook.floor())?, options)?,
-            (None, Target::Reference) => run(self.program(hook.reference())?, options)?,
-            (None, Target::ThreeHashes) => run(self.program(hook.three_hashes())?, options)?,
+            (None, Target::Reference(which)) => run(self.program(hook.reference(which))?, options)?,
             (None, Target::Monitor(kernel)) => kernel.test_run(hook.entry(), options)?,
         };
-        // Another value means that the tail call did not reach the program.
-        let passed = match hook {
-            Hook::Tc => u32::MAX,
-            Hook::Xdp | Hook::XdpFrags => 2,
+        nanoseconds(hook, &result)
+    }
+
+    /// As [`Programs::time`], while other CPUs run the same program on packets of the same kind. Also returns the share of
+    /// that time in which the others were in their programs.
+    pub(super) fn time_beside(
+        &mut self,
+        hook: Hook,
+        target: Target<'_>,
+        frame: &Frame,
+        variety: Variety,
+        packets: u32,
+        others: &[usize],
+    ) -> anyhow::Result<(f64, f64)> {
+        self.vary(frame, variety, 0)?;
+        self.set_tail_call(hook, target)?;
+        let program = &*self.program(hook.vary())?;
+        /// The others run so many times as long at once, because the set-up of a run takes milliseconds.
+        const LONGER: u32 = 8;
+        let run = |repeat| {
+            let options = TestRunOptions {
+                data_in: Some(&frame.bytes),
+                repeat,
+                ..TestRunOptions::default()
+            };
+            nanoseconds(hook, &run(program, options)?)
         };
-        if result.return_value != passed {
-            bail!(
-                "a program returned {} instead of passing the packet",
-                result.return_value
-            );
-        }
-        Ok(result.duration.as_secs_f64() * 1e9)
+        let (begun, over) = (Barrier::new(others.len() + 1), AtomicBool::new(false));
+        thread::scope(|scope| {
+            let other = |cpu: usize| -> anyhow::Result<f64> {
+                let first = pin::to(cpu).and_then(|()| run(packets));
+                begun.wait();
+                first?;
+                let (mut inside, start) = (0.0, Instant::now());
+                while !over.load(Ordering::Relaxed) {
+                    let many = packets.saturating_mul(LONGER);
+                    inside += run(many)? * f64::from(many) * 1e-9;
+                }
+                Ok(inside / start.elapsed().as_secs_f64())
+            };
+            let others: Vec<_> = others
+                .iter()
+                .map(|cpu| scope.spawn(move || other(*cpu)))
+                .collect();
+            begun.wait();
+            let measured = run(packets);
+            over.store(true, Ordering::Relaxed);
+            let mut least = 1.0f64;
+            for other in others {
+                least = least.min(other.join().map_err(|_| anyhow!("a thread panicked"))??);
+            }
+            Ok((measured?, least))
+        })
     }
 
     /// Sends `packets` live frames through the interface `ifindex` of the calling thread's network namespace. Returns the
@@ -214,7 +274,7 @@ impl Programs {
     /// Attaches an empty program to the ingress of an interface of the calling thread's network namespace. Only for an
     /// interface of the lab, because it does not check for a program that is attached already.
     pub(super) fn attach_floor(&mut self, hook: Hook, interface: &str) -> anyhow::Result<Link> {
-        Ok(match self.program(hook.floor())? {
+        Ok(match self.program(hook.reference(Reference::Floor))? {
             Program::Xdp(program) => {
                 let id = program.attach(interface, XdpMode::Driver)?;
                 Link::Xdp(program.take_link(id)?)
@@ -231,16 +291,30 @@ impl Programs {
     }
 
     fn vary(&mut self, frame: &Frame, variety: Variety, ifindex: u32) -> anyhow::Result<()> {
-        let varied = Varied {
-            random: 0x9e37_79b9_7f4a_7c15,
-            vni_at: u32::try_from(frame.vni_at)?,
-            flow_at: u32::try_from(frame.flow_at)?,
-            flows: variety.flows.max(1),
-            vni_base: 4096,
-            vni_mask: variety.vnis.next_power_of_two() - 1,
-            ifindex,
+        let varied = |seed: u64| -> anyhow::Result<_> {
+            let varied = Varied {
+                random: 0x9e37_79b9_7f4a_7c15 ^ seed << 32,
+                vni_at: u32::try_from(frame.vni_at)?,
+                flow_at: u32::try_from(frame.flow_at)?,
+                flows: variety.flows.max(1),
+                vni_base: 4096,
+                vni_mask: variety.vnis.next_power_of_two() - 1,
+                ifindex,
+                burst: variety.burst.max(1),
+                left: 0,
+                flow: 0,
+                padding: 0,
+            };
+            Ok(varied.to_bytes())
         };
-        Ok(self.varied.set(0, varied.to_bytes(), 0)?)
+        let cpus = aya::util::nr_cpus().map_err(|(path, error)| {
+            anyhow::Error::new(error).context(format!("cannot read {path}"))
+        })?;
+        // Each draws other flows.
+        let each_cpu = (0..cpus as u64)
+            .map(varied)
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(self.varied.set(0, PerCpuValues::try_from(each_cpu)?, 0)?)
     }
 
     /// Makes `target` the destination of the tail call in the program that varies packets.
@@ -259,13 +333,8 @@ impl Programs {
                 .with_context(|| format!("cannot put a program into {}", hook.next()))
         };
         match target {
-            Target::Floor | Target::Reference | Target::ThreeHashes => {
-                let name = match target {
-                    Target::Floor => hook.floor(),
-                    Target::ThreeHashes => hook.three_hashes(),
-                    _ => hook.reference(),
-                };
-                let program = self.program(name)?.fd()?.try_clone()?;
+            Target::Reference(which) => {
+                let program = self.program(hook.reference(which))?.fd()?.try_clone()?;
                 set(&self.ebpf, program.as_fd())
             }
             Target::Monitor(kernel) => match hook.entry() {
@@ -296,6 +365,22 @@ impl Programs {
 pub(super) fn wire_ifindex(host: &Host) -> anyhow::Result<u32> {
     let interface = host.enter(|| monitor::base::interface::Interface::by_name("eth0"))?;
     Ok(interface?.index)
+}
+
+/// Nanoseconds per packet of a run that passed every packet.
+fn nanoseconds(hook: Hook, result: &TestRunResult) -> anyhow::Result<f64> {
+    // Another value means that the tail call did not reach the program.
+    let passed = match hook {
+        Hook::Tc => u32::MAX,
+        Hook::Xdp | Hook::XdpFrags => 2,
+    };
+    if result.return_value != passed {
+        bail!(
+            "a program returned {} instead of passing the packet",
+            result.return_value
+        );
+    }
+    Ok(result.duration.as_secs_f64() * 1e9)
 }
 
 /// Runs a loaded program on a frame (BPF_PROG_TEST_RUN).

@@ -24,6 +24,16 @@ pub(super) struct Plan {
     pub(super) monitor: PathBuf,
 }
 
+impl Plan {
+    /// How long it takes on a quiet machine.
+    pub(super) fn expected(&self) -> Duration {
+        /// Of a GiB in a round: nearly all of it is tshark.
+        const GIB: f64 = 60.0;
+        let gib = self.mebibytes as f64 / 1024.0;
+        Duration::from_secs_f64(f64::from(self.runs) * gib * GIB)
+    }
+}
+
 /// Pages that are fetched for the capture: HTTP to the web app, and Redis from there.
 const PAGES: usize = 20;
 /// Bytes of the header of a pcap file (pcap-savefile(5)).

@@ -8,6 +8,7 @@ use anyhow::Context;
 use monitor_lab::{Host, Process};
 
 use super::cases::Features;
+use super::cpu;
 use super::programs::{Hook, Link, Programs};
 use crate::cli::agent_metrics;
 use crate::cli::child_output::{Errors, Kept};
@@ -47,6 +48,15 @@ impl Watcher {
             Watcher::Nftables => ("an nftables set", "ingress", "counts by VNI"),
         };
         (who.to_owned(), hook, what.to_owned())
+    }
+
+    /// Its name, if the monitor is to cost less.
+    pub(super) const fn must_be_beaten(&self) -> Option<&'static str> {
+        match self {
+            Watcher::Nftables => Some("nftables"),
+            Watcher::Tcpdump => Some("tcpdump"),
+            Watcher::Nothing | Watcher::Empty(_) | Watcher::Monitor(..) => None,
+        }
     }
 
     /// Whether it is a process, whose CPU time can be measured.
@@ -153,17 +163,12 @@ impl Watching<'_> {
         Some(self.process.as_ref()?.child.id())
     }
 
-    /// CPU time of its process so far (`/proc/PID/task/*/schedstat`, in nanoseconds); 0 without a process.
+    /// CPU time of its process so far, with that of threads that have ended; 0 without a process.
     pub(super) fn cpu(&self) -> Duration {
         let Some(process) = &self.process else {
             return Duration::ZERO;
         };
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", process.child.id()));
-        let times = tasks.into_iter().flatten().flatten().filter_map(|task| {
-            let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-            text.split(' ').next()?.parse::<u64>().ok()
-        });
-        Duration::from_nanos(times.sum())
+        cpu::of_process(process.child.id())
     }
 
     /// Detaches it. Returns the losses that tcpdump reports; `None` for the others.

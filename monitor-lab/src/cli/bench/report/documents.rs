@@ -39,6 +39,10 @@ fn markdown(report: &Report) -> String {
         ),
         tables::wrapped(&format!("The machine, on {}", report.machine.describe()))
     );
+    if let Some(warning) = report.machine.warning() {
+        let warning = tables::wrapped(&format!("**{warning}**"));
+        text.push_str(&format!("\n{warning}\n"));
+    }
     for part in &report.parts {
         text.push('\n');
         text.push_str(&tables::markdown(part));
@@ -53,12 +57,21 @@ mod tests {
 
     #[test]
     fn the_document_names_the_machine_and_has_every_part() {
-        let report = report();
+        let mut report = report();
         let text = markdown(&report);
-        assert!(text.contains(&report.machine.processor) && text.contains(&report.machine.kernel));
+        // The lines are wrapped.
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let words = words.join(" ");
+        assert!(
+            words.contains(&report.machine.processor) && words.contains(&report.machine.kernel)
+        );
         for part in &report.parts {
             assert!(text.contains(&format!("## {}", part.title)));
         }
+        report.machine.load = 100.0;
+        assert!(markdown(&report).contains("**The machine was not quiet"));
+        report.machine.load = 0.0;
+        assert!(!markdown(&report).contains("not quiet"));
         let json: serde_json::Value = serde_json::from_str(&json(&report).unwrap()).unwrap();
         assert_eq!(json["schema"], 1);
         assert_eq!(json["parts"][0]["rows"][0]["verdict"], "met");

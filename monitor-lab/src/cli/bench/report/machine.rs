@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use serde::Serialize;
@@ -28,6 +29,8 @@ pub(crate) struct Machine {
     pub(crate) mitigations: BTreeMap<String, String>,
     /// Whether eBPF programs are compiled to machine code.
     pub(crate) jit: bool,
+    /// The commit of the source code, and whether files differ from it; `None` outside a Git repository.
+    pub(crate) commit: Option<Commit>,
     /// Load average of the last minute at the start (`/proc/loadavg`). Well above 0: other programs were running.
     pub(crate) load: f64,
     /// Build profile of the programs in user space: `release` or `debug`. Kernel programs are always optimised.
@@ -35,6 +38,18 @@ pub(crate) struct Machine {
     /// Versions by program.
     pub(crate) versions: BTreeMap<String, String>,
 }
+
+/// A commit.
+#[derive(Debug, Serialize)]
+pub(crate) struct Commit {
+    /// Its hash.
+    pub(crate) hash: String,
+    /// Whether files differ from it.
+    pub(crate) dirty: bool,
+}
+
+/// A load of more than this for each CPU is one of other programs, which disturb the measurement.
+const QUIET: f64 = 0.5;
 
 impl Machine {
     /// This machine now; `date` is the day. `programs` are those whose versions matter, with the option that prints it.
@@ -53,6 +68,7 @@ impl Machine {
             memory_mib: memory(&read("/proc/meminfo")),
             mitigations: mitigations(),
             jit: read("/proc/sys/net/core/bpf_jit_enable") != "0",
+            commit: commit(Path::new(env!("CARGO_MANIFEST_DIR"))),
             load: load
                 .split(' ')
                 .next()
@@ -65,6 +81,18 @@ impl Machine {
             },
             versions: versions(programs),
         }
+    }
+
+    /// What to know about the load at the start before one trusts the numbers; `None` on a quiet machine.
+    pub(crate) fn warning(&self) -> Option<String> {
+        let most = QUIET * self.cpus as f64;
+        (self.load > most).then(|| {
+            format!(
+                "The machine was not quiet: its load was {:.2} at the start, above {most:.2} ({QUIET} for each CPU). \
+                 Other programs have disturbed the measurement; measure again on a quiet machine.",
+                self.load
+            )
+        })
     }
 
     /// All of it as text: a few sentences.
@@ -82,9 +110,15 @@ impl Machine {
             .iter()
             .map(|(name, version)| format!("{name} {version}"));
         format!(
-            "{}. Linux {}, {} CPUs of {}{}, {} MiB of memory, eBPF JIT {}, load {:.2} at the start. \
+            "{}, {}. Linux {}, {} CPUs of {}{}, {} MiB of memory, eBPF JIT {}, load {:.2} at the start. \
              Mitigations: {mitigations}. Programs: {} ({} build).",
             self.date,
+            match &self.commit {
+                Some(Commit { hash, dirty: false }) => format!("commit {hash}"),
+                Some(Commit { hash, dirty: true }) =>
+                    format!("commit {hash}, dirty: files differed from it"),
+                None => "of an unknown commit".to_owned(),
+            },
             self.kernel,
             self.cpus,
             self.processor,
@@ -107,6 +141,23 @@ fn read(path: &str) -> String {
         .unwrap_or_default()
         .trim()
         .to_owned()
+}
+
+/// The commit that is checked out in `folder`. The documents that a run writes do not make it dirty.
+fn commit(folder: &Path) -> Option<Commit> {
+    let git = |arguments: &[&str]| {
+        let mut git = Command::new("git");
+        let output = git.arg("-C").arg(folder).args(arguments).output().ok()?;
+        let printed = output.status.success().then_some(output.stdout)?;
+        Some(String::from_utf8_lossy(&printed).trim().to_owned())
+    };
+    let hash = git(&["rev-parse", "--short=12", "HEAD"])?;
+    let written = ":(top,exclude)docs/benchmarks.*";
+    let changes = git(&["status", "--porcelain", "--", ":(top)", written])?;
+    Some(Commit {
+        hash,
+        dirty: !changes.is_empty(),
+    })
 }
 
 /// Value of the first line `name : value`.
@@ -168,6 +219,8 @@ fn version(printed: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Stdio;
+
     use super::*;
 
     #[test]
@@ -185,6 +238,51 @@ mod tests {
         let redis = "Redis server v=7.0.15 sha=00000000:0 bits=64";
         assert_eq!(version(redis).as_deref(), Some("7.0.15"));
         assert_eq!(version("no number"), None);
+    }
+
+    #[test]
+    fn a_loaded_machine_is_warned_of() {
+        let machine = Machine {
+            load: 1.01,
+            cpus: 2,
+            ..Machine::of_this_run("2026-01-01".to_owned(), &[])
+        };
+        assert!(machine.warning().unwrap().contains("1.01"));
+        let load = 1.0;
+        assert_eq!(Machine { load, ..machine }.warning(), None);
+    }
+
+    #[test]
+    fn the_commit_is_named_and_whether_files_differ() {
+        let folder = std::env::temp_dir().join(format!("bench-commit-{}", std::process::id()));
+        fs::create_dir_all(folder.join("docs")).unwrap();
+        let git = |arguments: &[&str]| {
+            let mut git = Command::new("git");
+            git.current_dir(&folder).args(arguments);
+            git.stdout(Stdio::null());
+            assert!(git.status().unwrap().success(), "{arguments:?}");
+        };
+        assert!(commit(&folder).is_none());
+        git(&["init"]);
+        fs::write(folder.join("file"), "1").unwrap();
+        git(&["add", "file"]);
+        git(&[
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@b",
+            "commit",
+            "-m",
+            "x",
+        ]);
+        assert!(!commit(&folder).unwrap().dirty);
+        fs::write(folder.join("docs/benchmarks.md"), "new").unwrap();
+        let clean = commit(&folder).unwrap();
+        assert!(!clean.dirty && clean.hash.len() == 12);
+        fs::write(folder.join("file"), "2").unwrap();
+        let dirty = commit(&folder).unwrap();
+        assert!(dirty.dirty && dirty.hash == clean.hash);
+        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

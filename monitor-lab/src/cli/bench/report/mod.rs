@@ -22,4 +22,4 @@ pub(super) mod tables;
 
 pub(super) use machine::Machine;
 pub(super) use median::{Median, differences, ratios};
-pub(super) use part::{Counted, Part, Report, Row, Unit};
+pub(super) use part::{Counted, Limit, Part, Report, Row, Unit};

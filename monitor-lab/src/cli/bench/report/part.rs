@@ -20,7 +20,7 @@ pub(crate) struct Report {
 /// The measurements of one benchmark.
 #[derive(Debug, Serialize)]
 pub(crate) struct Part {
-    /// Name on the command line: `kernel`, `live`, `iperf`, `agent`, `classify` or `read`.
+    /// Name: `kernel`, `cpus`, `live`, `iperf`, `agent`, `verdicts`, `classify` or `read`.
     pub(crate) name: &'static str,
     /// Heading.
     pub(crate) title: &'static str,
@@ -74,10 +74,33 @@ pub(crate) struct Row {
     pub(crate) kept: Option<Median>,
     /// The goal of that: a lower limit.
     pub(crate) kept_goal: Option<f64>,
+    /// The result, or what is kept, beside those of other rows, measured in the same rounds.
+    pub(crate) comparisons: Vec<Comparison>,
     /// CPU time of the watcher's process in percent of a core.
     pub(crate) cpu_percent: Option<Median>,
     /// Packets that the watcher reports as dropped, in percent of those that it received.
     pub(crate) dropped_percent: Option<f64>,
+}
+
+/// A row beside another one.
+#[derive(Debug, Serialize)]
+pub(crate) struct Comparison {
+    /// The other row.
+    pub(crate) with: &'static str,
+    /// How many times as much as there.
+    pub(crate) times: Median,
+    /// The goal.
+    pub(crate) goal: Option<Limit>,
+}
+
+/// A goal as a limit.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Limit {
+    /// An upper one.
+    AtMost(f64),
+    /// A lower one.
+    AtLeast(f64),
 }
 
 /// A watcher's count against the device's.
@@ -131,6 +154,31 @@ impl Row {
         self
     }
 
+    /// The same row with the ratios to another row in each round, and a limit of them.
+    pub(crate) fn compared(
+        mut self,
+        with: &'static str,
+        ratios: &[f64],
+        goal: Option<Limit>,
+    ) -> Row {
+        let times = Median::of(ratios);
+        self.note(goal.map(|goal| match goal {
+            Limit::AtMost(most) => GoalResult::at_most(&times, most),
+            Limit::AtLeast(least) => GoalResult::at_least(&times, least),
+        }));
+        self.comparisons.push(Comparison { with, times, goal });
+        self
+    }
+
+    /// The same row with the watcher's count of packets, whose goal is that none is missed or counted twice.
+    pub(crate) fn with_counted(mut self, counted: Option<Counted>) -> Row {
+        self.counted = counted;
+        if counted.is_some_and(|counted| counted.missed != 0) {
+            self.note(Some(GoalResult::NotMet));
+        }
+        self
+    }
+
     /// A row with several goals has met them if it has met each.
     fn note(&mut self, result: Option<GoalResult>) {
         self.goal_result = self.goal_result.max(result);
@@ -147,6 +195,27 @@ impl Row {
         Row {
             goal,
             goal_result: goal.map(|goal| GoalResult::at_least(&row.measured, goal)),
+            ..row
+        }
+    }
+
+    /// As [`Row::kept`], where the goal is that no loss can be distinguished from the noise. `is_enough` says whether it was
+    /// measured long enough for that to mean something.
+    pub(crate) fn without_loss(
+        labels: (String, &'static str, String),
+        base: &[f64],
+        ratios: &[f64],
+        is_enough: bool,
+    ) -> Row {
+        let row = Row::new(labels, base, ratios);
+        let result = match GoalResult::at_least(&row.measured, 1.0) {
+            GoalResult::NotMet => GoalResult::NotMet,
+            GoalResult::Met | GoalResult::NotResolved if is_enough => GoalResult::Met,
+            _ => GoalResult::NotResolved,
+        };
+        Row {
+            goal: Some(1.0),
+            goal_result: Some(result),
             ..row
         }
     }
@@ -181,6 +250,7 @@ impl Row {
             counted: None,
             kept: None,
             kept_goal: None,
+            comparisons: Vec::new(),
             cpu_percent: None,
             dropped_percent: None,
         }
@@ -190,14 +260,16 @@ impl Row {
     /// measurements of the row.
     pub(crate) fn remark(&self, unit: Unit) -> String {
         let nothing = match unit {
-            Unit::AddedNanoseconds | Unit::Value => 0.0,
-            Unit::Ratio => 1.0,
+            Unit::AddedNanoseconds => Some(0.0),
+            Unit::Ratio => Some(1.0),
+            // Nothing is compared.
+            Unit::Value => None,
         };
         let mut words: Vec<String> = Vec::new();
         words.extend(self.goal_result.map(|result| result.label().to_owned()));
         if !self.measured.has_interval() {
             words.push("too few rounds".to_owned());
-        } else if !self.measured.differs_from(nothing) {
+        } else if nothing.is_some_and(|nothing| !self.measured.differs_from(nothing)) {
             words.push("within the noise".to_owned());
         }
         if let Some(kept) = self.kept {
@@ -206,6 +278,17 @@ impl Row {
                 "kept {:.2}{}",
                 kept.median,
                 goal.unwrap_or_default()
+            ));
+        }
+        for Comparison { with, times, goal } in &self.comparisons {
+            let goal = match goal {
+                None => String::new(),
+                Some(Limit::AtMost(most)) => format!(", goal at most {most:.2}"),
+                Some(Limit::AtLeast(least)) => format!(", goal at least {least:.2}"),
+            };
+            words.push(format!(
+                "{:.2} times {with} ({:.2} to {:.2}{goal})",
+                times.median, times.low, times.high
             ));
         }
         if let Some(Counted { packets, missed }) = self.counted {
@@ -285,6 +368,42 @@ pub(crate) mod tests {
         assert_eq!(row.goal_result, Some(GoalResult::NotResolved));
         let row = row.with_kept(&[0.7; 21], Some(0.8));
         assert_eq!(row.goal_result, Some(GoalResult::NotMet));
+    }
+
+    #[test]
+    fn a_row_is_compared_with_another_one() {
+        let row = || Row::added(labels(), &[5.0; 21], &[80.0; 21], &[60.0; 21], None);
+        let row = row().compared("IPv4", &[1.2; 21], Some(Limit::AtMost(1.3)));
+        assert_eq!(
+            row.remark(Unit::AddedNanoseconds),
+            "met; 1.20 times IPv4 (1.20 to 1.20, goal at most 1.30)"
+        );
+        let row = row.compared("nftables", &[0.9; 21], Some(Limit::AtLeast(1.0)));
+        assert_eq!(row.goal_result, Some(GoalResult::NotMet));
+    }
+
+    #[test]
+    fn a_packet_that_is_missed_is_a_goal_that_is_not_met() {
+        let result = |missed| {
+            let row = Row::kept(labels(), &[1.0; 21], &[0.9; 21], Some(0.8));
+            let packets = 100;
+            row.with_counted(Some(Counted { packets, missed }))
+                .goal_result
+        };
+        assert_eq!(result(0), Some(GoalResult::Met));
+        assert_eq!(result(1), Some(GoalResult::NotMet));
+    }
+
+    #[test]
+    fn a_loss_is_distinguished_from_noise_where_it_was_measured_long_enough() {
+        let noise: Vec<f64> = (0..21).map(|n| 0.9 + f64::from(n) * 0.01).collect();
+        let result = |ratios: &[f64], is_enough| {
+            Row::without_loss(labels(), &[1.0; 21], ratios, is_enough).goal_result
+        };
+        assert_eq!(result(&noise, true), Some(GoalResult::Met));
+        assert_eq!(result(&noise, false), Some(GoalResult::NotResolved));
+        assert_eq!(result(&[0.9; 21], true), Some(GoalResult::NotMet));
+        assert_eq!(result(&[1.1; 21], true), Some(GoalResult::Met));
     }
 
     #[test]

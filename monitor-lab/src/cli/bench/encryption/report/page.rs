@@ -123,7 +123,12 @@ mod tests {
     fn the_page_names_the_machine_and_what_was_left_out() {
         let report = report();
         let text = markdown(&report);
-        assert!(text.contains(&report.machine.processor) && text.contains(&report.machine.kernel));
+        // The lines are wrapped.
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let words = words.join(" ");
+        assert!(
+            words.contains(&report.machine.processor) && words.contains(&report.machine.kernel)
+        );
         assert!(text.contains("- VXLAN in WireGuard: no such device"));
         let json: serde_json::Value = serde_json::from_str(&json(&report).unwrap()).unwrap();
         assert_eq!(json["schema"], 1);
