@@ -209,3 +209,16 @@ fn the_dashboards_name_what_the_agent_exports() {
     }
     assert!(metrics > 30, "{metrics}");
 }
+
+#[test]
+fn each_alert_was_made_to_arrive_or_is_named_with_the_reason() {
+    let times = super::document("docs/alert-times.md");
+    let rules = super::document(RULES);
+    let names = rules
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "));
+    for name in names {
+        let link = format!("[{name}](alerts.md#{})", name.to_lowercase());
+        assert!(times.contains(&link), "no {link}: measure it again");
+    }
+}

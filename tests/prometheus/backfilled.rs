@@ -7,10 +7,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use monitor_lab::{Host, Lab, Process};
 use overlay_tests::process::{Ended, run, wait_until};
+use overlay_tests::prometheus::Folder;
 use overlay_tests::schema::{Output, Validator};
 use serde_json::Value;
-
-use crate::watch::Folder;
 
 /// How often the nodes were scraped, in seconds.
 const SCRAPE: u64 = 15;

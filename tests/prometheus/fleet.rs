@@ -1,6 +1,5 @@
 //! What `fleet` makes of two real agents that a real Prometheus scrapes.
 
-use std::net::UdpSocket;
 use std::time::Duration;
 
 use monitor_lab::{CLIENT, Host, Lab, WEB};
@@ -8,7 +7,7 @@ use overlay_tests::process::{Ended, run, wait_until};
 use overlay_tests::schema::{Output, Validator};
 use serde_json::Value;
 
-use crate::watch::{SYSLOG, Watch, agent};
+use crate::nodes::{SYSLOG, requiring, syslog, watch};
 
 /// Datagrams in cleartext.
 const SENT: u64 = 3;
@@ -29,9 +28,9 @@ fn objects(ended: &Ended, kind: &str) -> Vec<Value> {
 fn two_agents_are_seen_now_and_over_their_time() {
     let lab = Lab::builder().quiet(true).build().unwrap();
     let (one, two) = (lab.node1(), lab.node2());
-    let _first = agent(one);
-    let mut second = agent(two);
-    let _watch = Watch::start(&lab);
+    let _first = requiring(one);
+    let mut second = requiring(two);
+    let _watch = watch(&lab);
     let json = ["--format", "json"];
 
     // Both are there, and nothing was sent: whether it would be encrypted is not known.
@@ -47,13 +46,9 @@ fn two_agents_are_seen_now_and_over_their_time() {
     assert_eq!(summary["nodes"], 2, "{summary}");
     assert_eq!(summary["missing"], Value::Array(vec![]), "{summary}");
 
-    let [from, to] = [WEB, CLIENT].map(|name| {
-        let host = lab.container(name).unwrap();
-        let bound = host.enter(|| UdpSocket::bind((host.address(), 514)));
-        bound.unwrap().unwrap()
-    });
+    let [from, _to] = syslog(&lab, WEB, CLIENT);
     for _ in 0..SENT {
-        from.send_to(SYSLOG, to.local_addr().unwrap()).unwrap();
+        from.send(SYSLOG).unwrap();
     }
     wait_until("the violations of both nodes have been scraped", || {
         let ended = fleet(one, &json);

@@ -5,8 +5,10 @@
     reason = "a test that cannot go on fails"
 )]
 
-mod alerts;
+mod accidents;
 mod backfilled;
+mod dashboards;
 mod fleet;
+mod nodes;
+mod normal;
 mod secure;
-mod watch;

@@ -5,8 +5,7 @@ use std::time::Duration;
 use monitor_lab::{Host, Lab};
 use overlay_tests::certificates::{Certificates, USER};
 use overlay_tests::process::{Monitor, wait_until};
-
-use crate::watch::{query, spawn};
+use overlay_tests::prometheus::{query, spawn};
 
 /// A name that is on every page of metrics.
 const ON_EACH_PAGE: &str = "overlay_build_info";
@@ -100,7 +99,8 @@ fn prometheus_scrapes_by_https_with_a_password_and_nothing_of_it_is_readable() {
     }
     // The status that Prometheus got.
     let targets =
-        crate::watch::ask(prometheus, "http://127.0.0.1:9090/api/v1/targets", "").unwrap();
+        overlay_tests::prometheus::ask(prometheus, "http://127.0.0.1:9090/api/v1/targets", "")
+            .unwrap();
     for target in targets["data"]["activeTargets"].as_array().unwrap() {
         let (job, error) = (
             target["labels"]["job"].as_str().unwrap(),

@@ -10,9 +10,10 @@ use monitor::kernel::bpf::{self, Command};
 use monitor_lab::Host;
 use overlay_tests::agent::Agent;
 use overlay_tests::attached::has_tcx;
+use overlay_tests::foreign::Foreign;
 use overlay_tests::process::wait_until;
 
-use super::others::Foreign;
+use super::others::assert_foreign;
 use super::{assert_counted, exchange, quiet};
 
 const FIRST: &str = r#"overlay_hook_first{interface="eth0",direction="rx"}"#;
@@ -52,7 +53,7 @@ fn a_program_before_ours_is_reported() {
     assert!(!said.contains("come before ours (tx)"), "{said}");
     exchange(&lab, 10);
     assert_counted(&agent, 10);
-    foreign.assert_counted(10);
+    assert_foreign(&foreign, 10);
 }
 
 #[test]

@@ -1,16 +1,12 @@
 //! Other programs on the same interface: they stay, they run, and ours counts all the same.
 
+use aya::programs::LinkOrder;
 use aya::programs::tc::{NlOptions, TcAttachOptions, qdisc_add_clsact};
-use aya::programs::{LinkOrder, ProgramError, TcAttachType};
-use monitor::base::interface::Interface;
-use monitor::kernel::{Kernel, LoadOptions};
 use monitor_common::count::Count;
-use monitor_common::direction::Direction;
-use monitor_common::encapsulation::Encapsulation;
-use monitor_common::key::CounterKey;
-use monitor_lab::{Host, Lab};
+use monitor_lab::Lab;
 use overlay_tests::agent::Agent;
 use overlay_tests::attached::{attached, has_tcx, put_foreign_xdp, tc, xdp};
+use overlay_tests::foreign::Foreign;
 use overlay_tests::offload::has_esp;
 use overlay_tests::process::{run, wait_until};
 
@@ -69,50 +65,20 @@ fn two_agents_count_the_same_and_go_one_by_one() {
     assert_eq!(attached(node), [""; 0]);
 }
 
-/// Another owner's program at TC ingress: a copy of ours in this process, with maps of its own.
-pub(super) struct Foreign {
-    kernel: Kernel,
-    ifindex: u32,
-}
-
-impl Foreign {
-    pub(super) fn attach(
-        host: &Host,
-        options: impl FnOnce() -> TcAttachOptions + Send,
-    ) -> Result<Foreign, ProgramError> {
-        let attached = host.enter(|| {
-            let ifindex = Interface::by_name("eth0").unwrap().index;
-            let only_count = LoadOptions {
-                sample_every: 0,
-                flow_samples: 0,
-                ..LoadOptions::default()
-            };
-            let mut kernel = Kernel::new(&only_count).unwrap();
-            let program = kernel.tc(Direction::Rx).unwrap();
-            program.attach_with_options("eth0", TcAttachType::Ingress, options())?;
-            Ok(Foreign { kernel, ifindex })
-        });
-        attached.unwrap()
-    }
-
-    pub(super) fn assert_counted(&self, packets: u64) {
-        let key = CounterKey::new(self.ifindex, Direction::Rx, Encapsulation::Vxlan, VNI);
-        let count = self.kernel.counters().unwrap()[&key];
-        assert_eq!(
-            count,
-            Count {
-                packets,
-                bytes: packets * FRAME
-            }
-        );
-    }
+/// Insists that a foreign program has counted so many datagrams.
+pub(super) fn assert_foreign(foreign: &Foreign, packets: u64) {
+    let expected = Count {
+        packets,
+        bytes: packets * FRAME,
+    };
+    assert_eq!(foreign.received(VNI), expected);
 }
 
 fn beside(lab: &Lab, foreign: &Foreign) {
     let node = lab.node1();
     let before = attached(node);
     exchange(lab, 10);
-    foreign.assert_counted(10);
+    assert_foreign(foreign, 10);
     let mut agent = Agent::start(node, &[]);
     assert!(
         !agent.monitor.err().contains("come before ours"),
@@ -120,15 +86,15 @@ fn beside(lab: &Lab, foreign: &Foreign) {
     );
     exchange(lab, 10);
     assert_counted(&agent, 10);
-    foreign.assert_counted(20);
+    assert_foreign(foreign, 20);
     assert_eq!(run(node, &["detach"]).code, Some(0));
     exchange(lab, 10);
     assert_counted(&agent, 20);
-    foreign.assert_counted(30);
+    assert_foreign(foreign, 30);
     agent.monitor.stop();
     assert_eq!(attached(node), before);
     exchange(lab, 10);
-    foreign.assert_counted(40);
+    assert_foreign(foreign, 40);
 }
 
 #[test]

@@ -225,11 +225,13 @@ and vni:overlay_sent_packets:rate5m > 1"#,
     Alert {
         name: "OverlayMapNearlyFull",
         severity: Severity::Warning,
-        expression: "overlay_map_entries / overlay_map_capacity > 0.9",
+        expression: r#"overlay_map_entries{map!="peers"} / overlay_map_capacity > 0.7
+or overlay_map_entries{map="peers"} / overlay_map_capacity > 0.45"#,
         hold: "15m",
         keep: None,
         summary: "the map {{ $labels.map }} of {{ $labels.instance }} is {{ $value | humanizePercentage }} full",
-        means: "New networks or nodes will soon be counted as `other`. Described networks keep their rows.",
+        means: "New networks or nodes will soon be counted as `other`. A part of each map is kept for described networks, which keep their rows: \
+                the others find it full at three quarters or seven eighths of its capacity, and the map of peers at half.",
         action: "If someone scans VNIs or forges addresses (see `overlay_packets_total` by `vni`), stop them; rows leave after an hour of silence. Otherwise describe \
                  the networks that matter in the configuration.",
     },

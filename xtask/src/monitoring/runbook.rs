@@ -29,6 +29,8 @@ expression ended, because an agent that restarts forgets the violations it has s
 
 Scrape at least every 30 s: a violation is exported for one `window` (60 s) after its last packet.
 
+[How soon they arrive](alert-times.md) and clear was measured with a real Prometheus and Alertmanager, by an accident for each.
+
 | alert | severity | after |
 | --- | --- | --- |
 ";
