@@ -23,6 +23,7 @@ use overlay_tests::frame::{
 };
 use overlay_tests::oracle;
 use overlay_tests::process::{resident, wait_until};
+use overlay_tests::series::Size;
 
 /// Forged networks, associations, nodes or flows of a flood.
 const FORGED: u32 = 45_000;
@@ -116,15 +117,14 @@ fn most_series(page: &str, described: usize) -> usize {
         .into_iter()
         .map(|(labels, _)| labels[labels.find("protocol=").unwrap()..].to_owned())
         .collect();
-    let classes = classes.len();
-    let with_vni = Encapsulation::ALL.iter().filter(|at| at.has_vni()).count();
-    let without = Encapsulation::ALL.len() - with_vni;
-    let packets = 2 * (2 * (with_vni * (described + 1) + without) + 2 * UNKNOWN);
-    let nodes = 3 * (2 + 1024) + 2 * 1024;
-    let esp = 4 * (described + UNKNOWN + 1);
-    let exposure = 2 * (2 * classes * (described + 2) + 3 * UNKNOWN) + described + UNKNOWN + 2;
-    let credentials = CredentialKind::ALL.len() * (described + 2) + 1024;
-    packets + nodes + esp + exposure + credentials + 18 * described + 12 + 60 + 150
+    let size = Size {
+        interfaces: 1,
+        described,
+        unknown: UNKNOWN,
+        nodes: 0,
+        classes: classes.len(),
+    };
+    size.most_series()
 }
 
 fn entries(page: &str) -> BTreeMap<String, u64> {

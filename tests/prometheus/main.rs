@@ -11,4 +11,5 @@ mod dashboards;
 mod fleet;
 mod nodes;
 mod normal;
+mod scale;
 mod secure;

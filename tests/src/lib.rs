@@ -28,6 +28,7 @@ pub mod reached;
 pub mod scale;
 pub mod schema;
 pub mod seccomp;
+pub mod series;
 pub mod session;
 pub mod shape;
 pub mod terminal;

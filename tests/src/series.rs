@@ -1,0 +1,45 @@
+//! How many series an agent exports at most: the formula of `docs/costs.md`, "Series".
+
+use monitor_classify::CredentialKind;
+use monitor_common::encapsulation::Encapsulation;
+
+/// Nodes and networks that have series whatever their number on the wire.
+const OTHERS: usize = 1_024;
+
+/// What the number depends on, by the letters of the formula.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// I: watched interfaces.
+    pub interfaces: usize,
+    /// D: described networks.
+    pub described: usize,
+    /// N: undescribed networks with series of their own.
+    pub unknown: usize,
+    /// A: nodes with which the host has an IPsec association.
+    pub nodes: usize,
+    /// C: pairs of protocol and exposure that were seen.
+    pub classes: usize,
+}
+
+impl Size {
+    /// The most series of a page.
+    #[must_use]
+    pub fn most_series(&self) -> usize {
+        let Size {
+            interfaces,
+            described,
+            unknown,
+            nodes,
+            classes,
+        } = *self;
+        let with_vni = Encapsulation::ALL.iter().filter(|at| at.has_vni()).count();
+        let without = Encapsulation::ALL.len() - with_vni;
+        let packets = 2 * (2 * interfaces * (with_vni * (described + 1) + without) + 2 * unknown);
+        let by_node = 3 * (2 * interfaces * (nodes + 1) + OTHERS) + 2 * (nodes + OTHERS);
+        let esp = 4 * (described + unknown + 1);
+        let exposure = 2 * (2 * classes * (described + 2) + 3 * unknown) + described + unknown + 2;
+        let credentials = CredentialKind::ALL.len() * (described + 2) + OTHERS;
+        let policy = 18 * described + 12;
+        packets + by_node + esp + exposure + credentials + policy + 60 * interfaces + 150
+    }
+}
