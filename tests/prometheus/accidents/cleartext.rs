@@ -3,7 +3,7 @@
 use monitor_lab::{CLIENT, Lab, WEB};
 use overlay_tests::prometheus::{Alert, Proven, scaled};
 
-use super::{DELIVERY, WINDOW, seconds};
+use super::limits::{DELIVERY, WINDOW, seconds};
 use crate::nodes::{REQUIRED, SYSLOG, agent, syslog, target, watch_with};
 
 pub(super) fn accidents() -> Vec<Proven> {

@@ -4,7 +4,7 @@ use monitor_lab::Lab;
 use overlay_tests::dockerd::{Dockerd, Folder};
 use overlay_tests::prometheus::{Alert, Proven, scaled};
 
-use super::{DELIVERY, seconds};
+use super::limits::{DELIVERY, seconds};
 use crate::nodes::{agent, target, watch_with};
 
 pub(super) fn accidents() -> Vec<Proven> {

@@ -7,7 +7,7 @@ use overlay_tests::frame::{NODES, esp, ethernet, ipv4_between};
 use overlay_tests::prometheus::{Alert, Proven, scaled};
 use overlay_tests::wire::Raw;
 
-use super::{DELIVERY, seconds};
+use super::limits::{DELIVERY, seconds};
 use crate::nodes::{Repeated, agent, target, watch_with};
 
 /// Between two packets of an association.

@@ -7,7 +7,7 @@ use overlay_tests::flood;
 use overlay_tests::frame::{ethernet, ipv4, overlay, udp};
 use overlay_tests::prometheus::{Alert, Proven, Start, Watch, scaled};
 
-use super::{DELIVERY, seconds};
+use super::limits::{DELIVERY, seconds};
 use crate::nodes::{agent, target};
 
 /// Networks that are made up: more than the maps have rows for.

@@ -7,7 +7,7 @@ use overlay_tests::attached::has_tcx;
 use overlay_tests::foreign::Foreign;
 use overlay_tests::prometheus::{Alert, Proven, scaled};
 
-use super::{DELIVERY, WINDOW, seconds};
+use super::limits::{DELIVERY, WINDOW, seconds};
 use crate::nodes::{REQUIRED, agent, target, watch_with};
 
 /// A second interface of a node.

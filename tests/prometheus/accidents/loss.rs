@@ -5,7 +5,7 @@ use std::time::Duration;
 use monitor_lab::{CLIENT, Lab, WEB};
 use overlay_tests::prometheus::{Alert, Proven, scaled};
 
-use super::{DELIVERY, seconds};
+use super::limits::{DELIVERY, seconds};
 use crate::nodes::{REQUIRED, Repeated, SYSLOG, agent, syslog, watch_with};
 
 /// Between a short datagram and a long one, and the next two.

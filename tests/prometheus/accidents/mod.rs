@@ -8,6 +8,7 @@ mod docker;
 mod esp;
 mod flood;
 mod interfaces;
+mod limits;
 mod loss;
 mod protocols;
 mod samples;
@@ -17,21 +18,11 @@ use std::time::Duration;
 
 use overlay_tests::prometheus::{Proven, SCALE, alert_names, write_section};
 
-/// From the moment in which a rule's expression holds for long enough until its alert is with Alertmanager, at most: a scrape, an
-/// evaluation, and a busy machine.
-const DELIVERY: Duration = Duration::from_secs(15);
-/// How long the agents of these labs judge a network by.
-const WINDOW: &str = "10s";
-
 /// Alerts that no accident raises here, and why.
 const NOT_HERE: [(&str, &str); 1] = [(
     "OverlayForbiddenEncryption",
     "needs a kernel that encrypts with ESP",
 )];
-
-const fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
 
 /// The labs in which accidents are made.
 const LABS: [fn() -> Vec<Proven>; 8] = [

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use monitor_lab::{Lab, REDIS, WEB};
 use overlay_tests::prometheus::{Alert, Proven, scaled};
 
-use super::{DELIVERY, seconds};
+use super::limits::{DELIVERY, seconds};
 use crate::nodes::{REQUIRED, agent, target, watch_with};
 
 /// Both agents have answered for two hours, and a day is 48 minutes here: what is new is compared with what was there before.

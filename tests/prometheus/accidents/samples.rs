@@ -6,7 +6,7 @@ use monitor_lab::{CLIENT, Lab, WEB};
 use overlay_tests::process::Monitor;
 use overlay_tests::prometheus::{Alert, Folder, Proven, scaled};
 
-use super::{DELIVERY, seconds};
+use super::limits::{DELIVERY, seconds};
 use crate::nodes::{Repeated, SYSLOG, agent, serving, syslog, target, watch_with};
 
 /// Between two datagrams: a hundred in a second.

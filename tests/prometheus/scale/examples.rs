@@ -7,7 +7,7 @@ use monitor::surface::metrics::definition::PREFIX;
 use monitor_lab::Host;
 use overlay_tests::prometheus::{Folder, query, root, rules};
 
-use super::DOCUMENT;
+use super::page::DOCUMENT;
 
 /// The blocks of YAML in the document.
 fn blocks() -> Vec<String> {

@@ -16,11 +16,9 @@ use monitor_lab::Lab;
 use overlay_tests::process::{run, wait_until};
 use overlay_tests::prometheus::{Folder, query, rules, spawn, write_section};
 
-use page::{Page, described};
+use page::{DOCUMENT, Page, described};
 use served::Served;
 
-/// Where the document is.
-const DOCUMENT: &str = "docs/scale.md";
 /// Networks on each node of the fleet, all of which must be encrypted and are not.
 const NETWORKS: u32 = 20;
 

@@ -8,6 +8,8 @@ use overlay_tests::wire::Raw;
 
 use crate::nodes::{SYSLOG, serving};
 
+/// Where the tables are.
+pub(super) const DOCUMENT: &str = "docs/scale.md";
 /// VNI of the first network.
 pub(super) const FIRST: u32 = 5_000;
 /// What Prometheus asks for.

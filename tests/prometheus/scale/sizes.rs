@@ -5,8 +5,7 @@ use overlay_tests::process::wait_until;
 use overlay_tests::prometheus::{Folder, write_section};
 use overlay_tests::series::Size;
 
-use super::DOCUMENT;
-use super::page::{Page, described};
+use super::page::{DOCUMENT, Page, described};
 
 /// Networks of a node.
 const NETWORKS: [u32; 3] = [10, 100, 1_000];
