@@ -122,11 +122,23 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let jobs = jobs(arguments, &monitor);
     announce(&jobs, &report.machine);
+    // What was measured is written whatever becomes of the rest: it took minutes.
+    let mut failure: Option<anyhow::Error> = None;
     for job in jobs {
-        report.parts.push((job.run)()?);
+        match (job.run)() {
+            Ok(part) => report.parts.push(part),
+            Err(error) => {
+                let error = error.context(format!("bench {}", job.name));
+                if let Some(earlier) = failure.replace(error) {
+                    eprintln!("{earlier:#}");
+                }
+            }
+        }
     }
-    write(arguments, &report)?;
-    Ok(ExitCode::SUCCESS)
+    if !report.parts.is_empty() {
+        write(arguments, &report)?;
+    }
+    failure.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
 /// A benchmark that is to be run.
