@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use monitor::host::firewall::Answer;
+use monitor::surface::live::Reading;
 use monitor::surface::prometheus;
-use monitor::surface::top::{Board, Reading, frame};
+use monitor::surface::top::{Board, frame};
 use monitor_common::wire::VNI_MAX;
 
 use crate::printed::lines;

@@ -1,12 +1,16 @@
 //! Where the pages come from: an agent in this process, or one that listens.
 
+use std::time::Duration;
+
 use anyhow::{Result, anyhow, bail};
 use http::Uri;
 use jiff::Timestamp;
 use monitor_classify::text::escape;
 
 use crate::agent::SharedAgent;
+use crate::agent::snapshot::Snapshot;
 use crate::base::failure::Failure;
+use crate::surface::live::{Reading, plain};
 use crate::surface::{http as endpoint, metrics, networks_json};
 
 /// Longest page that is read, in bytes: as many networks as the maps hold.
@@ -44,6 +48,25 @@ impl Pages {
         }
     }
 
+    /// What the agent sees now, in printable ASCII; `at` is asked for the time.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub(super) async fn reading(&self, at: impl Fn() -> Duration) -> Result<Reading> {
+        match self {
+            Pages::Url(_) => {
+                let (networks, metrics) = self.read().await?;
+                Reading::read(at(), &networks, &metrics)
+            }
+            Pages::Agent(agent) => {
+                let snapshot = snapshot(agent).await?;
+                let node = networks_json::this_node();
+                let clean = |text: &str, max: usize| plain(&escape(text, max), max);
+                Ok(Reading::of(at(), &node, &snapshot, clean))
+            }
+        }
+    }
+
     /// The pages `/networks` and `/metrics`.
     ///
     /// # Errors
@@ -61,17 +84,21 @@ impl Pages {
                 Ok((page("/networks").await?, page("/metrics").await?))
             }
             Pages::Agent(agent) => {
-                let agent = agent.clone();
-                tokio::task::spawn_blocking(move || {
-                    let agent = agent.lock().map_err(|_| anyhow!("the agent failed"))?;
-                    let snapshot = agent.snapshot().map_err(|failure| failure.error)?;
-                    drop(agent);
-                    let node = networks_json::this_node();
-                    let networks = networks_json::lines(&snapshot.policy, &node, Timestamp::now())?;
-                    Ok((networks, metrics::encode(snapshot, metrics::Format::Text)?))
-                })
-                .await?
+                let snapshot = snapshot(agent).await?;
+                let node = networks_json::this_node();
+                let networks = networks_json::lines(&snapshot.policy, &node, Timestamp::now())?;
+                Ok((networks, metrics::encode(snapshot, metrics::Format::Text)?))
             }
         }
     }
+}
+
+/// What the agent of this process sees now.
+async fn snapshot(agent: &SharedAgent) -> Result<Snapshot> {
+    let agent = agent.clone();
+    tokio::task::spawn_blocking(move || {
+        let agent = agent.lock().map_err(|_| anyhow!("the agent failed"))?;
+        agent.snapshot().map_err(|failure| failure.error)
+    })
+    .await?
 }

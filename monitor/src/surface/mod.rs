@@ -8,6 +8,7 @@ pub mod flow_lines;
 pub mod forecast;
 pub mod format;
 pub mod http;
+pub mod live;
 pub mod log_lines;
 pub mod metrics;
 mod metrics_page;

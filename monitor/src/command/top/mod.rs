@@ -15,7 +15,8 @@ use super::pages::Pages;
 use crate::base::failure::Failure;
 use crate::base::output::Output;
 use crate::surface::format::Format;
-use crate::surface::top::{Board, Look, Reading, frame, lines, press};
+use crate::surface::live::Reading;
+use crate::surface::top::{Board, Look, frame, lines, press};
 
 use terminal::Screen;
 
@@ -101,6 +102,5 @@ async fn on_screen(pages: &Pages, start: Instant, mut board: Board) -> Result<()
 }
 
 async fn read(pages: &Pages, start: Instant) -> anyhow::Result<Reading> {
-    let (networks, metrics) = pages.read().await?;
-    Reading::read(start.elapsed(), &networks, &metrics)
+    pages.reading(|| start.elapsed()).await
 }

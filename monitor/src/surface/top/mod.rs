@@ -1,17 +1,15 @@
-//! The screen of `top`: what the agent's own pages say, as a table that shows first whether anything is wrong.
+//! The screen of `top`: the live model as a table that shows first whether anything is wrong.
 //!
-//! Imports `policy` for states. `command/top` reads the pages, and passes keys.
+//! Imports `live`, the model. `command/top` reads the agent, and passes keys.
 
 mod board;
 mod keys;
-mod reading;
 mod rows;
 mod screen;
 mod words;
 
 pub use board::Board;
 pub use keys::{Key, press};
-pub use reading::Reading;
 pub use rows::lines;
 pub use screen::{Look, draw, frame};
 

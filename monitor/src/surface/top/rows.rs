@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::board::{Board, Concern};
+use super::board::Board;
+use crate::surface::live::Concern;
 use crate::traffic::json_object::SCHEMA;
 
 /// The object of type `top_network`.
@@ -31,15 +32,11 @@ pub fn lines(board: &Board) -> serde_json::Result<String> {
     let mut text = String::new();
     for row in board.rows() {
         let network = row.network;
-        let readable = network
-            .protocols
-            .iter()
-            .filter(|(_, [part, _])| *part > 0.0);
-        let causes = board.violations(row.vni).flat_map(|at| &at.causes);
+        let causes = board.live.violations(row.vni).flat_map(|at| &at.causes);
         let record = NetworkRecord {
             r#type: "top_network",
             schema: SCHEMA,
-            node: &board.last.node,
+            node: &board.live.last().node,
             vni: row.vni,
             network: Some(network.name.as_str()).filter(|name| !name.is_empty()),
             required: network.required.map(|required| required.name()),
@@ -48,7 +45,7 @@ pub fn lines(board: &Board) -> serde_json::Result<String> {
             rx_bytes_per_second: row.rate[0],
             tx_bytes_per_second: row.rate[1],
             readable_share: network.readable(),
-            readable: readable.map(|(name, _)| name.as_str()).collect(),
+            readable: network.readable_protocols().collect(),
             causes: causes.map(String::as_str).collect(),
         };
         text += &serde_json::to_string(&record)?;

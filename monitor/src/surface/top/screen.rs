@@ -10,12 +10,11 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Paragraph, Wrap};
 
-use super::board::{Board, Concern, Row};
-use super::words::{rate, sparkline};
+use super::board::{Board, Row};
+use super::words::sparkline;
 use crate::base::plural::counted;
-use crate::host::described_network::{Requirement, title};
-use crate::policy::State;
-use crate::surface::report::numbers::percent;
+use crate::host::described_network::Requirement;
+use crate::surface::live::{Concern, Headline, rate, share, symbol, title};
 
 /// How a frame may look.
 #[derive(Clone, Copy, Debug)]
@@ -42,17 +41,6 @@ impl Look {
             Concern::Fine if self.is_coloured => Style::new().fg(Color::Green),
             Concern::Fine => Style::new(),
         }
-    }
-}
-
-/// A symbol beside the colour.
-const fn symbol(concern: Concern, state: State) -> &'static str {
-    match (concern, state) {
-        (Concern::Violated, _) => "!",
-        (Concern::Undecided, _) | (_, State::Unknown) => "?",
-        (Concern::Readable, _) => "~",
-        (Concern::Fine, State::Idle) => ".",
-        (Concern::Fine, _) => "+",
     }
 }
 
@@ -110,24 +98,19 @@ pub fn frame(board: &Board, columns: u16, rows: u16) -> io::Result<String> {
 }
 
 fn head(board: &Board, look: Look) -> Text<'static> {
-    let (violated, undecided) = board.concerns();
-    let blind = &board.last.blind;
-    let (concern, says) = if let Some(trouble) = &board.trouble {
-        (Concern::Undecided, format!("? NO ANSWER: {trouble}"))
-    } else if violated != 0 {
-        let says = format!("! {} VIOLATED", counted(violated, "network"));
-        (Concern::Violated, says)
-    } else if !blind.is_empty() {
-        (Concern::Undecided, format!("? BLIND: {}", blind.join(", ")))
-    } else if undecided != 0 {
-        let says = format!("? {} undecided", counted(undecided, "network"));
-        (Concern::Undecided, says)
-    } else {
-        (Concern::Fine, "+ no violation".to_owned())
+    let headline = board.live.headline();
+    let concern = headline.concern();
+    let says = match headline {
+        Headline::NoAnswer(trouble) => format!("? NO ANSWER: {trouble}"),
+        Headline::Violated(networks) => format!("! {} VIOLATED", counted(networks, "network")),
+        Headline::Blind(blind) => format!("? BLIND: {}", blind.join(", ")),
+        Headline::Undecided(networks) => format!("? {} undecided", counted(networks, "network")),
+        Headline::Fine => "+ no violation".to_owned(),
     };
-    let mut about = counted(board.last.networks.len(), "network");
-    if !board.last.node.is_empty() {
-        about = format!("{}: {about}", board.last.node);
+    let mut about = counted(board.networks(), "network");
+    let node = &board.live.last().node;
+    if !node.is_empty() {
+        about = format!("{node}: {about}");
     }
     about += &format!("; by {}", board.order.name());
     if board.is_typing || !board.filter.is_empty() {
@@ -237,38 +220,26 @@ fn line(board: &Board, row: &Row<'_>, mark: &str, columns: &Columns) -> String {
         text += &format!("  {received:>9}  {sent:>9}");
     }
     if columns.spark != 0 {
-        let spark = sparkline(board.minute(row.vni), columns.spark);
+        let spark = sparkline(minute(board, row.vni), columns.spark);
         text += &format!("  {spark}");
     }
     if columns.protocols != 0 {
-        let readable = network
-            .protocols
-            .iter()
-            .filter(|(_, [part, _])| *part > 0.0);
-        let names: Vec<&str> = readable.map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = network.readable_protocols().collect();
         text += &format!("  {:.width$}", names.join(" "), width = columns.protocols);
     }
     text
 }
 
-fn share(share: Option<f64>) -> String {
-    const PARTS: f64 = 1e6;
-    share.map_or_else(
-        || "-".to_owned(),
-        |share| percent((share * PARTS).ceil() as u64, PARTS as u64),
-    )
+fn minute(board: &Board, vni: u32) -> impl ExactSizeIterator<Item = f64> {
+    board.live.minute(vni).map(|(_, bytes)| bytes)
 }
 
 fn detail(board: &Board, vni: u32, width: usize, look: Look) -> Text<'static> {
-    let Some(network) = board.last.networks.get(&vni) else {
+    let Some(network) = board.live.last().networks.get(&vni) else {
         return Text::from("This network is gone; Esc goes back.");
     };
     let wanted = network.required.map_or("no requirement", Requirement::name);
-    let concern = board
-        .rows()
-        .iter()
-        .find(|row| row.vni == vni)
-        .map_or(Concern::Fine, |row| row.concern);
+    let concern = board.live.concern(vni, network);
     let mark = symbol(concern, network.state);
     let title = format!(
         "{mark} {}: {}, {wanted}",
@@ -276,7 +247,7 @@ fn detail(board: &Board, vni: u32, width: usize, look: Look) -> Text<'static> {
         network.state.name()
     );
     let mut lines = vec![Line::styled(title, look.of(concern))];
-    for violation in board.violations(vni) {
+    for violation in board.live.violations(vni) {
         let when = if violation.is_active { "now" } else { "over" };
         lines.push(Line::from(format!(
             "violation ({when}): {}",
@@ -291,7 +262,7 @@ fn detail(board: &Board, vni: u32, width: usize, look: Look) -> Text<'static> {
     lines.extend(doubts.map(|doubt| Line::from(format!("not certain: {doubt}"))));
     lines.push(Line::from(format!(
         "last minute |{}|",
-        sparkline(board.minute(vni), width.saturating_sub(15).min(60))
+        sparkline(minute(board, vni), width.saturating_sub(15).min(60))
     )));
     for (protocol, [readable, all]) in &network.protocols {
         let part = share((*all > 0.0).then_some(readable / all));

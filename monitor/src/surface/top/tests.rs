@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::surface::live::Reading;
 
 /// The pages of an agent at a second: a violated network, an encrypted one, one that only the wire knows, and one whose
 /// name would do harm.
@@ -20,7 +21,7 @@ fn reading(second: u64) -> Reading {
     .join("\n");
     let sent = 1_000 * second * (second % 7);
     let metrics = format!(
-        "# TYPE overlay_bytes_total counter\n\
+        "overlay_hook_up{{interface=\"eth0\",direction=\"rx\"}} 1\n# TYPE overlay_bytes_total counter\n\
          overlay_bytes_total{{interface=\"eth0\",direction=\"tx\",encapsulation=\"vxlan\",vni=\"4096\"}} {sent}\n\
          overlay_bytes_total{{interface=\"eth0\",direction=\"rx\",encapsulation=\"vxlan\",vni=\"4096\"}} {second}\n\
          overlay_esp_network_bytes_total{{direction=\"rx\",vni=\"4097\"}} {}\n\
@@ -96,7 +97,7 @@ fn keys_select_sort_filter_pause_and_leave() {
     assert_eq!(order(&board).len(), 4);
     press(&mut board, Key::Character('p'));
     board.read(reading(500));
-    assert_eq!(board.last.at, Duration::from_secs(89));
+    assert_eq!(board.live.last().at, Duration::from_secs(89));
     assert!(drawn(&board, 80, 24).contains("PAUSED"));
     assert!(!press(&mut board, Key::Character('q')));
 }
@@ -124,6 +125,8 @@ fn what_is_no_page_of_an_agent_is_an_error() {
     }
     let mut board = Board::default();
     board.read(Reading::read(Duration::ZERO, "", "").unwrap());
+    assert!(drawn(&board, 80, 24).starts_with("? BLIND: no interface"));
+    board.read(Reading::read(Duration::ZERO, "", "overlay_hook_up{} 1").unwrap());
     assert!(drawn(&board, 80, 24).starts_with("+ no violation"));
     board.miss("refused".to_owned());
     assert!(drawn(&board, 80, 24).starts_with("? NO ANSWER: refused"));

@@ -1,22 +1,4 @@
-//! Text of a page as it may stand on a terminal: printable ASCII only, of bounded length, and numbers in few columns.
-
-/// The text, in which everything that a terminal could take for more is a `?`.
-pub(super) fn plain(text: &str, max: usize) -> String {
-    let shown = |c: char| if matches!(c, ' '..='~') { c } else { '?' };
-    text.chars().take(max).map(shown).collect()
-}
-
-/// Bytes in a second, in at most eight columns.
-pub(super) fn rate(bytes: f64) -> String {
-    const UNITS: [&str; 5] = ["B/s", "kB/s", "MB/s", "GB/s", "TB/s"];
-    let (mut value, mut unit) = (bytes.max(0.0), 0);
-    while value >= 999.5 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    let digits = usize::from(unit > 0 && value < 9.95);
-    format!("{value:.digits$} {}", UNITS[unit])
-}
+//! A minute in one line of a terminal.
 
 /// A minute in characters that every font has: a blank is nothing, `#` the highest of the minute.
 pub(super) fn sparkline(values: impl ExactSizeIterator<Item = f64>, columns: usize) -> String {

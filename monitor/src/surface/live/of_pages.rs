@@ -1,63 +1,17 @@
-//! One look at an agent: its pages `/networks` and `/metrics`, which are untrusted, as they may be another program's.
+//! A reading of an agent's pages `/networks` and `/metrics`, which are untrusted, as they may be another program's.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use monitor_common::direction::Direction;
 use serde::Deserialize;
 
+use super::reading::{NAME, NETWORKS, Network, Reading, SENTENCE, Violation, listed};
 use super::words::plain;
-use crate::base::plural::counted;
 use crate::host::described_network::Requirement;
 use crate::policy::State;
 use crate::surface::metrics_page::{label, sample};
-
-/// Networks that are shown.
-const NETWORKS: usize = 4_096;
-/// Violations, and causes and peers of each.
-const VIOLATIONS: usize = 1_024;
-const LISTED: usize = 16;
-/// Characters of a name, and of a sentence.
-const NAME: usize = 64;
-const SENTENCE: usize = 400;
-
-/// One look at an agent.
-#[derive(Clone, Debug, Default)]
-pub struct Reading {
-    /// When it was, since any moment.
-    pub at: Duration,
-    /// Name of the node.
-    pub node: String,
-    /// What is not watched, a phrase each.
-    pub blind: Vec<String>,
-    pub(super) networks: BTreeMap<u32, Network>,
-    pub(super) violations: Vec<Violation>,
-}
-
-/// A network.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Network {
-    pub(super) name: String,
-    pub(super) required: Option<Requirement>,
-    pub(super) state: State,
-    pub(super) doubts: Vec<String>,
-    /// Bytes until now: received and sent.
-    pub(super) bytes: [f64; 2],
-    /// Bytes by protocol: readable, and all.
-    pub(super) protocols: BTreeMap<String, [f64; 2]>,
-    /// Bytes in ESP.
-    pub(super) in_esp: f64,
-}
-
-/// A violation.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Violation {
-    pub(super) vni: u32,
-    pub(super) is_active: bool,
-    pub(super) text: String,
-    pub(super) peers: Vec<String>,
-    pub(super) causes: Vec<String>,
-}
 
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -104,17 +58,21 @@ impl Reading {
                 .context("/networks is not a page of overlay-monitor; check --url")?;
             reading.take(line);
         }
+        let mut has_hook = false;
         for line in metrics.lines().filter(|line| !line.starts_with('#')) {
-            reading.count(line);
+            if let Some((name, labels, value)) = sample(line) {
+                has_hook |= name == "overlay_hook_up";
+                reading.notice(name, labels, value);
+            }
+        }
+        if !has_hook {
+            reading.unwatched("no interface".to_owned());
         }
         Ok(reading)
     }
 
     fn take(&mut self, line: Line) {
-        let listed = |all: Vec<String>| {
-            let all = all.iter().take(LISTED);
-            all.map(|text| plain(text, SENTENCE)).collect()
-        };
+        let sentences = |all: Vec<String>| listed(all.iter().map(|text| plain(text, SENTENCE)));
         match line {
             Line::Network {
                 node,
@@ -138,13 +96,14 @@ impl Reading {
                     name: plain(network.as_deref().unwrap_or_default(), NAME),
                     required,
                     state: state.unwrap_or(State::Unknown),
-                    doubts: listed(doubts),
+                    doubts: sentences(doubts),
                     bytes: [0.0; 2],
                     protocols: BTreeMap::new(),
                     in_esp: 0.0,
                 };
                 self.networks.insert(vni, network);
             }
+            Line::Network { .. } => {}
             Line::Violation {
                 vni,
                 breach,
@@ -154,44 +113,32 @@ impl Reading {
                 bytes,
                 peers,
                 causes,
-            } if self.violations.len() < VIOLATIONS => {
-                let way = if direction == "tx" {
-                    "sent"
-                } else {
-                    "received"
-                };
+            } => {
                 let breach = plain(&breach, NAME);
-                let peers = peers.iter().take(LISTED);
-                self.violations.push(Violation {
+                let peers = peers.iter();
+                let peers = peers.map(|peer| (plain(&peer.address, NAME), peer.packets));
+                self.violate(Violation {
                     vni,
                     is_active: active,
-                    text: format!(
-                        "{breach} {way}: {}, {}",
-                        counted(packets, "packet"),
-                        counted(bytes, "byte")
-                    ),
-                    peers: peers
-                        .map(|peer| {
-                            let address = plain(&peer.address, NAME);
-                            format!("{address}: {}", counted(peer.packets, "packet"))
-                        })
-                        .collect(),
-                    causes: listed(causes),
+                    text: Violation::text(&breach, way(&direction), packets, bytes),
+                    peers: Violation::peers(peers),
+                    causes: sentences(causes),
                 });
             }
-            Line::Network { .. } | Line::Violation { .. } => {}
         }
     }
 
-    /// Takes a line of the metrics that is of a network.
-    fn count(&mut self, line: &str) {
-        let Some((name, labels, value)) = sample(line) else {
-            return;
-        };
-        if name == "overlay_hook_up" && value == 0.0 && self.blind.len() < LISTED {
+    /// Takes a line of the metrics.
+    fn notice(&mut self, name: &str, labels: &str, value: f64) {
+        if name == "overlay_hook_up" && value == 0.0 {
             let interface = plain(label(labels, "interface"), NAME);
             let direction = plain(label(labels, "direction"), NAME);
-            self.blind.push(format!("{interface} {direction}"));
+            self.unwatched(format!("{interface} {direction}"));
+        }
+        if name == "overlay_port_unwatched" && value != 0.0 {
+            let port = plain(label(labels, "port"), NAME);
+            let encapsulation = plain(label(labels, "encapsulation"), NAME);
+            self.unwatched(format!("UDP port {port} ({encapsulation})"));
         }
         let Ok(vni) = label(labels, "vni").parse() else {
             return;
@@ -199,7 +146,7 @@ impl Reading {
         let Some(network) = self.networks.get_mut(&vni) else {
             return;
         };
-        let way = usize::from(label(labels, "direction") == "tx");
+        let way = way(label(labels, "direction")) as usize;
         match name {
             "overlay_bytes_total" => network.bytes[way] += value,
             "overlay_esp_network_bytes_total" => {
@@ -208,15 +155,17 @@ impl Reading {
             }
             "overlay_exposure_bytes_total" => {
                 let protocol = plain(label(labels, "protocol"), NAME);
-                if network.protocols.len() < NETWORKS || network.protocols.contains_key(&protocol) {
-                    let [readable, all] = network.protocols.entry(protocol).or_default();
-                    *all += value;
-                    if label(labels, "exposure") == "plaintext" {
-                        *readable += value;
-                    }
-                }
+                let is_readable = label(labels, "exposure") == "plaintext";
+                network.add(protocol, value, is_readable);
             }
             _ => {}
         }
+    }
+}
+
+fn way(label: &str) -> Direction {
+    match label {
+        "tx" => Direction::Tx,
+        _ => Direction::Rx,
     }
 }
