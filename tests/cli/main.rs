@@ -17,6 +17,7 @@ mod limits;
 mod malformed;
 mod memory;
 mod own_session;
+mod page;
 mod printed;
 mod privileges;
 mod read;

@@ -66,7 +66,7 @@ fn users_and_their_passwords() {
         status(host, &files, arguments, &url)
     };
     assert_eq!(status(PASSWORD, "/metrics"), 200);
-    for path in ["/metrics", "/networks", "/", "/nowhere"] {
+    for path in ["/metrics", "/networks", "/", "/events", "/nowhere"] {
         assert_eq!(status(&[], path), 401, "{path}");
     }
     for user in ["scraper:guess", "scraper:", "other:s3cret", ":"] {

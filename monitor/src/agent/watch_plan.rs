@@ -23,6 +23,10 @@ pub struct WatchPlan {
     pub listen: SocketAddr,
     /// File that says who may ask there, and how.
     pub web_config: Option<PathBuf>,
+    /// Whether the endpoint shows a page of what the agent sees.
+    pub page: bool,
+    /// Names by which browsers may ask the endpoint, besides its own.
+    pub hosts: Vec<String>,
     /// Networks of the command line and the configuration file.
     pub networks: Vec<Network>,
     /// Whether states and violations of networks are evaluated.

@@ -152,6 +152,23 @@ pub fn names<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<String>, D::Error
     list.deserialize_any(List("a list of names, such as [\"eth0\"]", PhantomData))
 }
 
+/// A list of host names, without ports; for `deserialize_with`.
+///
+/// # Errors
+/// Anything else.
+pub fn hosts<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<String>, D::Error> {
+    const EXPECTED: &str = "a list of host names, such as [\"node1.example.com\"]";
+    let hosts: Vec<String> = list.deserialize_any(List(EXPECTED, PhantomData))?;
+    let is_host = |host: &String| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        (1..=253).contains(&host.len()) && host.chars().all(fits)
+    };
+    match hosts.iter().find(|host| !is_host(host)) {
+        Some(host) => Err(D::Error::invalid_value(Unexpected::Str(host), &EXPECTED)),
+        None => Ok(hosts),
+    }
+}
+
 /// A list, by an example of it.
 struct List<T>(&'static str, PhantomData<T>);
 

@@ -21,7 +21,7 @@ use crate::command::cli::RunArgs;
 use crate::command::reload::Reload;
 use crate::command::settings::{self, CONFIG_FILE, Defaults};
 use crate::policy::SharedPolicy;
-use crate::surface::http::{self, WebConfig};
+use crate::surface::http::{self, OwnHosts, Site, WebConfig};
 use crate::surface::plaintext_log::PlaintextLog;
 
 /// At the end, tasks that are under way may hold the agent for this long.
@@ -117,7 +117,12 @@ pub(super) async fn run(started: Started, signals: Signals) -> Result<(), Failur
 
     let agent = session.agent();
     let (stop_http, stopped) = oneshot::channel::<()>();
-    let serving = tokio::spawn(http::serve(listener, session.agent(), web, async {
+    let site = Site {
+        web: Arc::new(web),
+        hosts: OwnHosts::new(&plan.hosts),
+        has_page: plan.page,
+    };
+    let serving = tokio::spawn(http::serve(listener, session.agent(), site, async {
         // Sent, or dropped with the sender: both mean stop.
         drop(stopped.await);
     }));

@@ -1,4 +1,4 @@
-//! What users and their tools see: metrics, HTTP, JSON, log lines, reports, the status line. Each is made from a
+//! What users and their tools see: metrics, HTTP, JSON, log lines, reports, `top` and the page, the status line. Each is made from a
 //! `Snapshot`, a record or a flow; none of them reads a map.
 //!
 //! Imports every layer below; `command` chooses which surfaces a command has.
@@ -7,8 +7,10 @@ pub mod capture_file;
 pub mod flow_lines;
 pub mod forecast;
 pub mod format;
+mod html;
 pub mod http;
 pub mod live;
+mod live_page;
 pub mod log_lines;
 pub mod metrics;
 mod metrics_page;

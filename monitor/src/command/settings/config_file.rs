@@ -64,6 +64,11 @@ pub(super) struct File {
     pub(super) listen: Option<String>,
     #[serde(default, deserialize_with = "web_config")]
     pub(super) web_config: Option<String>,
+    /// Whether `/` shows what the agent sees.
+    #[serde(default, deserialize_with = "file_value::switch")]
+    pub(super) page: Option<bool>,
+    #[serde(default, deserialize_with = "file_value::hosts")]
+    pub(super) hosts: Vec<String>,
     #[serde(default, deserialize_with = "docker")]
     pub(super) docker: Option<String>,
     /// Window of the state of a network.
@@ -249,6 +254,11 @@ mod tests {
             ("exposure = 'yes'", "true or false"),
             ("exposure = 1", "true or false"),
             ("listen = 9469", "such as \"127.0.0.1:9469\""),
+            ("page = 'no'", "true or false"),
+            ("hosts = 'node1'", "a list of host names, such as"),
+            ("hosts = ['node1:9469']", "a list of host names, such as"),
+            ("hosts = ['http://node1']", "a list of host names, such as"),
+            ("hosts = ['*.example.com']", "a list of host names, such as"),
             ("docker = true", "\"auto\", \"off\", or the path"),
         ] {
             let error = toml::from_str::<File>(text).unwrap_err().to_string();

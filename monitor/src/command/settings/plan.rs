@@ -163,6 +163,8 @@ pub fn plan(
         },
         listen,
         web_config,
+        page: file.page.unwrap_or(true),
+        hosts: file.hosts,
         networks,
         policy: defaults.policy,
         window,

@@ -15,6 +15,8 @@ pub fn needing_restart(running: &WatchPlan, new: &WatchPlan) -> Vec<&'static str
         load,
         listen,
         web_config,
+        page,
+        hosts,
         policy: _,
         window,
         forget_after,
@@ -57,6 +59,8 @@ pub fn needing_restart(running: &WatchPlan, new: &WatchPlan) -> Vec<&'static str
         ),
         ("listen", *listen != new.listen),
         ("web_config", *web_config != new.web_config),
+        ("page", *page != new.page),
+        ("hosts", *hosts != new.hosts),
         ("docker", *docker != new.docker),
     ];
     let named = differ.into_iter().filter(|(_, differs)| *differs);

@@ -1,13 +1,16 @@
 //! Admits or refuses a request before a page is made, and adds the headers of all answers.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderValue, Request, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 
+use super::own_hosts::OwnHosts;
 use super::web_config::{Admission, WebConfig};
 
 /// Pages that a probe without a password asks for. It learns yes or no.
@@ -17,17 +20,48 @@ const CHALLENGE: &str = "Basic realm=\"overlay-monitor\", charset=\"UTF-8\"";
 /// Seconds after which a client may try again.
 const RETRY_AFTER: &str = "2";
 
+/// What a browser must know of every answer: it is what its type says, and no page of another origin may have it.
+static ALWAYS: [(HeaderName, HeaderValue); 2] = [
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+];
+
+/// Who may ask for what.
+pub struct Site {
+    /// TLS and users.
+    pub web: Arc<WebConfig>,
+    /// Names by which a browser may ask.
+    pub hosts: OwnHosts,
+    /// Whether `/` shows what the agent sees.
+    pub has_page: bool,
+}
+
 /// The answer to a request. It is the last one of the connection where the client is not admitted: such clients hold no place.
 pub(super) async fn answer(
-    web: &WebConfig,
+    site: &Site,
     routes: &TowerToHyperService<Router>,
     request: Request<Incoming>,
 ) -> Response {
-    let rules = web.rules();
-    let admission = web.admit(&rules, request.headers()).await;
+    let rules = site.web.rules();
+    // With TLS the browser compares the name with the certificate.
+    let is_of_stranger = rules.tls.is_none() && site.hosts.refuse(&request);
+    let admission = match is_of_stranger {
+        true => Admission::Refused,
+        false => site.web.admit(&rules, request.headers()).await,
+    };
     let is_probe = PROBES.contains(&request.uri().path());
     let is_admitted = admission == Admission::Admitted;
     let mut response = match admission {
+        Admission::Refused if is_of_stranger => {
+            let text = "this endpoint does not know that name: ask by its address, or add the name to `hosts` in its configuration\n";
+            (StatusCode::MISDIRECTED_REQUEST, text).into_response()
+        }
         Admission::Admitted => page(routes, request).await,
         Admission::Anonymous if is_probe => yes_or_no(page(routes, request).await),
         Admission::Anonymous | Admission::Refused => {
@@ -41,7 +75,8 @@ pub(super) async fn answer(
             (StatusCode::SERVICE_UNAVAILABLE, later, text).into_response()
         }
     };
-    for (name, value) in &rules.headers {
+    // Those of the web configuration last: they replace ours.
+    for (name, value) in ALWAYS.iter().chain(&rules.headers) {
         response.headers_mut().insert(name.clone(), value.clone());
     }
     if !is_admitted {

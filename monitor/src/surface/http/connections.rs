@@ -18,9 +18,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
-use super::admission::answer;
+use super::admission::{Site, answer};
+use super::events::Cut;
 use super::pages;
-use super::web_config::WebConfig;
+use super::readings::Readings;
 use crate::agent::SharedAgent;
 
 /// Connections at a time. Far more than there are scrapers.
@@ -82,20 +83,17 @@ impl Connections {
         true
     }
 
-    fn add(
-        &mut self,
-        stream: TcpStream,
-        web: &Arc<WebConfig>,
-        routes: &TowerToHyperService<Router>,
-    ) {
+    fn add(&mut self, stream: TcpStream, site: &Arc<Site>, routes: &TowerToHyperService<Router>) {
         let asked = Arc::new(AtomicU64::new(NEVER));
+        let cut = Cut::default();
         let serving = Serving {
             start: self.start,
             asked: Arc::clone(&asked),
-            web: Arc::clone(web),
+            site: Arc::clone(site),
             routes: routes.clone(),
+            cut: cut.clone(),
         };
-        let tls = web.rules().tls.clone();
+        let tls = site.web.rules().tls.clone();
         let task = self.tasks.spawn(async move {
             let served = async {
                 let Some(tls) = tls else {
@@ -109,7 +107,10 @@ impl Connections {
                 }
             };
             // An error of its own would change nothing: the connection is closed.
-            drop(tokio::time::timeout(CONNECTION_TIMEOUT, served).await);
+            tokio::select! {
+                _ = tokio::time::timeout(CONNECTION_TIMEOUT, served) => {}
+                () = cut.wanted() => {}
+            }
         });
         self.open.push_back(Open { asked, task });
     }
@@ -119,17 +120,19 @@ impl Connections {
 struct Serving {
     start: Instant,
     asked: Arc<AtomicU64>,
-    web: Arc<WebConfig>,
+    site: Arc<Site>,
     routes: TowerToHyperService<Router>,
+    cut: Cut,
 }
 
 impl Serving {
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin) {
-        let service = service_fn(|request: Request<Incoming>| {
+        let service = service_fn(|mut request: Request<Incoming>| {
+            request.extensions_mut().insert(self.cut.clone());
             let now = milliseconds_since(self.start);
             self.asked.store(now, Ordering::Relaxed);
-            let (web, routes) = (&self.web, &self.routes);
-            async move { Ok::<_, Infallible>(answer(web, routes, request).await) }
+            let (site, routes) = (&self.site, &self.routes);
+            async move { Ok::<_, Infallible>(answer(site, routes, request).await) }
         });
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
@@ -151,17 +154,23 @@ fn milliseconds_since(start: Instant) -> u64 {
 pub async fn serve(
     listener: TcpListener,
     agent: SharedAgent,
-    web: WebConfig,
+    site: Site,
     stop: impl Future<Output = ()>,
 ) {
-    let routes = TowerToHyperService::new(pages::routes(agent));
-    let web = Arc::new(web);
+    let readings = site
+        .has_page
+        .then(|| Arc::new(Readings::new(agent.clone())));
+    let routes = TowerToHyperService::new(pages::routes(agent, readings.clone()));
+    let site = Arc::new(site);
     let mut connections = Connections::new();
-    let reading = Arc::clone(&web).keep_current();
-    // Beside the connections: it goes on while all places are taken.
-    connections
-        .tasks
-        .spawn(async move { match reading.await {} });
+    // Beside the connections: these go on while all places are taken.
+    let files = Arc::clone(&site.web).keep_current();
+    connections.tasks.spawn(async move { match files.await {} });
+    if let Some(readings) = readings {
+        connections
+            .tasks
+            .spawn(async move { match readings.keep_current().await {} });
+    }
     tokio::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -187,7 +196,7 @@ pub async fn serve(
         if ended {
             break;
         }
-        connections.add(stream, &web, &routes);
+        connections.add(stream, &site, &routes);
     }
     connections.tasks.shutdown().await;
 }

@@ -5,12 +5,17 @@
 mod admission;
 mod client;
 mod connections;
+mod events;
+mod own_hosts;
 mod pages;
 mod port;
+mod readings;
 mod wanted_format;
 mod web_config;
 
+pub use admission::Site;
 pub use client::{get, get_from};
 pub use connections::serve;
+pub use own_hosts::OwnHosts;
 pub use port::bind;
 pub use web_config::WebConfig;

@@ -5,21 +5,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use jiff::Timestamp;
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 
+use super::events::{self, Cut};
+use super::readings::Readings;
 use super::wanted_format;
 use crate::agent::SharedAgent;
 use crate::agent::snapshot::Snapshot;
 use crate::base::procfs;
 use crate::host::process_use;
-use crate::surface::{metrics, networks_json};
+use crate::surface::{live_page, metrics, networks_json};
 
 /// An agent that cannot be asked for this long does not answer. A pass over many networks takes a part of a second.
 const ANSWERS: Duration = Duration::from_secs(5);
@@ -34,39 +36,56 @@ struct Source {
     last_scrape: Arc<AtomicU64>,
 }
 
-/// All pages. Each answers `HEAD` as it does `GET`, and is compressed by gzip where the client takes that.
-pub(super) fn routes(agent: SharedAgent) -> Router {
+/// All pages. Each answers `HEAD` as it does `GET`, and is compressed by gzip where the client takes that. What the agent sees
+/// is shown at `/` if there are readings.
+pub(super) fn routes(agent: SharedAgent, readings: Option<Arc<Readings>>) -> Router {
     let source = Source {
         agent,
         kernel: procfs::read("/proc/sys/kernel/osrelease").into(),
         last_scrape: Arc::default(),
     };
+    let first = match readings {
+        None => Router::new().route("/", get(links)),
+        Some(readings) => Router::new()
+            .route("/", get(live))
+            .route("/events", get(events))
+            .with_state(readings),
+    };
     Router::new()
-        .route("/", get(links))
         .route("/metrics", get(scrape))
         .route("/networks", get(networks))
         .route("/healthz", get(ready))
         .route("/-/ready", get(ready))
         .route("/-/healthy", get(healthy))
         .with_state(source)
+        .merge(first)
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
 }
 
+/// The page where nothing that the agent sees is shown.
 async fn links() -> impl IntoResponse {
-    const PAGE: &str = concat!(
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\"><title>overlay-monitor</title></head>\n\
-         <body><h1>overlay-monitor ",
-        env!("CARGO_PKG_VERSION"),
-        "</h1>\n<ul>\n\
-         <li><a href=\"/metrics\">/metrics</a>: counts and states, for Prometheus</li>\n\
-         <li><a href=\"/networks\">/networks</a>: networks and violations, as JSON lines</li>\n\
-         <li><a href=\"/-/ready\">/-/ready</a>: whether all that should be watched is watched</li>\n\
-         <li><a href=\"/-/healthy\">/-/healthy</a>: whether the agent answers</li>\n\
-         </ul></body></html>\n"
-    );
     let policy = [(header::CONTENT_SECURITY_POLICY, "default-src 'none'")];
-    (policy, Html(PAGE))
+    (policy, Html(live_page::links()))
+}
+
+/// What the agent sees, for a person.
+async fn live(State(readings): State<Arc<Readings>>) -> impl IntoResponse {
+    let frame = readings.now().await;
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, live_page::POLICY.as_str()),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+    ];
+    (headers, Html(live_page::document(&frame.content)))
+}
+
+async fn events(State(readings): State<Arc<Readings>>, cut: Extension<Cut>) -> Response {
+    events::events(&readings, cut.0).await
 }
 
 async fn scrape(State(source): State<Source>, headers: HeaderMap) -> Response {

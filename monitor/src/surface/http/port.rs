@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
@@ -44,5 +45,25 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
 /// As tokio takes it over.
 fn without_waiting(listener: TcpListener) -> io::Result<TcpListener> {
     listener.set_nonblocking(true)?;
+    bound_unsent(&listener);
     Ok(listener)
+}
+
+/// Has the kernel keep little that it cannot send yet, for each connection: a client that reads nothing takes no more memory,
+/// and is noticed soon. A kernel that refuses keeps more, up to its own limit.
+fn bound_unsent(listener: &TcpListener) {
+    let unsent: libc::c_int = 16 << 10;
+    // SAFETY: reads an integer of the given size; the descriptor is open.
+    let set = unsafe {
+        libc::setsockopt(
+            listener.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_NOTSENT_LOWAT,
+            (&raw const unsent).cast(),
+            size_of_val(&unsent) as libc::socklen_t,
+        )
+    };
+    if set != 0 {
+        tracing::debug!("TCP_NOTSENT_LOWAT: {}", io::Error::last_os_error());
+    }
 }

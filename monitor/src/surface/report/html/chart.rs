@@ -1,6 +1,6 @@
 //! Charts: SVG inside the page, coloured by its style sheet, with a sentence for screen readers.
 
-use super::markup::Markup;
+use crate::surface::html::Markup;
 use crate::surface::report::Timeline;
 use crate::surface::report::numbers::{bytes, percent};
 use crate::surface::report::shares::Shares;

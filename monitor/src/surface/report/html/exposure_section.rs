@@ -3,9 +3,9 @@
 use monitor_common::config::HostFlows;
 
 use super::chart;
-use super::markup::Markup;
 use super::tags::{tag, tag_of};
 use crate::host::platform::Platform;
+use crate::surface::html::Markup;
 use crate::surface::report::chapter::{Chapter, Row};
 use crate::surface::report::conversation::{Conversation, Speech};
 use crate::surface::report::numbers::{bytes, grouped, percent, some};

@@ -1,12 +1,12 @@
 //! The page of a fleet: the verdict, what is wrong or not known, and a table.
 
-use super::markup::Markup;
 use super::shell;
 use super::tags::tag_of_state;
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::plural::counted;
 use crate::host::described_network::shown;
 use crate::policy::State;
+use crate::surface::html::Markup;
 use crate::surface::report::fleet::{FleetHistory, FleetNow, NetworkHistory, Scope, Verdict};
 use crate::surface::report::numbers::{bytes, grouped, long, moment};
 

@@ -5,7 +5,6 @@
 mod chart;
 mod exposure_section;
 mod fleet;
-mod markup;
 mod networks_section;
 mod page;
 mod shell;

@@ -1,9 +1,9 @@
 //! Networks with their requirement and state, violations and doubts, as markup.
 
-use super::markup::Markup;
 use super::tags::tag_of_state;
 use crate::host::described_network::shown;
 use crate::policy::{NetworkKind, NetworkStatus, State};
+use crate::surface::html::Markup;
 use crate::surface::report::Audit;
 use crate::surface::report::conclusion;
 use crate::surface::report::listed::Listed;

@@ -2,9 +2,9 @@
 
 use jiff::tz::TimeZone;
 
-use super::markup::Markup;
 use super::{chart, exposure_section, networks_section, shell};
 use crate::base::failure::FailureKind;
+use crate::surface::html::Markup;
 use crate::surface::report::Audit;
 use crate::surface::report::conclusion;
 use crate::surface::report::numbers::{bytes, percent, some};

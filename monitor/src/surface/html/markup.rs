@@ -4,7 +4,7 @@ use std::fmt::{Display, Write};
 
 /// A page being written. Markup is only what stands in this program's source; everything else is escaped.
 #[derive(Debug, Default)]
-pub(super) struct Markup {
+pub(in crate::surface) struct Markup {
     out: String,
 }
 
@@ -33,20 +33,20 @@ impl Write for Escape<'_> {
 
 impl Markup {
     /// Appends markup of our own.
-    pub(super) fn raw(&mut self, markup: &'static str) -> &mut Markup {
+    pub(in crate::surface) fn raw(&mut self, markup: &'static str) -> &mut Markup {
         self.out.push_str(markup);
         self
     }
 
     /// Appends text, also inside the quotes of an attribute.
-    pub(super) fn text(&mut self, text: impl Display) -> &mut Markup {
+    pub(in crate::surface) fn text(&mut self, text: impl Display) -> &mut Markup {
         // Writing to a String cannot fail.
         let _ = write!(Escape(&mut self.out), "{text}");
         self
     }
 
     /// Appends text between markup.
-    pub(super) fn element(
+    pub(in crate::surface) fn element(
         &mut self,
         open: &'static str,
         text: impl Display,
@@ -55,8 +55,19 @@ impl Markup {
         self.raw(open).text(text).raw(close)
     }
 
+    /// Appends a part that was written apart.
+    pub(in crate::surface) fn part(&mut self, part: &Markup) -> &mut Markup {
+        self.out.push_str(&part.out);
+        self
+    }
+
+    /// Bytes so far.
+    pub(in crate::surface) fn len(&self) -> usize {
+        self.out.len()
+    }
+
     /// The page.
-    pub(super) fn finish(self) -> String {
+    pub(in crate::surface) fn finish(self) -> String {
         self.out
     }
 }
