@@ -1,10 +1,12 @@
-//! The page of an audit in a real browser: it fetches nothing, runs nothing, fits a phone and a sheet of paper, has enough
-//! contrast, and text of strangers stays text.
+//! The page of an audit, and that of a running agent, in a real browser: they fetch nothing from elsewhere, fit a phone and a
+//! sheet of paper, have enough contrast, and text of strangers stays text.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     reason = "a test that cannot go on fails"
 )]
+
+mod live;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,9 +36,9 @@ struct Folder {
 }
 
 impl Folder {
-    fn new() -> Folder {
+    fn new(name: &str) -> Folder {
         let kept = std::env::var_os("OVERLAY_TEST_KEEP").map(PathBuf::from);
-        let name = format!("overlay-monitor-page-{}", std::process::id());
+        let name = format!("overlay-monitor-{name}-{}", std::process::id());
         let folder = Folder {
             is_kept: kept.is_some(),
             path: kept.unwrap_or_else(|| std::env::temp_dir().join(name)),
@@ -189,7 +191,7 @@ fn pdf(program: &str, path: &Path, more: &[&str]) -> String {
 
 #[test]
 fn a_browser_shows_and_prints_the_page_and_hostile_text_stays_text() {
-    let folder = Folder::new();
+    let folder = Folder::new("page");
     let page = folder.file("report.html");
     audit(&folder, &page);
     let mut browser = Browser::start();

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use monitor_lab::Host;
 use serde_json::{Value, json};
 
 /// For an answer: to start takes seconds, on a busy machine many.
@@ -33,6 +34,16 @@ impl Browser {
     /// Starts Debian's `chromium` in a network namespace of its own, in which there is nothing: it takes root.
     #[must_use]
     pub fn start() -> Browser {
+        Browser::start_in(None)
+    }
+
+    /// The same in the network namespace of a host of the lab. Every name ends at the host itself, as one that was rebound.
+    #[must_use]
+    pub fn start_on(host: &Host) -> Browser {
+        Browser::start_in(Some(File::open(host.namespace_path()).unwrap()))
+    }
+
+    fn start_in(namespace: Option<File>) -> Browser {
         let name = format!("overlay-monitor-browser-{}", std::process::id());
         let profile = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&profile).unwrap();
@@ -48,17 +59,23 @@ impl Browser {
             // The sandbox takes a user other than root; the page is one of ours, and there is no network.
             .args(["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
             .args(["--disable-extensions", "--disable-background-networking"])
+            .arg("--host-resolver-rules=MAP * 127.0.0.1, EXCLUDE 127.0.0.1")
             .arg(format!("--user-data-dir={}", profile.display()))
             .env("HOME", &profile)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let (from, to) = (their_orders.as_raw_fd(), their_answers.as_raw_fd());
+        let into = namespace.as_ref().map(AsRawFd::as_raw_fd);
         // SAFETY: only system calls, on descriptors that are open until the child has been started; both are above those
         // that they are copied to.
         unsafe {
             command.pre_exec(move || {
-                let ok = libc::unshare(libc::CLONE_NEWNET) == 0
+                let entered = match into {
+                    Some(namespace) => libc::setns(namespace, libc::CLONE_NEWNET),
+                    None => libc::unshare(libc::CLONE_NEWNET),
+                };
+                let ok = entered == 0
                     && libc::dup2(from, ORDERS) == ORDERS
                     && libc::dup2(to, ANSWERS) == ANSWERS;
                 if ok {
@@ -140,13 +157,14 @@ impl Browser {
 
     /// Opens a file, and waits until all of it is loaded.
     pub fn open(&mut self, path: &Path) {
-        let url = format!("file://{}", path.display());
+        self.go(&format!("file://{}", path.display()));
+    }
+
+    /// Opens a URL, and waits until all of it is loaded. What happened before is forgotten.
+    pub fn go(&mut self, url: &str) {
+        self.events.clear();
         let _ = self.ask("Page.navigate", json!({"url": url}));
-        while !self
-            .events
-            .iter()
-            .any(|event| event["method"] == "Page.loadEventFired")
-        {
+        while self.happened("Page.loadEventFired").is_empty() {
             let event = self.next("loading");
             self.events.push(event);
         }
@@ -184,8 +202,22 @@ impl Browser {
     /// The whole page as a PNG file.
     pub fn picture(&mut self, path: &Path) {
         let how = json!({"format": "png", "captureBeyondViewport": true});
+        std::fs::write(path, self.captured(how)).unwrap();
+    }
+
+    /// A part of the page as a picture, by its selector.
+    pub fn picture_of(&mut self, selector: &str) -> Vec<u8> {
+        let place = format!(
+            "(() => {{ const r = document.querySelector({selector:?}).getBoundingClientRect(); \
+             return {{x: r.x + scrollX, y: r.y + scrollY, width: r.width, height: r.height, scale: 1}}; }})()"
+        );
+        let clip = self.value(&place);
+        self.captured(json!({"format": "png", "captureBeyondViewport": true, "clip": clip}))
+    }
+
+    fn captured(&mut self, how: Value) -> Vec<u8> {
         let answer = self.ask("Page.captureScreenshot", how);
-        std::fs::write(path, base64(answer["data"].as_str().unwrap())).unwrap();
+        base64(answer["data"].as_str().unwrap())
     }
 
     /// The page printed, as a PDF file.
