@@ -230,7 +230,7 @@ fn clients_without_a_password_hold_no_place() {
         let mut stream = stream.unwrap().unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream
-            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            .write_all(b"GET / HTTP/1.1\r\nHost: 127.0.0.1:9469\r\n\r\n")
             .unwrap();
         held.push(stream);
     }

@@ -9,6 +9,9 @@ use crate::wire::Raw;
 /// Frames handed to the kernel in one system call.
 const BATCH: usize = 64;
 
+/// How far a sender at a rate may be behind and catch up.
+const LATE: Duration = Duration::from_millis(20);
+
 /// What was sent of each frame.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
@@ -37,8 +40,8 @@ pub fn for_a_time(host: &Host, device: &str, frames: &[Vec<u8>], time: Duration)
     sent
 }
 
-/// Sends so many frames, each made when its turn comes, evenly spread over the time. None is lost on the
-/// way: a frame that the device has no room for is sent again.
+/// Sends so many frames, each made when its turn comes, evenly spread over the time, or over more where the machine is too
+/// busy: what is late is not sent in a burst. None is lost on the way: a frame that the device has no room for is sent again.
 pub fn at_a_rate(
     host: &Host,
     device: &str,
@@ -47,9 +50,13 @@ pub fn at_a_rate(
     mut frame: impl FnMut(usize) -> Vec<u8>,
 ) {
     let wire = Raw::open(host, device);
-    let start = Instant::now();
+    let each = time.as_secs_f64() / count as f64;
+    let mut start = Instant::now();
     let mut done = 0;
     while done < count {
+        let turn = Duration::from_secs_f64(each * (done + 1) as f64);
+        let late = start.elapsed().saturating_sub(turn);
+        start += late.saturating_sub(LATE);
         let elapsed = start.elapsed().as_secs_f64() / time.as_secs_f64();
         let due = ((count as f64 * elapsed) as usize).min(count);
         if due == done {

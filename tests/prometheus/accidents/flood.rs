@@ -18,8 +18,8 @@ const SCAN: Duration = Duration::from_secs(4);
 pub(super) fn accidents() -> Vec<Proven> {
     let lab = Lab::builder().quiet(true).build().unwrap();
     let (one, stranger) = (lab.node1(), lab.node2());
-    // What is silent for an hour leaves, and here for 45 seconds.
-    let _agent = agent(one, &["--docker", "off", "--forget-after", "45s"]);
+    // What is silent for an hour leaves, and here for 90 seconds.
+    let _agent = agent(one, &["--docker", "off", "--forget-after", "90s"]);
     let targets = [target(one)];
     let start = Start {
         rules: scaled(),
@@ -35,7 +35,8 @@ pub(super) fn accidents() -> Vec<Proven> {
     flood::at_a_rate(stranger, "eth0", SCANNED, SCAN, |n| {
         overlay(1_000_000 + n as u32, &inner)
     });
-    accident.fires(SCAN + seconds(30) + DELIVERY);
+    // A scrape that takes too long while rows are made ends the first `for`, and another one begins.
+    accident.fires(SCAN + seconds(30 + 30) + DELIVERY);
     // It has ended already: the rows leave.
-    accident.clears(SCAN + seconds(45 + 45) + DELIVERY)
+    accident.clears(SCAN + seconds(90 + 45) + DELIVERY)
 }
