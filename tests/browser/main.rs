@@ -189,6 +189,18 @@ fn pdf(program: &str, path: &Path, more: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// Asserts that the browser has complained of nothing, and that no text has become a script.
+fn assert_untroubled(browser: &mut Browser) {
+    for trouble in [
+        "Log.entryAdded",
+        "Runtime.exceptionThrown",
+        "Runtime.consoleAPICalled",
+    ] {
+        assert_eq!(browser.happened(trouble), Vec::<Value>::new(), "{trouble}");
+    }
+    assert_eq!(browser.value("window.hacked ?? null"), Value::Null);
+}
+
 #[test]
 fn a_browser_shows_and_prints_the_page_and_hostile_text_stays_text() {
     let folder = Folder::new("page");
@@ -203,14 +215,7 @@ fn a_browser_shows_and_prints_the_page_and_hostile_text_stays_text() {
     let asked = browser.happened("Network.requestWillBeSent");
     let urls: Vec<&Value> = asked.iter().map(|at| &at["request"]["url"]).collect();
     assert_eq!(urls, [&Value::from(format!("file://{}", page.display()))]);
-    for trouble in [
-        "Log.entryAdded",
-        "Runtime.exceptionThrown",
-        "Runtime.consoleAPICalled",
-    ] {
-        assert_eq!(browser.happened(trouble), Vec::<Value>::new(), "{trouble}");
-    }
-    assert_eq!(browser.value("window.hacked ?? null"), Value::Null);
+    assert_untroubled(&mut browser);
     assert_eq!(
         browser.value("document.querySelectorAll('script,img,b,a,link,iframe').length"),
         0

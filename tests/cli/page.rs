@@ -128,7 +128,7 @@ fn five_hundred_slow_readers_delay_no_scrape_take_no_memory_and_are_cut() {
     let reader = request("/events", ADDRESS, "");
     let ok = "HTTP/1.1 200 OK";
 
-    // Each of those that have a place is cut: first to the last byte that it was sent, then places are free again.
+    // Every reader that has a place is cut: first it reads to the last byte that it was sent, then its place is free.
     let admitted = || {
         let all: Vec<TcpStream> = (0..PLACES)
             .map(|_| {

@@ -266,14 +266,15 @@ fn parallel(text: &str) -> Result<usize, String> {
 /// Measure what the monitor costs
 ///
 /// Builds optimised binaries and starts `overlay-lab bench` with the rest of
-/// the line; without any, all of it, which takes about ten minutes: let
-/// nothing else run meanwhile. The lines of a packet's cost are nanoseconds
+/// the line; without any, all of it. It prints first how long that should
+/// take: let nothing else run meanwhile. The lines of a packet's cost are nanoseconds
 /// above an empty program, as medians with their intervals.
 ///
 ///   kernel   in the programs: one hot packet, many flows, many VNIs, IPv6
+///   cpus     the same while two CPUs count at once
 ///   live     on a veth pair: the monitor, nftables and tcpdump, in turn
 ///   iperf    what is left of the rate of TCP and UDP over an overlay
-///   agent    time of a scrape, memory
+///   agent    time of a scrape, memory, CPU time while many flows begin
 ///   classify what each classifier takes for the recorded payloads
 ///   read     a capture file, beside tcpdump and tshark (only if named)
 ///   encryption what it costs to encrypt an overlay on this machine: plain

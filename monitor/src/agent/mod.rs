@@ -27,3 +27,4 @@ mod watchdog;
 mod watched;
 
 pub use node_agent::{Agent, INTERFACES, SharedAgent};
+pub use snapshot_reader::snapshot_of;

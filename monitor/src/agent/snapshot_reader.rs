@@ -4,16 +4,28 @@ use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Instant;
 
+use anyhow::anyhow;
+
 use super::esp_networks::EspBook;
 use super::exposure::Account;
 use super::ledger::{Ledger, Rows};
-use super::node_agent::Agent;
+use super::node_agent::{Agent, SharedAgent};
 use super::snapshot::Snapshot;
 use crate::base::failure::Failure;
 use crate::host::ipsec;
 use crate::kernel::Kernel;
 use crate::policy::{Policy, SharedPolicy};
 use crate::traffic::counted::{Counted, HookState};
+
+/// What a shared agent counts now. It waits for the agent's lock, so it has no place in a thread that must not wait.
+///
+/// # Errors
+/// A runtime failure, if a map cannot be read or a thread that held the agent has panicked.
+pub fn snapshot_of(agent: &SharedAgent) -> Result<Snapshot, Failure> {
+    let agent = agent.lock();
+    let agent = agent.map_err(|_| Failure::runtime(anyhow!("the agent failed")))?;
+    agent.snapshot()
+}
 
 impl Agent {
     /// What is counted now, and the states of networks that follow from it.

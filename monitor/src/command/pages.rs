@@ -7,8 +7,8 @@ use http::Uri;
 use jiff::Timestamp;
 use monitor_classify::text::escape;
 
-use crate::agent::SharedAgent;
 use crate::agent::snapshot::Snapshot;
+use crate::agent::{SharedAgent, snapshot_of};
 use crate::base::failure::Failure;
 use crate::surface::live::{Reading, plain};
 use crate::surface::{http as endpoint, metrics, networks_json};
@@ -96,9 +96,6 @@ impl Pages {
 /// What the agent of this process sees now.
 async fn snapshot(agent: &SharedAgent) -> Result<Snapshot> {
     let agent = agent.clone();
-    tokio::task::spawn_blocking(move || {
-        let agent = agent.lock().map_err(|_| anyhow!("the agent failed"))?;
-        agent.snapshot().map_err(|failure| failure.error)
-    })
-    .await?
+    tokio::task::spawn_blocking(move || snapshot_of(&agent).map_err(|failure| failure.error))
+        .await?
 }

@@ -60,7 +60,7 @@ pub(super) fn accidents() -> Vec<Proven> {
         "a client logs on to Redis in the clear",
         of("OverlayCredentialsInCleartext", &[]),
     );
-    // Redis has no password set, and says so; the client has sent one all the same.
+    // Redis has no password set, and answers with an error; the client has sent one all the same.
     ask(&["AUTH", "s3cret"]);
     accident.fires(DELIVERY);
     proven.extend(accident.clears(seconds(30) + DELIVERY));

@@ -29,7 +29,7 @@ expression ended, because an agent that restarts forgets the violations it has s
 
 Scrape at least every 30 s: a violation is exported for one `window` (60 s) after its last packet.
 
-[How soon they arrive](alert-times.md) and clear was measured with a real Prometheus and Alertmanager, by an accident for each.
+[How soon they arrive](alert-times.md) and clear is measured by accidents, with a real Prometheus and Alertmanager, for all but one.
 
 | alert | severity | after |
 | --- | --- | --- |

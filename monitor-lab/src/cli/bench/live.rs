@@ -126,7 +126,7 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Part> {
              the receiving kernel's work, until the stack drops them because no one has their address; so the time of \
              each packet that arrives is the whole cost. The base is that time without a watcher, measured right \
              before. Other CPUs are free for the programs that read. The row of tcpdump has its cost on the receiving \
-             CPU, not its losses. Kept: packets per second, of those that arrive without a watcher; with `run` it is \
+             CPU, not its losses. Kept: packets per second, as a share of what arrives without a watcher; with `run` it is \
              compared with what is kept with nftables and tcpdump in the same rounds. Missed: difference between the \
              counts of the device and of the monitor; the goal is 0. CPU: time of the watcher's process. One look-up, for \
              scale, took {:.1} ns.",

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::anyhow;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
@@ -17,8 +16,8 @@ use tower_http::compression::CompressionLayer;
 use super::events::{self, Cut};
 use super::readings::Readings;
 use super::wanted_format;
-use crate::agent::SharedAgent;
 use crate::agent::snapshot::Snapshot;
+use crate::agent::{SharedAgent, snapshot_of};
 use crate::base::procfs;
 use crate::host::process_use;
 use crate::surface::{live_page, metrics, networks_json};
@@ -133,10 +132,7 @@ async fn page(
     make: impl FnOnce(Snapshot) -> anyhow::Result<String> + Send + 'static,
 ) -> Response {
     let text = tokio::task::spawn_blocking(move || -> anyhow::Result<String> {
-        let agent = agent.lock().map_err(|_| anyhow!("the agent failed"))?;
-        let snapshot = agent.snapshot().map_err(|failure| failure.error)?;
-        drop(agent);
-        make(snapshot)
+        make(snapshot_of(&agent).map_err(|failure| failure.error)?)
     })
     .await
     .map_err(anyhow::Error::from)

@@ -1,17 +1,15 @@
-//! Readings of the agent for the page and its readers: one at a time, and at most one in a second, whoever asks.
+//! Readings of the agent for the page and its readers: one at a time, and at most one in a second, however many ask.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::anyhow;
 use bytes::Bytes;
 use jiff::Timestamp;
 use monitor_classify::text::escape;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::agent::SharedAgent;
-use crate::agent::snapshot::Snapshot;
+use crate::agent::{SharedAgent, snapshot_of};
 use crate::surface::live::{Live, Reading};
 use crate::surface::live_page::{Content, content, event};
 use crate::surface::networks_json;
@@ -112,13 +110,13 @@ impl Readings {
         // In a thread of its own: a refresh of the agent holds its lock for a while.
         let read = tokio::task::spawn_blocking(move || {
             let mut live = live.lock().unwrap_or_else(PoisonError::into_inner);
-            match snapshot(&agent) {
+            match snapshot_of(&agent) {
                 Ok(snapshot) => {
                     let node = networks_json::this_node();
                     let clean = |text: &str, max: usize| escape(text, max);
                     live.take(Reading::of(start.elapsed(), &node, &snapshot, clean));
                 }
-                Err(error) => live.miss(escape(format!("{error:#}"), ERROR)),
+                Err(failure) => live.miss(escape(format!("{:#}", failure.error), ERROR)),
             }
             content(&live, Timestamp::now())
         });
@@ -131,9 +129,4 @@ impl Readings {
         self.frames.send_replace(Arc::clone(&frame));
         frame
     }
-}
-
-fn snapshot(agent: &SharedAgent) -> anyhow::Result<Snapshot> {
-    let agent = agent.lock().map_err(|_| anyhow!("the agent failed"))?;
-    agent.snapshot().map_err(|failure| failure.error)
 }
