@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -44,7 +45,10 @@ impl Browser {
     }
 
     fn start_in(namespace: Option<File>) -> Browser {
-        let name = format!("overlay-monitor-browser-{}", std::process::id());
+        // One each: a second browser with the profile of a running one hands its work over to that one, and ends.
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let nth = STARTED.fetch_add(1, Ordering::Relaxed);
+        let name = format!("overlay-monitor-browser-{}-{nth}", std::process::id());
         let profile = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&profile).unwrap();
         let (their_orders, orders) = pipe();
