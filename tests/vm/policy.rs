@@ -93,12 +93,14 @@ fn rotations_are_no_violation(hook: &str) {
     let round = packets().div_ceil(2 * ROTATIONS);
     let sent = std::thread::scope(|scope| {
         let (stop, stopped) = std::sync::mpsc::channel::<()>();
-        let (begin, begun) = std::sync::mpsc::channel::<()>();
+        // Nobody keeps a beginning: the next change waits for a round that begins after the last one, so that what was on
+        // the way at a change has arrived before the next, however slow the machine is.
+        let (begin, begun) = std::sync::mpsc::sync_channel::<()>(0);
         let traffic = scope.spawn(move || {
             let mut sent = 0;
             while sent < packets() || stopped.try_recv().is_err() {
-                // The receiver is gone once all changes were made.
-                let _ = begin.send(());
+                // Refused while a change is made, and once all were.
+                let _ = begin.try_send(());
                 for from in [0, 1] {
                     pair.send(from, (0..round).map(|n| n % 1300));
                 }

@@ -145,6 +145,21 @@ pub(crate) fn run_with_progress(what: &str, cmd: &mut Command) -> Result<()> {
     );
 }
 
+/// Does a job whose programs give way to all others: what they compile has no time limit, what tests wait for has one.
+pub(crate) fn giving_way<T: Send>(job: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let low = scope.spawn(|| {
+            // Linux keeps the niceness of each thread by itself (setpriority(2), "C library/kernel differences"), and
+            // what the thread starts inherits it.
+            // SAFETY: no memory is passed.
+            unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) };
+            job()
+        });
+        low.join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
 /// `text` without control bytes: what other programs print may hold any.
 pub(crate) fn printable(text: &str) -> String {
     text.chars()

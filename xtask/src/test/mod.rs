@@ -14,6 +14,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::cli;
 use crate::paths::Ctx;
+use crate::proc::giving_way;
 use crate::setup::{apt, docker, packages};
 use crate::{fuzz, lint, monitoring, vm};
 use programs::{Program, Programs};
@@ -109,7 +110,7 @@ fn here(ctx: &Ctx, args: &cli::Test, programs: &Programs, report: &mut Report) {
         if args.quick {
             report.step("lint, without a compiler", |_| lint::quick(ctx));
         } else {
-            report.step("lint", |_| lint::main(ctx));
+            report.step("lint", |_| giving_way(|| lint::main(ctx)));
         }
     }
     report.step(
@@ -129,7 +130,7 @@ fn here(ctx: &Ctx, args: &cli::Test, programs: &Programs, report: &mut Report) {
     }
     if args.filter.is_none() && !args.quick {
         report.step("a short run of every fuzz target", |_| {
-            fuzz::short(ctx).context("fuzzing")
+            giving_way(|| fuzz::short(ctx)).context("fuzzing")
         });
     }
 }
