@@ -10,6 +10,7 @@ use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
 use jiff::Timestamp;
 use monitor_common::encapsulation::Encapsulation;
+use monitor_common::key::NetworkId;
 use monitor_common::sample::Sample;
 use tokio::sync::watch;
 
@@ -157,15 +158,15 @@ impl Session {
                 Encapsulation::Vxlan => record.vni,
                 _ => None,
             };
-            if let Some(verdicts) = &flows.verdicts {
-                verdicts.note_credentials(sample, record.vni, &record.verdict.credentials);
-            }
-            if let Some(verdicts) = &mut flows.verdicts
-                && let Err(failure) =
-                    verdicts.note(sample, vni, record.payload_len, &record.verdict)
-            {
-                // The kernel samples the flow again.
-                tracing::debug!("cannot write a verdict: {failure}");
+            let network = record.vni.map_or(NetworkId::HOST, NetworkId::vni);
+            if let Some(verdicts) = &mut flows.verdicts {
+                verdicts.note_credentials(sample, network, &record.verdict.credentials);
+                let noted =
+                    verdicts.note(sample, network, vni, record.payload_len, &record.verdict);
+                if let Err(failure) = noted {
+                    // The kernel samples the flow again.
+                    tracing::debug!("cannot write a verdict: {failure}");
+                }
             }
             drop(flows);
             sink(&DecodedSample {

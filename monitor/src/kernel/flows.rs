@@ -132,14 +132,6 @@ impl Flows {
         Ok(all)
     }
 
-    /// The state of a flow, if it is there.
-    ///
-    /// # Errors
-    /// A runtime failure, if the map cannot be read.
-    pub fn get(&self, flow: u64) -> Result<Option<FlowState>, Failure> {
-        self.flows.get_one(flow)
-    }
-
     /// Takes a flow out; what it had counted at the end. `None` if it was not there. Its room is free for others from
     /// the next [`Flows::publish`] on.
     ///

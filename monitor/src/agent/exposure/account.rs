@@ -30,6 +30,8 @@ const IDLE: u32 = 56;
 
 /// New verdicts whose flows wait to be credited.
 const NEW_VERDICTS: usize = 65_536;
+/// Flows that are credited in one go.
+const AT_ONCE: usize = 512;
 /// A program that was about to add to a flow when the verdict came has finished by then.
 const RUNNING_NS: u64 = 50_000_000;
 
@@ -119,19 +121,23 @@ impl Account {
             .all()
     }
 
-    /// Credits the flows with a new verdict, and frees their room.
+    /// Credits some of the flows with a new verdict, and frees their room. Returns whether there are more: whoever waits for
+    /// the account, such as a scrape, may have it meanwhile.
     ///
     /// # Errors
     /// A runtime failure, if a map cannot be changed.
-    pub fn settle_classified(&mut self) -> Result<(), Failure> {
+    pub fn settle_classified(&mut self) -> Result<bool, Failure> {
         let old = monotonic_ns().saturating_sub(RUNNING_NS);
-        while let Some(new) = self
-            .next
-            .take()
-            .or_else(|| self.new_verdicts.try_recv().ok())
-        {
+        let mut is_more = true;
+        for _ in 0..AT_ONCE {
+            let next = self.next.take();
+            let Some(new) = next.or_else(|| self.new_verdicts.try_recv().ok()) else {
+                is_more = false;
+                break;
+            };
             if new.time_ns > old {
                 self.next = Some(new);
+                is_more = false;
                 break;
             }
             // A SYN has removed the verdict: the flow is a new connection between the same ports.
@@ -142,7 +148,7 @@ impl Account {
                 self.credit(&state, new.class);
             }
         }
-        self.counts.flows.publish()
+        self.counts.flows.publish().map(|()| is_more)
     }
 
     /// Looks at all flows, and credits those that have a verdict or will not get one. `now` in units of

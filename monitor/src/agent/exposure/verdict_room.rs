@@ -3,13 +3,13 @@
 //! A removed verdict is hard to replace: packets in the middle of a connection are harder to classify than its
 //! beginning. So the room is shared out by network, and a network of many flows displaces its own verdicts.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use monitor_common::key::{Group, NetworkId};
 
 use crate::base::failure::Failure;
-use crate::base::hash::HashMap;
+use crate::base::hash::{HashMap, HashSet};
 use crate::base::memory;
 use crate::kernel::Counts;
 
@@ -48,7 +48,7 @@ impl VerdictRoom {
     pub(super) fn new(capacity: u32) -> VerdictRoom {
         VerdictRoom {
             capacity: capacity as usize,
-            flows: HashSet::new(),
+            flows: HashSet::default(),
             networks: HashMap::default(),
             sizes: [BTreeSet::new(), BTreeSet::new()],
             totals: [0; 2],
@@ -56,14 +56,16 @@ impl VerdictRoom {
         }
     }
 
-    /// Makes room for a verdict on this flow, unless it has it already.
-    pub(super) fn make_room(&mut self, counts: &Arc<Counts>, flow: u64) -> Result<(), Failure> {
+    /// Makes room for a verdict on this flow of a network, unless it has it already.
+    pub(super) fn make_room(
+        &mut self,
+        counts: &Arc<Counts>,
+        flow: u64,
+        network: NetworkId,
+    ) -> Result<(), Failure> {
         if self.flows.contains(&flow) {
             return Ok(());
         }
-        // It has no verdict, so it is pending, and its entry says whose it is.
-        let state = counts.flows.get(flow)?;
-        let network = state.map_or(NetworkId::OTHER, |state| state.network());
         self.insert(
             flow,
             network,
@@ -124,7 +126,7 @@ impl VerdictRoom {
     /// Removes listed verdicts that are unused, and lets the others rest. Returns whether more are listed.
     pub(super) fn sweep(&mut self, counts: &Counts) -> Result<bool, Failure> {
         let from = self.listed.len().saturating_sub(AT_ONCE);
-        let mut gone = HashSet::new();
+        let mut gone = HashSet::default();
         for flow in self.listed.drain(from..) {
             match counts.verdict_in_use(flow)? {
                 Some((class, true)) => counts.rest_verdict(flow, class)?,

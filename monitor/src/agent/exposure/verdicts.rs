@@ -52,13 +52,12 @@ impl Verdicts {
     pub fn note_credentials(
         &self,
         sample: &Sample<'_>,
-        vni: Option<u32>,
+        network: NetworkId,
         credentials: &[CredentialKind],
     ) {
         if sample.flow == 0 || credentials.is_empty() {
             return;
         }
-        let network = vni.map_or(NetworkId::HOST, NetworkId::vni);
         let group = self.counts.flows.group(network);
         self.credential_flows
             .lock()
@@ -66,13 +65,14 @@ impl Verdicts {
             .note(sample.flow, network, group, credentials, Instant::now());
     }
 
-    /// Updates the verdict on the flow of a sample. `payload_len` in bytes; `vni` if it is a VXLAN packet.
+    /// Updates the verdict on the flow of a sample, of this network. `payload_len` in bytes; `vni` if it is a VXLAN packet.
     ///
     /// # Errors
     /// A runtime failure, if the verdict cannot be written.
     pub fn note(
         &mut self,
         sample: &Sample<'_>,
+        network: NetworkId,
         vni: Option<u32>,
         payload_len: u32,
         verdict: &Verdict,
@@ -104,7 +104,7 @@ impl Verdicts {
             }
             return Ok(());
         };
-        self.room.make_room(&self.counts, sample.flow)?;
+        self.room.make_room(&self.counts, sample.flow, network)?;
         self.counts.set_verdict(sample.flow, class)?;
         if let Some(place) = place(class) {
             self.counts.give_slot(sample.flow, place);

@@ -34,14 +34,21 @@ pub async fn keep_settled(account: Option<Arc<Mutex<Account>>>) -> Result<(), Fa
         let account = Arc::clone(&account);
         // Many flows take a while; samples are read meanwhile.
         let settled = tokio::task::spawn_blocking(move || {
-            let mut account = account.lock().unwrap_or_else(PoisonError::into_inner);
-            let classified = account.settle_classified();
+            let lock = || account.lock().unwrap_or_else(PoisonError::into_inner);
+            let classified = loop {
+                let settled = lock().settle_classified();
+                match settled {
+                    Ok(true) => std::thread::yield_now(),
+                    settled => break settled,
+                }
+            };
+            let mut account = lock();
             // Also after a failure: what is removed then may be the room that was missing.
             let all = since_all >= ALL || since_all >= CROWDED && account.is_crowded()?;
             if all {
                 account.settle(now())?;
             }
-            classified.map(|()| all)
+            classified.map(|_| all)
         });
         let settled = settled
             .await
