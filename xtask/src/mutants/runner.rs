@@ -1,11 +1,13 @@
-//! xtask as the runner of cargo's tests: it builds the agent before a test starts it.
+//! xtask as the runner of cargo's tests: it builds the agent before a test starts it, and ends unit tests at the first that
+//! fails.
 //!
 //! `cargo test` builds the agent only for tests of its own package. Without this the tests in `tests` would run an agent
 //! without the change, or none.
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result};
 
@@ -39,7 +41,39 @@ pub(crate) fn act() -> Option<ExitCode> {
             return Some(ExitCode::FAILURE);
         }
     }
-    let error = Command::new(&test).args(arguments).env_remove(MODE).exec();
+    let mut command = Command::new(&test);
+    command.args(arguments).env_remove(MODE);
+    let error = if starts_agents {
+        // Each test that fails ends what it started itself, so none is cut short.
+        command.exec()
+    } else {
+        match until_a_failure(&mut command) {
+            Ok(code) => return Some(code),
+            Err(error) => error,
+        }
+    };
     eprintln!("xtask: cannot start {}: {error}", test.display());
     Some(ExitCode::FAILURE)
+}
+
+/// Runs a test program, and ends it once one of its tests has failed: that says all about the change.
+fn until_a_failure(command: &mut Command) -> std::io::Result<ExitCode> {
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let output = child
+        .stdout
+        .take()
+        .into_iter()
+        .flat_map(|output| BufReader::new(output).lines());
+    for line in output.map_while(Result::ok) {
+        println!("{line}");
+        if line.starts_with("test ") && line.ends_with("... FAILED") {
+            child.kill()?;
+        }
+    }
+    let is_success = child.wait()?.success();
+    Ok(if is_success {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
