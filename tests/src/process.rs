@@ -19,7 +19,7 @@ pub const PATIENCE: Duration = Duration::from_secs(match option_env!("OVERLAY_TE
         Ok(seconds) => seconds,
         Err(_) => panic!("OVERLAY_TEST_PATIENCE is a number of seconds"),
     },
-    None => 90,
+    None => 300,
 });
 
 /// The built agent, beside this test's own program.

@@ -3,6 +3,7 @@
 mod binary;
 mod every;
 mod http;
+mod neighbours;
 mod noise;
 mod planted;
 mod props;

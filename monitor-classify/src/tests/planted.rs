@@ -10,7 +10,19 @@ const TOKENS: usize = 1000;
 type Plant = fn(&str) -> Vec<u8>;
 
 /// The protocol that must be recognised, its port, the transport, and messages of the client.
-struct Row(Protocol, u16, Transport, &'static [Plant]);
+pub(super) struct Row(
+    pub(super) Protocol,
+    pub(super) u16,
+    pub(super) Transport,
+    &'static [Plant],
+);
+
+impl Row {
+    /// Its messages with this token in them.
+    pub(super) fn messages(&self, token: &str) -> impl Iterator<Item = Vec<u8>> {
+        self.3.iter().map(move |plant| plant(token))
+    }
+}
 
 const TCP: Transport = Transport::Tcp;
 const UDP: Transport = Transport::Udp;
@@ -214,7 +226,7 @@ macro_rules! text {
 }
 
 #[rustfmt::skip]
-const ROWS: &[Row] = &[
+pub(super) const ROWS: &[Row] = &[
     Row(Protocol::Http, 80, TCP, text![
         "GET /{token}/x?{token}=1&q={token} HTTP/1.1\r\nHost: example.org\r\n\r\n",
         "GET /reset%2F{token} HTTP/1.1\r\nHost: {token}.example.org\r\n\r\n",
