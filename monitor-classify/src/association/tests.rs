@@ -1,5 +1,6 @@
 use super::*;
 use crate::esp;
+use crate::tests::neighbours::{Outcomes, compare, line};
 
 /// Bytes that cannot be distinguished from random ones.
 fn random(mut seed: u64, length: usize) -> Vec<u8> {
@@ -321,4 +322,39 @@ fn too_few_bytes_are_unknown() {
         }
     }
     assert_eq!(ah().exposure, Exposure::Plaintext);
+}
+
+/// Bytes at both ends of a packet that are changed: headers, and padding, trailer and check value.
+const ENDS: (usize, usize) = (56, 28);
+
+/// Packets under the NULL cipher with one byte that is another, and cut.
+#[test]
+fn of_packets_with_a_byte_that_is_another() {
+    let mut texts = Vec::new();
+    for (vector, check) in [(0, 12), (8, 16)] {
+        for (name, next, inside) in insides(5) {
+            let body = wrapped(&inside, next, vector, check);
+            let verdict = packet(&body);
+            let mut outcomes = Outcomes::other_than(&verdict);
+            let places = || (0..ENDS.0).chain(body.len() - ENDS.1..body.len());
+            outcomes.change(&body, places(), packet);
+            for at in places() {
+                let mut association = Association::default();
+                outcomes.note("cut", at, &observe(&mut association, &body, at));
+                outcomes.note("shorter", at, &packet(&body[..at]));
+                let fragment = esp(&EspPacket {
+                    bytes: &body[..at],
+                    wire_len: body.len() as u32,
+                    is_first_fragment: true,
+                });
+                outcomes.note("fragment", at, &fragment);
+            }
+            texts.push(format!(
+                "{name}, vector {vector}, check value {check}, {} bytes\n  {}\n{outcomes}",
+                body.len(),
+                line(&verdict),
+            ));
+        }
+    }
+    compare("esp-null-cipher", &texts);
 }

@@ -3,7 +3,7 @@
 mod binary;
 mod every;
 mod http;
-mod neighbours;
+pub(crate) mod neighbours;
 mod noise;
 mod planted;
 mod props;

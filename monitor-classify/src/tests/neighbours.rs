@@ -4,7 +4,7 @@
 //! snapshots is no requirement of its own: a change there is to be looked at, and to be understood.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::path::Path;
 
 use super::planted::ROWS;
@@ -51,7 +51,7 @@ impl Message {
 }
 
 /// A verdict as a line.
-fn line(verdict: &Verdict) -> String {
+pub(crate) fn line(verdict: &Verdict) -> String {
     let mut line = format!(
         "{} {} {}",
         verdict.protocol, verdict.exposure, verdict.confidence
@@ -103,56 +103,88 @@ fn ranges(numbers: &BTreeSet<usize>) -> String {
     shown.collect::<Vec<_>>().join(" ")
 }
 
+/// Verdicts that differ from the usual one: by outcome what was done, and where.
+pub(crate) struct Outcomes {
+    usual: String,
+    others: BTreeMap<String, BTreeMap<&'static str, BTreeSet<usize>>>,
+}
+
+impl Outcomes {
+    pub(crate) fn other_than(usual: &Verdict) -> Outcomes {
+        Outcomes {
+            usual: class(usual),
+            others: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn note(&mut self, done: &'static str, at: usize, verdict: &Verdict) {
+        let class = class(verdict);
+        if class != self.usual {
+            let places = self.others.entry(class).or_default();
+            places.entry(done).or_default().insert(at);
+        }
+    }
+
+    /// Each of these bytes changed in each way.
+    pub(crate) fn change(
+        &mut self,
+        bytes: &[u8],
+        places: impl Iterator<Item = usize>,
+        judge: impl Fn(&[u8]) -> Verdict,
+    ) {
+        let mut changed = bytes.to_vec();
+        for at in places {
+            for (name, change) in CHANGES {
+                changed[at] = change(bytes[at]);
+                self.note(name, at, &judge(&changed));
+            }
+            changed[at] = bytes[at];
+        }
+    }
+}
+
+/// A line for each.
+impl fmt::Display for Outcomes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (outcome, done) in &self.others {
+            let done = done
+                .iter()
+                .map(|(name, places)| format!("{name} @ {}", ranges(places)));
+            let done = done.collect::<Vec<_>>().join(", ");
+            writeln!(f, "  {outcome} | {done}")?;
+        }
+        Ok(())
+    }
+}
+
 /// The verdict on a message, and those on its neighbours that differ from it.
 fn describe(message: &Message) -> String {
     let verdict = message.verdict();
     let (src, dst) = message.ports;
-    let shown = &message.bytes[..message.bytes.len().min(48)];
-    let mut text = format!(
-        "{:?} {src} > {dst} {} {}\n  {}\n",
-        message.transport,
-        message.bytes.len(),
-        shown.escape_ascii(),
-        line(&verdict)
-    );
     let off_port = Message {
         bytes: message.bytes.clone(),
         transport: message.transport,
         ports: (CLIENT, CLIENT + 1),
     };
-    writeln!(text, "  off port: {}", line(&off_port.verdict())).unwrap();
     let reach = message.bytes.len().min(REACH);
-    // By outcome: what was done, and where.
-    let mut outcomes: BTreeMap<String, BTreeMap<&str, BTreeSet<usize>>> = BTreeMap::new();
-    let usual = class(&verdict);
-    let mut note = |done: &'static str, at: usize, verdict: &Verdict| {
-        let class = class(verdict);
-        if class != usual {
-            let places = outcomes.entry(class).or_default();
-            places.entry(done).or_default().insert(at);
-        }
-    };
+    let mut outcomes = Outcomes::other_than(&verdict);
+    outcomes.change(&message.bytes, 0..reach, |bytes| message.verdict_on(bytes));
     for at in 0..reach {
-        note("cut", at, &message.verdict_on(&message.bytes[..at]));
+        outcomes.note("cut", at, &message.verdict_on(&message.bytes[..at]));
         let tail = &message.bytes[at..];
         let tail = message.replaced(tail, tail.len());
-        note("from", at, &classify(&tail));
-        note("from, on", at, &classify_on(verdict.protocol, &tail));
-        note("from, as", at, &classify_as(verdict.protocol, &tail));
-        let mut bytes = message.bytes.clone();
-        for (name, change) in CHANGES {
-            bytes[at] = change(message.bytes[at]);
-            note(name, at, &message.verdict_on(&bytes));
-        }
+        outcomes.note("from", at, &classify(&tail));
+        outcomes.note("from, on", at, &classify_on(verdict.protocol, &tail));
+        outcomes.note("from, as", at, &classify_as(verdict.protocol, &tail));
     }
-    for (outcome, done) in outcomes {
-        let done = done
-            .iter()
-            .map(|(name, places)| format!("{name} @ {}", ranges(places)));
-        let done = done.collect::<Vec<_>>().join(", ");
-        writeln!(text, "  {outcome} | {done}").unwrap();
-    }
-    text
+    format!(
+        "{:?} {src} > {dst} {} {}\n  {}\n  off port: {}\n{outcomes}",
+        message.transport,
+        message.bytes.len(),
+        message.bytes[..message.bytes.len().min(48)].escape_ascii(),
+        line(&verdict),
+        line(&off_port.verdict()),
+    )
 }
 
 fn of_samples() -> BTreeMap<String, Vec<Message>> {
@@ -227,12 +259,22 @@ fn of_recording(path: &Path) -> Vec<Message> {
     messages
 }
 
+/// Compares with the snapshot of this name.
+#[track_caller]
+pub(crate) fn compare(name: &str, texts: &[String]) {
+    insta::with_settings!({
+        snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/src/tests/neighbours"),
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, {
+        insta::assert_snapshot!(name, texts.join("\n"));
+    });
+}
+
 #[track_caller]
 fn look(name: &str, messages: &[Message]) {
-    let text: Vec<String> = messages.iter().map(describe).collect();
-    insta::with_settings!({snapshot_path => "neighbours", prepend_module_to_snapshot => false, omit_expression => true}, {
-        insta::assert_snapshot!(name, text.join("\n"));
-    });
+    let texts: Vec<String> = messages.iter().map(describe).collect();
+    compare(name, &texts);
 }
 
 #[test]
