@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::counted_cleartext::{Counted, count};
 use super::coverage::{self, Stretch};
-use super::raw_samples::{LOOKBACK, NodeSamples, timestamp};
+use super::raw_samples::{self, LOOKBACK, timestamp};
 use super::source::Fleet;
 use crate::base::failure::Failure;
 use crate::host::described_network::Requirement;
@@ -29,6 +29,9 @@ const COARSE_SAMPLES: usize = 500_000;
 const STEP_MIN: f64 = 5.0;
 /// Stretches of one node that are read as they were scraped.
 const STRETCHES_MAX: usize = 5_000;
+/// Nodes, and networks on them, that are read together.
+const GROUP_NODES: usize = 50;
+const GROUP_NETWORKS: usize = 2_000;
 /// VNIs that an expression lists; with more it takes all networks.
 const LISTED_MAX: usize = 200;
 /// How far the begin of a run may move between two moments: its samples are some milliseconds apart from their scrapes.
@@ -73,40 +76,46 @@ pub(super) async fn of(
     });
     let coarse = Coarse::look(fleet, times, listed.as_deref()).await?;
     let mut rows = Vec::new();
-    for node in &nodes {
-        let stretches = coarse.changes(node, times);
-        if stretches.len() > STRETCHES_MAX {
-            return Err(Failure::runtime(anyhow!(
-                "more than {STRETCHES_MAX} changes on {node}; ask for a shorter time"
-            )));
+    let none = BTreeMap::new();
+    for nodes in groups(&nodes, &networks) {
+        let mut stretches = BTreeMap::new();
+        for node in nodes {
+            let of_node = coarse.changes(node, times);
+            if of_node.len() > STRETCHES_MAX {
+                return Err(Failure::runtime(anyhow!(
+                    "more than {STRETCHES_MAX} changes on {node}; ask for a shorter time"
+                )));
+            }
+            stretches.insert(node.clone(), of_node);
         }
-        let samples = NodeSamples::read(fleet, node, window, &stretches, listed.as_deref()).await?;
-        let process = samples.process();
-        let down = coverage::of_node(&process, window, coarse.process.is_there(node, times));
-        let none = BTreeMap::new();
-        let known = networks.get(node).unwrap_or(&none);
-        if known.is_empty() {
-            scope.missing.extend(missing(node, &down, tolerated)?);
-        }
-        for (vni, name) in known {
-            let key = (node.clone(), *vni);
-            let is_there = coarse.runs.is_there(&key, times);
-            let covered = coverage::of_network(&samples.states(*vni), window, is_there);
-            let (holes, undescribed) = coverage::holes(&covered.gaps, &down);
-            let holes = holes.into_iter().map(|(at, uncovered)| hole(at, uncovered));
-            let counted = samples
-                .counts(*vni)
-                .map(|samples| count(&samples, &process, window))
-                .fold(Counted::default(), Counted::and);
-            rows.push(NetworkHistory {
-                node: node.clone(),
-                vni: *vni,
-                name: name.clone(),
-                states: covered.states.map(length),
-                undescribed: length(undescribed),
-                holes: holes.collect::<Result<_, Failure>>()?,
-                cleartext: cleartext(counted)?,
-            });
+        let samples = raw_samples::read(fleet, &stretches, window, listed.as_deref()).await?;
+        for (node, samples) in samples {
+            let process = samples.process();
+            let down = coverage::of_node(&process, window, coarse.process.is_there(&node, times));
+            let known = networks.get(&node).unwrap_or(&none);
+            if known.is_empty() {
+                scope.missing.extend(missing(&node, &down, tolerated)?);
+            }
+            for (vni, name) in known {
+                let key = (node.clone(), *vni);
+                let is_there = coarse.runs.is_there(&key, times);
+                let covered = coverage::of_network(&samples.states(*vni), window, is_there);
+                let (holes, undescribed) = coverage::holes(&covered.gaps, &down);
+                let holes = holes.into_iter().map(|(at, uncovered)| hole(at, uncovered));
+                let counted = samples
+                    .counts(*vni)
+                    .map(|samples| count(&samples, &process, window))
+                    .fold(Counted::default(), Counted::and);
+                rows.push(NetworkHistory {
+                    node: node.clone(),
+                    vni: *vni,
+                    name: name.clone(),
+                    states: covered.states.map(length),
+                    undescribed: length(undescribed),
+                    holes: holes.collect::<Result<_, Failure>>()?,
+                    cleartext: cleartext(counted)?,
+                });
+            }
         }
     }
     rows.sort_by(|a, b| (a.vni, &a.node).cmp(&(b.vni, &b.node)));
@@ -118,6 +127,30 @@ pub(super) async fn of(
         tolerated,
         rows,
     })
+}
+
+/// The nodes in groups that are read together: as many as have some networks among them, so that neither a question nor
+/// what its answer takes in memory grows with the fleet.
+fn groups<'a>(
+    nodes: &'a BTreeSet<Instance>,
+    networks: &BTreeMap<Instance, BTreeMap<u32, String>>,
+) -> Vec<Vec<&'a Instance>> {
+    let mut groups: Vec<Vec<&Instance>> = Vec::new();
+    let mut taken = 0;
+    for node in nodes {
+        let of_node = networks.get(node).map_or(0, BTreeMap::len);
+        match groups.last_mut() {
+            Some(group) if taken + of_node <= GROUP_NETWORKS && group.len() < GROUP_NODES => {
+                taken += of_node;
+                group.push(node);
+            }
+            _ => {
+                taken = of_node;
+                groups.push(vec![node]);
+            }
+        }
+    }
+    groups
 }
 
 /// The networks that were required at any time of the window, with their names, by node.

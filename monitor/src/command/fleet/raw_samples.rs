@@ -1,4 +1,4 @@
-//! The samples of one node as Prometheus stored them, of the stretches in which something changed.
+//! The samples of nodes as Prometheus stored them, of the stretches in which something changed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -36,40 +36,62 @@ pub(super) struct NodeSamples {
     counts: BTreeMap<(u32, &'static str), Counter>,
 }
 
-impl NodeSamples {
-    /// Reads the samples of these stretches, but of those before the window only the last one.
-    pub(super) async fn read(
-        fleet: &mut Fleet,
-        node: &Instance,
-        window: Stretch,
-        stretches: &[Stretch],
-        vnis: Option<&str>,
-    ) -> Result<NodeSamples, Failure> {
-        let mut samples = NodeSamples::default();
-        let selector = fleet.selector.with("instance", node.raw());
+/// Reads the samples of the stretches of each of these nodes, but of those before the window only the last one. What
+/// several nodes have in common, such as the end of the window, takes one question for all.
+pub(super) async fn read(
+    fleet: &mut Fleet,
+    nodes: &BTreeMap<Instance, Vec<Stretch>>,
+    window: Stretch,
+    vnis: Option<&str>,
+) -> Result<BTreeMap<Instance, NodeSamples>, Failure> {
+    let mut all: BTreeMap<Instance, NodeSamples> = nodes
+        .keys()
+        .map(|node| (node.clone(), NodeSamples::default()))
+        .collect();
+    for (stretch, nodes) in by_stretch(nodes) {
+        let names = nodes.iter().map(|node| node.raw());
+        let selector = fleet.selector.one_of("instance", names);
         let by_network = match vnis {
             Some(vnis) => selector.matching("vni", vnis),
             None => selector.clone(),
         }
         .matching("__name__", &[STATES, PACKETS, BYTES].join("|"));
         let process = selector.with("__name__", STARTED);
-        for stretch in stretches {
-            let range = format!("[{}s]", stretch.length().ceil() as u64);
-            let end = timestamp(stretch.to)?;
-            for selector in [&process, &by_network] {
-                let answer = fleet.at(&format!("{selector}{range}"), end).await?;
-                for series in &answer.series {
-                    samples.take(series, node)?;
+        let range = format!("[{}s]", stretch.length().ceil() as u64);
+        let end = timestamp(stretch.to)?;
+        for selector in [&process, &by_network] {
+            let answer = fleet.at(&format!("{selector}{range}"), end).await?;
+            for series in &answer.series {
+                let node = series.instance();
+                if let Some(samples) = all.get_mut(&node) {
+                    samples.take(series, &node)?;
                 }
             }
         }
-        let begin = moment(window.from);
+    }
+    let begin = moment(window.from);
+    for samples in all.values_mut() {
         trim(&mut samples.process, begin);
         samples.states.values_mut().for_each(|of| trim(of, begin));
         samples.counts.values_mut().for_each(|of| trim(of, begin));
-        Ok(samples)
     }
+    Ok(all)
+}
 
+/// Each stretch, and the nodes that have it.
+fn by_stretch(nodes: &BTreeMap<Instance, Vec<Stretch>>) -> Vec<(Stretch, Vec<&Instance>)> {
+    let mut all: BTreeMap<(u64, u64), (Stretch, Vec<&Instance>)> = BTreeMap::new();
+    for (node, stretches) in nodes {
+        for stretch in stretches {
+            let key = (stretch.from.to_bits(), stretch.to.to_bits());
+            let (_, of) = all.entry(key).or_insert((*stretch, Vec::new()));
+            of.push(node);
+        }
+    }
+    all.into_values().collect()
+}
+
+impl NodeSamples {
     fn take(&mut self, series: &Series, node: &Instance) -> Result<(), Failure> {
         let is_one = match (series.label("__name__"), series.vni()) {
             (STARTED, _) => {

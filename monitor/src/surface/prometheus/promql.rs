@@ -40,6 +40,19 @@ impl Selector {
         self.and(format!("{label}=~{}", quoted(expression)))
     }
 
+    /// This one, and a label that must have one of these values.
+    #[must_use]
+    pub fn one_of<'a>(&self, label: &str, values: impl IntoIterator<Item = &'a str>) -> Selector {
+        let values: Vec<&str> = values.into_iter().collect();
+        match values.as_slice() {
+            [one] => self.with(label, one),
+            _ => {
+                let values: Vec<String> = values.into_iter().map(literal).collect();
+                self.matching(label, &values.join("|"))
+            }
+        }
+    }
+
     fn and(&self, matcher: String) -> Selector {
         let mut all = self.0.clone();
         all.push(matcher);
@@ -51,6 +64,18 @@ impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{{{}}}", self.0.join(","))
     }
+}
+
+/// A regular expression (RE2's syntax, which Prometheus anchors) that only this text matches.
+fn literal(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_ascii_punctuation() {
+            out.push('\\');
+        }
+        out.push(character);
+    }
+    out
 }
 
 #[cfg(test)]
@@ -65,6 +90,18 @@ mod tests {
         assert_eq!(
             selector.to_string(),
             r#"{job="a\"} or vector(1) #\\\u000a",vni=~"1|2"}"#
+        );
+    }
+    #[test]
+    fn a_value_of_several_matches_only_itself() {
+        let one = |values: &[&str]| {
+            let selector = Selector::default().one_of("instance", values.iter().copied());
+            selector.to_string()
+        };
+        assert_eq!(one(&["node1:9469"]), r#"{instance="node1:9469"}"#);
+        assert_eq!(
+            one(&["node1:9469", "a.*|b\\", "ü\n"]),
+            r#"{instance=~"node1\\:9469|a\\.\\*\\|b\\\\|ü\u000a"}"#
         );
     }
 }
