@@ -129,7 +129,10 @@ fn note(verdicts: &mut Verdicts, flow: u64, direction: Direction) {
         confidence: Confidence::Certain,
         ..Verdict::unknown()
     };
-    verdicts.note(&sample, Some(VNI), 14, &verdict).unwrap();
+    let network = NetworkId::vni(VNI);
+    verdicts
+        .note(&sample, network, Some(VNI), 14, &verdict)
+        .unwrap();
 }
 
 /// A program that was about to add to a flow when its verdict came has finished after so long.

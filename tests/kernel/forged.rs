@@ -104,7 +104,7 @@ fn the_formula_of_the_document_has_the_numbers_of_the_tables() {
     let kinds = CredentialKind::ALL.len();
     for row in [
         format!("| packets, bytes | 2 × (2 × I × ({with_vni} × (D + 1) + {without}) + 2 × N) |"),
-        format!("| requirements, states, violations | {policy} × D + 12 |"),
+        format!("| requirements, states, violations | {policy} × D + 12 + 256 |"),
         format!("| credentials | {kinds} × (D + 2) + 1024 |"),
     ] {
         assert!(document.contains(&row), "{row}");

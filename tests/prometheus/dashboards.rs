@@ -7,7 +7,7 @@ use overlay_tests::process::wait_until;
 use overlay_tests::prometheus::root;
 use serde_json::Value;
 
-use crate::nodes::{REQUIRED, SYSLOG, requiring, syslog, target, watch};
+use overlay_tests::prometheus::nodes::{REQUIRED, SYSLOG, requiring, syslog, target, watch};
 
 /// The expressions of all dashboards, with their file.
 fn panels() -> BTreeMap<String, Vec<String>> {

@@ -7,7 +7,7 @@ use overlay_tests::process::{Ended, run, wait_until};
 use overlay_tests::schema::{Output, Validator};
 use serde_json::Value;
 
-use crate::nodes::{SYSLOG, requiring, syslog, watch};
+use overlay_tests::prometheus::nodes::{SYSLOG, requiring, syslog, target, watch};
 
 /// Datagrams in cleartext.
 const SENT: u64 = 3;
@@ -68,6 +68,12 @@ fn two_agents_are_seen_now_and_over_their_time() {
     for network in &history {
         // Counted once on each node, to the packet, though the agents had counted before the first scrape of them.
         assert_eq!(network["cleartext"]["packets"], SENT, "{network}");
+        let peer = [two, one][usize::from(network["node"] == target(two).as_str())];
+        assert_eq!(
+            network["cleartext"]["peers"][0],
+            peer.address().to_string(),
+            "{network}"
+        );
         // Before the agents ran nothing is covered.
         assert_eq!(network["holes"].as_array().unwrap().len(), 1, "{network}");
         let uncovered = network["seconds"]["uncovered"].as_f64().unwrap();

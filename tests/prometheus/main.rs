@@ -9,7 +9,6 @@ mod accidents;
 mod backfilled;
 mod dashboards;
 mod fleet;
-mod nodes;
 mod normal;
 mod scale;
 mod secure;

@@ -11,7 +11,7 @@ use monitor_lab::{CLIENT, Host, Lab, WEB};
 use overlay_tests::prometheus::{SCALE, Start, Watch, rules, scaled, write_section};
 use overlay_tests::scale::duration;
 
-use crate::nodes::{Repeated, SYSLOG, agent, syslog, target};
+use overlay_tests::prometheus::nodes::{Repeated, SYSLOG, agent, syslog, target};
 
 /// How long in a usual run.
 const USUAL: Duration = Duration::from_secs(60);

@@ -5,6 +5,8 @@ use monitor_common::encapsulation::Encapsulation;
 
 /// Nodes and networks that have series whatever their number on the wire.
 const OTHERS: usize = 1_024;
+/// Nodes of violations that have series.
+const VIOLATION_PEERS: usize = 256;
 
 /// What the number depends on, by the letters of the formula.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +41,7 @@ impl Size {
         let esp = 4 * (described + unknown + 1);
         let exposure = 2 * (2 * classes * (described + 2) + 3 * unknown) + described + unknown + 2;
         let credentials = CredentialKind::ALL.len() * (described + 2) + OTHERS;
-        let policy = 18 * described + 12;
+        let policy = 18 * described + 12 + VIOLATION_PEERS;
         packets + by_node + esp + exposure + credentials + policy + 60 * interfaces + 150
     }
 }

@@ -1,6 +1,6 @@
 //! Errors by exit code.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::process::ExitCode;
 
 /// What went wrong, as a script sees it. See `docs/` for what each exit code promises.
@@ -101,8 +101,44 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // `:#` joins the causes: what failed, then why.
-        write!(f, "{:#}", self.error)
+        write!(Escaped(f), "{:#}", self.error)
+    }
+}
+
+/// Writes control characters as escapes, except the end of a line: a message may quote a file or an answer.
+struct Escaped<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl fmt::Write for Escaped<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for part in text.split_inclusive(|c: char| c.is_control() && c != '\n') {
+            match part.char_indices().next_back() {
+                Some((at, last)) if last.is_control() && last != '\n' => {
+                    self.0.write_str(&part[..at])?;
+                    write!(self.0, "{}", last.escape_default())?;
+                }
+                _ => self.0.write_str(part)?,
+            }
+        }
+        Ok(())
     }
 }
 
 impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context, anyhow};
+
+    use super::*;
+
+    #[test]
+    fn a_message_moves_no_cursor() {
+        let quoted: anyhow::Result<()> =
+            Err(anyhow!("unknown field `a\u{1b}[2J\u{9b}b\r\u{7f}`\nline 2"));
+        let failure = Failure::usage(quoted.context("/etc/\u{7}web.yml").unwrap_err());
+        assert_eq!(
+            failure.to_string(),
+            "/etc/\\u{7}web.yml: unknown field `a\\u{1b}[2J\\u{9b}b\\r\\u{7f}`\nline 2"
+        );
+    }
+}

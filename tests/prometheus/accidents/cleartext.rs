@@ -4,7 +4,7 @@ use monitor_lab::{CLIENT, Lab, WEB};
 use overlay_tests::prometheus::{Alert, Proven, scaled};
 
 use super::limits::{DELIVERY, WINDOW, seconds};
-use crate::nodes::{REQUIRED, SYSLOG, agent, syslog, target, watch_with};
+use overlay_tests::prometheus::nodes::{REQUIRED, SYSLOG, agent, syslog, target, watch_with};
 
 pub(super) fn accidents() -> Vec<Proven> {
     let lab = Lab::builder().quiet(true).build().unwrap();

@@ -5,7 +5,7 @@ use overlay_tests::dockerd::{Dockerd, Folder};
 use overlay_tests::prometheus::{Alert, Proven, scaled};
 
 use super::limits::{DELIVERY, seconds};
-use crate::nodes::{agent, target, watch_with};
+use overlay_tests::prometheus::nodes::{agent, target, watch_with};
 
 pub(super) fn accidents() -> Vec<Proven> {
     let lab = Lab::builder().quiet(true).build().unwrap();

@@ -8,7 +8,7 @@ use overlay_tests::prometheus::{Alert, Proven, scaled};
 use overlay_tests::wire::Raw;
 
 use super::limits::{DELIVERY, seconds};
-use crate::nodes::{Repeated, agent, target, watch_with};
+use overlay_tests::prometheus::nodes::{Repeated, agent, target, watch_with};
 
 /// Between two packets of an association.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -8,7 +8,7 @@ use overlay_tests::frame::{ethernet, ipv4, overlay, udp};
 use overlay_tests::prometheus::{Alert, Proven, Start, Watch, scaled};
 
 use super::limits::{DELIVERY, seconds};
-use crate::nodes::{agent, target};
+use overlay_tests::prometheus::nodes::{agent, target};
 
 /// Networks that are made up: more than the maps have rows for.
 const SCANNED: usize = 40_000;

@@ -8,7 +8,7 @@ use overlay_tests::foreign::Foreign;
 use overlay_tests::prometheus::{Alert, Proven, scaled};
 
 use super::limits::{DELIVERY, WINDOW, seconds};
-use crate::nodes::{REQUIRED, agent, target, watch_with};
+use overlay_tests::prometheus::nodes::{REQUIRED, agent, target, watch_with};
 
 /// A second interface of a node.
 fn add_interface(host: &Host) {

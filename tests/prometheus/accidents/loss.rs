@@ -6,7 +6,7 @@ use monitor_lab::{CLIENT, Lab, WEB};
 use overlay_tests::prometheus::{Alert, Proven, scaled};
 
 use super::limits::{DELIVERY, seconds};
-use crate::nodes::{REQUIRED, Repeated, SYSLOG, agent, syslog, watch_with};
+use overlay_tests::prometheus::nodes::{REQUIRED, Repeated, SYSLOG, agent, syslog, watch_with};
 
 /// Between a short datagram and a long one, and the next two.
 const PAUSE: Duration = Duration::from_millis(50);

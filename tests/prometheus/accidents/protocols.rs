@@ -7,7 +7,7 @@ use monitor_lab::{Lab, REDIS, WEB};
 use overlay_tests::prometheus::{Alert, Proven, scaled};
 
 use super::limits::{DELIVERY, seconds};
-use crate::nodes::{REQUIRED, agent, target, watch_with};
+use overlay_tests::prometheus::nodes::{REQUIRED, agent, target, watch_with};
 
 /// Both agents have answered for two hours, and a day is 48 minutes here: what is new is compared with what was there before.
 fn up_before(targets: &[String]) -> String {

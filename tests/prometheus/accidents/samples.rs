@@ -7,7 +7,9 @@ use overlay_tests::process::Monitor;
 use overlay_tests::prometheus::{Alert, Folder, Proven, scaled};
 
 use super::limits::{DELIVERY, seconds};
-use crate::nodes::{Repeated, SYSLOG, agent, serving, syslog, target, watch_with};
+use overlay_tests::prometheus::nodes::{
+    Repeated, SYSLOG, agent, serving, syslog, target, watch_with,
+};
 
 /// Between two datagrams: a hundred in a second.
 const PAUSE: Duration = Duration::from_millis(10);

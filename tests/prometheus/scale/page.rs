@@ -6,7 +6,7 @@ use overlay_tests::process::Monitor;
 use overlay_tests::prometheus::Folder;
 use overlay_tests::wire::Raw;
 
-use crate::nodes::{SYSLOG, serving};
+use overlay_tests::prometheus::nodes::{SYSLOG, serving};
 
 /// Where the tables are.
 pub(super) const DOCUMENT: &str = "docs/scale.md";

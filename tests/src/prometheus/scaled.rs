@@ -30,6 +30,12 @@ pub fn alert_names() -> Vec<(String, u64)> {
 /// The copy: durations in expressions, of `for` and of `keep_firing_for`. Texts stay.
 #[must_use]
 pub fn scaled() -> String {
+    scaled_by(SCALE)
+}
+
+/// The same with another divisor.
+#[must_use]
+pub fn scaled_by(divisor: u64) -> String {
     let rules = std::fs::read_to_string(rules()).unwrap();
     let mut out = String::new();
     let (mut in_texts, mut changed) = (false, 0);
@@ -42,7 +48,7 @@ pub fn scaled() -> String {
         if in_texts || line.trim_start().starts_with('#') {
             out.push_str(line);
         } else {
-            let (line, found) = divided(line);
+            let (line, found) = divided(line, divisor);
             out.push_str(&line);
             changed += found;
         }
@@ -53,7 +59,7 @@ pub fn scaled() -> String {
 }
 
 /// A line with its durations divided, and how many there were.
-fn divided(line: &str) -> (String, usize) {
+fn divided(line: &str, divisor: u64) -> (String, usize) {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
     let (mut out, mut rest, mut found) = (String::new(), line, 0);
     while let Some(first) = rest.chars().next() {
@@ -65,8 +71,8 @@ fn divided(line: &str) -> (String, usize) {
         }
         match seconds(&rest[..word]) {
             Some(all) => {
-                assert_eq!(all % SCALE, 0, "{line}: not divisible by {SCALE}");
-                out.push_str(&format!("{}s", all / SCALE));
+                assert_eq!(all % divisor, 0, "{line}: not divisible by {divisor}");
+                out.push_str(&format!("{}s", all / divisor));
                 found += 1;
             }
             None => out.push_str(&rest[..word]),
@@ -108,7 +114,7 @@ mod tests {
                 "predict_linear(used[120s], 86400) > 1",
             ),
         ] {
-            assert_eq!(divided(line).0, divided_line);
+            assert_eq!(divided(line, SCALE).0, divided_line);
         }
         let rules = std::fs::read_to_string(rules()).unwrap();
         let texts = |rules: &str| {

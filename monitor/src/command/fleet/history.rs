@@ -5,6 +5,7 @@
 //! samples had been read, and a month of a fleet takes seconds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -74,6 +75,7 @@ pub(super) async fn of(
         let vnis: Vec<String> = vnis.iter().map(u32::to_string).collect();
         vnis.join("|")
     });
+    let peers = peers(fleet, scope.to, window, listed.as_deref()).await?;
     let coarse = Coarse::look(fleet, times, listed.as_deref()).await?;
     let mut rows = Vec::new();
     let none = BTreeMap::new();
@@ -113,7 +115,7 @@ pub(super) async fn of(
                     states: covered.states.map(length),
                     undescribed: length(undescribed),
                     holes: holes.collect::<Result<_, Failure>>()?,
-                    cleartext: cleartext(counted)?,
+                    cleartext: cleartext(counted, peers.get(&key).cloned().unwrap_or_default())?,
                 });
             }
         }
@@ -174,6 +176,32 @@ async fn required(
         }
     }
     Ok(networks)
+}
+
+/// The nodes that took part in violations of the window, as far as an agent listed them, by its node and the network.
+async fn peers(
+    fleet: &mut Fleet,
+    to: Timestamp,
+    window: Stretch,
+    vnis: Option<&str>,
+) -> Result<BTreeMap<(Instance, u32), BTreeSet<IpAddr>>, Failure> {
+    let selector = match vnis {
+        Some(vnis) => fleet.selector.matching("vni", vnis),
+        None => fleet.selector.clone(),
+    };
+    let range = window.length().ceil() as u64;
+    let expression = format!(
+        "max by (instance, vni, peer) (max_over_time(overlay_violation_peer_timestamp_seconds{selector}[{range}s])) >= {}",
+        window.from.floor()
+    );
+    let mut peers: BTreeMap<(Instance, u32), BTreeSet<IpAddr>> = BTreeMap::new();
+    for series in fleet.at(&expression, to).await?.series {
+        if let (Some(vni), Ok(peer)) = (series.vni(), series.label("peer").parse()) {
+            let of = peers.entry((series.instance(), vni)).or_default();
+            of.insert(peer);
+        }
+    }
+    Ok(peers)
 }
 
 /// The nodes that were scraped at any time of the window, have a network, or must be there.
@@ -363,7 +391,7 @@ fn hole(at: Stretch, uncovered: f64) -> Result<Hole, Failure> {
     })
 }
 
-fn cleartext(counted: Counted) -> Result<Option<CleartextSeen>, Failure> {
+fn cleartext(counted: Counted, peers: BTreeSet<IpAddr>) -> Result<Option<CleartextSeen>, Failure> {
     let Some(between) = counted.between else {
         return Ok(None);
     };
@@ -372,6 +400,7 @@ fn cleartext(counted: Counted) -> Result<Option<CleartextSeen>, Failure> {
         bytes: counted.bytes.round() as u64,
         after: timestamp(between.from)?,
         until: timestamp(between.to)?,
+        peers,
     }))
 }
 

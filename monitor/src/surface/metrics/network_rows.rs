@@ -1,11 +1,15 @@
 //! Rows of the metrics about requirements, states and violations of networks.
 
+use std::cmp::Reverse;
 use std::fmt;
+use std::net::IpAddr;
 
 use monitor_common::count::Count;
+use monitor_common::direction::Direction;
 
 use super::definition::Rows;
 use crate::agent::snapshot::Snapshot;
+use crate::base::hash::HashMap;
 use crate::host::described_network::shown;
 use crate::policy::{State, StateTimes};
 
@@ -79,6 +83,41 @@ pub(super) fn total(
         rows.value(
             &[&vni(total.vni), total.direction.label()],
             value(&total.count),
+        )
+    })
+}
+
+/// Nodes of one network and direction, and of all, that have rows of `violation_peer_timestamp_seconds`.
+pub(crate) const PEERS: usize = 8;
+pub(crate) const PEERS_OF_ALL: usize = 256;
+
+/// The rows of `violation_peer_timestamp_seconds`: of the nodes that were seen last.
+pub(super) fn peers(snapshot: &Snapshot, rows: &mut Rows<'_, '_>) -> fmt::Result {
+    let mut last_seen: HashMap<(u32, Direction, IpAddr), u64> = HashMap::default();
+    for violation in &snapshot.policy.violations {
+        for peer in &violation.peers {
+            if let Some(node) = peer.node {
+                let at = u64::try_from(peer.tally.last.wall().as_second()).unwrap_or_default();
+                let key = (violation.vni, violation.direction, node);
+                let seen = last_seen.entry(key).or_default();
+                *seen = at.max(*seen);
+            }
+        }
+    }
+    let mut latest: Vec<_> = last_seen.into_iter().collect();
+    latest.sort_unstable_by_key(|(key, at)| (Reverse(*at), *key));
+    let mut listed: HashMap<(u32, Direction), usize> = HashMap::default();
+    latest.retain(|((vni, direction, _), _)| {
+        let count = listed.entry((*vni, *direction)).or_default();
+        *count += 1;
+        *count <= PEERS
+    });
+    latest.truncate(PEERS_OF_ALL);
+    latest.sort_unstable_by_key(|(key, _)| *key);
+    latest.iter().try_for_each(|((vni, direction, node), at)| {
+        rows.value(
+            &[&vni.to_string(), direction.label(), &node.to_string()],
+            *at,
         )
     })
 }

@@ -222,6 +222,13 @@ pub const TABLE: &[Definition] = &[
         rows: |snapshot, rows| networks::total(snapshot, rows, |count| count.bytes),
     },
     Definition {
+        name: "violation_peer_timestamp_seconds",
+        kind: Type::Gauge,
+        labels: &["vni", "direction", "peer"],
+        help: "Unix time of the last packet of a violation from or to this node, of the violations that the agent lists: at most 8 nodes of a network and direction, 256 in all, those seen last",
+        rows: networks::peers,
+    },
+    Definition {
         name: "samples",
         kind: Type::Counter,
         labels: &["outcome"],

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use axum::http::{HeaderName, HeaderValue};
+use monitor_classify::text::escape;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -120,13 +121,19 @@ pub(super) fn parse(text: &str, folder: &Path) -> Result<File> {
     })
 }
 
+/// Bytes of a parser's message that are shown.
+const MESSAGE_MAX: usize = 400;
+
 fn section<T: DeserializeOwned>(
     sections: &mut Map<String, Value>,
     name: &'static str,
 ) -> Result<Option<T>> {
     match sections.remove(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(value @ Value::Object(_)) => serde_json::from_value(value).map(Some).context(name),
+        Some(value @ Value::Object(_)) => serde_json::from_value(value)
+            .map(Some)
+            // It quotes names of keys, which may hold anything.
+            .map_err(|error| anyhow!("{name}: {}", escape(error.to_string(), MESSAGE_MAX))),
         // The message of the parser would show the value, which may hold a hash or a key.
         Some(_) => bail!("{name} must be a mapping"),
     }

@@ -14,6 +14,7 @@ use axum::http::HeaderValue;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bcrypt::HashParts;
+use monitor_classify::text::escape;
 use ring::hmac::{HMAC_SHA256, Key, Tag, sign, verify};
 use ring::rand::SystemRandom;
 use tokio::sync::{Semaphore, oneshot};
@@ -24,6 +25,8 @@ const WAITING: usize = 16;
 const REST: u32 = 9;
 /// Highest cost of a hash. Each step doubles the time, and 14 takes about a second.
 const COST_MAX: u32 = 14;
+/// Characters shown of a user's name.
+const NAME_SHOWN: usize = 80;
 /// What follows the cost in the hash of an unknown user. No password fits.
 const NO_PASSWORD: &str = ".....................................................";
 
@@ -56,12 +59,13 @@ impl Users {
     pub(super) fn new(hashes: BTreeMap<String, String>) -> Result<Users> {
         let mut cost = 0;
         for (name, hash) in &hashes {
+            let name = escape(name, NAME_SHOWN);
             let parts = HashParts::from_str(hash).map_err(|_| {
-                anyhow!("the hash of the user {name:?} is not one of bcrypt; make one with `htpasswd -nBC 10 {name}`")
+                anyhow!("the hash of the user \"{name}\" is not one of bcrypt; make one with `htpasswd -nBC 10 {name}`")
             })?;
             if !(4..=COST_MAX).contains(&parts.get_cost()) {
                 bail!(
-                    "the hash of the user {name:?} has the cost {}, and 4 to {COST_MAX} are allowed",
+                    "the hash of the user \"{name}\" has the cost {}, and 4 to {COST_MAX} are allowed",
                     parts.get_cost()
                 );
             }

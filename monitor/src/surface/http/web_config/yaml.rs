@@ -12,6 +12,8 @@ use serde_json::{Map, Value};
 const DEPTH: usize = 8;
 /// Characters shown of a key.
 const KEY_SHOWN: usize = 80;
+/// Bytes of the parser's message that are shown.
+const MESSAGE_SHOWN: usize = 200;
 
 /// Reads the only document of a file. An empty file is an empty mapping.
 ///
@@ -52,7 +54,10 @@ impl<'a> Reader<'a> {
                 self.line = span.start.line();
                 Ok(event)
             }
-            Some(Err(error)) => bail!("line {}: {}", error.marker().line(), error.info()),
+            Some(Err(error)) => {
+                let line = error.marker().line();
+                bail!("line {line}: {}", escape(error.info(), MESSAGE_SHOWN))
+            }
             None => Ok(Event::StreamEnd),
         }
     }

@@ -1,6 +1,7 @@
 //! The required networks of a fleet over a time: how long each was what, what is not known, and the verdict.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -14,6 +15,9 @@ use crate::policy::State;
 use crate::surface::prometheus::Instance;
 use crate::surface::report::audit::first_few;
 use crate::surface::report::numbers::{bytes, long, moment, some};
+
+/// Nodes of a violation that its phrase names.
+const PEERS_NAMED: usize = 8;
 
 /// The required networks of a fleet over a time.
 #[derive(Clone, Debug, Default)]
@@ -59,7 +63,7 @@ pub struct Hole {
 }
 
 /// Cleartext that was counted where encryption was required.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CleartextSeen {
     /// Packets.
     pub packets: u64,
@@ -69,6 +73,8 @@ pub struct CleartextSeen {
     pub after: Timestamp,
     /// The first scrape that counted the last of them.
     pub until: Timestamp,
+    /// The nodes that it was received from or sent to, as far as the agent listed them.
+    pub peers: BTreeSet<IpAddr>,
 }
 
 /// What is proven of a time.
@@ -121,14 +127,25 @@ impl NetworkHistory {
 
     fn violation(&self) -> Option<String> {
         let seen = self.cleartext.as_ref()?;
-        Some(format!(
+        let mut phrase = format!(
             "{}: {} ({}) in cleartext, between {} and {}",
             self.title(),
             some(seen.packets, "packet"),
             bytes(seen.bytes),
             moment(seen.after),
             moment(seen.until)
-        ))
+        );
+        if !seen.peers.is_empty() {
+            let named = seen.peers.iter().take(PEERS_NAMED);
+            let named: Vec<String> = named.map(IpAddr::to_string).collect();
+            phrase.push_str(", with ");
+            phrase.push_str(&named.join(", "));
+            let more = seen.peers.len() - named.len();
+            if more > 0 {
+                phrase.push_str(&format!(" and {more} more"));
+            }
+        }
+        Some(phrase)
     }
 
     fn doubts(&self, tolerated: Duration) -> Vec<String> {

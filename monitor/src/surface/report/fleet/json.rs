@@ -1,5 +1,6 @@
 //! A fleet as JSON Lines: an object for each network on each node, then a summary.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -67,6 +68,7 @@ struct CleartextRecord {
     bytes: u64,
     after: String,
     until: String,
+    peers: Vec<IpAddr>,
 }
 
 /// The object of type `fleet_summary`.
@@ -146,11 +148,12 @@ pub(in crate::surface::report) fn history(fleet: &FleetHistory) -> serde_json::R
                 uncovered: row.uncovered().as_secs_f64(),
             },
             holes: holes.collect(),
-            cleartext: row.cleartext.map(|seen| CleartextRecord {
+            cleartext: row.cleartext.as_ref().map(|seen| CleartextRecord {
                 packets: seen.packets,
                 bytes: seen.bytes,
                 after: stamp(seen.after),
                 until: stamp(seen.until),
+                peers: seen.peers.iter().copied().collect(),
             }),
         };
         push(&mut text, &record)?;

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -108,6 +109,7 @@ fn violated() -> NetworkHistory {
         bytes: 372,
         after: Timestamp::from_second(1_000_040_000).unwrap(),
         until: Timestamp::from_second(1_000_040_015).unwrap(),
+        peers: (1..=10).map(|n| IpAddr::from([192, 168, 77, n])).collect(),
     });
     row
 }

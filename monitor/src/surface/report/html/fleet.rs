@@ -105,7 +105,10 @@ fn times_of(page: &mut Markup, row: &NetworkHistory) {
     for time in times {
         page.element("<td class=\"n\">", long(time), "</td>");
     }
-    let seen = row.cleartext.map(|seen| (seen.packets, seen.bytes));
+    let seen = row
+        .cleartext
+        .as_ref()
+        .map(|seen| (seen.packets, seen.bytes));
     let (packets, size) = seen.unwrap_or_default();
     page.element("<td class=\"n\">", grouped(packets), "</td>")
         .element("<td class=\"n\">", bytes(size), "</td></tr>\n");
