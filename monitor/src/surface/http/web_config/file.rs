@@ -237,6 +237,16 @@ mod tests {
         assert!(!file_of(ClientAuth::IfGiven).wants_certificates());
     }
 
+    #[test]
+    fn the_name_of_a_key_is_escaped_in_the_message() {
+        let text = "tls_server_config:\n  \"cert\\e[2J\\n\": x\n";
+        let error = format!(
+            "{:#}",
+            parse(text, Path::new("/etc/web")).map(drop).unwrap_err()
+        );
+        assert!(error.contains(r"`cert\x1b[2J\x0a`"), "{error}");
+    }
+
     fn file_of(kind: ClientAuth) -> Tls {
         Tls {
             client_auth_type: Some(kind),
