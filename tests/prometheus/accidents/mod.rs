@@ -21,7 +21,7 @@ use overlay_tests::prometheus::{Proven, SCALE, alert_names, write_section};
 /// Alerts that no accident raises here, and why.
 const NOT_HERE: [(&str, &str); 1] = [(
     "OverlayForbiddenEncryption",
-    "needs a kernel that encrypts with ESP",
+    "needs a kernel that encrypts with ESP: `vm_alerts` makes it in the virtual machine",
 )];
 
 /// The labs in which accidents are made.
