@@ -16,8 +16,10 @@ const REACH: usize = 128;
 /// Messages of one recording, at most; each has a verdict that those before it have not.
 const RECORDED: usize = 16;
 
+type Change = fn(u8) -> u8;
+
 /// What is done to a byte.
-const CHANGES: [(&str, fn(u8) -> u8); 5] = [
+const CHANGES: [(&str, Change); 5] = [
     ("+1", |byte| byte.wrapping_add(1)),
     ("-1", |byte| byte.wrapping_sub(1)),
     ("^20", |byte| byte ^ 0x20),
