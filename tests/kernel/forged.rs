@@ -13,6 +13,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use monitor::policy::State;
+use monitor::surface::metrics::VIOLATION_PEERS;
 use monitor_classify::CredentialKind;
 use monitor_common::encapsulation::Encapsulation;
 use monitor_lab::{Host, Lab};
@@ -104,7 +105,7 @@ fn the_formula_of_the_document_has_the_numbers_of_the_tables() {
     let kinds = CredentialKind::ALL.len();
     for row in [
         format!("| packets, bytes | 2 × (2 × I × ({with_vni} × (D + 1) + {without}) + 2 × N) |"),
-        format!("| requirements, states, violations | {policy} × D + 12 + 256 |"),
+        format!("| requirements, states, violations | {policy} × D + 12 + {VIOLATION_PEERS} |"),
         format!("| credentials | {kinds} × (D + 2) + 1024 |"),
     ] {
         assert!(document.contains(&row), "{row}");

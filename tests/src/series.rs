@@ -1,12 +1,11 @@
 //! How many series an agent exports at most: the formula of `docs/costs.md`, "Series".
 
+use monitor::surface::metrics::VIOLATION_PEERS;
 use monitor_classify::CredentialKind;
 use monitor_common::encapsulation::Encapsulation;
 
 /// Nodes and networks that have series whatever their number on the wire.
 const OTHERS: usize = 1_024;
-/// Nodes of violations that have series.
-const VIOLATION_PEERS: usize = 256;
 
 /// What the number depends on, by the letters of the formula.
 #[derive(Clone, Copy, Debug)]

@@ -27,7 +27,7 @@ pub(super) fn map<'a>(ebpf: &'a Ebpf, name: &str) -> Result<&'a Map, Failure> {
         .ok_or_else(|| Failure::kernel(anyhow!("the eBPF object has no map {name}: rebuild it")))
 }
 
-/// Entries that the first batch asks for. More of them would be memory that is mapped anew for each reading.
+/// Entries that the first batch asks for.
 const BATCH: usize = 1024;
 /// Entries that a batch asks for at most, however many one bucket of the kernel's hash holds.
 const BATCH_MAX: usize = 1 << 24;

@@ -121,8 +121,8 @@ impl Account {
             .all()
     }
 
-    /// Credits some of the flows with a new verdict, and frees their room. Returns whether there are more: whoever waits for
-    /// the account, such as a scrape, may have it meanwhile.
+    /// Credits some of the flows with a new verdict, and frees their room. Returns whether there are more: a scrape can take
+    /// the account between two calls.
     ///
     /// # Errors
     /// A runtime failure, if a map cannot be changed.

@@ -12,4 +12,5 @@ mod traffic_rows;
 
 pub use documentation::documentation;
 pub use exposition::{Format, TABLES, encode};
+pub use network_rows::VIOLATION_PEERS;
 pub use table::TABLE;

@@ -9,9 +9,10 @@ use monitor_common::direction::Direction;
 
 use super::definition::Rows;
 use crate::agent::snapshot::Snapshot;
+use crate::base::clock::Moment;
 use crate::base::hash::HashMap;
 use crate::host::described_network::shown;
-use crate::policy::{State, StateTimes};
+use crate::policy::{State, StateTimes, Violation};
 
 /// The rows of `network_info`.
 pub(super) fn info(snapshot: &Snapshot, rows: &mut Rows<'_, '_>) -> fmt::Result {
@@ -87,20 +88,33 @@ pub(super) fn total(
     })
 }
 
-/// Nodes of one network and direction, and of all, that have rows of `violation_peer_timestamp_seconds`.
-pub(crate) const PEERS: usize = 8;
-pub(crate) const PEERS_OF_ALL: usize = 256;
+/// Nodes of one network and direction that have rows of `violation_peer_timestamp_seconds`.
+const PEERS: usize = 8;
+/// The same of all networks.
+pub const VIOLATION_PEERS: usize = 256;
 
-/// The rows of `violation_peer_timestamp_seconds`: of the nodes that were seen last.
+/// The rows of `violation_peer_timestamp_seconds`.
 pub(super) fn peers(snapshot: &Snapshot, rows: &mut Rows<'_, '_>) -> fmt::Result {
-    let mut last_seen: HashMap<(u32, Direction, IpAddr), u64> = HashMap::default();
-    for violation in &snapshot.policy.violations {
+    let latest = latest_peers(&snapshot.policy.violations);
+    latest
+        .into_iter()
+        .try_for_each(|((vni, direction, node), at)| {
+            let labels = [&vni.to_string(), direction.label(), &node.to_string()];
+            rows.value(&labels, u64::try_from(at.wall().as_second()).unwrap_or(0))
+        })
+}
+
+/// The nodes of violations that were seen last, with when, in order.
+fn latest_peers(violations: &[Violation]) -> Vec<((u32, Direction, IpAddr), Moment)> {
+    let mut last_seen: HashMap<(u32, Direction, IpAddr), Moment> = HashMap::default();
+    for violation in violations {
         for peer in &violation.peers {
             if let Some(node) = peer.node {
-                let at = u64::try_from(peer.tally.last.wall().as_second()).unwrap_or_default();
-                let key = (violation.vni, violation.direction, node);
-                let seen = last_seen.entry(key).or_default();
-                *seen = at.max(*seen);
+                let last = peer.tally.last;
+                let seen = last_seen
+                    .entry((violation.vni, violation.direction, node))
+                    .or_insert(last);
+                *seen = last.max(*seen);
             }
         }
     }
@@ -112,16 +126,62 @@ pub(super) fn peers(snapshot: &Snapshot, rows: &mut Rows<'_, '_>) -> fmt::Result
         *count += 1;
         *count <= PEERS
     });
-    latest.truncate(PEERS_OF_ALL);
+    latest.truncate(VIOLATION_PEERS);
     latest.sort_unstable_by_key(|(key, _)| *key);
-    latest.iter().try_for_each(|((vni, direction, node), at)| {
-        rows.value(
-            &[&vni.to_string(), direction.label(), &node.to_string()],
-            *at,
-        )
-    })
+    latest
 }
 
 fn vni(vni: Option<u32>) -> String {
     vni.map_or_else(|| "other".to_owned(), |vni| vni.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::violation::{Breach, Peer, Tally};
+
+    /// A violation with nodes that were seen at these seconds; the node's number is the second.
+    fn violation(vni: u32, seconds: impl Iterator<Item = u8>) -> Violation {
+        let peer = |second: u8| Peer {
+            node: Some(IpAddr::from([192, 0, 2, second])),
+            tally: tally(second),
+        };
+        Violation {
+            vni,
+            name: String::new(),
+            direction: Direction::Rx,
+            breach: Breach::Cleartext,
+            tally: tally(0),
+            peers: seconds.map(peer).collect(),
+            others: Count::default(),
+            ended: None,
+            causes: Vec::new(),
+        }
+    }
+
+    fn tally(second: u8) -> Tally {
+        Tally {
+            count: Count::default(),
+            first: Moment::second(0),
+            last: Moment::second(second.into()),
+        }
+    }
+
+    #[test]
+    fn of_many_nodes_those_that_were_seen_last_are_listed() {
+        let listed = latest_peers(&[
+            violation(7, 1..=20),
+            violation(7, 1..=3),
+            violation(8, 2..=3),
+        ]);
+        let seconds = |of: u32| -> Vec<Moment> {
+            let rows = listed.iter().filter(|((vni, ..), _)| *vni == of);
+            rows.map(|(_, at)| *at).collect()
+        };
+        assert_eq!(seconds(7), Vec::from_iter((13..=20).map(Moment::second)));
+        assert_eq!(seconds(8), [2, 3].map(Moment::second));
+
+        let many: Vec<Violation> = (0..100).map(|vni| violation(vni, 1..=20)).collect();
+        assert_eq!(latest_peers(&many).len(), VIOLATION_PEERS);
+    }
 }

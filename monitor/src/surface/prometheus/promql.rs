@@ -92,6 +92,7 @@ mod tests {
             r#"{job="a\"} or vector(1) #\\\u000a",vni=~"1|2"}"#
         );
     }
+
     #[test]
     fn a_value_of_several_matches_only_itself() {
         let one = |values: &[&str]| {

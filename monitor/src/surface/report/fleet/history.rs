@@ -16,9 +16,6 @@ use crate::surface::prometheus::Instance;
 use crate::surface::report::audit::first_few;
 use crate::surface::report::numbers::{bytes, long, moment, some};
 
-/// Nodes of a violation that its phrase names.
-const PEERS_NAMED: usize = 8;
-
 /// The required networks of a fleet over a time.
 #[derive(Clone, Debug, Default)]
 pub struct FleetHistory {
@@ -136,14 +133,9 @@ impl NetworkHistory {
             moment(seen.until)
         );
         if !seen.peers.is_empty() {
-            let named = seen.peers.iter().take(PEERS_NAMED);
-            let named: Vec<String> = named.map(IpAddr::to_string).collect();
+            let peers: Vec<String> = seen.peers.iter().map(IpAddr::to_string).collect();
             phrase.push_str(", with ");
-            phrase.push_str(&named.join(", "));
-            let more = seen.peers.len() - named.len();
-            if more > 0 {
-                phrase.push_str(&format!(" and {more} more"));
-            }
+            phrase.push_str(&first_few(&peers));
         }
         Some(phrase)
     }
