@@ -33,6 +33,17 @@ pub fn scaled() -> String {
     scaled_by(SCALE)
 }
 
+/// The copy, in which `up` may be 0 for as long as in the rules that are delivered: how long a scrape takes does not
+/// shrink with the durations.
+#[must_use]
+pub fn scaled_for_slow_scrapes() -> String {
+    let rules = scaled();
+    let (before, rest) = rules.split_once("- alert: OverlayAgentDown\n").unwrap();
+    let (alert, after) = rest.split_once("for: 4s\n").unwrap();
+    assert!(!alert.contains("- alert: "), "another alert holds for 4 s");
+    format!("{before}- alert: OverlayAgentDown\n{alert}for: 120s\n{after}")
+}
+
 /// The same with another divisor.
 #[must_use]
 pub fn scaled_by(divisor: u64) -> String {
@@ -123,5 +134,12 @@ mod tests {
         };
         assert_eq!(texts(&scaled()), texts(&rules));
         assert!(alert_names().contains(&("OverlayAgentDown".to_owned(), 4)));
+        let (usual, slow) = (scaled(), scaled_for_slow_scrapes());
+        let changed = usual
+            .lines()
+            .zip(slow.lines())
+            .filter(|(one, other)| one != other);
+        assert_eq!(Vec::from_iter(changed).len(), 1);
+        assert_eq!(usual.lines().count(), slow.lines().count());
     }
 }
