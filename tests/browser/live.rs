@@ -37,7 +37,7 @@ fn start<'a>(host: &'a Host, folder: &Folder) -> Agent<'a> {
 }
 
 /// Waits until an expression is true in the page; fails, saying what, when it does not become so.
-fn wait(browser: &mut Browser, what: &str, expression: &str) -> Duration {
+pub(super) fn wait(browser: &mut Browser, what: &str, expression: &str) -> Duration {
     let start = Instant::now();
     while browser.value(expression) != true {
         if start.elapsed() > SOON {
@@ -49,7 +49,7 @@ fn wait(browser: &mut Browser, what: &str, expression: &str) -> Duration {
     start.elapsed()
 }
 
-fn says(text: &str) -> String {
+pub(super) fn says(text: &str) -> String {
     format!("document.getElementById('now').textContent.includes({text:?})")
 }
 
@@ -84,6 +84,7 @@ fn a_browser_shows_what_the_agent_sees_and_follows_it() {
 
     without_a_script(&mut browser, &lab);
     follows(&mut browser, &lab, &send);
+    chooses(&mut browser, &lab, &send);
     fits(&mut browser, &folder);
     holds_its_policy(&mut browser);
     is_for_no_stranger(&mut browser);
@@ -168,6 +169,104 @@ fn follows(browser: &mut Browser, lab: &Lab, send: &dyn Fn(u32)) {
     let node = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
     let title = format!("! 1 network violated: {}", node.trim());
     assert_eq!(browser.value("document.title"), title);
+}
+
+/// The reader filters, sorts and pauses with the keyboard; events change nothing of it.
+fn chooses(browser: &mut Browser, lab: &Lab, send: &dyn Fn(u32)) {
+    let names = "[...document.querySelectorAll('table.networks tbody th')].map(e => e.textContent)";
+    let all = browser.value(names);
+    let all = all.as_array().unwrap().clone();
+    assert!(all.len() >= 4, "{all:?}");
+    let focus = |browser: &mut Browser, id: &str| {
+        let _ = browser.value(&format!("document.getElementById('{id}').focus()"));
+    };
+    let type_in = |browser: &mut Browser, text: &str| {
+        let _ = browser.ask("Input.insertText", json!({"text": text}));
+    };
+    let press = |browser: &mut Browser, key: &str, code: u32| {
+        for kind in ["rawKeyDown", "char", "keyUp"] {
+            let event =
+                json!({"type": kind, "key": key, "text": key, "windowsVirtualKeyCode": code});
+            let _ = browser.ask("Input.dispatchKeyEvent", event);
+        }
+    };
+    focus(browser, "filter");
+    type_in(browser, "IDLE-");
+    let only = |browser: &mut Browser| {
+        let found = browser.value(names);
+        let found = found.as_array().unwrap();
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].as_str().unwrap().contains("idle-network"));
+    };
+    only(browser);
+    let matches = "document.getElementById('matches').textContent";
+    let said = format!("1 of {} on this page", all.len());
+    assert_eq!(browser.value(matches), said.as_str());
+    // What is wrong is said whatever is filtered, and the next events keep the filter.
+    let time = "document.querySelector('#now time').textContent";
+    let before = browser.value(time);
+    wait(browser, "the next event", &format!("{time} !== {before}"));
+    only(browser);
+    assert_eq!(browser.value(&says("1 network violated")), true);
+    assert_eq!(browser.value("document.activeElement.id"), "filter");
+    type_in(browser, "<img src=x onerror=hacked=5>");
+    assert_eq!(browser.value(names), json!([]));
+    let _ = browser.value("document.getElementById('filter').select()");
+    press(browser, "\u{8}", 8);
+    assert_eq!(browser.value(names), json!(all));
+    assert_eq!(browser.value(matches), "");
+
+    // Sorted by name, then by what is sent: each network's own row, whole.
+    focus(browser, "order");
+    press(browser, "n", 78);
+    wait(
+        browser,
+        "sorted by name",
+        &format!(
+            "(names => names.join() === [...names].sort((a, b) => a.localeCompare(b, 'en', {{numeric: true}})).join())({names}) \
+         && document.getElementById('order').value === 'name'"
+        ),
+    );
+    // Letters in quick succession are one word to a browser.
+    std::thread::sleep(Duration::from_secs(2));
+    press(browser, "s", 83);
+    lab.http_get(40).unwrap();
+    wait(
+        browser,
+        "the busiest network first",
+        &format!(
+            "document.getElementById('order').value === 'sent' && {names}[0].includes('4096') \
+         && document.querySelectorAll('table.networks tbody tr .n')[1].textContent !== '0 B/s'"
+        ),
+    );
+    std::thread::sleep(Duration::from_secs(2));
+    press(browser, "w", 87);
+    wait(
+        browser,
+        "what is wrong first",
+        "document.getElementById('order').value === ''",
+    );
+
+    focus(browser, "pause");
+    press(browser, " ", 32);
+    assert_eq!(
+        browser.value("document.getElementById('live').textContent"),
+        "Paused."
+    );
+    let before = browser.value(time);
+    send(4712);
+    // Events arrive each second.
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(browser.value(time), before);
+    assert_eq!(browser.value(&says("VNI 4712")), false);
+    press(browser, " ", 32);
+    wait(
+        browser,
+        "live again",
+        "document.getElementById('live').textContent === 'Live.'",
+    );
+    wait(browser, "what came meanwhile", &says("VNI 4712"));
+    assert_untroubled(browser);
 }
 
 /// From a small phone to a sheet of paper, in any light.
@@ -263,7 +362,8 @@ fn spoken(browser: &mut Browser) {
         (of("table"), of("rowheader"), of("columnheader")),
         (1, rows, 7)
     );
-    assert_eq!((of("row"), of("status"), of("main")), (rows + 1, 1, 1));
+    // The headline, and how many networks match the filter.
+    assert_eq!((of("row"), of("status"), of("main")), (rows + 1, 2, 1));
     let links = "[...document.querySelectorAll('a')].filter(e => e.checkVisibility()).every(e => e.tabIndex === 0 && e.textContent.trim())";
     assert_eq!(browser.value(links), true);
 }

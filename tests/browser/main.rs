@@ -7,6 +7,7 @@
 )]
 
 mod live;
+mod live_secure;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

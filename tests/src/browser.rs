@@ -35,16 +35,24 @@ impl Browser {
     /// Starts Debian's `chromium` in a network namespace of its own, in which there is nothing: it takes root.
     #[must_use]
     pub fn start() -> Browser {
-        Browser::start_in(None)
+        Browser::start_in(None, &[])
     }
 
     /// The same in the network namespace of a host of the lab. Every name ends at the host itself, as one that was rebound.
     #[must_use]
     pub fn start_on(host: &Host) -> Browser {
-        Browser::start_in(Some(File::open(host.namespace_path()).unwrap()))
+        Browser::start_in(Some(File::open(host.namespace_path()).unwrap()), &[])
     }
 
-    fn start_in(namespace: Option<File>) -> Browser {
+    /// The same, of a user who trusts the key with this fingerprint: SHA-256 of its `SubjectPublicKeyInfo`, in base 64.
+    #[must_use]
+    pub fn start_trusting(host: &Host, fingerprint: &str) -> Browser {
+        let trusted = format!("--ignore-certificate-errors-spki-list={fingerprint}");
+        let namespace = File::open(host.namespace_path()).unwrap();
+        Browser::start_in(Some(namespace), &[&trusted])
+    }
+
+    fn start_in(namespace: Option<File>, arguments: &[&str]) -> Browser {
         // One each: a second browser with the profile of a running one hands its work over to that one, and ends.
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let nth = STARTED.fetch_add(1, Ordering::Relaxed);
@@ -65,6 +73,7 @@ impl Browser {
             .args(["--disable-extensions", "--disable-background-networking"])
             .arg("--host-resolver-rules=MAP * 127.0.0.1, EXCLUDE 127.0.0.1")
             .arg(format!("--user-data-dir={}", profile.display()))
+            .args(arguments)
             .env("HOME", &profile)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -166,12 +175,19 @@ impl Browser {
 
     /// Opens a URL, and waits until all of it is loaded. What happened before is forgotten.
     pub fn go(&mut self, url: &str) {
+        let _ = self.tries(url);
+    }
+
+    /// The same; the error's name if the browser refuses to show the page, and shows one of its own.
+    #[must_use]
+    pub fn tries(&mut self, url: &str) -> Option<String> {
         self.events.clear();
-        let _ = self.ask("Page.navigate", json!({"url": url}));
+        let answer = self.ask("Page.navigate", json!({"url": url}));
         while self.happened("Page.loadEventFired").is_empty() {
             let event = self.next("loading");
             self.events.push(event);
         }
+        answer["errorText"].as_str().map(str::to_owned)
     }
 
     /// The parameters of each event of this kind so far.

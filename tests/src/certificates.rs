@@ -48,6 +48,19 @@ impl Certificates {
         ));
     }
 
+    /// SHA-256 of the public key of `NAME.key` (its `SubjectPublicKeyInfo`), in base 64.
+    #[must_use]
+    pub fn fingerprint(&self, name: &str) -> String {
+        let [key, public, digest, text] =
+            ["key", "der", "sha256", "base64"].map(|end| self.path(&format!("{name}.{end}")));
+        self.openssl(&format!(
+            "pkey -in {key} -pubout -outform DER -out {public}"
+        ));
+        self.openssl(&format!("dgst -sha256 -binary -out {digest} {public}"));
+        self.openssl(&format!("base64 -A -in {digest} -out {text}"));
+        std::fs::read_to_string(text).unwrap()
+    }
+
     /// Writes a file, or replaces it as editors do; returns its path.
     #[must_use]
     pub fn write(&self, name: &str, text: &str) -> String {

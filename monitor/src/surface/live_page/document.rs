@@ -39,6 +39,13 @@ const LINKS: &str = "<ul class=\"links\">\
     <li><a href=\"/-/ready\">/-/ready</a>: whether all that should be watched is watched</li>\n\
     <li><a href=\"/-/healthy\">/-/healthy</a>: whether the agent answers</li></ul>\n";
 
+/// What the script offers: without it these are not there.
+const TOOLS: &str = "<p id=\"tools\" class=\"soft\" hidden>\
+    <label>Filter networks <input id=\"filter\" type=\"search\" maxlength=\"40\" autocomplete=\"off\" spellcheck=\"false\"></label>\n\
+    <label>Sort by <select id=\"order\"><option value=\"\">what is wrong</option><option>name</option>\
+    <option>received</option><option>sent</option><option>readable</option></select></label>\n\
+    <button id=\"pause\" type=\"button\" aria-pressed=\"false\">Pause</button> <span id=\"matches\" role=\"status\"></span></p>\n";
+
 /// A page of the other pages alone.
 pub(in crate::surface) fn links() -> String {
     let mut page = Markup::default();
@@ -66,7 +73,10 @@ pub(in crate::surface) fn document(content: &Content) -> String {
     page.raw(STYLE).raw(OWN_STYLE);
     page.raw(
         "</style>\n</head>\n<body>\n<header>\n<h1>overlay-monitor</h1>\n\
-         <p class=\"soft\" id=\"live\"><a href=\"/\">Reload</a> for the newest.</p>\n</header>\n<main>\n\
+         <p class=\"soft\" id=\"live\"><a href=\"/\">Reload</a> for the newest.</p>\n",
+    );
+    page.raw(TOOLS).raw(
+        "</header>\n<main>\n\
          <p id=\"lost\" class=\"verdict dim\" role=\"alert\" hidden></p>\n",
     );
     let mut text = page.finish();
