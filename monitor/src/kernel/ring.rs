@@ -9,7 +9,7 @@ use aya_log::EbpfLogger;
 use jiff::Timestamp;
 use monitor_common::sample::Sample;
 use tokio::io::unix::AsyncFd;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, sleep};
 
 use crate::base::clock::Clock;
 use crate::base::failure::Failure;
@@ -17,6 +17,9 @@ use crate::base::failure::Failure;
 /// How often the ring is drained. The kernel wakes this process earlier only if much is waiting, because waking costs
 /// more than a sample.
 const PERIOD: Duration = Duration::from_millis(20);
+/// The same once [`QUIET`] has passed without a sample: each look costs a node without traffic as much as one with it.
+const QUIET_PERIOD: Duration = Duration::from_millis(100);
+const QUIET: Duration = Duration::from_secs(1);
 /// Number of samples handled before other tasks run.
 const BATCH: usize = 256;
 
@@ -36,11 +39,15 @@ pub async fn drain(
     let mut ring = ring
         .context("cannot wait for samples")
         .map_err(Failure::runtime)?;
-    let mut tick = tokio::time::interval(PERIOD);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut came = Instant::now();
     loop {
+        let period = if came.elapsed() < QUIET {
+            PERIOD
+        } else {
+            QUIET_PERIOD
+        };
         tokio::select! {
-            _ = tick.tick() => {}
+            () = sleep(period) => {}
             ready = ring.readable() => {
                 ready.context("cannot wait for samples").map_err(Failure::runtime)?.clear_ready();
             }
@@ -50,41 +57,36 @@ pub async fn drain(
         }
         let clock = Clock::now();
         loop {
-            let end = match batch(ring.get_mut(), clock, &mut handle) {
-                ControlFlow::Continue(end) => end,
+            let samples = match batch(ring.get_mut(), clock, &mut handle) {
+                ControlFlow::Continue(samples) => samples,
                 ControlFlow::Break(result) => return result,
             };
             drained();
-            match end {
-                Batch::Emptied => break,
-                Batch::Full => tokio::task::yield_now().await,
+            if samples != 0 {
+                came = Instant::now();
             }
+            if samples < BATCH {
+                break;
+            }
+            tokio::task::yield_now().await;
         }
     }
 }
 
-/// How a batch ended.
-enum Batch {
-    /// The ring is empty.
-    Emptied,
-    /// [`BATCH`] samples were handled.
-    Full,
-}
-
-/// Handles one batch of samples.
+/// Handles one batch of samples, and says how many there were: fewer than [`BATCH`] if the ring is empty now.
 fn batch(
     ring: &mut RingBuf<MapData>,
     clock: Clock,
     handle: &mut impl FnMut(&Sample<'_>, Timestamp) -> ControlFlow<Result<(), Failure>>,
-) -> ControlFlow<Result<(), Failure>, Batch> {
-    for _ in 0..BATCH {
+) -> ControlFlow<Result<(), Failure>, usize> {
+    for samples in 0..BATCH {
         let Some(bytes) = ring.next() else {
-            return ControlFlow::Continue(Batch::Emptied);
+            return ControlFlow::Continue(samples);
         };
         match Sample::parse(&bytes) {
             Some(sample) => handle(&sample, clock.at(sample.time_ns))?,
             None => tracing::warn!("skipped a malformed sample of {} bytes", bytes.len()),
         }
     }
-    ControlFlow::Continue(Batch::Full)
+    ControlFlow::Continue(BATCH)
 }

@@ -151,6 +151,15 @@ impl Account {
         self.counts.flows.publish().map(|()| is_more)
     }
 
+    /// Whether [`Account::settle_classified`] has anything to do, now or soon.
+    pub fn has_new_verdict(&mut self) -> bool {
+        self.next = self
+            .next
+            .take()
+            .or_else(|| self.new_verdicts.try_recv().ok());
+        self.next.is_some()
+    }
+
     /// Looks at all flows, and credits those that have a verdict or will not get one. `now` in units of
     /// [`FlowState::last`].
     ///

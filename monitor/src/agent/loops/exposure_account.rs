@@ -31,6 +31,15 @@ pub async fn keep_settled(account: Option<Arc<Mutex<Account>>>) -> Result<(), Fa
     loop {
         tick.tick().await;
         since_all += 1;
+        // A thread is not woken for nothing. A lock that is taken has a scrape or a credit behind it.
+        let has_work = since_all.is_multiple_of(CROWDED)
+            || since_all >= ALL
+            || account
+                .try_lock()
+                .map_or(true, |mut account| account.has_new_verdict());
+        if !has_work {
+            continue;
+        }
         let account = Arc::clone(&account);
         // Many flows take a while; samples are read meanwhile.
         let settled = tokio::task::spawn_blocking(move || {
