@@ -19,20 +19,19 @@ const BENCH: &str = concat!(
 );
 const URL: &str = "http://127.0.0.1:9469";
 
-/// Runs a forecast while frames cross the wire; gives how many were sent before its end, too.
+/// Runs a command while frames cross the wire; gives how many were sent before its end, too.
 fn under_load(lab: &Lab, arguments: &[&str]) -> (Ended, usize) {
     let wire = Raw::open(lab.node2(), "eth0");
     let frame = overlay(VNI, &redis_command());
     let mut sent = 0;
     let ended = std::thread::scope(|scope| {
-        let arguments = [&["forecast"], arguments].concat();
-        let forecast = scope.spawn(move || run(lab.node1(), &arguments));
-        while !forecast.is_finished() {
+        let command = scope.spawn(move || run(lab.node1(), arguments));
+        while !command.is_finished() {
             wire.send(&frame);
             sent += 1;
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
-        forecast.join().unwrap()
+        command.join().unwrap()
     });
     assert_eq!(ended.code, Some(0), "{ended:?}");
     (ended, sent)
@@ -42,7 +41,15 @@ fn under_load(lab: &Lab, arguments: &[&str]) -> (Ended, usize) {
 fn a_plain_network_is_forecast_from_its_counts() {
     let lab = quiet();
     let mut agent = Agent::start(lab.node1(), &["--docker", "off"]);
-    let count = ["--url", URL, "--duration", "2s", "--bench", BENCH];
+    let count = [
+        "forecast",
+        "--url",
+        URL,
+        "--duration",
+        "2s",
+        "--bench",
+        BENCH,
+    ];
     let (ended, sent) = under_load(&lab, &[&count[..], &["--format", "json"]].concat());
     let met = Validator::new().check(Output::Forecast, &ended.out);
     assert_eq!(Vec::from_iter(met), ["forecast"], "{ended:?}");
@@ -69,7 +76,8 @@ fn a_plain_network_is_forecast_from_its_counts() {
     agent.monitor.stop();
 
     // It counts by itself, and says how to get a bench.
-    let counts = ["-i", "eth0", "--docker", "off", "--duration", "2s"];
+    let counts = "forecast -i eth0 --docker off --duration 2s";
+    let counts = Vec::from_iter(counts.split(' '));
     let (ended, _) = under_load(&lab, &counts);
     let network = format!("VNI {VNI} carries ");
     assert!(ended.out.starts_with(&network), "{ended:?}");
@@ -79,6 +87,34 @@ fn a_plain_network_is_forecast_from_its_counts() {
     ] {
         assert!(ended.out.contains(says), "{says}: {ended:?}");
     }
+}
+
+#[test]
+fn an_audit_forecasts_what_it_saw_in_the_clear() {
+    let lab = quiet();
+    let audit = "audit -i eth0 --docker off --duration 2s --format json --bench";
+    let arguments = Vec::from_iter(audit.split(' ').chain([BENCH]));
+    let (ended, sent) = under_load(&lab, &arguments);
+    let lines = ended.out.lines();
+    let mut forecasts = lines
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|line| line["type"] == "forecast");
+    let of = forecasts.next().unwrap();
+    assert_eq!((&of["vni"], forecasts.next()), (&VNI.into(), None));
+    let packets = of["packets_per_second"].as_f64().unwrap();
+    assert!(packets > 0.0 && packets * 2.0 <= sent as f64, "{of} {sent}");
+    assert!(of["cores"].as_f64().unwrap() > 0.0, "{of}");
+
+    // A bench that its user names must be one; an audit does without the usual one.
+    let ended = run(
+        lab.node1(),
+        &["audit", "-i", "eth0", "--bench", "/dev/null"],
+    );
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(
+        ended.err.contains("cannot take the bench /dev/null"),
+        "{ended:?}"
+    );
 }
 
 #[test]

@@ -60,7 +60,13 @@ fn networks_and_an_audit_print_what_is_described() {
     audit.signal(libc::SIGINT);
     assert_eq!(audit.wait().0.code(), Some(1), "{}", audit.err());
     let met = validator.check(Output::Networks, &audit.out());
-    let all = ["audit-summary", "exposure", "network", "violation"];
+    let all = [
+        "audit-summary",
+        "exposure",
+        "forecast",
+        "network",
+        "violation",
+    ];
     assert_eq!(Vec::from_iter(met), all);
 }
 

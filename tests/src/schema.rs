@@ -46,6 +46,7 @@ impl Output {
                 ("network", "network"),
                 ("violation", "violation"),
                 ("exposure", "exposure"),
+                ("forecast", "forecast"),
                 ("audit_summary", "audit-summary"),
             ],
             Output::Fleet => &[

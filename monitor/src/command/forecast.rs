@@ -1,31 +1,23 @@
 //! `overlay-monitor forecast`: counts the plain networks, or asks for their counts, and forecasts their encryption.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::future::Future;
-use std::io::{ErrorKind, Read};
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use jiff::Timestamp;
 
 use super::cli::ForecastArgs;
-use super::own_agent;
 use super::pages::Pages;
+use super::{host_bench, own_agent};
 use crate::agent::confined::FilesLater;
 use crate::agent::session::Session;
 use crate::base::failure::Failure;
 use crate::base::output::Output;
-use crate::surface::forecast::{
-    BenchRecord, Counts, Forecast, RECORD_MAX, Total, Traffic, lines, text,
-};
+use crate::surface::forecast::{BenchRecord, Counts, Forecasts, Total, Traffic, lines, text};
 use crate::surface::format::Format;
 use crate::surface::prometheus::Series;
-
-/// Where the bench of this host is looked for.
-const BENCH: &str = "/etc/overlay-monitor/encryption-cost.json";
 
 /// A forecast, counting or about to ask.
 pub struct Started {
@@ -37,7 +29,7 @@ pub struct Started {
 
 /// Starts to watch, if that is needed, and gives up the privileges that only this takes.
 pub(super) fn start(args: ForecastArgs) -> Result<Started, Failure> {
-    let bench = bench(args.bench.as_deref())?;
+    let bench = host_bench::read(args.basis.bench.as_deref())?;
     let mut session = None;
     if args.prometheus.is_none() && args.url.is_none() {
         let own = own_agent::watch(&args.watch, &args.policy, &args.docker)?;
@@ -59,26 +51,9 @@ pub(super) async fn run(started: Started, stop: impl Future<Output = ()>) -> Res
         session,
     } = started;
     tokio::select! {
-        traffic = traffic(&args, session) => print(&args, traffic?, bench.as_ref()),
+        traffic = traffic(&args, session) => print(&args, traffic?, bench),
         () = stop => Ok(()),
     }
-}
-
-/// The bench of this host, where there is one.
-fn bench(file: Option<&Path>) -> Result<Option<BenchRecord>, Failure> {
-    let path = file.unwrap_or(Path::new(BENCH));
-    let read = || {
-        let opened = match File::open(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound && file.is_none() => return Ok(None),
-            opened => opened?,
-        };
-        let mut json = Vec::new();
-        opened.take(RECORD_MAX).read_to_end(&mut json)?;
-        BenchRecord::parse(&json).map(Some)
-    };
-    let read: anyhow::Result<_> = read();
-    let read = read.with_context(|| format!("cannot take the bench {}", path.display()));
-    read.map_err(Failure::usage)
 }
 
 async fn traffic(args: &ForecastArgs, session: Option<Session>) -> Result<Vec<Traffic>, Failure> {
@@ -149,15 +124,12 @@ async fn stored(args: &ForecastArgs, url: &str) -> Result<Vec<Traffic>, Failure>
 fn print(
     args: &ForecastArgs,
     traffic: Vec<Traffic>,
-    bench: Option<&BenchRecord>,
+    bench: Option<BenchRecord>,
 ) -> Result<(), Failure> {
-    let forecasts = traffic
-        .into_iter()
-        .map(|of| Forecast::of(of, bench, args.wire_mtu));
-    let forecasts: Vec<Forecast> = forecasts.collect();
+    let forecasts = Forecasts::of(traffic, bench, args.basis.wire_mtu);
     let text = match args.format {
-        Format::Text => text(&forecasts, bench, args.wire_mtu),
-        Format::Json => lines(&forecasts, bench, args.wire_mtu).map_err(Failure::runtime)?,
+        Format::Text => text(&forecasts),
+        Format::Json => lines(&forecasts).map_err(Failure::runtime)?,
     };
     Output::stdout().print(format_args!("{text}"))
 }

@@ -10,6 +10,7 @@ mod detach;
 mod fleet;
 mod forecast;
 mod health;
+mod host_bench;
 pub mod log_filter;
 mod own_agent;
 mod pages;

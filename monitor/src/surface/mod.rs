@@ -15,6 +15,7 @@ pub mod log_lines;
 pub mod metrics;
 mod metrics_page;
 pub mod networks_json;
+pub mod numbers;
 pub mod plaintext_log;
 pub(crate) mod private_file;
 pub mod prometheus;

@@ -5,6 +5,7 @@ mod observation;
 use std::cell::RefCell;
 use std::future::Future;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,16 +19,19 @@ use crate::agent::{SharedAgent, loops};
 use crate::base::failure::Failure;
 use crate::base::output::{Output, message};
 use crate::command::cli::{AuditArgs, ExportArgs};
+use crate::command::host_bench;
 use crate::command::settings::{self, Defaults};
 use crate::host::docker::DockerSocket;
 use crate::host::platform::Platform;
 use crate::policy::SharedPolicy;
 use crate::surface::capture_file::{CaptureFile, keep_flushed};
+use crate::surface::forecast::{BenchRecord, Forecasts, carried};
 use crate::surface::networks_json::this_node;
 use crate::surface::report::chapter::chapters;
 use crate::surface::report::output_file::OutputFile;
 use crate::surface::report::shares::Shares;
 use crate::surface::report::{Audit, ExposureReport, render};
+use crate::traffic::counted::Counted;
 
 use observation::Observation;
 
@@ -41,6 +45,7 @@ pub struct Started {
     outputs: Vec<OutputFile>,
     file: Option<CaptureFile>,
     session: Session,
+    bench: Option<BenchRecord>,
 }
 
 /// Starts to watch, and gives up the privileges that only this takes.
@@ -52,6 +57,7 @@ pub(super) fn start(args: AuditArgs) -> Result<Started, Failure> {
         Defaults::AUDIT,
     )?;
     let docker = args.docker.place(plan.docker.as_ref())?;
+    let bench = bench(args.basis.bench.as_deref())?;
     // Prepared first: if that fails, no interface was touched.
     let outputs = args.output.iter().map(|path| OutputFile::open(path));
     let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
@@ -78,6 +84,18 @@ pub(super) fn start(args: AuditArgs) -> Result<Started, Failure> {
         outputs,
         file,
         session,
+        bench,
+    })
+}
+
+/// The bench of this host. An audit does without one that nobody named.
+fn bench(file: Option<&Path>) -> Result<Option<BenchRecord>, Failure> {
+    host_bench::read(file).or_else(|failure| match file {
+        Some(_) => Err(failure),
+        None => {
+            message(format_args!("{failure}; the audit forecasts without it"));
+            Ok(None)
+        }
     })
 }
 
@@ -89,6 +107,7 @@ pub(super) async fn run(started: Started, stop: impl Future<Output = ()>) -> Res
         outputs,
         file,
         session,
+        bench,
     } = started;
     let file = RefCell::new(file);
     let agent = session.agent();
@@ -142,13 +161,17 @@ pub(super) async fn run(started: Started, stop: impl Future<Output = ()>) -> Res
             .await
             .context("the report")
             .map_err(Failure::runtime)?;
+    let (mut audit, counted) = audit?;
+    let node = this_node();
+    let traffic = carried(&counted, &audit.report, &node, took.as_secs_f64());
+    audit.forecasts = Forecasts::of(traffic, bench, args.basis.wire_mtu);
     let audit = Audit {
-        node: this_node(),
+        node,
         started: since,
         took,
         planned: args.duration,
         watching,
-        ..audit?
+        ..audit
     };
     for output in outputs {
         output.write(&audit)?;
@@ -157,14 +180,14 @@ pub(super) async fn run(started: Started, stop: impl Future<Output = ()>) -> Res
     audit.outcome()
 }
 
-/// The report of this moment, after a last reading of the counters.
+/// The report of this moment, after a last reading of the counters, and what was counted.
 fn report(
     agent: &SharedAgent,
     policy: &SharedPolicy,
     observation: Observation,
     mut exposure: ExposureReport,
     began: Instant,
-) -> Result<Audit, Failure> {
+) -> Result<(Audit, Counted), Failure> {
     let locked = agent
         .lock()
         .map_err(|_| Failure::runtime(anyhow!("the agent failed")))?;
@@ -188,11 +211,12 @@ fn report(
         exposure.platform = Platform::of_this_host();
         exposure.timeline = timeline;
     }
-    Ok(Audit {
+    let audit = Audit {
         report,
         blind,
-        attribution: snapshot.counted.attribution,
+        attribution: snapshot.counted.attribution.clone(),
         exposure,
         ..Audit::default()
-    })
+    };
+    Ok((audit, snapshot.counted))
 }

@@ -136,6 +136,9 @@ pub struct AuditArgs {
     pub show_users: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub basis: ForecastBasisArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
     pub docker: DockerArgs,
 }
 
@@ -194,6 +197,17 @@ pub struct FleetArgs {
     pub output: Vec<PathBuf>,
 }
 
+/// What a forecast of the cost of encryption is computed from, beside the traffic.
+#[derive(Debug, Args)]
+pub struct ForecastBasisArgs {
+    /// JSON of the bench of the host [default: /etc/overlay-monitor/encryption-cost.json, if it exists]
+    #[arg(long, value_name = "FILE", help_heading = COST)]
+    pub bench: Option<PathBuf>,
+    /// MTU of the wire between the nodes in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 1500, value_parser = clap::value_parser!(u32).range(576..=65_535), allow_negative_numbers = true, help_heading = COST)]
+    pub wire_mtu: u32,
+}
+
 /// Arguments of `forecast`.
 #[derive(Debug, Args)]
 pub struct ForecastArgs {
@@ -203,12 +217,9 @@ pub struct ForecastArgs {
     /// How long to count, such as 10s or 5m
     #[arg(long, value_name = "TIME", value_parser = audit_duration, allow_negative_numbers = true, default_value = "10s")]
     pub duration: Duration,
-    /// JSON of the bench of the host [default: /etc/overlay-monitor/encryption-cost.json, if it exists]
-    #[arg(long, value_name = "FILE")]
-    pub bench: Option<PathBuf>,
-    /// MTU of the wire between the nodes in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 1500, value_parser = clap::value_parser!(u32).range(576..=65_535), allow_negative_numbers = true)]
-    pub wire_mtu: u32,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub basis: ForecastBasisArgs,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -235,6 +246,7 @@ pub struct ForecastArgs {
 const SERVER: &str = "Which server to ask";
 const AGENTS: &str = "Which agents";
 const TIMES: &str = "Which time";
+const COST: &str = "Forecast of what encryption costs";
 
 /// Arguments of `tail`.
 #[derive(Debug, Args)]

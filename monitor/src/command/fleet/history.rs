@@ -366,7 +366,7 @@ fn missing(
     down: &[Stretch],
     tolerated: Duration,
 ) -> Result<Vec<Missing>, Failure> {
-    use crate::surface::report::numbers::moment;
+    use crate::surface::numbers::moment;
     let down = down
         .iter()
         .filter(|at| length(at.length()) > tolerated && at.length() > 0.0);

@@ -4,12 +4,14 @@
 //! `command/forecast.rs` reads the sources.
 
 mod counts;
+mod forecasts;
 mod model;
 mod network_forecast;
 mod output;
 mod record;
 
 pub use counts::{Counts, Total};
+pub use forecasts::{Forecasts, carried};
 pub use network_forecast::{Forecast, Traffic};
-pub use output::{lines, text};
+pub use output::{computed, lines, sentence, text};
 pub use record::{BenchRecord, RECORD_MAX};

@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-use anyhow::Result;
 use serde::Serialize;
 
+use super::forecasts::Forecasts;
 use super::network_forecast::Forecast;
 use super::record::BenchRecord;
-use crate::surface::report::numbers::grouped;
+use crate::surface::numbers::grouped;
 use crate::traffic::json_object::SCHEMA;
 
 /// What to do where the host has no bench.
@@ -15,25 +15,39 @@ const NO_BENCH: &str = "not known, as there is no bench of this host: run `overl
 
 /// The text: a sentence for each network, and how it was computed.
 #[must_use]
-pub fn text(forecasts: &[Forecast], bench: Option<&BenchRecord>, wire_mtu: u32) -> String {
+pub fn text(forecasts: &Forecasts) -> String {
     let mut text = String::new();
-    if forecasts.is_empty() {
+    if forecasts.networks.is_empty() {
         text.push_str("no network carried plain VXLAN, so there is nothing to encrypt\n");
         return text;
     }
-    for forecast in forecasts {
+    for forecast in &forecasts.networks {
         let _ = writeln!(text, "{}", sentence(forecast));
     }
-    let _ = writeln!(text, "\nHow it was computed:\n  CPU: {}", how(bench));
-    let _ = writeln!(
-        text,
-        "  Bytes and MTU: by the formats of VXLAN and ESP (AES-128-GCM with an ICV of 8 bytes), over IPv4, on a wire of {wire_mtu} bytes.\n  \
-         The upper ends take into account that full packets of TCP become smaller, and so more."
-    );
+    let _ = writeln!(text, "\nHow it was computed:");
+    for line in computed(forecasts) {
+        let _ = writeln!(text, "  {line}");
+    }
     text
 }
 
-fn sentence(forecast: &Forecast) -> String {
+/// How it was computed, a few sentences each.
+#[must_use]
+pub fn computed(forecasts: &Forecasts) -> [String; 3] {
+    let wire_mtu = forecasts.wire_mtu;
+    [
+        format!("CPU: {}", how(forecasts.bench.as_ref())),
+        format!(
+            "Bytes and MTU: by the formats of VXLAN and ESP (AES-128-GCM with an ICV of 8 bytes), over IPv4, on a wire of {wire_mtu} bytes."
+        ),
+        "The upper ends take into account that full packets of TCP become smaller, and so more."
+            .to_owned(),
+    ]
+}
+
+/// A sentence about one network, without a full stop.
+#[must_use]
+pub fn sentence(forecast: &Forecast) -> String {
     let traffic = &forecast.traffic;
     let network = match &traffic.network {
         Some(name) => format!("{name} (VNI {})", traffic.vni),
@@ -91,7 +105,7 @@ fn how(bench: Option<&BenchRecord>) -> String {
         }
     };
     format!(
-        "to encrypt and to decrypt a packet takes {:.3} µs and {:.3} ns for each byte inside, fitted to {} loads of the bench of {}.\n  \
+        "to encrypt and to decrypt a packet takes {:.3} µs and {:.3} ns for each byte inside, fitted to {} loads of the bench of {}. \
          A node does one of both for each packet that it sends or receives. The interval is that of the fit (95 %). The bench's offloads were {offloads}.",
         bench.model.packet * 1e6,
         bench.model.byte * 1e9,
@@ -124,9 +138,9 @@ struct Object<'a> {
 ///
 /// # Errors
 /// None that is known: every value has a form in JSON.
-pub fn lines(forecasts: &[Forecast], bench: Option<&BenchRecord>, wire_mtu: u32) -> Result<String> {
+pub fn lines(forecasts: &Forecasts) -> serde_json::Result<String> {
     let mut text = String::new();
-    for forecast in forecasts {
+    for forecast in &forecasts.networks {
         let traffic = &forecast.traffic;
         let object = Object {
             r#type: "forecast",
@@ -143,8 +157,8 @@ pub fn lines(forecasts: &[Forecast], bench: Option<&BenchRecord>, wire_mtu: u32)
             added_bytes_most: forecast.added[1],
             mtu: forecast.mtu[0],
             mtu_encrypted: forecast.mtu[1],
-            wire_mtu,
-            how: how(bench),
+            wire_mtu: forecasts.wire_mtu,
+            how: how(forecasts.bench.as_ref()),
         };
         text.push_str(&serde_json::to_string(&object)?);
         text.push('\n');

@@ -1,6 +1,6 @@
 //! Text as it may stand on a terminal, and numbers in few columns.
 
-use crate::surface::report::numbers::percent;
+use crate::surface::numbers::percent;
 
 /// The text, in which everything that a terminal could take for more than printable ASCII is a `?`.
 #[must_use]

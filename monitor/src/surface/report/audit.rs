@@ -17,9 +17,10 @@ use monitor_classify::CredentialKind;
 use super::chapter::Chapter;
 use super::conversation::Place;
 use super::finding::findings;
-use super::numbers::some;
 use super::shares::Shares;
 use super::timeline::Timeline;
+use crate::surface::forecast::{Forecast, Forecasts};
+use crate::surface::numbers::some;
 
 /// What an audit found.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +43,8 @@ pub struct Audit {
     pub blind: Vec<String>,
     /// What is readable.
     pub exposure: ExposureReport,
+    /// What it would cost to encrypt the networks that crossed in the clear.
+    pub forecasts: Forecasts,
 }
 
 /// What is readable, and how complete the samples are.
@@ -131,6 +134,15 @@ impl ExposureReport {
 }
 
 impl Audit {
+    /// Forecasts to show people, and the number of further ones, of networks that carry less.
+    pub fn shown_forecasts(&self) -> (&[Forecast], usize) {
+        /// Forecasts at most.
+        const SHOWN: usize = 20;
+        let all = &self.forecasts.networks;
+        let shown = &all[..all.len().min(SHOWN)];
+        (shown, all.len() - shown.len())
+    }
+
     /// Whether every requirement is met. A violation takes precedence over what could not be determined.
     ///
     /// # Errors

@@ -70,12 +70,12 @@ pub fn sentence(audit: &Audit) -> String {
             (_, 0) => write!(
                 text,
                 "; {} of the bytes can be read on the path",
-                super::numbers::percent(shares.readable, shares.total())
+                crate::surface::numbers::percent(shares.readable, shares.total())
             ),
             (_, kinds) => write!(
                 text,
                 "; {} of the bytes can be read on the path, with {} of credentials",
-                super::numbers::percent(shares.readable, shares.total()),
+                crate::surface::numbers::percent(shares.readable, shares.total()),
                 counted(kinds, "kind")
             ),
         };

@@ -1,4 +1,5 @@
-//! An audit as JSON Lines: an object for each network, each violation, and each protocol of a network, then a `summary`.
+//! An audit as JSON Lines: an object for each network, each violation, each protocol of a network and each forecast, then an
+//! `audit_summary`.
 
 use serde::Serialize;
 
@@ -7,7 +8,7 @@ use super::audit::Audit;
 use super::chapter::{Chapter, Row};
 use super::conversation::{Conversation, Place, Speech};
 use crate::kernel::Attribution;
-use crate::surface::networks_json;
+use crate::surface::{forecast, networks_json};
 use crate::traffic::json_object::SCHEMA;
 use monitor_classify::{Confidence, CredentialKind, Exposure, Protocol, Transport};
 
@@ -163,6 +164,7 @@ pub fn lines(audit: &Audit) -> serde_json::Result<String> {
             text.push('\n');
         }
     }
+    text += &forecast::lines(&audit.forecasts)?;
     let shares = audit.exposure.shares();
     let summary = Summary {
         r#type: "audit_summary",

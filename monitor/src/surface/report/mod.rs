@@ -13,7 +13,6 @@ pub mod fleet;
 pub mod html;
 pub mod json;
 pub mod listed;
-pub mod numbers;
 pub mod output_file;
 pub mod render;
 pub mod shares;

@@ -27,6 +27,7 @@ use monitor_classify::CredentialKind;
 use super::audit::{Audit, ExposureReport};
 use super::chapter;
 use super::conversation::Conversations;
+use crate::surface::forecast::{self, Forecasts};
 
 /// An audit of one network with this requirement and state.
 pub(super) fn audit(required: Requirement, state: State) -> Audit {
@@ -194,6 +195,14 @@ pub(super) fn hostile() -> Audit {
     };
     let shares = audit.exposure.shares();
     audit.exposure.timeline.note(Duration::from_secs(3), shares);
+    let traffic = |n: u32| forecast::Traffic {
+        node: String::new(),
+        vni: 4096 + n,
+        network: Some(HOSTILE.to_owned()),
+        packets_per_second: 52_000.0 - f64::from(n),
+        bytes_per_second: 51_251_200.0 - f64::from(n),
+    };
+    audit.forecasts = Forecasts::of((0..25).map(traffic).collect(), None, 1500);
     audit
 }
 

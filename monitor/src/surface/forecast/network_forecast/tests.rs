@@ -1,5 +1,6 @@
 //! Forecasts whose bytes and MTU are added up by hand.
 
+use super::super::forecasts::Forecasts;
 use super::super::output::{lines, text};
 use super::super::record::tests::recorded;
 use super::*;
@@ -58,15 +59,17 @@ fn nothing_in_a_counter_makes_it_panic() {
         let mut odd = traffic(1.0, 1.0);
         (odd.packets_per_second, odd.bytes_per_second) = (packets, bytes);
         let odd = Forecast::of(odd, Some(&recorded()), 576);
-        drop(lines(&[odd], None, 576).unwrap());
+        drop(lines(&Forecasts::of(vec![odd.traffic], Some(recorded()), 576)).unwrap());
     }
 }
 
 #[test]
 fn the_text_says_how_it_was_computed() {
-    let bench = recorded();
-    let of = |bench| [Forecast::of(traffic(52_000.0, 985.6), bench, 1500)];
-    insta::assert_snapshot!("benched", text(&of(Some(&bench)), Some(&bench), 1500));
-    insta::assert_snapshot!("without_a_bench", text(&of(None), None, 1500));
-    insta::assert_snapshot!("nothing_to_encrypt", text(&[], None, 1500));
+    let of = |bench| {
+        let traffic = vec![traffic(52_000.0, 985.6)];
+        text(&Forecasts::of(traffic, bench, 1500))
+    };
+    insta::assert_snapshot!("benched", of(Some(recorded())));
+    insta::assert_snapshot!("without_a_bench", of(None));
+    insta::assert_snapshot!("nothing_to_encrypt", text(&Forecasts::default()));
 }

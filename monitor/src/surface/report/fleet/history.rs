@@ -12,9 +12,9 @@ use crate::base::failure::Failure;
 use crate::base::plural::counted;
 use crate::host::described_network::title;
 use crate::policy::State;
+use crate::surface::numbers::{bytes, long, moment, some};
 use crate::surface::prometheus::Instance;
 use crate::surface::report::audit::first_few;
-use crate::surface::report::numbers::{bytes, long, moment, some};
 
 /// The required networks of a fleet over a time.
 #[derive(Clone, Debug, Default)]

@@ -9,9 +9,9 @@ use crate::base::failure::Failure;
 use crate::base::plural::counted;
 use crate::host::described_network::{Requirement, title};
 use crate::policy::State;
+use crate::surface::numbers;
 use crate::surface::prometheus::Instance;
 use crate::surface::report::audit::first_few;
-use crate::surface::report::numbers;
 
 /// A fleet at this moment.
 #[derive(Clone, Debug, Default)]

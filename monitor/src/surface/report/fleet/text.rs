@@ -8,7 +8,7 @@ use super::scope::Scope;
 use crate::base::plural::counted;
 use crate::host::described_network::shown;
 use crate::policy::State;
-use crate::surface::report::numbers::{long, moment};
+use crate::surface::numbers::{long, moment};
 
 /// Phrases of a list that are printed.
 const LISTED: usize = 100;

@@ -1,8 +1,8 @@
 //! Charts: SVG inside the page, coloured by its style sheet, with a sentence for screen readers.
 
 use crate::surface::html::Markup;
+use crate::surface::numbers::{bytes, percent};
 use crate::surface::report::Timeline;
-use crate::surface::report::numbers::{bytes, percent};
 use crate::surface::report::shares::Shares;
 
 /// Shares in the order in which they are drawn: name, class, and which.

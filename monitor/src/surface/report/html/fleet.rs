@@ -7,8 +7,8 @@ use crate::base::plural::counted;
 use crate::host::described_network::shown;
 use crate::policy::State;
 use crate::surface::html::Markup;
+use crate::surface::numbers::{bytes, grouped, long, moment};
 use crate::surface::report::fleet::{FleetHistory, FleetNow, NetworkHistory, Scope, Verdict};
-use crate::surface::report::numbers::{bytes, grouped, long, moment};
 
 /// Phrases of a list that are shown.
 const LISTED: usize = 500;

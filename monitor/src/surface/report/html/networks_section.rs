@@ -4,10 +4,10 @@ use super::tags::tag_of_state;
 use crate::host::described_network::shown;
 use crate::policy::{NetworkKind, NetworkStatus, State};
 use crate::surface::html::Markup;
+use crate::surface::numbers::{grouped, percent};
 use crate::surface::report::Audit;
 use crate::surface::report::conclusion;
 use crate::surface::report::listed::Listed;
-use crate::surface::report::numbers::{grouped, percent};
 
 pub(super) fn violations(page: &mut Markup, audit: &Audit) {
     if audit.report.violations.is_empty() {

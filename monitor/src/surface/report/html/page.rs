@@ -4,10 +4,12 @@ use jiff::tz::TimeZone;
 
 use super::{chart, exposure_section, networks_section, shell};
 use crate::base::failure::FailureKind;
+use crate::base::plural::counted;
+use crate::surface::forecast::{computed, sentence};
 use crate::surface::html::Markup;
+use crate::surface::numbers::{bytes, percent, some};
 use crate::surface::report::Audit;
 use crate::surface::report::conclusion;
-use crate::surface::report::numbers::{bytes, percent, some};
 
 /// The page.
 #[must_use]
@@ -29,12 +31,32 @@ pub fn page(audit: &Audit) -> String {
     }
     networks_section::tables(&mut page, audit);
     exposure_section::all(&mut page, &audit.exposure);
+    forecasts(&mut page, audit);
     if let Some(limit) = conclusion::limit(audit) {
         page.element("<h2>Limits of this host</h2>\n<p>", limit, ".</p>\n");
     }
     page.raw(WORDS);
     shell::close(&mut page, FOOTER);
     page.finish()
+}
+
+fn forecasts(page: &mut Markup, audit: &Audit) {
+    let (shown, more) = audit.shown_forecasts();
+    if shown.is_empty() {
+        return;
+    }
+    page.raw("<h2>What it would cost to encrypt</h2>\n<ul>");
+    for forecast in shown {
+        page.element("<li>", sentence(forecast), ".</li>");
+    }
+    page.raw("</ul>\n");
+    if more != 0 {
+        let more = counted(more, "more network");
+        page.element("<p>And ", more, ", which carry less.</p>\n");
+    }
+    for line in computed(&audit.forecasts) {
+        page.element("<p class=\"soft\">", line, "</p>\n");
+    }
 }
 
 fn about(page: &mut Markup, audit: &Audit) {

@@ -5,8 +5,8 @@ use std::fmt::{Result, Write};
 use monitor_common::config::HostFlows;
 
 use crate::host::platform::Platform;
+use crate::surface::numbers::{bytes, grouped, percent, some};
 use crate::surface::report::chapter::{Chapter, Row};
-use crate::surface::report::numbers::{bytes, grouped, percent, some};
 use crate::surface::report::{ExposureReport, advice};
 use crate::traffic::record_text::Endpoint;
 use monitor_classify::CredentialKind;

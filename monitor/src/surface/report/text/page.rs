@@ -6,12 +6,14 @@ use std::fmt::Write;
 use jiff::tz::TimeZone;
 
 use super::exposure_section;
+use crate::base::plural::counted;
 use crate::host::described_network::shown;
 use crate::policy::{NetworkKind, NetworkStatus, Requirement, State};
+use crate::surface::forecast::{computed, sentence};
+use crate::surface::numbers::percent;
 use crate::surface::report::Audit;
 use crate::surface::report::conclusion;
 use crate::surface::report::listed::Listed;
-use crate::surface::report::numbers::percent;
 
 /// The page.
 #[must_use]
@@ -72,10 +74,32 @@ fn write(audit: &Audit, out: &mut String) -> std::fmt::Result {
         table(&ingress, out)?;
     }
     exposure_section::write(&audit.exposure, out)?;
+    forecasts(audit, out)?;
     match conclusion::limit(audit) {
         Some(limit) => writeln!(out, "\nLimit of this host: {limit}."),
         None => Ok(()),
     }
+}
+
+/// What it would cost to encrypt what is in the clear.
+fn forecasts(audit: &Audit, out: &mut String) -> std::fmt::Result {
+    let (shown, more) = audit.shown_forecasts();
+    if shown.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nWhat it would cost to encrypt:")?;
+    for forecast in shown {
+        writeln!(out, "  {}.", sentence(forecast))?;
+    }
+    if more != 0 {
+        writeln!(
+            out,
+            "  And {}, which carry less.",
+            counted(more, "more network")
+        )?;
+    }
+    let how = computed(&audit.forecasts);
+    how.iter().try_for_each(|line| writeln!(out, "  ({line})"))
 }
 
 /// What could not be judged, and why.
