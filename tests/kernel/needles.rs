@@ -10,6 +10,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use monitor_common::map_size;
@@ -33,6 +34,10 @@ const NEEDLES: u32 = 20;
 const PACKETS: u32 = 3;
 /// How long, where nothing else is asked for.
 const TIME: Duration = Duration::from_secs(6);
+
+/// Held for writing where every flow of a crowd must be read: floods of other tests, which take all CPUs, keep the agent from
+/// the ring, and then half of it is the most that a network gets.
+static CPUS: RwLock<()> = RwLock::new(());
 
 /// A packet of the flow `flow` in a network: `kind` keeps flows of different kinds apart.
 fn frame(vni: u32, kind: u8, flow: u32, port: u16, payload: &[u8]) -> Vec<u8> {
@@ -141,6 +146,7 @@ fn show(page: &str) {
 
 #[test]
 fn all_plaintext_flows_are_found_in_a_crowd_of_others() {
+    let _alone = CPUS.write().unwrap_or_else(PoisonError::into_inner);
     let lab = Lab::builder().quiet(true).build().unwrap();
     let agent = Agent::start(lab.node1(), &[]);
     let time = duration(TIME);
@@ -214,6 +220,7 @@ enum Way {
 /// more flows than there is room for. Meanwhile needles in a network that is not described, so many flows of them, and in
 /// one that is: all are found. Gives the page, and how many packets flooded.
 fn flood_and_find(way: Way, networks: Networks, of_other: u32) -> (String, u64) {
+    let _others_may_flood = CPUS.read().unwrap_or_else(PoisonError::into_inner);
     let lab = Lab::builder().quiet(true).build().unwrap();
     let described = DESCRIBED.to_string();
     let agent = Agent::start(lab.node1(), &["--docker", "off", "--require", &described]);

@@ -102,7 +102,7 @@ fn over_changes_of_keys_and_a_restart_no_alert_fires() {
     let (start, mut rotations, mut restarts) = (Instant::now(), 0, 0);
     while start.elapsed() < time || rotations < ROTATIONS {
         watch.silent("normal traffic", Duration::from_secs(1));
-        if start.elapsed() >= time * rotations / ROTATIONS {
+        if rotations < ROTATIONS && start.elapsed() >= time * rotations / ROTATIONS {
             lab.rotate_keys().unwrap();
             rotations += 1;
         }
