@@ -128,6 +128,10 @@ pub(crate) struct Vm {
     /// Use KVM instead of emulation
     #[arg(long)]
     pub(crate) kvm: bool,
+    /// Let the machine's clock count its instructions, on one processor: what it measures of CPU time then does not depend on what
+    /// else runs here
+    #[arg(long, conflicts_with_all = ["kvm", "cpus"])]
+    pub(crate) count_instructions: bool,
     /// Debian mirror for kernels that this machine's package sources do not have
     #[arg(long, value_name = "URL")]
     pub(crate) mirror: Option<String>,

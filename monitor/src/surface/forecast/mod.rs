@@ -14,4 +14,4 @@ pub use counts::{Counts, Total};
 pub use forecasts::{Forecasts, carried};
 pub use network_forecast::{Forecast, Traffic};
 pub use output::{computed, lines, sentence, text};
-pub use record::{BenchRecord, RECORD_MAX};
+pub use record::{BenchRecord, HeldOut, RECORD_MAX};

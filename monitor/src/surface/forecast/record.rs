@@ -25,6 +25,38 @@ pub struct BenchRecord {
     pub(super) measured: String,
     /// Whether the devices' offloads were on.
     pub(super) offloads: bool,
+    /// Largest inner packet that crosses the wire of the bench whole.
+    mtu: u32,
+}
+
+/// A load of UDP that the model was not fitted to, and what the model makes of it: CPU seconds for a million datagrams above
+/// those of plain VXLAN.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HeldOut {
+    /// Bytes of UDP payload.
+    pub payload: u32,
+    /// Streams.
+    pub streams: u32,
+    /// Median of the bench.
+    pub measured: f64,
+    /// Lower end, value and upper end of the forecast.
+    pub forecast: [f64; 3],
+}
+
+impl HeldOut {
+    /// Whether the measured value is in the interval.
+    #[must_use]
+    pub fn is_inside(&self) -> bool {
+        let [low, _, high] = self.forecast;
+        (low..=high).contains(&self.measured)
+    }
+
+    /// Half of the interval, as a part of the forecast.
+    #[must_use]
+    pub fn half_width(&self) -> f64 {
+        let [low, value, high] = self.forecast;
+        (high - low) / 2.0 / value.max(f64::MIN_POSITIVE)
+    }
 }
 
 #[derive(Deserialize)]
@@ -49,7 +81,11 @@ struct Row {
     way: String,
     load: String,
     payload: Option<u32>,
+    streams: Option<u32>,
     added_cpu_seconds_per_million: Option<Median>,
+    /// Whether it was measured to see how good the model is, and must not be fitted to.
+    #[serde(default)]
+    held_out: bool,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -89,6 +125,30 @@ impl BenchRecord {
                 of(&kernel)
             ),
             offloads: record.offloads,
+            mtu: mtu(record.wire_mtu),
+        })
+    }
+
+    /// How good the model is: the loads of its own bench that it was not fitted to.
+    ///
+    /// # Errors
+    /// As of [`BenchRecord::parse`].
+    pub fn check(json: &[u8]) -> Result<Vec<HeldOut>> {
+        let bench = BenchRecord::parse(json)?;
+        let rows = parsed(json)?.rows.into_iter();
+        let rows = rows.filter(|row| row.is_of_model() && row.held_out);
+        Ok(rows.filter_map(|row| bench.held_out(&row)).collect())
+    }
+
+    fn held_out(&self, row: &Row) -> Option<HeldOut> {
+        let point = row.point(self.mtu)?;
+        let forecast = self.model.seconds(point.packets, point.bytes);
+        let million = |seconds: f64| 1e6 * seconds;
+        Some(HeldOut {
+            payload: row.payload?,
+            streams: row.streams?,
+            measured: million(point.seconds),
+            forecast: [forecast.low, forecast.value, forecast.high].map(million),
         })
     }
 }
@@ -104,18 +164,29 @@ fn parsed(json: &[u8]) -> Result<Record> {
     Ok(record)
 }
 
-/// The loads that the model is fitted to. A datagram that does not fit is sent as several packets.
+fn mtu(wire_mtu: u32) -> u32 {
+    Carrier::VxlanEsp(EspAlgorithm::AES_GCM_8).mtu(wire_mtu)
+}
+
+/// The loads that the model is fitted to.
 fn points(record: &Record) -> Vec<Point> {
-    let mtu = Carrier::VxlanEsp(EspAlgorithm::AES_GCM_8).mtu(record.wire_mtu);
     let rows = record.rows.iter();
-    let rows = rows.filter(|row| row.way == WAY && row.load == LOAD);
-    let points = rows.filter_map(|row| {
-        let packets = udp_packets(
-            row.payload.filter(|bytes| *bytes <= u32::from(u16::MAX))?,
-            mtu,
-        );
+    let rows = rows.filter(|row| row.is_of_model() && !row.held_out);
+    rows.filter_map(|row| row.point(mtu(record.wire_mtu)))
+        .collect()
+}
+
+impl Row {
+    fn is_of_model(&self) -> bool {
+        self.way == WAY && self.load == LOAD
+    }
+
+    /// A datagram that does not fit is sent as several packets.
+    fn point(&self, mtu: u32) -> Option<Point> {
+        let payload = self.payload.filter(|bytes| *bytes <= u32::from(u16::MAX))?;
+        let packets = udp_packets(payload, mtu);
         let bytes: u32 = packets.iter().sum();
-        let Median { low, median, high } = row.added_cpu_seconds_per_million?;
+        let Median { low, median, high } = self.added_cpu_seconds_per_million?;
         let is_usable = low <= median && median <= high && low.is_finite() && high.is_finite();
         is_usable.then_some(Point {
             packets: packets.len() as f64,
@@ -124,8 +195,7 @@ fn points(record: &Record) -> Vec<Point> {
             seconds: median / 1e6,
             high: high / 1e6,
         })
-    });
-    points.collect()
+    }
 }
 
 #[cfg(test)]

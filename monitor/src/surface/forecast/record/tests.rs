@@ -36,6 +36,34 @@ fn a_load_that_was_left_out_lies_in_the_interval() {
     }
 }
 
+/// The same bench, with its rows of 512 bytes marked as held out.
+#[test]
+fn a_load_that_is_held_out_is_forecast_and_not_fitted_to() {
+    let mut json: serde_json::Value = serde_json::from_slice(RECORDED).unwrap();
+    for row in json["rows"].as_array_mut().unwrap() {
+        row["held_out"] = (row["payload"] == 512).into();
+    }
+    let marked = json.to_string().into_bytes();
+    assert_eq!(BenchRecord::check(RECORDED).unwrap(), []);
+    assert_eq!(BenchRecord::parse(&marked).unwrap().loads, 2);
+    let held_out = BenchRecord::check(&marked).unwrap();
+    let [one] = held_out[..] else {
+        panic!("{held_out:?}");
+    };
+    let all = points(&parsed(RECORDED).unwrap());
+    assert_eq!((one.payload, one.streams), (512, 1));
+    assert!((one.measured - 1e6 * all[1].seconds).abs() < 1e-9);
+    let model = Model::fit(&[all[0], all[2]]).unwrap();
+    let forecast = model.seconds(1.0, 540.0);
+    assert!((one.forecast[1] - 1e6 * forecast.value).abs() < 1e-9);
+    assert!(one.is_inside() && one.half_width() <= 0.25, "{one:?}");
+    let outside = HeldOut {
+        measured: 2.0 * one.forecast[2],
+        ..one
+    };
+    assert!(!outside.is_inside());
+}
+
 #[test]
 fn the_recorded_bench_is_described() {
     let bench = recorded();
