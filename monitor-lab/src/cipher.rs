@@ -3,9 +3,10 @@
 use std::fmt::Write;
 
 use monitor::base::tunnel_size::EspAlgorithm;
+use serde::{Deserialize, Serialize};
 
 /// An algorithm, or a pair of them, for ESP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cipher {
     /// AES-128-GCM with an ICV of 8 bytes: Docker's.
     AesGcm128,

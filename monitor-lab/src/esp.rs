@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use rustix::rand::{GetRandomFlags, getrandom};
+use serde::{Deserialize, Serialize};
 
 use crate::cipher::Cipher;
 use crate::error::{Context, Error, Result};
@@ -73,22 +74,73 @@ fn spi(source: IpAddr, tag: u32, destination: IpAddr) -> u32 {
     })
 }
 
+/// One security association: a direction between two nodes on two machines. Docker makes the SPI from addresses; here
+/// it is chosen.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Association {
+    /// Its SPI.
+    pub spi: u32,
+    salt: u32,
+    secret: Vec<u8>,
+}
+
+impl fmt::Debug for Association {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Association {:#x}", self.spi)
+    }
+}
+
+impl Association {
+    /// With a random key.
+    ///
+    /// # Errors
+    /// When the kernel gives no random bytes.
+    pub fn random(cipher: Cipher, spi: u32) -> Result<Self> {
+        let key = Key::random(cipher, spi)?;
+        Ok(Self {
+            spi,
+            salt: key.tag,
+            secret: key.secret,
+        })
+    }
+
+    /// Whether its key fits a cipher.
+    #[must_use]
+    pub fn fits(&self, cipher: Cipher) -> bool {
+        self.secret.len() == cipher.key_length()
+    }
+}
+
 /// The `ip` line that adds a security association, without extended sequence numbers and replay window.
-fn add_association(source: IpAddr, destination: IpAddr, cipher: Cipher, key: &Key) -> String {
+fn add_association(
+    source: IpAddr,
+    destination: IpAddr,
+    cipher: Cipher,
+    association: &Association,
+) -> String {
     format!(
         "xfrm state add src {source} dst {destination} proto esp spi {:#x} reqid {MARK} mode transport \
          replay-window 0 {}",
-        spi(source, key.tag, destination),
-        cipher.words(&key.secret, key.tag),
+        association.spi,
+        cipher.words(&association.secret, association.salt),
     )
 }
 
-/// The `ip` line of the outbound policy for a key; `verb` is `add` or `update`.
-fn outbound_policy(verb: &str, local: IpAddr, remote: IpAddr, key: &Key) -> String {
+/// As Docker: the SPI follows from the addresses, and the salt is the tag.
+fn docker_association(source: IpAddr, destination: IpAddr, cipher: Cipher, key: &Key) -> String {
+    let association = Association {
+        spi: spi(source, key.tag, destination),
+        salt: key.tag,
+        secret: key.secret.clone(),
+    };
+    add_association(source, destination, cipher, &association)
+}
+
+/// The `ip` line of the outbound policy for an SPI; `verb` is `add` or `update`.
+fn outbound_policy(verb: &str, local: IpAddr, remote: IpAddr, spi: u32) -> String {
     format!(
         "xfrm policy {verb} src {local} dst {remote} proto udp dport 4789 dir out mark {MARK:#x} mask 0xffffffff \
-         tmpl src {local} dst {remote} proto esp spi {:#x} reqid {MARK} mode transport",
-        spi(local, key.tag, remote),
+         tmpl src {local} dst {remote} proto esp spi {spi:#x} reqid {MARK} mode transport",
     )
 }
 
@@ -96,10 +148,15 @@ fn outbound_policy(verb: &str, local: IpAddr, remote: IpAddr, key: &Key) -> Stri
 /// association for each key.
 fn peer_lines(local: IpAddr, remote: IpAddr, keys: &KeyRing) -> Vec<String> {
     let (first, cipher) = (&keys.keys[0], keys.cipher);
-    let mut lines = vec![add_association(local, remote, cipher, first)];
+    let mut lines = vec![docker_association(local, remote, cipher, first)];
     let inbound = keys.keys.iter();
-    lines.extend(inbound.map(|key| add_association(remote, local, cipher, key)));
-    lines.push(outbound_policy("add", local, remote, first));
+    lines.extend(inbound.map(|key| docker_association(remote, local, cipher, key)));
+    lines.push(outbound_policy(
+        "add",
+        local,
+        remote,
+        spi(local, first.tag, remote),
+    ));
     lines
 }
 
@@ -112,12 +169,12 @@ pub(crate) fn rotate(nodes: &[Host; 2], keys: &mut KeyRing) -> Result<()> {
     let ends = [(&nodes[0], &nodes[1]), (&nodes[1], &nodes[0])];
     let ends = ends.map(|(node, peer)| (node, node.address(), peer.address()));
     for (node, local, remote) in ends {
-        node.batch("ip", &[add_association(remote, local, cipher, &new)])?;
+        node.batch("ip", &[docker_association(remote, local, cipher, &new)])?;
     }
     for (node, local, remote) in ends {
         let lines = [
-            add_association(local, remote, cipher, next),
-            outbound_policy("update", local, remote, next),
+            docker_association(local, remote, cipher, next),
+            outbound_policy("update", local, remote, spi(local, next.tag, remote)),
         ];
         node.batch("ip", &lines)?;
     }
@@ -164,19 +221,42 @@ fn firewall_rules(vnis: &[u32]) -> String {
 /// # Errors
 /// [`Error::NoEsp`] when the kernel refuses the associations.
 pub(crate) fn encrypt(node: &Host, remote: IpAddr, keys: &KeyRing, vnis: &[u32]) -> Result<()> {
-    node.batch("ip", &peer_lines(node.address(), remote, keys))
-        .map_err(|error| match error {
-            // The parameters are fixed and the namespace is new, so a refusal means that the kernel lacks ESP or the
-            // AEAD algorithm. The messages differ between versions of the kernel and of iproute2.
-            Error::Command { message, .. } => {
-                let reason = message.lines().next().unwrap_or_default();
-                let reason = reason
-                    .trim_start_matches("RTNETLINK answers: ")
-                    .trim_start_matches("Error: ");
-                Error::NoEsp(reason.trim_end_matches('.').to_owned())
-            }
-            other => other,
-        })?;
+    add(node, &peer_lines(node.address(), remote, keys), vnis)
+}
+
+/// Encrypts one network between `node` and the host at `remote`, with one association for each direction.
+///
+/// # Errors
+/// [`Error::NoEsp`] when the kernel refuses the associations.
+pub(crate) fn encrypt_pair(
+    node: &Host,
+    remote: IpAddr,
+    cipher: Cipher,
+    [outbound, inbound]: [&Association; 2],
+    vni: u32,
+) -> Result<()> {
+    let local = node.address();
+    let lines = [
+        add_association(local, remote, cipher, outbound),
+        add_association(remote, local, cipher, inbound),
+        outbound_policy("add", local, remote, outbound.spi),
+    ];
+    add(node, &lines, &[vni])
+}
+
+fn add(node: &Host, lines: &[String], vnis: &[u32]) -> Result<()> {
+    node.batch("ip", lines).map_err(|error| match error {
+        // The parameters are fixed and the namespace is new, so a refusal means that the kernel lacks ESP or the
+        // AEAD algorithm. The messages differ between versions of the kernel and of iproute2.
+        Error::Command { message, .. } => {
+            let reason = message.lines().next().unwrap_or_default();
+            let reason = reason
+                .trim_start_matches("RTNETLINK answers: ")
+                .trim_start_matches("Error: ");
+            Error::NoEsp(reason.trim_end_matches('.').to_owned())
+        }
+        other => other,
+    })?;
     node.feed("nft", &["-f", "-"], &firewall_rules(vnis))
         .map(drop)
 }

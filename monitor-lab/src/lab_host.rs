@@ -1,13 +1,17 @@
 //! One host of the lab: a network namespace, and the programs that run in it.
 
 use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal};
 
 use crate::device::{self, DeviceStats};
 use crate::error::{Context, Error, Result};
@@ -50,6 +54,44 @@ impl Host {
             host.sysctl("net/ipv6/conf/default/disable_ipv6", "1")?;
         }
         Ok(host)
+    }
+
+    /// The namespace in which this thread is: of the machine itself, unless somebody has started the program in another.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub(crate) fn of_this_namespace(spawner: &Arc<Spawner>) -> Result<Self> {
+        let namespace = NetNs::current().context(|| "opening this network namespace".to_owned())?;
+        Ok(Self {
+            name: "this machine".to_owned(),
+            address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            namespace,
+            spawner: Arc::clone(spawner),
+        })
+    }
+
+    /// The machine on which this process runs, as a host: to run programs in its network namespace.
+    ///
+    /// # Errors
+    /// When its namespace cannot be opened.
+    pub fn this_machine() -> Result<Self> {
+        let spawner = Spawner::new()
+            .context(|| "starting the thread that starts the lab's programs".to_owned())?;
+        Self::of_this_namespace(&spawner)
+    }
+
+    /// Another namespace of this machine, by a path that names it. As long as it is held it does not end.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn in_namespace(&self, path: &Path) -> Result<Self> {
+        let namespace = NetNs::at(path).context(|| format!("opening {}", path.display()))?;
+        Ok(Self {
+            name: path.display().to_string(),
+            address: self.address,
+            namespace,
+            spawner: Arc::clone(&self.spawner),
+        })
     }
 
     /// Its name, such as `node1` or `app1-web`.
@@ -129,6 +171,50 @@ impl Host {
             .output()
             .context(|| format!("starting {program} on {}", self.name))?;
         self.check_status(&line, &output)
+    }
+
+    /// As [`Host::run`], and ends the program if it takes longer than this. The kernel ends it with this process, which
+    /// it would not do for a program that timeout(1) starts.
+    ///
+    /// # Errors
+    /// [`Error::Command`] with its standard error when it fails or takes too long.
+    pub fn run_within(&self, program: &str, arguments: &[&str], limit: Duration) -> Result<String> {
+        let mut command = self.command(program)?;
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let line = format!("{program} {}", arguments.join(" "));
+        let starting = || format!("starting {program} on {}", self.name);
+        let child = command.spawn().context(starting)?;
+        let watched = rustix::process::pidfd_open(
+            Pid::from_child(&child),
+            rustix::process::PidfdFlags::empty(),
+        )
+        .context(starting)?;
+        let (ended, end) = mpsc::channel::<()>();
+        let (output, late) = thread::scope(|scope| {
+            let watch = scope.spawn(move || {
+                let late = end.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+                if late {
+                    // It may have ended in this moment.
+                    let _ = rustix::process::pidfd_send_signal(&watched, Signal::KILL);
+                }
+                late
+            });
+            let output = child.wait_with_output();
+            drop(ended);
+            (output, watch.join().unwrap_or(false))
+        });
+        if late {
+            return Err(Error::Command {
+                command: line,
+                host: self.name.clone(),
+                message: format!("it was ended after {limit:?}"),
+            });
+        }
+        self.check_status(&line, &output.context(starting)?)
     }
 
     /// Runs `work` on a thread inside the namespace: to open sockets, or to attach BPF programs, whose interface the

@@ -20,6 +20,7 @@
 //! | file or folder | what |
 //! | --- | --- |
 //! | `lab.rs` | [`Lab`] and its [`Builder`]: which host is where and what runs on it |
+//! | `half.rs` | [`Half`]: one node, whose other one is on another machine |
 //! | `overlay.rs` | the wire, and overlay networks |
 //! | `esp.rs`, `cipher.rs`, `wireguard.rs` | their encryption: ESP as Docker sets it up, also with other algorithms; WireGuard |
 //! | `app/` | Redis, the web app, its published port, the HTTP client |
@@ -34,6 +35,7 @@ mod cipher;
 mod device;
 mod error;
 mod esp;
+mod half;
 mod lab;
 mod lab_host;
 mod netns;
@@ -51,8 +53,10 @@ pub use app::web_server::serve as serve_web;
 pub use cipher::Cipher;
 pub use device::DeviceStats;
 pub use error::{Error, Result};
-pub use esp::MARK;
+pub use esp::{Association, MARK};
+pub use half::{Crossing, Half, HalfPlan, Mac, NodeAddress, Via};
 pub use lab::{Builder, CLIENT, Lab, NETWORK, REDIS, WEB};
 pub use lab_host::Host;
 pub use overlay::{Overlay, WIRE_MTU};
 pub use process::Process;
+pub use wireguard::WireGuardKeys;

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::panic::resume_unwind;
+use std::path::Path;
 use std::thread;
 
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
@@ -24,10 +25,20 @@ impl NetNs {
                 // SAFETY: NEWNET unshares neither descriptors nor memory, and it affects only this thread, which
                 // ends here.
                 unsafe { unshare_unsafe(UnshareFlags::NEWNET) }?;
-                File::open("/proc/thread-self/ns/net").map(|file| Self(file.into()))
+                Self::current()
             });
             created.join().unwrap_or_else(|panic| resume_unwind(panic))
         })
+    }
+
+    /// The one of the calling thread.
+    pub(crate) fn current() -> io::Result<Self> {
+        Self::at(Path::new("/proc/thread-self/ns/net"))
+    }
+
+    /// The one that a path names.
+    pub(crate) fn at(path: &Path) -> io::Result<Self> {
+        File::open(path).map(|file| Self(file.into()))
     }
 
     /// Runs `work` inside the namespace, on a thread that ends with it. Sockets and descriptors that `work`

@@ -55,8 +55,19 @@ pub struct Overlay {
     vni: u32,
     carrier: Carrier,
     mtu: u32,
-    sandboxes: [Host; 2],
+    /// One for each node that is on this machine.
+    sandboxes: Vec<Host>,
     containers: Vec<Host>,
+}
+
+/// One node's part of an overlay network.
+struct Side<'a> {
+    /// Index of the node, 0 or 1.
+    index: usize,
+    node: &'a Host,
+    sandbox: &'a Host,
+    /// Address of the other node.
+    there: IpAddr,
 }
 
 impl Overlay {
@@ -92,7 +103,7 @@ impl Overlay {
 
     /// The network's namespaces on node1 and node2, each with `br0` and `vxlan0`.
     #[must_use]
-    pub fn sandboxes(&self) -> &[Host; 2] {
+    pub fn sandboxes(&self) -> &[Host] {
         &self.sandboxes
     }
 
@@ -109,19 +120,48 @@ impl Overlay {
         quiet: bool,
         spawner: &Arc<Spawner>,
     ) -> Result<Self> {
+        let ends = [
+            (0, &nodes[0], nodes[1].address()),
+            (1, &nodes[1], nodes[0].address()),
+        ];
+        Self::on(plan, &ends, quiet, spawner)
+    }
+
+    /// Creates the part of the network that is on one node, whose index is `side`; the other node is on another machine.
+    pub(crate) fn half(
+        plan: &Plan,
+        (side, node, there): (usize, &Host, IpAddr),
+        quiet: bool,
+        spawner: &Arc<Spawner>,
+    ) -> Result<Self> {
+        Self::on(plan, &[(side, node, there)], quiet, spawner)
+    }
+
+    /// Creates it on nodes that are on this machine: index, node, and address of the other node.
+    fn on(
+        plan: &Plan,
+        nodes: &[(usize, &Host, IpAddr)],
+        quiet: bool,
+        spawner: &Arc<Spawner>,
+    ) -> Result<Self> {
         let mtu = plan.carrier.mtu(WIRE_MTU);
-        let sandbox = |node: &Host| {
-            Host::new(
-                &format!("{} on {}", plan.name, node.name()),
-                node.address(),
-                quiet,
-                spawner,
-            )
-        };
-        let sandboxes = [sandbox(&nodes[0])?, sandbox(&nodes[1])?];
+        let sandboxes = nodes
+            .iter()
+            .map(|(_, node, _)| {
+                Host::new(
+                    &format!("{} on {}", plan.name, node.name()),
+                    node.address(),
+                    quiet,
+                    spawner,
+                )
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let here =
+            |container: &&ContainerPlan| nodes.iter().any(|(index, _, _)| *index == container.node);
         let containers = plan
             .containers
             .iter()
+            .filter(here)
             .map(|container| {
                 Host::new(
                     &container.name,
@@ -139,10 +179,22 @@ impl Overlay {
             sandboxes,
             containers,
         };
-        for node in 0..nodes.len() {
-            overlay.set_up_sandbox(plan, nodes, node)?;
+        for ((index, node, there), sandbox) in nodes.iter().zip(&overlay.sandboxes) {
+            overlay.set_up_sandbox(
+                plan,
+                &Side {
+                    index: *index,
+                    node,
+                    sandbox,
+                    there: *there,
+                },
+            )?;
         }
-        for (host, container) in overlay.containers.iter().zip(&plan.containers) {
+        for (host, container) in overlay
+            .containers
+            .iter()
+            .zip(plan.containers.iter().filter(here))
+        {
             overlay.set_up_container(plan, host, container, quiet)?;
         }
         if quiet {
@@ -158,17 +210,16 @@ impl Overlay {
         Ok(overlay)
     }
 
-    fn set_up_sandbox(&self, plan: &Plan, nodes: &[Host; 2], node: usize) -> Result<()> {
-        let (here, there) = (&nodes[node], &nodes[1 - node]);
-        let (mtu, vni, sandbox) = (self.mtu, self.vni, &self.sandboxes[node]);
+    fn set_up_sandbox(&self, plan: &Plan, side: &Side<'_>) -> Result<()> {
+        let (mtu, vni, sandbox) = (self.mtu, self.vni, side.sandbox);
         // Created from the node's namespace: the outer datagrams stay in it although the device is in another.
-        here.batch(
+        side.node.batch(
             "ip",
             &[format!(
                 "link add vxlan0 mtu {mtu} netns {} type vxlan id {vni} local {} dstport {} \
                  learning proxy l2miss l3miss",
                 sandbox.namespace_path(),
-                here.address(),
+                side.node.address(),
                 vxlan::PORT,
             )],
         )?;
@@ -183,11 +234,15 @@ impl Overlay {
         for (index, container) in plan.containers.iter().enumerate() {
             let mac = container.mac();
             let (near, far) = (FIRST_PORT + index, OWN_LINK);
-            if container.node == node {
+            let here = self
+                .containers
+                .iter()
+                .find(|host| container.node == side.index && host.name() == container.name);
+            if let Some(host) = here {
                 lines.push(format!(
                     "link add veth{index} index {near} mtu {mtu} type veth peer name eth0 index {far} mtu {mtu} \
                      address {mac} netns {}",
-                    self.containers[index].namespace_path()
+                    host.namespace_path()
                 ));
                 lines.push(format!("link set veth{index} master br0 up"));
             } else {
@@ -198,7 +253,7 @@ impl Overlay {
                 ));
                 forwarding.push(format!(
                     "fdb replace {mac} dev vxlan0 self permanent dst {}",
-                    there.address()
+                    side.there
                 ));
             }
         }

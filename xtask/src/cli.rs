@@ -282,7 +282,8 @@ fn parallel(text: &str) -> Result<usize, String> {
 ///   classify what each classifier takes for the recorded payloads
 ///   read     a capture file, beside tcpdump and tshark (only if named)
 ///   encryption what it costs to encrypt an overlay on this machine: plain
-///            VXLAN, ESP, WireGuard, TLS (only if named; at most 15 minutes)
+///            VXLAN, ESP, WireGuard, TLS (only if named; at most 15 minutes);
+///            with --listen and --to HOST between two machines
 ///
 /// Examples:
 ///   cargo xtask bench

@@ -54,7 +54,7 @@ pub(crate) struct Arguments {
     docs: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 enum What {
     /// Nanoseconds per packet in the kernel programs: one hot packet, and many flows and VNIs (BPF_PROG_TEST_RUN)
     ///
@@ -89,7 +89,10 @@ enum What {
     /// Two nodes in network namespaces, joined by plain VXLAN, by VXLAN in ESP with five algorithms and in WireGuard; and
     /// TLS inside a plain overlay. Streams of TCP and UDP, Redis and HTTP, in interleaved rounds: rate, CPU time, latency,
     /// bytes on the wire, MTU. What this kernel lacks is left out. Takes at most 15 minutes.
-    Encryption(encryption::Options),
+    ///
+    /// Between two machines: --listen on one, --to HOST on the other, over their cards, in network namespaces of their own.
+    /// The listener prints a token, with which the other connects.
+    Encryption(Box<encryption::Options>),
 }
 
 /// Programs whose versions matter, with the option that prints it.
@@ -103,14 +106,14 @@ const PROGRAMS: &[(&str, &str)] = &[
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     // First, because the measurements take minutes.
     check_outputs(arguments)?;
-    let monitor = match arguments.what {
+    let monitor = match &arguments.what {
         Some(What::Kernel | What::Cpus | What::Classify | What::Encryption(_)) => PathBuf::new(),
         Some(What::Live | What::Iperf | What::Agent | What::Read) | None => {
             monitor_program::find(arguments.monitor.as_deref())?
         }
     };
     let today = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
-    if let Some(What::Encryption(options)) = arguments.what {
+    if let Some(What::Encryption(options)) = &arguments.what {
         let report = encryption::run(options, arguments.runs, today)?;
         write_costs(arguments, &report)?;
         return Ok(ExitCode::SUCCESS);
@@ -151,7 +154,7 @@ struct Job {
 
 /// The benchmarks that are wanted.
 fn jobs(arguments: &Arguments, monitor: &Path) -> Vec<Job> {
-    let wanted = |what| arguments.what.is_none_or(|only| only == what);
+    let wanted = |what| arguments.what.as_ref().is_none_or(|only| *only == what);
     let mut jobs = Vec::new();
     let mut add = |name, expected, run| {
         jobs.push(Job {

@@ -1,24 +1,19 @@
-//! Options of `bench encryption`; runs the rounds within their time.
+//! Options of `bench encryption`, and which of its three forms runs: both ends here, or one of them.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
 use clap::Args;
-use monitor_lab::WIRE_MTU;
 
-use super::load::Load;
-use super::measured::Measured;
-use super::report::{CostReport, LeftOut, Series, WayFacts};
-use super::requests::Clients;
+use super::collected::Collected;
+use super::report::{CostReport, Run};
+use super::rounds;
 use super::stage::{SetUp, Stage};
+use super::two_machines::{self, Part};
 use super::way::Way;
-use super::{crypto, sizes, streams};
 use crate::cli::bench::report::Machine;
-use crate::cli::progress::Progress;
 
 /// Programs whose versions matter, with the option that prints it.
-const PROGRAMS: &[(&str, &str)] = &[
+pub(super) const PROGRAMS: &[(&str, &str)] = &[
     ("nginx", "-v"),
     ("openssl", "version"),
     ("redis-server", "--version"),
@@ -26,12 +21,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("wrk", "-v"),
 ];
 
-/// How long is measured again where nothing arrived.
-const LONGER: Duration = Duration::from_secs(5);
-const LONGEST: Duration = Duration::from_secs(40);
-
 /// Options of its own.
-#[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub(in crate::cli::bench) struct Options {
     /// Measure in 3 minutes instead of 15: 3 rounds instead of 7, shorter ones, and only one stream
     #[arg(long)]
@@ -42,20 +33,34 @@ pub(in crate::cli::bench) struct Options {
     /// Leave GRO, GSO and TSO of the devices on; then bytes and frames of the wire are not exact
     #[arg(long)]
     offloads: bool,
+    /// Measure only these ways, separated by commas: direct, vxlan, esp-aes-128-gcm, wireguard, tls, … as in the JSON
+    #[arg(long, value_name = "WAYS", value_delimiter = ',', value_parser = Way::parse)]
+    ways: Vec<Way>,
+    #[command(flatten)]
+    pub(super) two_machines: two_machines::PairOptions,
 }
 
 impl Options {
-    fn rounds(self) -> u32 {
-        if self.quick { 3 } else { 7 }
+    /// What is measured. `runs` replaces the number of rounds.
+    pub(super) fn run(&self, runs: Option<u32>) -> Run {
+        Run {
+            quick: self.quick,
+            rounds: runs.unwrap_or(if self.quick { 3 } else { 7 }),
+            milliseconds: self
+                .milliseconds
+                .unwrap_or(if self.quick { 300 } else { 600 }),
+            offloads: self.offloads,
+        }
     }
 
-    fn duration(self) -> Duration {
-        let default = if self.quick { 300 } else { 600 };
-        Duration::from_millis(self.milliseconds.unwrap_or(default))
+    /// The ways that are wanted, in the order of the report.
+    pub(super) fn ways(&self) -> impl Iterator<Item = Way> {
+        let wanted = |way: &Way| self.ways.is_empty() || self.ways.contains(way);
+        Way::ALL.into_iter().filter(wanted)
     }
 
     /// No round begins that would end later than this.
-    fn limit(self) -> Duration {
+    pub(super) fn limit(&self) -> Duration {
         let minutes = if self.quick { 3 } else { 15 };
         Duration::from_secs(60 * minutes)
     }
@@ -63,149 +68,37 @@ impl Options {
 
 /// Runs the benchmark. `runs` replaces the number of rounds.
 pub(in crate::cli::bench) fn run(
-    options: Options,
+    options: &Options,
     runs: Option<u32>,
     date: String,
 ) -> anyhow::Result<CostReport> {
-    let start = Instant::now();
     let machine = Machine::of_this_run(date, PROGRAMS);
-    let (mut stages, mut ways, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
-    for way in Way::ALL {
-        match Stage::build(way, options.offloads)? {
+    match options.two_machines.part()? {
+        None => on_this_machine(options, runs, machine),
+        Some(Part::Listen(address)) => two_machines::listen(options, address, machine),
+        Some(Part::Connect(host)) => two_machines::connect(options, host, runs, machine),
+    }
+}
+
+fn on_this_machine(
+    options: &Options,
+    runs: Option<u32>,
+    machine: Machine,
+) -> anyhow::Result<CostReport> {
+    let start = Instant::now();
+    let run = options.run(runs);
+    let mut collected = Collected::new(run);
+    let mut stages = Vec::new();
+    for way in options.ways() {
+        match Stage::on_this_machine(way, options.offloads)? {
             SetUp::Ready(stage) => {
-                ways.push(facts(&stage, options.offloads)?);
-                stages.push(*stage);
+                collected.add(way, rounds::facts(&stage, options.offloads, None)?)?;
+                stages.push(stage);
             }
-            SetUp::LeftOut(why) => {
-                eprintln!("left out: {}: {why}", way.label());
-                left_out.push(LeftOut::new(way, why));
-            }
+            SetUp::LeftOut(why) => collected.leave_out(way, why),
         }
     }
-    let rounds = runs.unwrap_or(options.rounds());
-    let mut rows: Vec<Series> = Vec::new();
-    for load in Load::list(options.quick) {
-        let ways = stages.iter().map(|stage| stage.way);
-        rows.extend(
-            ways.filter(|way| load.applies_to(*way))
-                .map(|way| Series::new(way, load)),
-        );
-    }
-    let clients = Clients::new()?;
-    let mut progress = Progress::new("ways to cross the wire", rounds);
-    let mut longest = Duration::ZERO;
-    let mut done = 0;
-    for round in 0..rounds as usize {
-        if round > 0 && start.elapsed() + longest > options.limit() {
-            eprintln!("no time for another round: {done} of {rounds} were measured");
-            break;
-        }
-        let began = Instant::now();
-        measure_round(&stages, &mut rows, &clients, options.duration(), round)?;
-        longest = longest.max(began.elapsed());
-        done += 1;
-        progress.step();
-    }
-    Ok(CostReport {
-        schema: 1,
-        machine,
-        quick: options.quick,
-        rounds: done,
-        milliseconds: options.duration().as_millis().try_into()?,
-        seconds: start.elapsed().as_secs_f64(),
-        wire_mtu: WIRE_MTU,
-        offloads: options.offloads,
-        aes_instructions: crypto::aes_instructions(),
-        rows: rows.iter().map(|series| series.row(&rows)).collect(),
-        ways,
-        left_out,
-    })
-}
-
-/// Measures each load in each way once. Each round begins with another way, so that none is always first.
-fn measure_round(
-    stages: &[Stage],
-    rows: &mut [Series],
-    clients: &Clients,
-    duration: Duration,
-    round: usize,
-) -> anyhow::Result<()> {
-    let by_way: HashMap<&str, &Stage> = stages
-        .iter()
-        .map(|stage| (stage.way.name(), stage))
-        .collect();
-    for same_load in rows.chunk_by_mut(|one, next| one.load == next.load) {
-        for place in 0..same_load.len() {
-            let at = (place + round) % same_load.len();
-            let series = &mut same_load[at];
-            let Some(stage) = by_way.get(series.way.name()) else {
-                continue;
-            };
-            let measured = measure_something(stage, series, clients, duration)?;
-            series.push(measured);
-        }
-    }
-    Ok(())
-}
-
-/// Measures for longer if nothing arrived: on an emulated machine the handshakes alone of TLS can take seconds.
-fn measure_something(
-    stage: &Stage,
-    series: &Series,
-    clients: &Clients,
-    duration: Duration,
-) -> anyhow::Result<Measured> {
-    let durations = [duration, LONGER, LONGEST];
-    for duration in durations {
-        let measured = measure(stage, series.load, clients, duration, series.last_rate())?;
-        if !measured.is_empty() {
-            return Ok(measured);
-        }
-    }
-    bail!(
-        "{}, {}: nothing arrived",
-        series.way.label(),
-        series.load.label()
-    )
-}
-
-fn measure(
-    stage: &Stage,
-    load: Load,
-    clients: &Clients,
-    duration: Duration,
-    rate: Option<f64>,
-) -> anyhow::Result<Measured> {
-    match load {
-        Load::Tcp { streams } => streams::tcp(stage, streams, duration),
-        Load::Udp { payload, streams } => streams::udp(stage, payload, streams, duration),
-        Load::Redis | Load::Http | Load::Connections => clients.run(stage, load, duration, rate),
-    }
-}
-
-fn facts(stage: &Stage, offloads: bool) -> anyhow::Result<WayFacts> {
-    sizes::warm_up(stage)?;
-    let chosen = crypto::chosen(stage.way);
-    let (algorithm, driver) = chosen.map_or((None, None), |chosen| {
-        (Some(chosen.algorithm), chosen.driver)
-    });
-    Ok(WayFacts {
-        way: stage.way.name(),
-        label: stage.way.label(),
-        algorithm,
-        driver,
-        esp_offload: crypto::esp_offload(stage),
-        mtu: stage.way.carrier().mtu(WIRE_MTU),
-        // With offloads a frame of a device is not one of the wire.
-        frames_around_the_mtu: if offloads {
-            None
-        } else {
-            Some(sizes::frames_around_the_mtu(stage)?)
-        },
-        sizes: if offloads {
-            Vec::new()
-        } else {
-            sizes::measure(stage)?
-        },
-    })
+    let within = (start, options.limit());
+    let done = rounds::measure(&stages, &mut collected, &run, within, &mut |_, _, _| Ok(()))?;
+    Ok(collected.report(machine, None, done, start.elapsed().as_secs_f64()))
 }

@@ -65,7 +65,7 @@ pub(super) fn aes_instructions() -> bool {
 
 /// Whether the wire's device encrypts ESP itself (`ethtool -k`); `None` where ethtool does not say.
 pub(super) fn esp_offload(stage: &Stage) -> Option<bool> {
-    let features = stage.lab.node2().run("ethtool", &["-k", "eth0"]).ok()?;
+    let features = stage.near.node().run("ethtool", &["-k", "eth0"]).ok()?;
     let line = features
         .lines()
         .find_map(|line| line.trim().strip_prefix("esp-hw-offload: "))?;

@@ -1,9 +1,11 @@
 //! The loads, as data.
 
+use serde::{Deserialize, Serialize};
+
 use super::way::Way;
 
 /// What is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Load {
     /// Bytes as fast as they go, on each of `streams` connections.
     Tcp {

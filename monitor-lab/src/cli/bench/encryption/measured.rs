@@ -1,9 +1,11 @@
 //! The result of one measurement.
 
+use serde::{Deserialize, Serialize};
+
 use super::usage::Usage;
 
 /// Latency of requests in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Latency {
     pub(super) p50: f64,
     pub(super) p99: f64,
@@ -11,7 +13,7 @@ pub(super) struct Latency {
 }
 
 /// One measurement of a load in a way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Measured {
     /// Seconds that it took.
     pub(super) seconds: f64,
@@ -24,7 +26,7 @@ pub(super) struct Measured {
 }
 
 /// What arrived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Carried {
     /// Bytes of a stream.
     Bytes(u64),
@@ -81,6 +83,11 @@ impl Measured {
         self.used.cpu.busy / self.pieces() * 1e6
     }
 
+    /// The receiver's part of it, where it is another machine.
+    pub(super) fn receiver_cpu_per_million(&self) -> Option<f64> {
+        Some(self.used.receiver?.busy / self.pieces() * 1e6)
+    }
+
     /// The part of it that was spent in interrupts.
     pub(super) fn interrupts_per_million(&self) -> f64 {
         self.used.cpu.interrupts / self.pieces() * 1e6
@@ -109,5 +116,36 @@ impl Measured {
     /// Whether anything arrived: otherwise nothing can be divided by it.
     pub(super) fn is_empty(&self) -> bool {
         self.pieces() == 0.0 || matches!(self.carried, Carried::Bytes(0)) || self.seconds <= 0.0
+    }
+
+    /// Refuses numbers that are none, or so large that sums of them would be.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        const MOST: u64 = 1 << 50;
+        let carried = match self.carried {
+            Carried::Bytes(bytes) => bytes,
+            Carried::Datagrams { count, .. } | Carried::Requests(count) => count,
+        };
+        let wire = self.used.wire;
+        let counts = [
+            carried,
+            self.lost,
+            self.used.dropped,
+            wire.rx_packets,
+            wire.rx_bytes,
+            wire.tx_packets,
+            wire.tx_bytes,
+        ];
+        anyhow::ensure!(
+            !self.is_empty() && counts.iter().all(|count| *count <= MOST),
+            "a measurement that cannot be"
+        );
+        let cpus = [Some(self.used.cpu), self.used.receiver];
+        let cpu = cpus.iter().flatten().map(|cpu| cpu.busy + cpu.interrupts);
+        let seconds = cpu.chain([self.seconds]);
+        anyhow::ensure!(
+            seconds.into_iter().all(|seconds| seconds.abs() < 1e9),
+            "a measurement that cannot be"
+        );
+        Ok(())
     }
 }

@@ -13,8 +13,8 @@ use super::stage::Stage;
 use super::usage::Usage;
 use super::way::Way;
 
-/// A client that takes longer is ended, in seconds.
-const LIMIT: &str = "60";
+/// A client that takes longer is ended.
+const LIMIT: Duration = Duration::from_secs(60);
 const CLIENTS: &str = "16";
 /// Requests of the first run, from which the length of the next ones follows; and the most of any.
 const FIRST: u64 = 500;
@@ -93,7 +93,7 @@ impl Clients {
         } else {
             "http"
         };
-        let url = format!("{scheme}://{}/", stage.receiver()?.address());
+        let url = format!("{scheme}://{}/", stage.target()?);
         let script = format!(
             "/proc/{}/fd/{}",
             std::process::id(),
@@ -101,27 +101,26 @@ impl Clients {
         );
         // It counts in whole seconds.
         let seconds = format!("{}s", duration.as_secs().max(1));
-        let mut arguments = vec![LIMIT, "wrk", "-t", "1", "-c", CLIENTS, "-d", &seconds];
+        let mut arguments = vec!["-t", "1", "-c", CLIENTS, "-d", &seconds];
         // An answer that takes long is slow, not a failure.
         arguments.extend(["--timeout", "60s"]);
         arguments.extend(more);
         arguments.extend(["-s", &script, &url]);
-        let printed = stage.sender()?.run("timeout", &arguments)?;
+        let printed = stage.sender()?.run_within("wrk", &arguments, LIMIT)?;
         wrk_result(&printed).with_context(|| format!("wrk printed no result: {printed}"))?
     }
 }
 
 fn redis(stage: &Stage, requests: u64) -> anyhow::Result<Answered> {
-    let (number, host) = (
-        requests.to_string(),
-        stage.receiver()?.address().to_string(),
-    );
-    let mut arguments = vec![LIMIT, "redis-benchmark", "-h", &host, "-c", CLIENTS];
+    let (number, host) = (requests.to_string(), stage.target()?.to_string());
+    let mut arguments = vec!["-h", &host, "-c", CLIENTS];
     arguments.extend(["-n", &number, "-t", "set", "-d", "1024", "--precision", "3"]);
     if stage.way == Way::Tls {
         arguments.extend(["--tls", "--insecure"]);
     }
-    let printed = stage.sender()?.run("timeout", &arguments)?;
+    let printed = stage
+        .sender()?
+        .run_within("redis-benchmark", &arguments, LIMIT)?;
     let latency = redis_latency(&printed)
         .with_context(|| format!("redis-benchmark printed no latencies: {printed}"))?;
     let per_second = redis_rate(&printed)

@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use monitor::base::tunnel_size::udp_packets;
-use monitor_lab::{DeviceStats, Host, WIRE_MTU};
-use serde::Serialize;
+use monitor_lab::{DeviceStats, WIRE_MTU};
+use serde::{Deserialize, Serialize};
 
 use super::stage::Stage;
-use super::streams::udp_pair;
-use super::way::Way;
+use super::streams::open_udp;
 
 /// Datagrams of each size.
 const DATAGRAMS: u32 = 8;
@@ -25,11 +24,13 @@ fn payloads() -> impl Iterator<Item = u32> {
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The counters rest when they have not changed for this long.
 const REST: Duration = Duration::from_millis(20);
+/// Between two looks at what has arrived.
+const POLL: Duration = Duration::from_millis(1);
 /// What is added to the MTU of a container's devices while the real limit is looked for.
 const ROOM: u32 = 100;
 
 /// A size, as measured and as computed.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Size {
     /// Bytes of UDP payload.
     pub(super) payload: u32,
@@ -53,9 +54,10 @@ impl Size {
 /// Measures all sizes.
 pub(super) fn measure(stage: &Stage) -> anyhow::Result<Vec<Size>> {
     let (carrier, mtu) = (stage.way.carrier(), stage.way.carrier().mtu(WIRE_MTU));
-    payloads()
+    let flow = Flow::open(stage)?;
+    let measured = payloads()
         .map(|payload| {
-            let wire = send(stage, payload)?;
+            let wire = flow.send(payload)?;
             let packets = udp_packets(payload, mtu);
             Ok(Size {
                 payload,
@@ -65,7 +67,9 @@ pub(super) fn measure(stage: &Stage) -> anyhow::Result<Vec<Size>> {
                 formula_bytes: packets.iter().map(|packet| carrier.frame(*packet)).sum(),
             })
         })
-        .collect()
+        .collect();
+    stage.far().close()?;
+    measured
 }
 
 /// Frames on the wire for the largest packet that fits, and for one byte more. The devices of the container are given a
@@ -75,78 +79,102 @@ pub(super) fn frames_around_the_mtu(stage: &Stage) -> anyhow::Result<[f64; 2]> {
     const HEADERS: u32 = 28;
     let mtu = stage.way.carrier().mtu(WIRE_MTU);
     set_mtu(stage, mtu + ROOM)?;
+    let flow = Flow::open(stage)?;
     let frames = [mtu, mtu + 1].map(|packet| {
-        let wire = send(stage, packet - HEADERS)?;
+        let wire = flow.send(packet - HEADERS)?;
         Ok(wire.tx_packets as f64 / f64::from(DATAGRAMS))
     });
+    stage.far().close()?;
     set_mtu(stage, mtu)?;
     let [at, beyond]: [anyhow::Result<f64>; 2] = frames;
     Ok([at?, beyond?])
 }
 
-/// Sets the MTU of every device that an inner packet crosses on its way to the tunnel.
+/// Sets the MTU of every device that an inner packet crosses on its way to the tunnel, at both ends.
 fn set_mtu(stage: &Stage, mtu: u32) -> anyhow::Result<()> {
-    if stage.way == Way::Direct {
-        return Ok(());
-    }
-    let overlay = &stage.lab.overlays()[0];
-    let set = |host: &Host, device: &str| {
-        host.run("ip", &["link", "set", device, "mtu", &mtu.to_string()])
-    };
-    for host in overlay.sandboxes() {
-        let links = host.run("ip", &["-oneline", "link", "show"])?;
-        // `12: veth0@if10: <…`
-        let names = links.lines().filter_map(|line| line.split(": ").nth(1));
-        let names: Vec<&str> = names
-            .map(|name| name.split('@').next().unwrap_or(name))
-            .filter(|name| *name != "lo" && *name != "br0")
-            .collect();
-        // The bridge last: its MTU follows its smallest port's.
-        for name in names.into_iter().chain(["br0"]) {
-            set(host, name)?;
-        }
-    }
-    for host in overlay.containers() {
-        set(host, "eth0")?;
-    }
-    Ok(())
+    stage.near.set_mtu(mtu)?;
+    stage.far().set_mtu(mtu)
 }
 
 /// Sends until something arrives: the first packet of a tunnel may have to wait for a handshake.
 pub(super) fn warm_up(stage: &Stage) -> anyhow::Result<()> {
-    let (from, to) = udp_pair(stage.sender()?, stage.receiver()?)?;
+    let flow = Flow::open(stage)?;
     let end = Instant::now() + PATIENCE;
-    while from.send(&[0]).and_then(|_| to.recv(&mut [0; 8])).is_err() {
+    while flow.socket.send(&[0]).is_err() || stage.far().read()?.arrived == 0 {
         if Instant::now() > end {
             bail!(
                 "{}: no datagram arrived within {PATIENCE:?}",
                 stage.way.label()
             );
         }
+        thread::sleep(REST);
     }
+    stage.far().close()?;
     Ok(())
 }
 
-/// Sends the datagrams and returns what the sender's end of the wire has counted.
-fn send(stage: &Stage, payload: u32) -> anyhow::Result<DeviceStats> {
-    let (from, to) = udp_pair(stage.sender()?, stage.receiver()?)?;
-    to.set_read_timeout(Some(PATIENCE))?;
-    may_be_fragmented(&from)?;
-    let before = at_rest(stage)?;
-    let datagram = vec![0x5a; payload as usize];
-    let mut room = vec![0; datagram.len() + 1];
-    for _ in 0..DATAGRAMS {
-        from.send(&datagram)?;
-        // Otherwise the count would be right and the bytes nobody's.
-        let arrived = to.recv(&mut room).with_context(|| {
-            format!(
-                "{}: a datagram with {payload} bytes did not arrive within {PATIENCE:?}",
-                stage.way.label()
-            )
-        })?;
-        anyhow::ensure!(arrived == datagram.len(), "a datagram arrived cut off");
+/// A flow of datagrams to a sink that does not answer.
+struct Flow<'a> {
+    stage: &'a Stage,
+    socket: UdpSocket,
+}
+
+impl<'a> Flow<'a> {
+    fn open(stage: &'a Stage) -> anyhow::Result<Flow<'a>> {
+        let mut sockets = open_udp(stage, 1, false)?;
+        let socket = sockets.pop().context("no socket")?;
+        may_be_fragmented(&socket)?;
+        Ok(Flow { stage, socket })
     }
-    Ok(at_rest(stage)? - before)
+
+    /// Sends the datagrams and returns what the sender's end of the wire has counted.
+    fn send(&self, payload: u32) -> anyhow::Result<DeviceStats> {
+        let first = self.stage.far().read()?;
+        let before = self.at_rest()?;
+        let datagram = vec![0x5a; payload as usize];
+        let end = Instant::now() + PATIENCE;
+        for sent in 1..=u64::from(DATAGRAMS) {
+            self.socket.send(&datagram)?;
+            // Otherwise the count would be right and the bytes nobody's.
+            loop {
+                let reading = self.stage.far().read()?;
+                if reading.arrived - first.arrived == sent {
+                    let bytes = reading.bytes - first.bytes;
+                    anyhow::ensure!(
+                        bytes == sent * u64::from(payload),
+                        "a datagram arrived cut off"
+                    );
+                    break;
+                }
+                if Instant::now() > end {
+                    bail!(
+                        "{}: a datagram with {payload} bytes did not arrive within {PATIENCE:?}",
+                        self.stage.way.label()
+                    );
+                }
+                thread::sleep(POLL);
+            }
+        }
+        Ok(self.at_rest()? - before)
+    }
+
+    /// The counters of the sender's end of the wire, when nothing leaves any more. What strangers send to a real card may
+    /// arrive at any time.
+    fn at_rest(&self) -> anyhow::Result<DeviceStats> {
+        let end = Instant::now() + PATIENCE;
+        let mut last = self.stage.near.wire()?;
+        loop {
+            thread::sleep(REST);
+            let now = self.stage.near.wire()?;
+            if (now.tx_packets, now.tx_bytes) == (last.tx_packets, last.tx_bytes) {
+                return Ok(now);
+            }
+            if Instant::now() > end {
+                bail!("the counters of the wire do not come to rest");
+            }
+            last = now;
+        }
+    }
 }
 
 /// Clears "don't fragment" in the datagrams of a socket (ip(7)). With it VXLAN would drop one that does not fit, and
@@ -167,23 +195,5 @@ fn may_be_fragmented(socket: &UdpSocket) -> io::Result<()> {
         Ok(())
     } else {
         Err(io::Error::last_os_error())
-    }
-}
-
-/// The counters of the sender's end of the wire, when they no longer change.
-fn at_rest(stage: &Stage) -> anyhow::Result<DeviceStats> {
-    let read = || stage.lab.node2().device_stats("eth0");
-    let end = Instant::now() + PATIENCE;
-    let mut last = read()?;
-    loop {
-        thread::sleep(REST);
-        let now = read()?;
-        if now == last {
-            return Ok(now);
-        }
-        if Instant::now() > end {
-            bail!("the counters of the wire do not come to rest");
-        }
-        last = now;
     }
 }

@@ -1,71 +1,84 @@
-//! Two nodes, joined in one of the ways, with a sender on node2 and a receiver with its servers on node1.
+//! Two ends, joined in one of the ways: a sender here, and a receiver with its servers.
 
-use anyhow::Context;
-use monitor_lab::{CLIENT, Error, Host, Lab, Process, WEB};
+use std::cell::{RefCell, RefMut};
+use std::net::IpAddr;
+use std::sync::Arc;
 
+use monitor_lab::{Error, Host, Lab};
+
+use super::end::{End, Role};
+use super::far::Far;
+use super::receiver::Receiver;
 use super::way::Way;
 
-/// A lab for a way.
+/// A way that can be measured.
 pub(super) struct Stage {
     pub(super) way: Way,
-    // Before the lab: a process must end before its host does.
-    _servers: [Process; 2],
-    pub(super) lab: Lab,
+    pub(super) near: End,
+    far: RefCell<Far>,
 }
 
 /// What came of setting it up.
-pub(super) enum SetUp {
+pub(super) enum SetUp<T> {
     /// It can be measured.
-    Ready(Box<Stage>),
+    Ready(T),
     /// The kernel or the machine lacks something; why.
     LeftOut(String),
 }
 
+impl<T> SetUp<T> {
+    /// Distinguishes what is lacking from what has failed.
+    pub(super) fn of(outcome: Result<T, Error>) -> anyhow::Result<SetUp<T>> {
+        match outcome {
+            Ok(ready) => Ok(SetUp::Ready(ready)),
+            Err(
+                error @ (Error::NoEsp(_) | Error::NoWireGuard(_) | Error::MissingProgram { .. }),
+            ) => Ok(SetUp::LeftOut(error.to_string())),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
 impl Stage {
-    /// Sets it up. With offloads each packet on a device may be many on a real wire, so bytes and packets are exact only
-    /// without.
-    pub(super) fn build(way: Way, offloads: bool) -> anyhow::Result<SetUp> {
+    /// Joins both ends.
+    pub(super) fn new(way: Way, near: End, far: Far) -> Stage {
+        Stage {
+            way,
+            near,
+            far: RefCell::new(far),
+        }
+    }
+
+    /// Sets both ends up on this machine. With offloads each packet on a device may be many on a real wire, so bytes and
+    /// packets are exact only without.
+    pub(super) fn on_this_machine(way: Way, offloads: bool) -> anyhow::Result<SetUp<Stage>> {
         let mut builder = Lab::builder().quiet(!offloads);
         if let Way::Esp(cipher) = way {
             builder = builder.encrypted(true).cipher(cipher);
         }
-        let lab = match builder.wireguard(way == Way::WireGuard).build() {
-            Ok(lab) => lab,
-            Err(
-                error @ (Error::NoEsp(_) | Error::NoWireGuard(_) | Error::MissingProgram { .. }),
-            ) => {
-                return Ok(SetUp::LeftOut(error.to_string()));
-            }
-            Err(error) => return Err(error.into()),
+        let lab = match SetUp::of(builder.wireguard(way == Way::WireGuard).build())? {
+            SetUp::Ready(lab) => Arc::new(lab),
+            SetUp::LeftOut(why) => return Ok(SetUp::LeftOut(why)),
         };
-        let server = receiver(way, &lab)?;
-        let servers = lab
-            .start_benchmark_servers(server, way == Way::Tls)
-            .with_context(|| format!("{}: the servers did not start", way.label()))?;
-        Ok(SetUp::Ready(Box::new(Stage {
-            way,
-            _servers: servers,
-            lab,
-        })))
+        let end = End::of_lab(way, Role::Receiver, &lab);
+        let servers = end.start_servers()?;
+        let far = Far::Here(Box::new(Receiver::new(end, servers)));
+        let near = End::of_lab(way, Role::Sender, &lab);
+        Ok(SetUp::Ready(Stage::new(way, near, far)))
     }
 
     /// Where the load comes from.
     pub(super) fn sender(&self) -> anyhow::Result<&Host> {
-        Ok(match self.way {
-            Way::Direct => self.lab.node2(),
-            Way::Vxlan | Way::Esp(_) | Way::WireGuard | Way::Tls => self.lab.container(CLIENT)?,
-        })
+        self.near.workload()
     }
 
-    /// Where it goes to.
-    pub(super) fn receiver(&self) -> anyhow::Result<&Host> {
-        receiver(self.way, &self.lab)
+    /// Address to which it goes.
+    pub(super) fn target(&self) -> anyhow::Result<IpAddr> {
+        self.near.other()
     }
-}
 
-fn receiver(way: Way, lab: &Lab) -> anyhow::Result<&Host> {
-    Ok(match way {
-        Way::Direct => lab.node1(),
-        Way::Vxlan | Way::Esp(_) | Way::WireGuard | Way::Tls => lab.container(WEB)?,
-    })
+    /// The receiving end.
+    pub(super) fn far(&self) -> RefMut<'_, Far> {
+        self.far.borrow_mut()
+    }
 }

@@ -1,15 +1,17 @@
 //! What the whole machine and the wire have done so far.
 
 use std::fs;
-use std::ops::Sub;
+use std::ops::{Add, Sub};
 
 use anyhow::Context;
 use monitor_lab::DeviceStats;
+use serde::{Deserialize, Serialize};
 
+use super::receiver::Reading;
 use super::stage::Stage;
 
 /// CPU time of the whole machine in seconds (`/proc/stat`).
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Cpu {
     /// All but idle, waiting for disks, and time that the hypervisor gave to others.
     pub(super) busy: f64,
@@ -18,7 +20,8 @@ pub(super) struct Cpu {
 }
 
 impl Cpu {
-    fn now() -> anyhow::Result<Cpu> {
+    /// Now.
+    pub(super) fn now() -> anyhow::Result<Cpu> {
         let text = fs::read_to_string("/proc/stat").context("cannot read /proc/stat")?;
         Cpu::parse(&text, ticks_per_second()).context("/proc/stat has no line for all CPUs")
     }
@@ -47,10 +50,35 @@ fn ticks_per_second() -> f64 {
     if ticks > 0 { ticks as f64 } else { 100.0 }
 }
 
+impl Sub for Cpu {
+    type Output = Cpu;
+
+    fn sub(self, earlier: Cpu) -> Cpu {
+        Cpu {
+            busy: self.busy - earlier.busy,
+            interrupts: self.interrupts - earlier.interrupts,
+        }
+    }
+}
+
+impl Add for Cpu {
+    type Output = Cpu;
+
+    fn add(self, other: Cpu) -> Cpu {
+        Cpu {
+            busy: self.busy + other.busy,
+            interrupts: self.interrupts + other.interrupts,
+        }
+    }
+}
+
 /// CPU and wire.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Usage {
+    /// Of the whole machine, or of both.
     pub(super) cpu: Cpu,
+    /// The receiver's part of it, where it is another machine.
+    pub(super) receiver: Option<Cpu>,
     /// The sender's end of the wire.
     pub(super) wire: DeviceStats,
     /// Frames that either end of the wire dropped.
@@ -60,16 +88,22 @@ pub(super) struct Usage {
 impl Usage {
     /// Now.
     pub(super) fn of(stage: &Stage) -> anyhow::Result<Usage> {
-        let wire = stage.lab.node2().device_stats("eth0")?;
-        let other = stage.lab.node1().device_stats("eth0")?;
-        Ok(Usage {
-            cpu: Cpu::now()?,
+        Ok(Usage::with_reading(stage)?.0)
+    }
+
+    /// Now, with what has arrived.
+    pub(super) fn with_reading(stage: &Stage) -> anyhow::Result<(Usage, Reading)> {
+        let (wire, cpu) = (stage.near.wire()?, Cpu::now()?);
+        let mut far = stage.far();
+        let reading = far.read()?;
+        let receiver = far.own_cpu(&reading);
+        let usage = Usage {
+            cpu: cpu + receiver.unwrap_or_default(),
+            receiver,
             wire,
-            dropped: [wire, other]
-                .iter()
-                .map(|end| end.rx_dropped + end.tx_dropped)
-                .sum(),
-        })
+            dropped: wire.rx_dropped + wire.tx_dropped + reading.dropped,
+        };
+        Ok((usage, reading))
     }
 }
 
@@ -79,10 +113,11 @@ impl Sub for Usage {
     /// What was used between two readings; `self` is the later one.
     fn sub(self, earlier: Usage) -> Usage {
         Usage {
-            cpu: Cpu {
-                busy: self.cpu.busy - earlier.cpu.busy,
-                interrupts: self.cpu.interrupts - earlier.cpu.interrupts,
-            },
+            cpu: self.cpu - earlier.cpu,
+            receiver: self
+                .receiver
+                .zip(earlier.receiver)
+                .map(|(later, earlier)| later - earlier),
             wire: self.wire - earlier.wire,
             dropped: self.dropped.saturating_sub(earlier.dropped),
         }

@@ -2,9 +2,10 @@
 
 use monitor::base::tunnel_size::Carrier;
 use monitor_lab::{Cipher, WIRE_MTU};
+use serde::{Deserialize, Serialize};
 
 /// A way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Way {
     /// Between the nodes themselves, without an overlay.
     Direct,
@@ -45,6 +46,12 @@ impl Way {
             Self::WireGuard => "wireguard",
             Self::Tls => "tls",
         }
+    }
+
+    /// By its name.
+    pub(super) fn parse(name: &str) -> Result<Way, String> {
+        let named = Way::ALL.into_iter().find(|way| way.name() == name);
+        named.ok_or_else(|| format!("the ways are {}", Way::ALL.map(Way::name).join(", ")))
     }
 
     /// Its name in tables.

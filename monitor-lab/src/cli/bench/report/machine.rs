@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The machine, and the day.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Machine {
     /// Day of the measurement, UTC.
     pub(crate) date: String,
@@ -34,13 +34,13 @@ pub(crate) struct Machine {
     /// Load average of the last minute at the start (`/proc/loadavg`). Well above 0: other programs were running.
     pub(crate) load: f64,
     /// Build profile of the programs in user space: `release` or `debug`. Kernel programs are always optimised.
-    pub(crate) build: &'static str,
+    pub(crate) build: String,
     /// Versions by program.
     pub(crate) versions: BTreeMap<String, String>,
 }
 
 /// A commit.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Commit {
     /// Its hash.
     pub(crate) hash: String,
@@ -78,7 +78,8 @@ impl Machine {
                 "debug"
             } else {
                 "release"
-            },
+            }
+            .to_owned(),
             versions: versions(programs),
         }
     }

@@ -1,8 +1,10 @@
 //! The result as data. Serialised, it is the JSON.
 
-use serde::Serialize;
+use monitor_lab::Via;
+use serde::{Deserialize, Serialize};
 
 use crate::cli::bench::encryption::sizes::Size;
+use crate::cli::bench::encryption::two_machines::Card;
 use crate::cli::bench::encryption::way::Way;
 use crate::cli::bench::report::{Machine, Median};
 
@@ -12,6 +14,8 @@ pub(in crate::cli::bench) struct CostReport {
     /// Version of this format.
     pub(in crate::cli::bench::encryption) schema: u32,
     pub(in crate::cli::bench::encryption) machine: Machine,
+    /// `null` where both ends were on one machine.
+    pub(in crate::cli::bench::encryption) two_machines: Option<TwoMachines>,
     /// Whether `--quick` was given.
     pub(in crate::cli::bench::encryption) quick: bool,
     pub(in crate::cli::bench::encryption) rounds: u32,
@@ -30,15 +34,66 @@ pub(in crate::cli::bench) struct CostReport {
     pub(in crate::cli::bench::encryption) rows: Vec<CostRow>,
 }
 
+impl CostReport {
+    /// Whether a processor was emulated.
+    pub(in crate::cli::bench::encryption) fn emulated(&self) -> bool {
+        let other = self.two_machines.as_ref();
+        self.machine.emulated || other.is_some_and(|two| two.receiver.emulated)
+    }
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::cli::bench::encryption) struct Run {
+    pub(in crate::cli::bench::encryption) quick: bool,
+    pub(in crate::cli::bench::encryption) rounds: u32,
+    pub(in crate::cli::bench::encryption) milliseconds: u64,
+    pub(in crate::cli::bench::encryption) offloads: bool,
+}
+
+/// The machines and cards, where there were two.
+#[derive(Debug, Serialize)]
+pub(in crate::cli::bench::encryption) struct TwoMachines {
+    /// The machine with the servers; `machine` of the report is the one with the clients.
+    pub(in crate::cli::bench::encryption) receiver: Machine,
+    pub(in crate::cli::bench::encryption) sender_card: Card,
+    pub(in crate::cli::bench::encryption) receiver_card: Card,
+    /// What was put on them.
+    pub(in crate::cli::bench::encryption) sender_via: Via,
+    pub(in crate::cli::bench::encryption) receiver_via: Via,
+}
+
 /// What does not depend on the load.
 #[derive(Debug, Serialize)]
 pub(in crate::cli::bench::encryption) struct WayFacts {
     pub(in crate::cli::bench::encryption) way: &'static str,
     pub(in crate::cli::bench::encryption) label: &'static str,
+    #[serde(flatten)]
+    pub(in crate::cli::bench::encryption) facts: Facts,
+}
+
+impl WayFacts {
+    pub(in crate::cli::bench::encryption) fn new(way: Way, facts: Facts) -> WayFacts {
+        WayFacts {
+            way: way.name(),
+            label: way.label(),
+            facts,
+        }
+    }
+}
+
+/// The same without the way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::cli::bench::encryption) struct Facts {
     /// The kernel's name of what encrypts; `null` where nothing does.
     pub(in crate::cli::bench::encryption) algorithm: Option<String>,
     /// Its implementation (`/proc/crypto`).
     pub(in crate::cli::bench::encryption) driver: Option<String>,
+    /// That of the receiver, where it is another machine.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(in crate::cli::bench::encryption) receiver_driver: Option<String>,
     /// Whether the wire's device encrypts ESP; `null` where unknown.
     pub(in crate::cli::bench::encryption) esp_offload: Option<bool>,
     /// The largest inner IP packet that crosses the wire in one frame.
@@ -46,6 +101,14 @@ pub(in crate::cli::bench::encryption) struct WayFacts {
     /// Frames that were measured for a packet of that size, and for one of a byte more.
     pub(in crate::cli::bench::encryption) frames_around_the_mtu: Option<[f64; 2]>,
     pub(in crate::cli::bench::encryption) sizes: Vec<Size>,
+}
+
+impl Facts {
+    /// Refuses more than there can be.
+    pub(in crate::cli::bench::encryption) fn check(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(self.sizes.len() <= 64, "too many sizes");
+        Ok(())
+    }
 }
 
 /// A way that was not measured.
@@ -87,6 +150,9 @@ pub(in crate::cli::bench::encryption) struct CostRow {
     pub(in crate::cli::bench::encryption) cpu_seconds_per_gb: Option<Median>,
     /// CPU seconds of the whole machine for a million: frames of TCP, datagrams of UDP, requests.
     pub(in crate::cli::bench::encryption) cpu_seconds_per_million: Median,
+    /// Of it, of the receiver, where it is another machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::cli::bench::encryption) receiver_cpu_seconds_per_million: Option<Median>,
     /// Of it, in hardware and soft interrupts.
     pub(in crate::cli::bench::encryption) interrupt_seconds_per_million: Median,
     /// CPU seconds per million above those of plain VXLAN in the same round.
@@ -134,6 +200,7 @@ pub(super) mod tests {
                     busy,
                     interrupts: busy / 2.0,
                 },
+                receiver: None,
                 wire,
                 dropped: 0,
             },
@@ -163,11 +230,10 @@ pub(super) mod tests {
                 all.push(series);
             }
         }
-        let way = WayFacts {
-            way: "vxlan",
-            label: Way::Vxlan.label(),
+        let facts = Facts {
             algorithm: None,
             driver: None,
+            receiver_driver: None,
             esp_offload: Some(false),
             mtu: 1450,
             frames_around_the_mtu: Some([1.0, 2.0]),
@@ -182,6 +248,7 @@ pub(super) mod tests {
         CostReport {
             schema: 1,
             machine: Machine::of_this_run("2026-01-01".to_owned(), &[]),
+            two_machines: None,
             quick: true,
             rounds: 3,
             milliseconds: 500,
@@ -190,7 +257,7 @@ pub(super) mod tests {
             offloads: false,
             aes_instructions: true,
             rows: all.iter().map(|series| series.row(&all)).collect(),
-            ways: vec![way],
+            ways: vec![WayFacts::new(Way::Vxlan, facts)],
             left_out: vec![LeftOut::new(Way::WireGuard, "no such device".to_owned())],
         }
     }

@@ -15,6 +15,6 @@ mod series;
 mod tables;
 
 pub(in crate::cli::bench) use cost::CostReport;
-pub(super) use cost::{LeftOut, WayFacts};
+pub(super) use cost::{Facts, LeftOut, Run, TwoMachines, WayFacts};
 pub(in crate::cli::bench) use page::{write_files, write_text};
 pub(super) use series::Series;

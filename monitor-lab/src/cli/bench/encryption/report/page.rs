@@ -13,14 +13,37 @@ use crate::cli::table;
 
 /// What all numbers are.
 fn method(report: &CostReport) -> String {
+    let (scene, cpu) = match &report.two_machines {
+        None => (
+            format!(
+                "Two nodes in network namespaces of one machine, joined by a veth pair with an MTU of {}",
+                report.wire_mtu
+            ),
+            "CPU time is that of the whole machine (/proc/stat): both nodes, both programs, everything else that ran. So it \
+             has both the encryption and the decryption.",
+        ),
+        Some(two) => (
+            format!(
+                "A node on each of two machines, in a network namespace, on a {:?} of {} at the sender and on a {:?} of {} at \
+                 the receiver; the MTU was {}",
+                two.sender_via,
+                two.sender_card.describe(),
+                two.receiver_via,
+                two.receiver_card.describe(),
+                report.wire_mtu
+            )
+            .replace("Macvlan", "macvlan")
+            .replace("Ipvlan", "ipvlan"),
+            "CPU time is that of both whole machines together (/proc/stat), and apart that of the receiver: everything that ran \
+             there. The sender encrypts and the receiver decrypts; of requests both do both. The cards' own offloads were as \
+             the machines have them.",
+        ),
+    };
     format!(
-        "Two nodes in network namespaces of one machine, joined by a veth pair with an MTU of {}; a container on each, in \
-         one VXLAN overlay. {} rounds of {} ms for each load in each way, interleaved; every number is a median over the \
-         rounds, with its 95 % confidence interval; with fewer than six rounds, with the least and the greatest value. CPU time is that of the whole machine \
-         (/proc/stat): both nodes, both programs, everything else that ran. So it has both the encryption and the \
-         decryption. \"Above plain\" is the difference to plain VXLAN in the same round. GRO, GSO and TSO were {}. TCP and \
-         UDP are sent as fast as the receiver takes them. The whole took {:.0} s.{}",
-        report.wire_mtu,
+        "{scene}; a container on each, in one VXLAN overlay. {} rounds of {} ms for each load in each way, interleaved; every \
+         number is a median over the rounds, with its 95 % confidence interval; with fewer than six rounds, with the least \
+         and the greatest value. {cpu} \"Above plain\" is the difference to plain VXLAN in the same round. GRO, GSO and TSO \
+         were {}. TCP and UDP are sent as fast as the receiver takes them. The whole took {:.0} s.{}",
         report.rounds,
         report.milliseconds,
         if report.offloads {
@@ -29,13 +52,25 @@ fn method(report: &CostReport) -> String {
             "off, so each frame of a device is one of the wire"
         },
         report.seconds,
-        if report.machine.emulated {
+        if report.emulated() {
             " This processor is emulated: rates, CPU time and latency say nothing about a real one. Bytes, frames and MTU are \
              exact."
         } else {
             ""
         }
     )
+}
+
+/// What was measured.
+fn machines(report: &CostReport) -> String {
+    match &report.two_machines {
+        None => report.machine.describe(),
+        Some(two) => format!(
+            "{} The receiver: {}",
+            report.machine.describe(),
+            two.receiver.describe()
+        ),
+    }
 }
 
 fn left_out(report: &CostReport) -> String {
@@ -67,7 +102,7 @@ pub(in crate::cli::bench) fn write_files(
 pub(in crate::cli::bench) fn write_text(report: &CostReport) -> anyhow::Result<()> {
     let mut text = format!(
         "{}\n\n{}\n\n",
-        wrapped(&report.machine.describe()),
+        wrapped(&machines(report)),
         wrapped(&method(report))
     );
     if !report.left_out.is_empty() {
@@ -80,7 +115,7 @@ pub(in crate::cli::bench) fn write_text(report: &CostReport) -> anyhow::Result<(
             "{}\n{}\n\n{}\n\n",
             section.title,
             wrapped(&section.method),
-            table::lines(section.columns, section.rows).join("\n")
+            table::lines(&section.columns, section.rows).join("\n")
         ));
     }
     io::stdout()
@@ -96,7 +131,7 @@ fn markdown(report: &CostReport) -> String {
             "Written by `cargo xtask bench encryption --docs docs`, not by hand; [encryption-cost.json](encryption-cost.json) \
              has the same numbers. They are of one machine: measure on yours."
         ),
-        wrapped(&format!("The machine, on {}", report.machine.describe())),
+        wrapped(&format!("The machine, on {}", machines(report))),
         wrapped(&method(report))
     );
     if !report.left_out.is_empty() {
@@ -108,7 +143,7 @@ fn markdown(report: &CostReport) -> String {
             "\n## {}\n\n{}\n\n{}",
             section.title,
             wrapped(&section.method),
-            table::markdown(section.columns, section.rows)
+            table::markdown(&section.columns, section.rows)
         ));
     }
     text

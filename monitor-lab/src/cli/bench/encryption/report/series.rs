@@ -29,6 +29,11 @@ impl Series {
         self.rounds.push(measured);
     }
 
+    /// Rounds so far.
+    pub(in crate::cli::bench::encryption) fn len(&self) -> usize {
+        self.rounds.len()
+    }
+
     /// The rate of the last round.
     pub(in crate::cli::bench::encryption) fn last_rate(&self) -> Option<f64> {
         self.rounds.last().map(Measured::rate)
@@ -73,6 +78,7 @@ impl Series {
             rate_of_plain: plain.map(kept),
             cpu_seconds_per_gb: self.median_of(Measured::cpu_per_gb),
             cpu_seconds_per_million: median(Measured::cpu_per_million),
+            receiver_cpu_seconds_per_million: self.median_of(Measured::receiver_cpu_per_million),
             interrupt_seconds_per_million: median(Measured::interrupts_per_million),
             added_cpu_seconds_per_million: plain.map(added),
             wire_bytes: median(Measured::wire_bytes_per_unit),

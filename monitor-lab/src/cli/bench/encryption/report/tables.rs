@@ -1,6 +1,6 @@
 //! Tables of the result: which ways, sizes, and costs under each load.
 
-use super::cost::{CostReport, CostRow, WayFacts};
+use super::cost::{CostReport, CostRow, Facts, WayFacts};
 use crate::cli::bench::report::Median;
 use crate::cli::table::{Align, Column};
 
@@ -8,7 +8,7 @@ use crate::cli::table::{Align, Column};
 pub(super) struct Section {
     pub(super) title: String,
     pub(super) method: String,
-    pub(super) columns: &'static [Column],
+    pub(super) columns: Vec<Column>,
     pub(super) rows: Vec<Vec<String>>,
 }
 
@@ -38,14 +38,15 @@ fn ways(report: &CostReport) -> Section {
     ];
     let row = |way: &WayFacts| {
         let frames = |at: usize| {
-            way.frames_around_the_mtu
+            way.facts
+                .frames_around_the_mtu
                 .map_or_else(String::new, |frames| number(frames[at]))
         };
         vec![
             way.label.to_owned(),
-            way.algorithm.clone().unwrap_or_default(),
-            way.driver.clone().unwrap_or_default(),
-            way.mtu.to_string(),
+            way.facts.algorithm.clone().unwrap_or_default(),
+            drivers(&way.facts),
+            way.facts.mtu.to_string(),
             frames(0),
             frames(1),
         ]
@@ -58,14 +59,27 @@ fn ways(report: &CostReport) -> Section {
              {}. ESP in the card: {}.",
             report.wire_mtu,
             if report.aes_instructions { "yes" } else { "no" },
-            if report.ways.iter().any(|way| way.esp_offload == Some(true)) {
+            if report
+                .ways
+                .iter()
+                .any(|way| way.facts.esp_offload == Some(true))
+            {
                 "yes"
             } else {
                 "no"
             }
         ),
-        columns: COLUMNS,
+        columns: COLUMNS.to_vec(),
         rows: report.ways.iter().map(row).collect(),
+    }
+}
+
+/// The implementation, or both where the machines have different ones.
+fn drivers(facts: &Facts) -> String {
+    let driver = facts.driver.clone().unwrap_or_default();
+    match &facts.receiver_driver {
+        Some(other) if *other != driver => format!("{driver}; receiver {other}"),
+        _ => driver,
     }
 }
 
@@ -79,16 +93,16 @@ fn sizes(report: &CostReport) -> Section {
         ("sizes as the formula says", Align::Right),
     ];
     let row = |way: &WayFacts| {
-        let of = |payload: u32| way.sizes.iter().find(|size| size.payload == payload);
+        let of = |payload: u32| way.facts.sizes.iter().find(|size| size.payload == payload);
         let bytes = |payload| of(payload).map_or_else(String::new, |size| number(size.bytes));
-        let agreeing = way.sizes.iter().filter(|size| size.agrees()).count();
+        let agreeing = way.facts.sizes.iter().filter(|size| size.agrees()).count();
         vec![
             way.label.to_owned(),
             bytes(64),
             bytes(512),
             bytes(1400),
             of(1400).map_or_else(String::new, |size| number(size.frames)),
-            format!("{agreeing} of {}", way.sizes.len()),
+            format!("{agreeing} of {}", way.facts.sizes.len()),
         ]
     };
     Section {
@@ -97,10 +111,13 @@ fn sizes(report: &CostReport) -> Section {
                  many bytes of payload: counted, not computed. A datagram that is larger than the MTU leaves in several \
                  frames. The last column compares them with the formula, for 23 sizes."
             .to_owned(),
-        columns: COLUMNS,
+        columns: COLUMNS.to_vec(),
         rows: report.ways.iter().map(row).collect(),
     }
 }
+
+/// Place of the column with the receiver's part of the CPU time, where it is another machine.
+const RECEIVER: usize = 6;
 
 fn costs(rows: &[CostRow]) -> Section {
     const REQUESTS: &[Column] = &[
@@ -135,6 +152,10 @@ fn costs(rows: &[CostRow]) -> Section {
     ];
     let streams = rows.iter().any(|row| row.streams.is_some());
     let first = rows.first();
+    let mut columns = if streams { STREAMS } else { REQUESTS }.to_vec();
+    if first.is_some_and(|row| row.receiver_cpu_seconds_per_million.is_some()) {
+        columns.insert(RECEIVER, ("receiver", Align::Right));
+    }
     let unit = first.map_or("", |row| row.unit);
     let pieces = match first.map(|row| row.load) {
         Some("tcp") => "frames on the wire",
@@ -144,7 +165,7 @@ fn costs(rows: &[CostRow]) -> Section {
     Section {
         title: first.map_or_else(String::new, |row| row.load_label.clone()),
         method: format!("The rate is in {unit}, CPU time in seconds for a million {pieces}."),
-        columns: if streams { STREAMS } else { REQUESTS },
+        columns,
         rows: rows.iter().map(|row| cells(row, streams)).collect(),
     }
 }
@@ -164,6 +185,9 @@ fn cells(row: &CostRow, streams: bool) -> Vec<String> {
         row.added_cpu_seconds_per_million
             .map_or_else(String::new, |added| interval(&added)),
     ];
+    if let Some(receiver) = row.receiver_cpu_seconds_per_million {
+        cells.insert(RECEIVER, number(receiver.median));
+    }
     if streams {
         cells.extend([
             optional(row.cpu_seconds_per_gb),
@@ -214,7 +238,7 @@ mod tests {
             for row in &section.rows {
                 assert_eq!(row.len(), section.columns.len(), "{}", section.title);
             }
-            assert!(table::markdown(section.columns, section.rows).contains("VXLAN"));
+            assert!(table::markdown(&section.columns, section.rows).contains("VXLAN"));
         }
     }
 

@@ -1,0 +1,110 @@
+//! The receiving end of a way, on the other machine.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use super::channel::Channel;
+use super::hang_up::Watch;
+use super::message::{Answer, Request};
+use crate::cli::bench::encryption::receiver::Reading;
+use crate::cli::bench::encryption::way::Way;
+
+/// Longest wait for an answer: servers may start slowly.
+const ANSWER: Duration = Duration::from_secs(180);
+
+/// The listener, as the other machine sees it.
+pub(super) struct Remote {
+    channel: RefCell<Channel>,
+    _watch: Watch,
+}
+
+impl Remote {
+    pub(super) fn new(channel: Channel) -> anyhow::Result<Rc<Remote>> {
+        let watch = Watch::start(channel.socket.try_clone()?)?;
+        Ok(Rc::new(Remote {
+            channel: RefCell::new(channel),
+            _watch: watch,
+        }))
+    }
+
+    /// Asks, and waits for the answer.
+    pub(super) fn ask(&self, request: &Request) -> anyhow::Result<Answer> {
+        let mut channel = self.channel.borrow_mut();
+        channel.send(request, ANSWER)?;
+        match channel.receive(ANSWER)? {
+            Answer::Failed(why) => bail!("the other machine: {why}"),
+            answer => Ok(answer),
+        }
+    }
+
+    /// Asks for what has no answer but that it is done.
+    pub(super) fn tell(&self, request: &Request) -> anyhow::Result<()> {
+        match self.ask(request)? {
+            Answer::Done => Ok(()),
+            _ => unexpected(),
+        }
+    }
+}
+
+fn unexpected<T>() -> anyhow::Result<T> {
+    bail!("the other machine sent an answer to another question")
+}
+
+/// One way there.
+pub(in crate::cli::bench::encryption) struct RemoteEnd {
+    way: Way,
+    remote: Rc<Remote>,
+}
+
+impl RemoteEnd {
+    pub(super) fn new(way: Way, remote: &Rc<Remote>) -> RemoteEnd {
+        RemoteEnd {
+            way,
+            remote: Rc::clone(remote),
+        }
+    }
+
+    fn ports(&self, request: &Request) -> anyhow::Result<Vec<u16>> {
+        match self.remote.ask(request)? {
+            Answer::Ports(ports) => Ok(ports),
+            _ => unexpected(),
+        }
+    }
+
+    pub(in crate::cli::bench::encryption) fn open_tcp(
+        &self,
+        streams: usize,
+    ) -> anyhow::Result<u16> {
+        let ports = self.ports(&Request::OpenTcp(self.way, streams))?;
+        ports.first().copied().context("no port")
+    }
+
+    pub(in crate::cli::bench::encryption) fn open_udp(
+        &self,
+        ports: &[u16],
+        acknowledge: bool,
+    ) -> anyhow::Result<Vec<u16>> {
+        self.ports(&Request::OpenUdp(self.way, ports.to_vec(), acknowledge))
+    }
+
+    pub(in crate::cli::bench::encryption) fn read(&self) -> anyhow::Result<Reading> {
+        match self.remote.ask(&Request::Read(self.way))? {
+            Answer::Reading(reading) => Ok(reading),
+            _ => unexpected(),
+        }
+    }
+
+    pub(in crate::cli::bench::encryption) fn close(&self) -> anyhow::Result<u64> {
+        match self.remote.ask(&Request::Close(self.way))? {
+            Answer::Closed(arrived) => Ok(arrived),
+            _ => unexpected(),
+        }
+    }
+
+    pub(in crate::cli::bench::encryption) fn set_mtu(&self, mtu: u32) -> anyhow::Result<()> {
+        self.remote.tell(&Request::Mtu(self.way, mtu))
+    }
+}
