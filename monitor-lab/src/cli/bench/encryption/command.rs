@@ -8,12 +8,12 @@ use super::collected::Collected;
 use super::report::{CostReport, Run};
 use super::rounds;
 use super::stage::{SetUp, Stage};
-use super::two_machines::{self, Part};
+use super::two_machines::{self, Part, Plan};
 use super::way::Way;
 use crate::cli::bench::report::Machine;
 
 /// Programs whose versions matter, with the option that prints it.
-pub(super) const PROGRAMS: &[(&str, &str)] = &[
+const PROGRAMS: &[(&str, &str)] = &[
     ("nginx", "-v"),
     ("openssl", "version"),
     ("redis-server", "--version"),
@@ -37,12 +37,12 @@ pub(in crate::cli::bench) struct Options {
     #[arg(long, value_name = "WAYS", value_delimiter = ',', value_parser = Way::parse)]
     ways: Vec<Way>,
     #[command(flatten)]
-    pub(super) two_machines: two_machines::PairOptions,
+    two_machines: two_machines::PairOptions,
 }
 
 impl Options {
     /// What is measured. `runs` replaces the number of rounds.
-    pub(super) fn run(&self, runs: Option<u32>) -> Run {
+    fn run(&self, runs: Option<u32>) -> Run {
         Run {
             quick: self.quick,
             rounds: runs.unwrap_or(if self.quick { 3 } else { 7 }),
@@ -54,13 +54,13 @@ impl Options {
     }
 
     /// The ways that are wanted, in the order of the report.
-    pub(super) fn ways(&self) -> impl Iterator<Item = Way> {
+    fn ways(&self) -> impl Iterator<Item = Way> {
         let wanted = |way: &Way| self.ways.is_empty() || self.ways.contains(way);
         Way::ALL.into_iter().filter(wanted)
     }
 
     /// No round begins that would end later than this.
-    pub(super) fn limit(&self) -> Duration {
+    fn limit(&self) -> Duration {
         let minutes = if self.quick { 3 } else { 15 };
         Duration::from_secs(60 * minutes)
     }
@@ -73,10 +73,18 @@ pub(in crate::cli::bench) fn run(
     date: String,
 ) -> anyhow::Result<CostReport> {
     let machine = Machine::of_this_run(date, PROGRAMS);
-    match options.two_machines.part()? {
+    let two_machines = &options.two_machines;
+    match two_machines.part()? {
         None => on_this_machine(options, runs, machine),
-        Some(Part::Listen(address)) => two_machines::listen(options, address, machine),
-        Some(Part::Connect(host)) => two_machines::connect(options, host, runs, machine),
+        Some(Part::Listen(address)) => two_machines::listen(two_machines, address, machine),
+        Some(Part::Connect(host)) => {
+            let plan = Plan {
+                run: options.run(runs),
+                ways: options.ways().collect(),
+                time: options.limit(),
+            };
+            two_machines::connect(two_machines, host, &plan, machine)
+        }
     }
 }
 

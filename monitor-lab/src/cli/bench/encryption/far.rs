@@ -1,67 +1,38 @@
 //! The receiving end, wherever it is.
 
-use super::receiver::{Reading, Receiver};
-use super::two_machines::RemoteEnd;
-use super::usage::Cpu;
+use serde::{Deserialize, Serialize};
 
-/// The receiving end.
-pub(super) enum Far {
-    /// On this machine.
-    Here(Box<Receiver>),
-    /// On another one.
-    There(RemoteEnd),
+use super::machine_cpu::Cpu;
+
+/// What the receiving end knows at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Reading {
+    /// Nanoseconds since the end was set up, by its own clock.
+    pub(super) nanoseconds: u64,
+    /// Datagrams, or bytes of TCP, that have arrived since the sink was opened.
+    pub(super) arrived: u64,
+    /// Bytes of payload.
+    pub(super) bytes: u64,
+    /// Frames that this end of the wire has dropped.
+    pub(super) dropped: u64,
+    /// CPU time of the machine, unless it is the sender's.
+    pub(super) other_cpu: Option<Cpu>,
 }
 
-impl Far {
+/// The receiving end: on this machine, or on another one.
+pub(super) trait Far {
     /// Opens a sink for connections of TCP; returns its port.
-    pub(super) fn open_tcp(&mut self, streams: usize) -> anyhow::Result<u16> {
-        match self {
-            Self::Here(receiver) => receiver.open_tcp(streams),
-            Self::There(remote) => remote.open_tcp(streams),
-        }
-    }
+    fn open_tcp(&mut self, streams: usize) -> anyhow::Result<u16>;
 
     /// Opens a sink for a flow of UDP from each of these ports; returns its own ports.
-    pub(super) fn open_udp(
-        &mut self,
-        ports: &[u16],
-        acknowledge: bool,
-    ) -> anyhow::Result<Vec<u16>> {
-        match self {
-            Self::Here(receiver) => receiver.open_udp(ports, acknowledge),
-            Self::There(remote) => remote.open_udp(ports, acknowledge),
-        }
-    }
+    fn open_udp(&mut self, ports: &[u16], acknowledge: bool) -> anyhow::Result<Vec<u16>>;
 
     /// What has arrived and what was used so far.
-    pub(super) fn read(&mut self) -> anyhow::Result<Reading> {
-        match self {
-            Self::Here(receiver) => receiver.read(),
-            Self::There(remote) => remote.read(),
-        }
-    }
+    fn read(&mut self) -> anyhow::Result<Reading>;
 
     /// Closes the sink; returns what has arrived in it in all.
-    pub(super) fn close(&mut self) -> anyhow::Result<u64> {
-        match self {
-            Self::Here(receiver) => Ok(receiver.close()),
-            Self::There(remote) => remote.close(),
-        }
-    }
+    fn close(&mut self) -> anyhow::Result<u64>;
 
     /// Sets the MTU of the devices there.
-    pub(super) fn set_mtu(&mut self, mtu: u32) -> anyhow::Result<()> {
-        match self {
-            Self::Here(receiver) => receiver.end.set_mtu(mtu),
-            Self::There(remote) => remote.set_mtu(mtu),
-        }
-    }
-
-    /// CPU time there that this machine's does not have.
-    pub(super) fn own_cpu(&self, reading: &Reading) -> Option<Cpu> {
-        match self {
-            Self::Here(_) => None,
-            Self::There(_) => Some(reading.cpu),
-        }
-    }
+    fn set_mtu(&mut self, mtu: u32) -> anyhow::Result<()>;
 }

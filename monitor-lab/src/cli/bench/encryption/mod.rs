@@ -9,7 +9,7 @@
 //! | `far.rs`, `receiver.rs` | the receiving end, wherever it is; its servers and what it counts |
 //! | `streams.rs`, `sink.rs` | streams of TCP and UDP: from the sender, and where they end |
 //! | `requests.rs` | requests to Redis and nginx, by the usual load generators |
-//! | `usage.rs`, `measured.rs` | CPU and wire, and what follows for one measurement |
+//! | `machine_cpu.rs`, `usage.rs`, `measured.rs` | CPU and wire, and what follows for one measurement |
 //! | `sizes.rs` | bytes on the wire and MTU beside the formula |
 //! | `crypto.rs` | which implementation encrypts |
 //! | `two_machines/` | the same between two machines, over their cards |
@@ -23,6 +23,7 @@ mod crypto;
 mod end;
 mod far;
 mod load;
+mod machine_cpu;
 mod measured;
 mod receiver;
 mod report;

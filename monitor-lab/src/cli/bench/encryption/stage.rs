@@ -15,7 +15,7 @@ use super::way::Way;
 pub(super) struct Stage {
     pub(super) way: Way,
     pub(super) near: End,
-    far: RefCell<Far>,
+    far: RefCell<Box<dyn Far>>,
 }
 
 /// What came of setting it up.
@@ -41,7 +41,7 @@ impl<T> SetUp<T> {
 
 impl Stage {
     /// Joins both ends.
-    pub(super) fn new(way: Way, near: End, far: Far) -> Stage {
+    pub(super) fn new(way: Way, near: End, far: Box<dyn Far>) -> Stage {
         Stage {
             way,
             near,
@@ -62,7 +62,7 @@ impl Stage {
         };
         let end = End::of_lab(way, Role::Receiver, &lab);
         let servers = end.start_servers()?;
-        let far = Far::Here(Box::new(Receiver::new(end, servers)));
+        let far = Box::new(Receiver::new(end, servers));
         let near = End::of_lab(way, Role::Sender, &lab);
         Ok(SetUp::Ready(Stage::new(way, near, far)))
     }
@@ -78,7 +78,7 @@ impl Stage {
     }
 
     /// The receiving end.
-    pub(super) fn far(&self) -> RefMut<'_, Far> {
+    pub(super) fn far(&self) -> RefMut<'_, Box<dyn Far>> {
         self.far.borrow_mut()
     }
 }

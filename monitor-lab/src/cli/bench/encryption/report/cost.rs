@@ -177,8 +177,9 @@ pub(super) mod tests {
     use super::super::series::Series;
     use super::*;
     use crate::cli::bench::encryption::load::Load;
+    use crate::cli::bench::encryption::machine_cpu::Cpu;
     use crate::cli::bench::encryption::measured::{Carried, Latency, Measured};
-    use crate::cli::bench::encryption::usage::{Cpu, Usage};
+    use crate::cli::bench::encryption::usage::Usage;
 
     fn measured(count: u64, busy: f64, load: Load) -> Measured {
         let wire = DeviceStats {

@@ -10,15 +10,13 @@ use monitor_lab::Host;
 use super::channel::Channel;
 use super::half::Agreed;
 use super::message::{Answer, Hello, Request, Welcome};
-use super::options::with_port;
+use super::options::{PairOptions, with_port};
 use super::remote_end::{Remote, RemoteEnd};
 use super::token::Token;
 use super::{deadline, identity, in_use, introduction};
-use crate::cli::bench::encryption::Options;
 use crate::cli::bench::encryption::collected::Collected;
 use crate::cli::bench::encryption::end::Role;
-use crate::cli::bench::encryption::far::Far;
-use crate::cli::bench::encryption::report::{CostReport, TwoMachines};
+use crate::cli::bench::encryption::report::{CostReport, Run, TwoMachines};
 use crate::cli::bench::encryption::rounds;
 use crate::cli::bench::encryption::stage::{SetUp, Stage};
 use crate::cli::bench::encryption::way::Way;
@@ -28,21 +26,29 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Time for the listener to look at its own machine.
 const PROMPT: Duration = Duration::from_secs(60);
 
+/// What is measured.
+pub(in crate::cli::bench::encryption) struct Plan {
+    pub(in crate::cli::bench::encryption) run: Run,
+    pub(in crate::cli::bench::encryption) ways: Vec<Way>,
+    /// No round begins that would end later.
+    pub(in crate::cli::bench::encryption) time: Duration,
+}
+
 /// Connects and measures.
 pub(in crate::cli::bench::encryption) fn connect(
-    options: &Options,
+    options: &PairOptions,
     host: &str,
-    runs: Option<u32>,
+    plan: &Plan,
     machine: Machine,
 ) -> anyhow::Result<CostReport> {
-    let run = options.run(runs);
-    let limit = options.two_machines.limit(run.quick);
+    let run = plan.run;
+    let limit = options.limit(run.quick);
     let here = Host::this_machine()?;
     let token = Token::given()?;
     deadline::start(limit)?;
     let mut channel = reach(host, &token)?;
     let address = channel.local.ip();
-    let (own, keys) = introduction::introduce(&here, &options.two_machines, address, machine)?;
+    let (own, keys) = introduction::introduce(&here, options, address, machine)?;
     let hello = Hello {
         introduction: own.clone(),
         run,
@@ -67,7 +73,7 @@ pub(in crate::cli::bench::encryption) fn connect(
                 choice,
                 offloads: run.offloads,
             };
-            drive(options, &here, channel, agreed, run)
+            drive(plan, &here, channel, agreed)
         })
 }
 
@@ -93,14 +99,8 @@ fn reach(host: &str, token: &Token) -> anyhow::Result<Channel> {
 }
 
 /// Measures, and says so to the listener.
-fn drive(
-    options: &Options,
-    here: &Host,
-    channel: Channel,
-    agreed: Agreed,
-    run: crate::cli::bench::encryption::report::Run,
-) -> anyhow::Result<CostReport> {
-    let start = Instant::now();
+fn drive(plan: &Plan, here: &Host, channel: Channel, agreed: Agreed) -> anyhow::Result<CostReport> {
+    let (start, run) = (Instant::now(), plan.run);
     let remote = Remote::new(channel)?;
     let spis: Vec<u32> = agreed.choice.spis().collect();
     if let Err(error) = in_use::refuse(here, agreed.choice.vni, &spis) {
@@ -110,7 +110,7 @@ fn drive(
     }
     let mut collected = Collected::new(run);
     let mut stages = Vec::new();
-    for way in options.ways() {
+    for way in plan.ways.iter().copied() {
         match build(way, &agreed, &remote)? {
             SetUp::Ready((stage, driver)) => {
                 let facts = rounds::facts(&stage, run.offloads, driver)?;
@@ -125,7 +125,7 @@ fn drive(
             }
         }
     }
-    let within = (start, options.limit());
+    let within = (start, plan.time);
     let done = rounds::measure(
         &stages,
         &mut collected,
@@ -161,7 +161,7 @@ fn build(
     };
     Ok(match agreed.build(way)? {
         SetUp::Ready(near) => {
-            let far = Far::There(RemoteEnd::new(way, remote));
+            let far = Box::new(RemoteEnd::new(way, remote));
             SetUp::Ready((Stage::new(way, near, far), driver))
         }
         SetUp::LeftOut(why) => SetUp::LeftOut(why),

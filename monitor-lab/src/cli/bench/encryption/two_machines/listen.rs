@@ -14,10 +14,11 @@ use super::message::{Answer, Choice, Hello, Request, Welcome};
 use super::options::PairOptions;
 use super::token::Token;
 use super::{admission, deadline, identity, in_use, introduction};
-use crate::cli::bench::encryption::Options;
 use crate::cli::bench::encryption::collected::Collected;
 use crate::cli::bench::encryption::crypto;
 use crate::cli::bench::encryption::end::Role;
+use crate::cli::bench::encryption::far::{Far, Reading};
+use crate::cli::bench::encryption::machine_cpu::Cpu;
 use crate::cli::bench::encryption::receiver::Receiver;
 use crate::cli::bench::encryption::report::{CostReport, TwoMachines};
 use crate::cli::bench::encryption::stage::SetUp;
@@ -33,11 +34,10 @@ const LONGEST: Duration = Duration::from_secs(2 * 3600);
 
 /// Waits for the other machine and serves it.
 pub(in crate::cli::bench::encryption) fn listen(
-    options: &Options,
+    options: &PairOptions,
     address: SocketAddr,
     machine: Machine,
 ) -> anyhow::Result<CostReport> {
-    let options = &options.two_machines;
     let here = Host::this_machine()?;
     let choice = choose(options)?;
     in_use::refuse(&here, choice.vni, &choice.spis().collect::<Vec<_>>())?;
@@ -165,10 +165,10 @@ impl Session {
             Request::OpenUdp(way, ports, acknowledge) => {
                 Answer::Ports(self.receiver(way)?.open_udp(&ports, acknowledge)?)
             }
-            Request::Read(way) => Answer::Reading(self.receiver(way)?.read()?),
-            Request::Close(way) => Answer::Closed(self.receiver(way)?.close()),
+            Request::Read(way) => Answer::Reading(self.read(way)?),
+            Request::Close(way) => Answer::Closed(self.receiver(way)?.close()?),
             Request::Mtu(way, mtu) => {
-                self.receiver(way)?.end.set_mtu(mtu)?;
+                self.receiver(way)?.set_mtu(mtu)?;
                 Answer::Done
             }
             Request::Facts(way, facts) => {
@@ -183,6 +183,13 @@ impl Session {
             Request::Refuse(why) => bail!("the other machine: {why}"),
         };
         Ok(Next::Answer(answer))
+    }
+
+    fn read(&mut self, way: Way) -> anyhow::Result<Reading> {
+        Ok(Reading {
+            other_cpu: Some(Cpu::now()?),
+            ..self.receiver(way)?.read()?
+        })
     }
 
     fn receiver(&mut self, way: Way) -> anyhow::Result<&mut Receiver> {

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::card::Card;
+use crate::cli::bench::encryption::far::Reading;
 use crate::cli::bench::encryption::load::Load;
 use crate::cli::bench::encryption::measured::Measured;
-use crate::cli::bench::encryption::receiver::Reading;
 use crate::cli::bench::encryption::report::{Facts, Run};
 use crate::cli::bench::encryption::way::Way;
 use crate::cli::bench::report::Machine;

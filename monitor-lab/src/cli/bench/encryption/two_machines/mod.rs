@@ -41,7 +41,6 @@ mod remote_end;
 mod token;
 
 pub(super) use card::Card;
-pub(super) use connect::connect;
+pub(super) use connect::{Plan, connect};
 pub(super) use listen::listen;
 pub(super) use options::{PairOptions, Part};
-pub(super) use remote_end::RemoteEnd;

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use super::channel::Channel;
 use super::hang_up::Watch;
 use super::message::{Answer, Request};
-use crate::cli::bench::encryption::receiver::Reading;
+use crate::cli::bench::encryption::far::{Far, Reading};
 use crate::cli::bench::encryption::way::Way;
 
 /// Longest wait for an answer: servers may start slowly.
@@ -54,7 +54,7 @@ fn unexpected<T>() -> anyhow::Result<T> {
 }
 
 /// One way there.
-pub(in crate::cli::bench::encryption) struct RemoteEnd {
+pub(super) struct RemoteEnd {
     way: Way,
     remote: Rc<Remote>,
 }
@@ -73,38 +73,33 @@ impl RemoteEnd {
             _ => unexpected(),
         }
     }
+}
 
-    pub(in crate::cli::bench::encryption) fn open_tcp(
-        &self,
-        streams: usize,
-    ) -> anyhow::Result<u16> {
+impl Far for RemoteEnd {
+    fn open_tcp(&mut self, streams: usize) -> anyhow::Result<u16> {
         let ports = self.ports(&Request::OpenTcp(self.way, streams))?;
         ports.first().copied().context("no port")
     }
 
-    pub(in crate::cli::bench::encryption) fn open_udp(
-        &self,
-        ports: &[u16],
-        acknowledge: bool,
-    ) -> anyhow::Result<Vec<u16>> {
+    fn open_udp(&mut self, ports: &[u16], acknowledge: bool) -> anyhow::Result<Vec<u16>> {
         self.ports(&Request::OpenUdp(self.way, ports.to_vec(), acknowledge))
     }
 
-    pub(in crate::cli::bench::encryption) fn read(&self) -> anyhow::Result<Reading> {
+    fn read(&mut self) -> anyhow::Result<Reading> {
         match self.remote.ask(&Request::Read(self.way))? {
             Answer::Reading(reading) => Ok(reading),
             _ => unexpected(),
         }
     }
 
-    pub(in crate::cli::bench::encryption) fn close(&self) -> anyhow::Result<u64> {
+    fn close(&mut self) -> anyhow::Result<u64> {
         match self.remote.ask(&Request::Close(self.way))? {
             Answer::Closed(arrived) => Ok(arrived),
             _ => unexpected(),
         }
     }
 
-    pub(in crate::cli::bench::encryption) fn set_mtu(&self, mtu: u32) -> anyhow::Result<()> {
+    fn set_mtu(&mut self, mtu: u32) -> anyhow::Result<()> {
         self.remote.tell(&Request::Mtu(self.way, mtu))
     }
 }
