@@ -51,7 +51,7 @@ impl Collected {
 
     /// Makes a row for each load in each way, once all ways are known.
     pub(super) fn begin(&mut self) {
-        for load in Load::list(self.run.quick) {
+        for load in Load::list(&self.run) {
             let ways = self.ways.iter().map(|(way, _)| *way);
             self.rows.extend(
                 ways.filter(|way| load.applies_to(*way))

@@ -50,6 +50,8 @@ pub(in crate::cli::bench::encryption) struct Run {
     pub(in crate::cli::bench::encryption) rounds: u32,
     pub(in crate::cli::bench::encryption) milliseconds: u64,
     pub(in crate::cli::bench::encryption) offloads: bool,
+    /// Whether only what shows how good the forecast is.
+    pub(in crate::cli::bench::encryption) check_forecast: bool,
 }
 
 /// The machines and cards, where there were two.
@@ -141,6 +143,8 @@ pub(in crate::cli::bench::encryption) struct CostRow {
     pub(in crate::cli::bench::encryption) streams: Option<usize>,
     /// Bytes of UDP payload.
     pub(in crate::cli::bench::encryption) payload: Option<u32>,
+    /// Whether `forecast` must not be fitted to it.
+    pub(in crate::cli::bench::encryption) held_out: bool,
     /// What the rate counts.
     pub(in crate::cli::bench::encryption) unit: &'static str,
     pub(in crate::cli::bench::encryption) rate: Median,

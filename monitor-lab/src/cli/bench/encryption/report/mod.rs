@@ -9,6 +9,7 @@
 //! | `page.rs` | the files of `--docs` |
 
 mod cost;
+mod forecast_check;
 mod page;
 mod plot;
 mod series;

@@ -73,6 +73,7 @@ impl Series {
             load_label: self.load.label(),
             streams: self.load.streams(),
             payload: self.load.payload(),
+            held_out: self.load.is_held_out(),
             unit: self.load.unit(),
             rate: median(Measured::rate),
             rate_of_plain: plain.map(kept),

@@ -1,6 +1,7 @@
 //! Tables of the result: which ways, sizes, and costs under each load.
 
 use super::cost::{CostReport, CostRow, Facts, WayFacts};
+use super::forecast_check;
 use crate::cli::bench::report::Median;
 use crate::cli::table::{Align, Column};
 
@@ -18,6 +19,7 @@ pub(super) fn sections(report: &CostReport) -> Vec<Section> {
     if !report.offloads {
         sections.push(sizes(report));
     }
+    sections.extend(forecast_check::section(report));
     sections.extend(
         report
             .rows
