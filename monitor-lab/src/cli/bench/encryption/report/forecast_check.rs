@@ -3,7 +3,7 @@
 use monitor::surface::forecast::{BenchRecord, HeldOut};
 
 use super::cost::CostReport;
-use super::tables::Section;
+use super::section::Section;
 use crate::cli::bench::report::documents::json;
 use crate::cli::table::{Align, Column};
 

@@ -4,7 +4,8 @@
 //! | --- | --- |
 //! | `cost.rs` | [`CostReport`] and its rows: the data, and the JSON |
 //! | `series.rs` | the measurements of a row, and their medians |
-//! | `tables.rs` | tables, for a terminal and in Markdown |
+//! | `tables.rs` | tables, for a terminal and in Markdown; `section.rs`: one of them with its heading |
+//! | `forecast_check.rs` | the table of loads that the forecast was not fitted to |
 //! | `plot.rs` | the plot, in SVG |
 //! | `page.rs` | the files of `--docs` |
 
@@ -12,6 +13,7 @@ mod cost;
 mod forecast_check;
 mod page;
 mod plot;
+mod section;
 mod series;
 mod tables;
 

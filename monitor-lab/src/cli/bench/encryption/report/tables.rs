@@ -2,16 +2,9 @@
 
 use super::cost::{CostReport, CostRow, Facts, WayFacts};
 use super::forecast_check;
+use super::section::Section;
 use crate::cli::bench::report::Median;
 use crate::cli::table::{Align, Column};
-
-/// A table with its heading and a paragraph about it.
-pub(super) struct Section {
-    pub(super) title: String,
-    pub(super) method: String,
-    pub(super) columns: Vec<Column>,
-    pub(super) rows: Vec<Vec<String>>,
-}
 
 /// All tables, in order.
 pub(super) fn sections(report: &CostReport) -> Vec<Section> {
