@@ -106,7 +106,7 @@ fn how(bench: Option<&BenchRecord>) -> String {
     };
     format!(
         "to encrypt and to decrypt a packet takes {:.3} µs and {:.3} ns for each byte inside, fitted to {} loads of the bench of {}. \
-         A node does one of both for each packet that it sends or receives. The interval is that of the fit (95 %). The bench's offloads were {offloads}.",
+         A node does one of both for each packet that it sends or receives. The interval is one of 95 % for a further load. The bench's offloads were {offloads}.",
         bench.model.packet * 1e6,
         bench.model.byte * 1e9,
         bench.loads,
