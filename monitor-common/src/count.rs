@@ -134,6 +134,68 @@ impl Total for EspCount {
     }
 }
 
+shared! {
+    /// Value of `ESP_NETWORKS`: what ESP has carried of one network.
+    #[derive(Default)]
+    pub struct EspCarried {
+        /// ESP packets, before they are fragmented.
+        pub packets: u64,
+        /// Bytes inside ESP, from the UDP header on.
+        pub bytes: u64,
+        /// Bytes that ESP added to these; 0 where the kernel's structures do not let that be computed.
+        pub overhead: u64,
+    }
+}
+
+impl EspCarried {
+    /// Nothing carried.
+    pub const ZERO: EspCarried = EspCarried {
+        packets: 0,
+        bytes: 0,
+        overhead: 0,
+    };
+
+    /// Packets, and bytes inside ESP.
+    #[must_use]
+    pub const fn count(&self) -> Count {
+        Count {
+            packets: self.packets,
+            bytes: self.bytes,
+        }
+    }
+
+    /// The smaller number of each, of the two.
+    #[must_use]
+    pub fn min(self, other: EspCarried) -> EspCarried {
+        EspCarried {
+            packets: self.packets.min(other.packets),
+            bytes: self.bytes.min(other.bytes),
+            overhead: self.overhead.min(other.overhead),
+        }
+    }
+}
+
+impl Total for EspCarried {
+    #[inline(always)]
+    fn add(&mut self, more: EspCarried) {
+        self.packets.add(more.packets);
+        self.bytes.add(more.bytes);
+        self.overhead.add(more.overhead);
+    }
+
+    fn since(self, before: EspCarried) -> EspCarried {
+        EspCarried {
+            packets: self.packets.since(before.packets),
+            bytes: self.bytes.since(before.bytes),
+            overhead: self.overhead.since(before.overhead),
+        }
+    }
+
+    fn is_zero(&self) -> bool {
+        self.packets == 0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

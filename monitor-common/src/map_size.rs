@@ -10,7 +10,7 @@ pub const COUNTERS: u32 = 35_840;
 /// `ESP`.
 pub const ESP: u32 = 4_096;
 /// `ESP_NETWORKS`.
-pub const ESP_NETWORKS: u32 = 14_336;
+pub const ESP_NETWORKS: u32 = 12_288;
 /// `REASONS`: 64 watched interfaces, and those that are no longer watched and wait to be retired.
 pub const REASONS: u32 = 4_096;
 /// `FLOWS`; `SAMPLED` in its place if exposure is not counted.

@@ -69,6 +69,15 @@ layout! {
         state_family,
         /// `xfrm_state.props.ealgo`, 1 byte.
         state_cipher,
+        /// `xfrm_state.props.header_len`, 4 bytes.
+        state_header_len,
+        /// `xfrm_state.props.trailer_len`, 4 bytes.
+        state_trailer_len,
+        /// `xfrm_state.data`, a pointer; 0 where it is not known how ESP uses it, or where the check value's length is.
+        /// Then the bytes that ESP adds are not counted.
+        state_data,
+        /// `crypto_aead.authsize`, 4 bytes.
+        aead_check_len,
         /// `net.ns.inum`, 4 bytes.
         net_inode,
         /// `skb_shared_info.gso_size`, 2 bytes.

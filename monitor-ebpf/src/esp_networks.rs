@@ -13,7 +13,7 @@
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use monitor_common::address::{self, Address};
-use monitor_common::count::Count;
+use monitor_common::count::{EspCarried, Total};
 use monitor_common::direction::Direction;
 use monitor_common::encapsulation::UdpPort;
 use monitor_common::key::{EspNetworkKey, NetworkId};
@@ -66,7 +66,7 @@ fn count_sent(state: State, skb: SkBuff) -> Option<()> {
         INET6 => v6(state.destination_v6()?),
         _ => return None,
     };
-    count(Direction::Tx, vni, peer, carried(skb, head)?);
+    count(Direction::Tx, vni, peer, carried(state, skb, head)?);
     Some(())
 }
 
@@ -85,7 +85,7 @@ fn count_received(skb: SkBuff) -> Option<()> {
         INET6 => v6(read(header + ipv6::SOURCE)?),
         _ => return None,
     };
-    count(Direction::Rx, vni, peer, carried(skb, head)?);
+    count(Direction::Rx, vni, peer, carried(state, skb, head)?);
     Some(())
 }
 
@@ -157,26 +157,32 @@ fn vni_inside(skb: SkBuff, head: Head) -> Option<u32> {
     vxlan.has_vni().then(|| vxlan.vni())
 }
 
-/// Packets of the wire, and bytes of what ESP carries, as the association counts them: from the transport header on.
+/// Packets of the wire, and bytes of what ESP carries, as the association counts them: from the transport header on;
+/// and the bytes that the association adds to them.
 /// A packet is a super-packet here only if it is not from a tunnel device, and ESP is offloaded.
 #[inline(always)]
-fn carried(skb: SkBuff, head: Head) -> Option<Count> {
+fn carried(state: State, skb: SkBuff, head: Head) -> Option<EspCarried> {
     let len = skb.len()?;
     let shared = head.shared_info(skb.end()?);
     let size = shared.gso_size()?;
-    let mut count = Count {
+    let mut carried = EspCarried {
         packets: 1,
         bytes: u64::from(len),
+        overhead: 0,
     };
     if size != 0 {
-        count.packets = u64::from(shared.gso_segs()?);
-        if count.packets == 0 {
+        carried.packets = u64::from(shared.gso_segs()?);
+        if carried.packets == 0 {
             let payload = u64::from(len).saturating_sub(udp::LEN as u64);
-            count.packets = payload.div_ceil(u64::from(size)).max(1);
+            carried.packets = payload.div_ceil(u64::from(size)).max(1);
         }
-        count.bytes += (count.packets - 1) * udp::LEN as u64;
+        carried.bytes += (carried.packets - 1) * udp::LEN as u64;
     }
-    Some(count)
+    if let Some(transform) = state.transform() {
+        let segment = u64::from(size) + udp::LEN as u64;
+        carried.overhead = transform.added_to_all(carried.packets, segment, carried.bytes);
+    }
+    Some(carried)
 }
 
 /// An IPv4 address that stands in big-endian order in the kernel.
@@ -191,13 +197,27 @@ fn v6(address: [u64; 2]) -> Address {
     [u64::from_be(address[0]), u64::from_be(address[1])]
 }
 
+/// A row in which nothing is counted; a static as [`count::NO_COUNT`] is.
+static NO_CARRIED: EspCarried = EspCarried::ZERO;
+
+/// Adds to a row.
+///
+/// # Safety
+///
+/// `row` must be this CPU's slot of a map.
+#[inline(always)]
+unsafe fn add(row: *mut EspCarried, carried: EspCarried) {
+    // SAFETY: a slot of the map, by contract of the caller.
+    unsafe { (*row).add(carried) };
+}
+
 /// Counts packets under their network and node; if there is no room, under the network alone, else as "other".
 /// [`UNREAD`] is "other" too.
 ///
 /// Plain additions are exact: the kernel has softirqs off at both points, so no other program of ours runs there on
 /// this CPU meanwhile.
 #[inline(always)]
-fn count(direction: Direction, vni: u32, peer: Address, carried: Count) {
+fn count(direction: Direction, vni: u32, peer: Address, carried: EspCarried) {
     let key = if vni == UNREAD {
         EspNetworkKey::other(direction)
     } else {
@@ -205,25 +225,25 @@ fn count(direction: Direction, vni: u32, peer: Address, carried: Count) {
     };
     match ESP_NETWORKS.get_ptr_mut(key) {
         // SAFETY: this CPU's own slot; see above.
-        Some(row) if !rows::is_leaving(|| key.leaving()) => unsafe { count::add(row, carried) },
+        Some(row) if !rows::is_leaving(|| key.leaving()) => unsafe { add(row, carried) },
         Some(_) | None => first(&key, vni, carried),
     }
 }
 
 #[inline(never)]
-fn first(key: &EspNetworkKey, vni: u32, carried: Count) {
+fn first(key: &EspNetworkKey, vni: u32, carried: EspCarried) {
     let Some(state) = count::state() else { return };
     let is_leaving = rows::is_leaving(|| key.leaving());
     if !is_leaving && rows::has_room(RowMap::EspNetworks, || rows::group(NetworkId::vni(vni))) {
         if ESP_NETWORKS
-            .insert(key, &count::NO_COUNT, u64::from(BPF_NOEXIST))
+            .insert(key, &NO_CARRIED, u64::from(BPF_NOEXIST))
             .is_ok()
         {
             rows::inserted(RowMap::EspNetworks);
         }
         if let Some(row) = ESP_NETWORKS.get_ptr_mut(key) {
             // SAFETY: see above.
-            return unsafe { count::add(row, carried) };
+            return unsafe { add(row, carried) };
         }
     }
     let direction = key.direction();
@@ -232,7 +252,7 @@ fn first(key: &EspNetworkKey, vni: u32, carried: Count) {
         .or_else(|| ESP_NETWORKS.get_ptr_mut(EspNetworkKey::other(direction)));
     if let Some(row) = row {
         // SAFETY: see above.
-        unsafe { count::add(row, carried) };
+        unsafe { add(row, carried) };
     }
     if !is_leaving {
         // SAFETY: this CPU's own slot.

@@ -6,6 +6,7 @@
 use core::ptr::read_volatile;
 
 use aya_ebpf::helpers::bpf_probe_read_kernel;
+use monitor_common::wire::esp::Transform;
 use monitor_common::xfrm_layout::{Memory, XfrmLayout};
 
 /// Written by the loader, like `CONFIG`.
@@ -76,6 +77,18 @@ structures! {
         destination_v6 -> [u64; 2] = state_destination;
         /// `xs_net.net`.
         net -> Net = state_net;
+        /// `props.header_len`: bytes that it puts in front of a packet.
+        header_len -> u32 = state_header_len;
+        /// `props.trailer_len`: most bytes that it puts behind a packet.
+        trailer_len -> u32 = state_trailer_len;
+        /// `data`, of ESP.
+        aead -> Aead = state_data;
+    }
+
+    /// `struct crypto_aead`: a cipher with its key.
+    Aead {
+        /// `authsize`: bytes of the check value.
+        check_len -> u32 = aead_check_len;
     }
 
     /// `struct net`: a network namespace.
@@ -137,6 +150,25 @@ structures! {
         frag_offset -> u32 = frag_offset;
         /// Length of the first piece.
         frag_len -> u32 = frag_len;
+    }
+}
+
+impl State {
+    /// What it adds to a packet; `None` if it is not known.
+    #[inline(always)]
+    pub fn transform(self) -> Option<Transform> {
+        if layout!(state_data) == 0 {
+            return None;
+        }
+        let check = self.aead()?.check_len()?;
+        // `esp_init_state` sets `trailer_len` to the block, the check value, and 1 (net/ipv4/esp4.c, net/ipv6/esp6.c).
+        let block = self.trailer_len()?.wrapping_sub(check).wrapping_sub(1);
+        let is_power_of_two = block != 0 && block & block.wrapping_sub(1) == 0;
+        is_power_of_two.then_some(Transform {
+            header: self.header_len()?,
+            block,
+            icv: check,
+        })
     }
 }
 

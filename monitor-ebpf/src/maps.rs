@@ -3,7 +3,7 @@
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
 use aya_ebpf::macros::btf_map;
-use monitor_common::count::{Count, EspCount};
+use monitor_common::count::{Count, EspCarried, EspCount};
 use monitor_common::cpu_state::{Bucket, CpuState};
 use monitor_common::esp_slot::{self, EspSlot};
 use monitor_common::key::{
@@ -26,10 +26,13 @@ pub static COUNTERS: PerCpuHashMap<CounterKey, Count, { map_size::COUNTERS as us
 #[btf_map]
 pub static ESP: PerCpuHashMap<EspKey, EspCount, { map_size::ESP as usize }> = PerCpuHashMap::new();
 
-/// Packets and bytes inside ESP per direction, VNI and remote node.
+/// Packets, bytes inside ESP, and bytes that ESP added to them, per direction, VNI and remote node.
 #[btf_map]
-pub static ESP_NETWORKS: PerCpuHashMap<EspNetworkKey, Count, { map_size::ESP_NETWORKS as usize }> =
-    PerCpuHashMap::new();
+pub static ESP_NETWORKS: PerCpuHashMap<
+    EspNetworkKey,
+    EspCarried,
+    { map_size::ESP_NETWORKS as usize },
+> = PerCpuHashMap::new();
 
 /// Packets not understood, per interface, direction and reason.
 #[btf_map]

@@ -37,7 +37,7 @@ impl Size {
         let without = Encapsulation::ALL.len() - with_vni;
         let packets = 2 * (2 * interfaces * (with_vni * (described + 1) + without) + 2 * unknown);
         let by_node = 3 * (2 * interfaces * (nodes + 1) + OTHERS) + 2 * (nodes + OTHERS);
-        let esp = 4 * (described + unknown + 1);
+        let esp = 6 * (described + unknown + 1);
         let exposure = 2 * (2 * classes * (described + 2) + 3 * unknown) + described + unknown + 2;
         let credentials = CredentialKind::ALL.len() * (described + 2) + OTHERS;
         let policy = 18 * described + 12 + VIOLATION_PEERS;

@@ -67,8 +67,24 @@ fn assert_sums(agent: &Agent, lab: &Lab, before: [Count; 2]) -> [Count; 2] {
         let states = now[index].since(before[index]);
         assert_eq!(sum(&networks), states, "{direction}: {networks:?}");
         assert_eq!(on_the_wire(&page, direction), states.packets, "{direction}");
+        // Ethernet and IPv4 headers; none of these packets goes in fragments.
+        let headers = (14 + 20) * states.packets;
+        let bytes = |metric: &str| of_direction(&page, metric, direction);
+        assert_eq!(
+            bytes("overlay_esp_bytes_total") - headers - states.bytes,
+            bytes("overlay_esp_overhead_bytes_total"),
+            "{direction}"
+        );
     }
     [now[0].since(before[0]), now[1].since(before[1])]
+}
+
+/// The sum of a metric over a direction.
+fn of_direction(page: &str, metric: &str, direction: &str) -> u64 {
+    let label = format!(r#"direction="{direction}""#);
+    let rows = rows(page, metric).into_iter();
+    let mine = rows.filter(|(labels, _)| labels.split(',').any(|found| found == label));
+    mine.map(|(_, value)| value).sum()
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::shared::shared;
 
 shared! {
     /// Key of `ESP_NETWORKS`: packets of one network that ESP carries, to or from one node. The value is a
-    /// [`crate::count::Count`].
+    /// [`crate::count::EspCarried`].
     ///
     /// The packets of a node that finds no room are counted under its network alone, if that row was made beforehand,
     /// and else under "other".

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use monitor_common::count::{Count, Total};
+use monitor_common::count::{EspCarried, Total};
 use monitor_common::direction::Direction;
 use monitor_common::key::EspNetworkKey;
 
@@ -26,7 +26,7 @@ pub struct EspBook {
     idle: IdleRows<EspNetworkKey>,
     idle_networks: IdleRows<EspNetworkKey>,
     /// Counts of removed rows, under the key of their network or "other".
-    settled: BTreeMap<EspNetworkKey, Count>,
+    settled: BTreeMap<EspNetworkKey, EspCarried>,
 }
 
 impl EspBook {
@@ -47,7 +47,10 @@ impl EspBook {
     /// The rows of the map with the removed ones: by network and node, and all others by direction. A node without a row,
     /// or whose row was removed, is `::`.
     #[must_use]
-    pub fn rows(&self, now: &HashMap<EspNetworkKey, Count>) -> (Vec<EspNetwork>, Vec<EspOther>) {
+    pub fn rows(
+        &self,
+        now: &HashMap<EspNetworkKey, EspCarried>,
+    ) -> (Vec<EspNetwork>, Vec<EspOther>) {
         let mut all = self.settled.clone();
         for (key, count) in now {
             all.entry(*key).or_default().add(*count);
@@ -85,7 +88,7 @@ impl EspBook {
         kernel: &Kernel,
         silence: Duration,
         is_described: impl Fn(u32) -> bool,
-        mut left: impl FnMut(Direction, u32, Count),
+        mut left: impl FnMut(Direction, u32, EspCarried),
     ) -> Result<(), Failure> {
         let rows = kernel.esp_networks()?;
         let may_leave = |key: &EspNetworkKey| key.vni().is_some_and(|vni| !is_described(vni));
@@ -116,7 +119,7 @@ impl EspBook {
         Ok(())
     }
 
-    fn settle(&mut self, key: &EspNetworkKey, count: &Count) {
+    fn settle(&mut self, key: &EspNetworkKey, count: &EspCarried) {
         let direction = key.direction();
         let mut row = match key.vni() {
             Some(vni) => EspNetworkKey::of_network(direction, vni),
@@ -134,10 +137,11 @@ impl EspBook {
 mod tests {
     use super::*;
 
-    fn count(packets: u64) -> Count {
-        Count {
+    fn count(packets: u64) -> EspCarried {
+        EspCarried {
             packets,
             bytes: packets * 100,
+            overhead: packets * 26,
         }
     }
 

@@ -135,6 +135,7 @@ fn read_maps(
         esp_networks,
         esp_others,
         attribution: esp_book.attribution().clone(),
+        esp_overhead: kernel.counts_esp_overhead(),
         unparsed,
         exposure,
         pending,

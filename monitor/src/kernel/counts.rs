@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use aya::Ebpf;
-use monitor_common::count::{Count, EspCount, Total};
+use monitor_common::count::{Count, EspCarried, EspCount, Total};
 use monitor_common::cpu_state::CpuState;
 use monitor_common::direction::Direction;
 use monitor_common::encapsulation::{Encapsulation, Identity};
@@ -28,7 +28,7 @@ use crate::base::hash::HashMap;
 pub struct Counts {
     counters: Table<CounterKey, Count>,
     esp: Table<EspKey, EspCount>,
-    esp_networks: Table<EspNetworkKey, Count>,
+    esp_networks: Table<EspNetworkKey, EspCarried>,
     reasons: Table<ReasonKey, u64>,
     exposure: Table<ExposureKey, Count>,
     rows: Arc<Rows>,
@@ -223,11 +223,11 @@ impl Counts {
         removed.and(result)
     }
 
-    /// Packets and bytes inside ESP per direction, VNI and remote node, all CPUs added up.
+    /// Packets, bytes inside ESP and bytes that ESP added, per direction, VNI and remote node, all CPUs added up.
     ///
     /// # Errors
     /// A runtime failure, if a map cannot be read.
-    pub fn esp_networks(&self) -> Result<HashMap<EspNetworkKey, Count>, Failure> {
+    pub fn esp_networks(&self) -> Result<HashMap<EspNetworkKey, EspCarried>, Failure> {
         self.esp_networks.totals()
     }
 
@@ -238,7 +238,7 @@ impl Counts {
     pub fn take_esp_networks(
         &self,
         keys: &[EspNetworkKey],
-        mut taken: impl FnMut(EspNetworkKey, Count),
+        mut taken: impl FnMut(EspNetworkKey, EspCarried),
     ) -> Result<(), Failure> {
         let table = &self.esp_networks;
         self.rows

@@ -167,6 +167,21 @@ fn layout(btf: &Btf, namespace: u32, page_shift: u32) -> Result<XfrmLayout, Reas
         ["bio_vec", "bv_page", "bv_offset", "bv_len"]
     };
     let frags = start("skb_shared_info", "frags")?;
+    // What only the bytes that ESP adds depend on. A kernel whose structures differ counts all else.
+    let added = || {
+        Ok::<_, Reason>([
+            at("xfrm_state", "props.header_len", 4)?,
+            at("xfrm_state", "props.trailer_len", 4)?,
+            at("xfrm_state", "data", 8)?,
+            at("crypto_aead", "authsize", 4)?,
+        ])
+    };
+    let [
+        state_header_len,
+        state_trailer_len,
+        state_data,
+        aead_check_len,
+    ] = added().unwrap_or_default();
     Ok(XfrmLayout {
         namespace,
         skb_head: at("sk_buff", "head", 8)?,
@@ -189,6 +204,10 @@ fn layout(btf: &Btf, namespace: u32, page_shift: u32) -> Result<XfrmLayout, Reas
         state_mode: at("xfrm_state", "props.mode", 1)?,
         state_family: at("xfrm_state", "props.family", 2)?,
         state_cipher: at("xfrm_state", "props.ealgo", 1)?,
+        state_header_len,
+        state_trailer_len,
+        state_data,
+        aead_check_len,
         net_inode: at("net", "ns.inum", 4)?,
         shared_gso_size: at("skb_shared_info", "gso_size", 2)?,
         shared_gso_segs: at("skb_shared_info", "gso_segs", 2)?,
@@ -210,5 +229,6 @@ mod tests {
         assert!(plan.points.contains(&SENT) || plan.points.starts_with(&SENT_OFFLOAD));
         assert!(plan.layout.skb_data != plan.layout.skb_head);
         assert_ne!(plan.layout.namespace, 0);
+        assert_ne!(plan.layout.state_data, 0);
     }
 }

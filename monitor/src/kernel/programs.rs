@@ -227,6 +227,13 @@ impl Kernel {
         Arc::clone(&self.counts)
     }
 
+    /// Whether the bytes that ESP adds to packets are counted, where these are attributed to networks.
+    #[must_use]
+    pub fn counts_esp_overhead(&self) -> bool {
+        let plan = self.esp_plan.as_ref();
+        plan.is_ok_and(|plan| plan.layout.state_data != 0)
+    }
+
     /// Sizes of the maps.
     #[must_use]
     pub fn sizes(&self) -> &MapSizes {

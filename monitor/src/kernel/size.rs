@@ -1,6 +1,6 @@
 //! How many entries each map gets on this host: bounded, whatever the traffic and however many CPUs.
 
-use monitor_common::count::{Count, EspCount};
+use monitor_common::count::{Count, EspCarried, EspCount};
 use monitor_common::cpu_state::{Bucket, CpuState};
 use monitor_common::direction::Direction;
 use monitor_common::esp_slot::{self, EspSlot};
@@ -134,7 +134,7 @@ impl MapSizes {
                 sizes.esp /= 2;
                 sizes.reasons = (sizes.reasons / 2).max(1_024);
             }
-            if esp_networks > most / 4 {
+            if esp_networks > most / 8 * 3 {
                 sizes.esp_networks = (sizes.esp_networks / 2).max(1_024);
             }
             if exposure == most {
@@ -206,7 +206,8 @@ impl MapSizes {
         [
             counts(self.counters, CounterKey::SIZE),
             u64::from(self.esp) * element_per_cpu(EspKey::SIZE, EspCount::SIZE, cpus),
-            counts(self.esp_networks, EspNetworkKey::SIZE),
+            u64::from(self.esp_networks)
+                * element_per_cpu(EspNetworkKey::SIZE, EspCarried::SIZE, cpus),
             u64::from(self.reasons) * element_per_cpu(ReasonKey::SIZE, WORD, cpus),
             u64::from(self.flows + self.sampled) * element(WORD, FlowState::SIZE)
                 + u64::from(self.shares)

@@ -40,7 +40,7 @@ impl ForbiddenEsp {
                 let network = networks.get(row.vni);
                 network.is_some_and(|network| network.required == Requirement::Forbidden)
             })
-            .map(|row| (path(row), row.count))
+            .map(|row| (path(row), row.count.count()))
             .collect();
         let mut sums = BTreeMap::<(u32, Direction), Count>::new();
         for (path, count) in &forbidden {
@@ -101,6 +101,8 @@ fn path(row: &EspNetwork) -> Path {
 
 #[cfg(test)]
 mod tests {
+    use monitor_common::count::EspCarried;
+
     use super::*;
     use crate::host::described_network::{Network, NetworkKind, Source};
 
@@ -109,9 +111,10 @@ mod tests {
             direction: Direction::Tx,
             vni: 4096,
             peer: peer.parse().unwrap(),
-            count: Count {
+            count: EspCarried {
                 packets,
                 bytes: packets * 10,
+                overhead: packets * 26,
             },
         }
     }

@@ -280,7 +280,7 @@ fn totals(counted: &Counted) -> HashMap<u32, Seen> {
     for row in &counted.esp_networks {
         add(
             row.vni,
-            &row.count,
+            &row.count.count(),
             |seen| &mut seen.encrypted,
             row.direction,
         );
@@ -290,7 +290,7 @@ fn totals(counted: &Counted) -> HashMap<u32, Seen> {
 
 #[cfg(test)]
 mod tests {
-    use monitor_common::count::EspCount;
+    use monitor_common::count::{EspCarried, EspCount};
     use monitor_common::encapsulation::Encapsulation;
 
     use super::*;
@@ -335,9 +335,10 @@ mod tests {
                 direction: Direction::Rx,
                 vni: 4096,
                 peer: "192.168.77.2".parse().unwrap(),
-                count: Count {
+                count: EspCarried {
                     packets: encrypted,
                     bytes: encrypted,
+                    overhead: encrypted,
                 },
             }],
             attribution: Attribution::Exact,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use monitor_common::count::{Count, EspCount, Total};
+use monitor_common::count::{Count, EspCarried, EspCount, Total};
 use monitor_common::cpu_state::CpuState;
 use monitor_common::direction::Direction;
 use monitor_common::encapsulation::Encapsulation;
@@ -67,8 +67,8 @@ pub struct EspNetwork {
     pub vni: u32,
     /// The address of the other node; `::` for the sum of those that found no room or were removed after idling.
     pub peer: IpAddr,
-    /// Packets on the wire, and bytes that ESP carries: UDP header, VXLAN header, inner frame.
-    pub count: Count,
+    /// Packets on the wire; bytes that ESP carries: UDP header, VXLAN header, inner frame; and bytes that it adds.
+    pub count: EspCarried,
 }
 
 /// ESP packets to or from one node on one interface.
@@ -89,8 +89,8 @@ pub struct EspPeer {
 pub struct EspOther {
     /// Received or sent.
     pub direction: Direction,
-    /// Packets and bytes as in [`EspNetwork`].
-    pub count: Count,
+    /// As in [`EspNetwork`].
+    pub count: EspCarried,
 }
 
 /// Packets of a network with one verdict, in one direction.
@@ -141,6 +141,8 @@ pub struct Counted {
     pub esp_others: Vec<EspOther>,
     /// Whether ESP is attributed to networks.
     pub attribution: Attribution,
+    /// Whether the bytes that ESP adds are counted.
+    pub esp_overhead: bool,
     /// Packets that could not be parsed. Reasons that never occurred are present with 0.
     pub unparsed: Vec<Unparsed>,
     /// Packets and bytes by the verdict on their flow; empty if exposure is not watched.

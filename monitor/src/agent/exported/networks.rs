@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use monitor_common::count::{Count, Total};
+use monitor_common::count::{Count, EspCarried, Total};
 use monitor_common::direction::Direction;
 use monitor_common::encapsulation::Encapsulation;
 use monitor_common::key::{ExposureKey, NetworkId};
@@ -38,7 +38,7 @@ pub(in super::super) struct ExportedNetworks {
     traffic: Fold<TrafficSeries, TrafficOther>,
     /// By the two words of an [`ExposureKey`].
     exposure: Fold<(u32, u32), (u32, u32)>,
-    esp: Fold<(Direction, u32), Direction>,
+    esp: Fold<(Direction, u32), Direction, EspCarried>,
 }
 
 impl ExportedNetworks {
@@ -77,7 +77,7 @@ impl ExportedNetworks {
     }
 
     /// As [`ExportedNetworks::traffic_left`], a network in ESP.
-    pub(in super::super) fn esp_left(&mut self, direction: Direction, vni: u32, last: Count) {
+    pub(in super::super) fn esp_left(&mut self, direction: Direction, vni: u32, last: EspCarried) {
         self.esp.left(&(direction, vni), direction, last);
     }
 
@@ -170,11 +170,11 @@ fn apply_to_exposure(
 
 /// The nodes of a network are one series.
 fn apply_to_esp(
-    esp: &mut Fold<(Direction, u32), Direction>,
+    esp: &mut Fold<(Direction, u32), Direction, EspCarried>,
     counted: &mut Counted,
     is_own: impl Fn(u32) -> bool,
 ) {
-    let mut sums = BTreeMap::<(Direction, u32), Count>::new();
+    let mut sums = BTreeMap::<(Direction, u32), EspCarried>::new();
     for row in &counted.esp_networks {
         let series = (row.direction, row.vni);
         sums.entry(series).or_default().add(row.count);

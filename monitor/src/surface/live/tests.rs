@@ -4,7 +4,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use monitor_classify::text::escape;
 use monitor_classify::{Exposure, Protocol};
-use monitor_common::count::Count;
+use monitor_common::count::{Count, EspCarried};
 use monitor_common::direction::Direction;
 use monitor_common::encapsulation::Encapsulation;
 use monitor_common::key::{ExposureKey, NetworkId};
@@ -87,7 +87,11 @@ fn snapshot() -> Snapshot {
         direction: Direction::Rx,
         vni: 4097,
         peer: [192, 168, 77, 2].into(),
-        count: count(5000),
+        count: EspCarried {
+            packets: 3,
+            bytes: 5000,
+            overhead: 78,
+        },
     });
     for (protocol, exposure, bytes) in [
         (Protocol::Redis, Exposure::Plaintext, 300),

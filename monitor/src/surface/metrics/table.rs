@@ -72,6 +72,16 @@ pub const TABLE: &[Definition] = &[
         rows: |snapshot, rows| esp_networks(snapshot, rows, |count| count.bytes),
     },
     Definition {
+        name: "esp_overhead_bytes",
+        kind: Type::Counter,
+        labels: &["direction", "vni"],
+        help: "Bytes that ESP added to its packets by the network inside: headers, initialisation vector, padding, check value, and UDP around it; absent if this kernel does not show them",
+        rows: |snapshot, rows| match snapshot.counted.esp_overhead {
+            true => esp_networks(snapshot, rows, |count| count.overhead),
+            false => Ok(()),
+        },
+    },
+    Definition {
         name: "esp_attribution",
         kind: Type::Gauge,
         labels: &[],

@@ -48,7 +48,7 @@ pub(super) fn traffic(
 pub(super) fn esp_networks(
     snapshot: &Snapshot,
     rows: &mut Rows<'_, '_>,
-    value: impl Fn(&monitor_common::count::Count) -> u64,
+    value: impl Fn(&monitor_common::count::EspCarried) -> u64,
 ) -> fmt::Result {
     let mut networks = BTreeMap::<_, u64>::new();
     for row in &snapshot.counted.esp_networks {

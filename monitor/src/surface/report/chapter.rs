@@ -154,9 +154,9 @@ pub fn chapters(
     }
     let mut in_esp = BTreeMap::<Place, Count>::new();
     let networks = snapshot.counted.esp_networks.iter();
-    let networks = networks.map(|row| (Place::Vni(row.vni), row.count));
+    let networks = networks.map(|row| (Place::Vni(row.vni), row.count.count()));
     let others = snapshot.counted.esp_others.iter();
-    for (place, count) in networks.chain(others.map(|row| (Place::Others, row.count))) {
+    for (place, count) in networks.chain(others.map(|row| (Place::Others, row.count.count()))) {
         in_esp.entry(place).or_default().add(count);
     }
     let mut talks = conversations.by_place();

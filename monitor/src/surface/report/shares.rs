@@ -66,7 +66,7 @@ impl Shares {
 
 #[cfg(test)]
 mod tests {
-    use monitor_common::count::Count;
+    use monitor_common::count::EspCarried;
     use monitor_common::direction::Direction;
 
     use super::*;
@@ -74,7 +74,11 @@ mod tests {
 
     #[test]
     fn all_networks_and_both_directions_are_in_the_part_of_esp() {
-        let count = |bytes| Count { packets: 1, bytes };
+        let count = |bytes| EspCarried {
+            packets: 1,
+            bytes,
+            overhead: 26,
+        };
         let mut snapshot = Snapshot::default();
         for (vni, bytes) in [(4096, 100), (4097, 20)] {
             snapshot.counted.esp_networks.push(EspNetwork {

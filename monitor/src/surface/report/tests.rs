@@ -1,6 +1,6 @@
 //! Data for the tests of the reports, and the outcome.
 
-use monitor_common::count::Count;
+use monitor_common::count::{Count, EspCarried};
 use monitor_common::direction::Direction;
 use monitor_common::encapsulation::Encapsulation;
 use monitor_common::key::{ExposureKey, NetworkId};
@@ -179,9 +179,10 @@ pub(super) fn hostile() -> Audit {
         direction: Direction::Tx,
         vni: 4096,
         peer: [192, 168, 77, 2].into(),
-        count: Count {
+        count: EspCarried {
             packets: 7,
             bytes: 700,
+            overhead: 182,
         },
     }];
     let (chapters, more) = chapter::chapters(&snapshot, &audit.report, &conversations);

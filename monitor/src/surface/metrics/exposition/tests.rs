@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use caps::Capability;
-use monitor_common::count::{Count, EspCount};
+use monitor_common::count::{Count, EspCarried, EspCount};
 use monitor_common::direction::Direction;
 use monitor_common::encapsulation::Encapsulation;
 use monitor_common::key::{Class, ExposureKey, NetworkId};
@@ -28,9 +28,10 @@ fn snapshot() -> Snapshot {
         sequence_max: 2,
         later_fragments: 1,
     };
-    let inside = Count {
+    let inside = EspCarried {
         packets: 3,
         bytes: 330,
+        overhead: 80,
     };
     let association = |spi| CountedAssociation {
         interface: interface.clone(),
@@ -81,6 +82,7 @@ fn snapshot() -> Snapshot {
             count: inside,
         }],
         attribution: Attribution::Exact,
+        esp_overhead: true,
         unparsed: vec![Unparsed {
             interface: interface.clone(),
             direction: Direction::Tx,
@@ -144,6 +146,8 @@ fn rows_come_out_as_the_contract_names_them() {
         r#"overlay_esp_network_packets_total{direction="rx",vni="4096"} 6"#,
         r#"overlay_esp_network_bytes_total{direction="rx",vni="4096"} 660"#,
         r#"overlay_esp_network_packets_total{direction="tx",vni="other"} 3"#,
+        r#"overlay_esp_overhead_bytes_total{direction="rx",vni="4096"} 160"#,
+        r#"overlay_esp_overhead_bytes_total{direction="tx",vni="other"} 80"#,
         r#"overlay_esp_attribution 1"#,
         r#"overlay_unparsed_packets_total{interface="eth0",direction="tx",reason="vxlan_no_vni"} 3"#,
         r#"overlay_samples_total{outcome="sent"} 0"#,
@@ -160,6 +164,15 @@ fn rows_come_out_as_the_contract_names_them() {
         );
     }
     assert!(!text.contains("0x100"), "SPIs are no label");
+}
+
+#[test]
+fn what_esp_adds_is_no_metric_where_it_is_not_counted() {
+    let mut snapshot = snapshot();
+    snapshot.counted.esp_overhead = false;
+    let text = encode(snapshot, Format::Text).unwrap();
+    assert!(text.contains("overlay_esp_network_bytes_total{"));
+    assert!(!text.contains("overlay_esp_overhead_bytes_total{"));
 }
 
 #[test]
