@@ -53,6 +53,11 @@ fn mask_line(line: &str) -> String {
         let (_, interface) = rest.split_once(", ").unwrap();
         return mask_line(&format!("NODE, TIME, {interface}"));
     }
+    // What a forecast begins with: rates, and the name of this machine.
+    if let Some((network, rest)) = line.split_once(" carries ") {
+        let (_, cost) = rest.split_once(": ").unwrap();
+        return mask_line(&format!("{network} CARRIES RATE on NODE: {cost}"));
+    }
     // The programs that list the firewall's rules, as far as they are installed.
     if let Some((before, _)) = line.split_once("read from ") {
         return format!("{before}read from PROGRAMS");

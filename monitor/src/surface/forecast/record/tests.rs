@@ -50,7 +50,10 @@ fn nine_of_ten_loads_that_were_held_out_lie_in_the_interval() {
         let inside = loads.iter().filter(|load| load.is_inside()).count();
         assert_eq!(loads.len(), 10);
         assert!(inside >= 9, "{loads:?}");
-        assert!(loads.iter().all(|load| load.half_width() <= 0.25), "{loads:?}");
+        assert!(
+            loads.iter().all(|load| load.half_width() <= 0.25),
+            "{loads:?}"
+        );
     }
 }
 
