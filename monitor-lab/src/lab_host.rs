@@ -56,7 +56,7 @@ impl Host {
         Ok(host)
     }
 
-    /// The namespace in which this thread is: of the machine itself, unless somebody has started the program in another.
+    /// The namespace in which this thread is: of the machine itself, unless the program was started in another one.
     ///
     /// # Errors
     /// When it cannot be opened.

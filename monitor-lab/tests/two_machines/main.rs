@@ -218,7 +218,7 @@ fn associations(lab: &Lab) -> Vec<u32> {
 /// When a machine is killed.
 const MOMENTS: &[(&str, &str)] = &[
     ("a token was printed", "Token"),
-    ("somebody has connected", "has connected"),
+    ("the other machine has connected", "has connected"),
     ("a way is set up", "no overlay: set up"),
     ("the next way is set up", "VXLAN: set up"),
     ("it is measured", "1 rounds"),
@@ -248,7 +248,7 @@ fn nothing_is_left_where_either_machine_is_killed() {
         killed.kill();
         let start = Instant::now();
         let said = left.failure();
-        // The other one is told by the connection; a client of requests may run to its own end.
+        // The connection ends at the other one; a client of requests may run to its own end.
         assert!(
             start.elapsed() < Duration::from_secs(100),
             "{victim:?}, {what}: {said}"

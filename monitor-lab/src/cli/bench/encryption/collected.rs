@@ -51,7 +51,11 @@ impl Collected {
 
     /// Makes a row for each load in each way, once all ways are known.
     pub(super) fn begin(&mut self) {
-        for load in Load::list(&self.run) {
+        let loads = match self.run.check_forecast {
+            true => Load::of_forecast(),
+            false => Load::of_bench(self.run.quick),
+        };
+        for load in loads {
             let ways = self.ways.iter().map(|(way, _)| *way);
             self.rows.extend(
                 ways.filter(|way| load.applies_to(*way))

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::report::Run;
 use super::way::Way;
 
 /// What is sent.
@@ -33,7 +32,7 @@ const HELD_OUT: [u32; 5] = [128, 256, 800, 1100, 1300];
 
 impl Load {
     /// The loads of `--check-forecast`: UDP of the sizes that a forecast is fitted to, and of others, in one stream and in eight.
-    fn of_forecast() -> Vec<Load> {
+    pub(super) fn of_forecast() -> Vec<Load> {
         let payloads = || [64, 512, 1400].into_iter().chain(HELD_OUT);
         [1, 8]
             .into_iter()
@@ -47,21 +46,13 @@ impl Load {
             .is_some_and(|bytes| HELD_OUT.contains(&bytes))
     }
 
-    /// The loads of a run.
-    pub(super) fn list(run: &Run) -> Vec<Load> {
-        match run.check_forecast {
-            true => Load::of_forecast(),
-            false => Load::of_bench(run.quick),
-        }
-    }
-
     /// Whether any run has it.
     pub(super) fn is_known(&self) -> bool {
         Load::of_bench(false).contains(self) || Load::of_forecast().contains(self)
     }
 
     /// The loads of a bench, or those of `--quick`.
-    fn of_bench(quick: bool) -> Vec<Load> {
+    pub(super) fn of_bench(quick: bool) -> Vec<Load> {
         let mut loads = vec![
             Self::Tcp { streams: 1 },
             Self::Udp {

@@ -21,7 +21,7 @@ const LONGER: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(40);
 
 /// Called with each measurement.
-pub(super) type Told<'a> = &'a mut dyn FnMut(Way, Load, &Measured) -> anyhow::Result<()>;
+pub(super) type OnMeasurement<'a> = &'a mut dyn FnMut(Way, Load, &Measured) -> anyhow::Result<()>;
 
 /// Runs the rounds; none begins that would end later than `limit` after `start`. Returns how many there were.
 pub(super) fn measure(
@@ -29,7 +29,7 @@ pub(super) fn measure(
     collected: &mut Collected,
     run: &Run,
     (start, limit): (Instant, Duration),
-    told: Told<'_>,
+    on_measurement: OnMeasurement<'_>,
 ) -> anyhow::Result<u32> {
     let clients = Clients::new()?;
     let mut progress = Progress::new("ways to cross the wire", run.rounds);
@@ -51,7 +51,7 @@ pub(super) fn measure(
             &mut collected.rows,
             &clients,
             (duration, round),
-            told,
+            on_measurement,
         )?;
         longest = longest.max(began.elapsed());
         done += 1;
@@ -66,7 +66,7 @@ fn measure_round(
     rows: &mut [Series],
     clients: &Clients,
     (duration, round): (Duration, usize),
-    told: Told<'_>,
+    on_measurement: OnMeasurement<'_>,
 ) -> anyhow::Result<()> {
     let by_way: HashMap<&str, &Stage> = stages
         .iter()
@@ -80,7 +80,7 @@ fn measure_round(
                 continue;
             };
             let measured = measure_something(stage, series, clients, duration)?;
-            told(series.way, series.load, &measured)?;
+            on_measurement(series.way, series.load, &measured)?;
             series.push(measured);
         }
     }

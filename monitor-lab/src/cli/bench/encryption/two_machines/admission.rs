@@ -80,7 +80,7 @@ impl Door {
             .name("handshake".to_owned())
             .spawn(move || {
                 let channel = Channel::accept(socket, config);
-                // Without a receiver somebody else was admitted.
+                // There is no receiver once another machine was admitted.
                 let _ = done.send(Outcome { id, from, channel });
             })
             .context("cannot start a thread")?;

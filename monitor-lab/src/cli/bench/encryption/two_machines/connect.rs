@@ -98,7 +98,7 @@ fn reach(host: &str, token: &Token) -> anyhow::Result<Channel> {
     }
 }
 
-/// Measures, and says so to the listener.
+/// Measures, and sends each measurement to the listener.
 fn drive(plan: &Plan, here: &Host, channel: Channel, agreed: Agreed) -> anyhow::Result<CostReport> {
     let (start, run) = (Instant::now(), plan.run);
     let remote = Remote::new(channel)?;
@@ -114,8 +114,7 @@ fn drive(plan: &Plan, here: &Host, channel: Channel, agreed: Agreed) -> anyhow::
         match build(way, &agreed, &remote)? {
             SetUp::Ready((stage, driver)) => {
                 let facts = rounds::facts(&stage, run.offloads, driver)?;
-                let told = Request::Facts(way, Box::new(facts.clone()));
-                remote.tell(&told)?;
+                remote.tell(&Request::Facts(way, Box::new(facts.clone())))?;
                 collected.add(way, facts)?;
                 stages.push(stage);
             }

@@ -1,4 +1,4 @@
-//! Whether somebody on this machine uses the VNI or the SPIs already: nothing is started then.
+//! Whether a device or an association of this machine has the VNI or one of the SPIs already: nothing is started then.
 
 use std::collections::HashSet;
 use std::fs;
