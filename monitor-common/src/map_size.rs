@@ -29,6 +29,10 @@ pub const FRAGMENTS: u32 = 8_192;
 pub const SAMPLES_BYTES: u32 = 1 << 20;
 /// Networks that are known at a time, at most. Any of them may have to be encrypted.
 pub const NETWORKS: usize = 4_096;
+/// VXLAN and Geneve devices of this host whose networks are described, at most.
+pub const DEVICES: usize = 1_024;
+/// Networks that are described at a time, at most.
+pub const DESCRIBED: u32 = (NETWORKS + DEVICES) as u32;
 /// `PEERS`: for each known network two rows for the nodes that found no room, and two for nodes.
 pub const PEERS: u32 = 4 * NETWORKS as u32;
 /// `LEAVING`: rows that are removed at a time.

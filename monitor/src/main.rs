@@ -50,7 +50,6 @@ fn start(cli: Cli, log_format: Format) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
-        .on_thread_start(HeldSignals::release)
         .build()
         .context("cannot start the runtime")
         .map_err(Failure::runtime)?;

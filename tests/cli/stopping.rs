@@ -5,12 +5,14 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use overlay_tests::agent::Agent;
+use overlay_tests::associations::ip;
 use overlay_tests::attached::attached;
 use overlay_tests::frame::{VNI, overlay, redis_command};
 use overlay_tests::process::{Monitor, command, wait_until};
 use overlay_tests::wire::Raw;
 
 use super::quiet;
+use super::reload::File;
 
 /// What a person takes for at once.
 const QUICK: Duration = Duration::from_secs(5);
@@ -29,6 +31,53 @@ fn run_and_tail_end_with_0_on_sigint_and_sigterm() {
             assert!(took < QUICK, "{took:?}");
         }
         assert_eq!(attached(node), [""; 0]);
+    }
+}
+
+/// Signals that are held, in hexadecimal: `SigBlk` of `/proc/PID/status` (proc(5)).
+fn held(id: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigBlk:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
+}
+
+#[test]
+fn a_signal_during_the_start_waits_and_ends_it_with_0() {
+    let lab = quiet();
+    let node = lab.node1();
+    for _ in 0..20 {
+        let mut tail = Monitor::start(node, &["tail", "-i", "eth0"]);
+        let id = tail.id();
+        wait_until("it holds signals", || {
+            held(id).is_some_and(|held| held & (1 << (libc::SIGTERM - 1)) != 0)
+        });
+        tail.stop();
+    }
+    assert_eq!(attached(node), [""; 0]);
+}
+
+#[test]
+fn known_networks_of_a_host_are_no_warning_where_flows_are_not_counted() {
+    let lab = quiet();
+    let node = lab.node1();
+    for vni in [5, 6, 7] {
+        let device = format!("link add vx{vni} type vxlan id {vni} dstport 4789 dev eth0");
+        ip(node, &device);
+    }
+    let file = File::new(
+        "uncounted",
+        "docker = 'off'\ninterfaces = ['eth0']\nlisten = '127.0.0.1:0'\nexposure = false\n",
+    );
+    for arguments in [
+        &["tail", "-i", "eth0"][..],
+        &["run", "--config", file.path()],
+    ] {
+        let mut monitor = Monitor::start(node, arguments);
+        monitor.wait_for("it watches", |monitor| monitor.err().contains("watching"));
+        monitor.stop();
+        assert!(!monitor.err().contains("WARN"), "{}", monitor.err());
     }
 }
 

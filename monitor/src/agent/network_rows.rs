@@ -4,13 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 use monitor_common::key::NetworkId;
+use monitor_common::map_size::DEVICES;
 
 use super::node_agent::Agent;
 use super::watched::Watched;
 use crate::policy::Requirement;
-
-/// Devices of this host whose networks are known, at most.
-const DEVICES: usize = 1024;
 
 impl Agent {
     /// Makes the rows of known networks on all watched interfaces where they are missing: those of the configuration, of
@@ -64,7 +62,10 @@ impl Agent {
             }
         }
         let described = networks.iter().map(|(_, vni)| NetworkId::vni(*vni));
-        if let Err(failure) = self.kernel.flows.describe(described) {
+        // Without shares there is nothing that a group could have its part of.
+        if self.kernel.sizes().returned > 1
+            && let Err(failure) = self.kernel.flows.describe(described)
+        {
             tracing::warn!(
                 "known networks have no share of their own of the flows that wait for a verdict: {failure}"
             );

@@ -26,19 +26,15 @@ impl HeldSignals {
         HeldSignals(())
     }
 
-    /// Takes them over from the kernel's defaults. One that waits is received now.
+    /// Takes them over from the kernel's defaults. One that waits is received now, by this thread. The others go on without
+    /// them: one that received a signal before it is taken over would end the process.
     ///
     /// # Errors
     /// If the process may not.
     pub fn take(self) -> io::Result<Signals> {
-        let signals = Signals::take();
-        HeldSignals::release();
-        signals
-    }
-
-    /// Lets this thread receive them, or rather what it starts: programs inherit what is held.
-    pub fn release() {
+        let signals = Signals::take()?;
         mask(libc::SIG_UNBLOCK);
+        Ok(signals)
     }
 }
 

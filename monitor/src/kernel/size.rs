@@ -12,7 +12,7 @@ use monitor_common::map_size;
 use monitor_common::slot::{LINES, Line, SlotRow};
 use monitor_common::udp_port::PORTS;
 
-use super::options::LoadOptions;
+use super::options::{Caps, LoadOptions};
 
 /// Memory that all maps together may take, in bytes.
 const BUDGET: u64 = 64 << 20;
@@ -73,8 +73,10 @@ pub struct MapSizes {
     pub flows: u32,
     /// `SAMPLED`, in place of `FLOWS` if exposure is not counted.
     pub sampled: u32,
-    /// `SHARES` and `RETURNED`.
+    /// `SHARES`.
     pub shares: u32,
+    /// `RETURNED`.
+    pub returned: u32,
     /// `VERDICTS`.
     pub verdicts: u32,
     /// `EXPOSURE`.
@@ -105,6 +107,7 @@ impl MapSizes {
             flows: map_size::FLOWS,
             sampled: 1,
             shares: map_size::SHARES,
+            returned: map_size::SHARES,
             verdicts: map_size::VERDICTS,
             exposure: map_size::EXPOSURE,
             slots: map_size::SLOTS,
@@ -144,6 +147,7 @@ impl MapSizes {
             } else {
                 sizes.flows /= 2;
                 sizes.shares /= 2;
+                sizes.returned /= 2;
                 sizes.verdicts /= 2;
             }
         }
@@ -177,6 +181,12 @@ impl MapSizes {
                 self.flows
             };
             (self.flows, self.shares, self.verdicts, self.slots) = (1, 1, 1, 0);
+            // Samples that are capped are shared out by the group of a network, which stands there.
+            self.returned = if options.caps == Caps::NONE {
+                1
+            } else {
+                self.returned.min(map_size::DESCRIBED)
+            };
             self.exposure = OTHERS;
         }
         if !options.esp_networks {
@@ -210,8 +220,8 @@ impl MapSizes {
                 * element_per_cpu(EspNetworkKey::SIZE, EspCarried::SIZE, cpus),
             u64::from(self.reasons) * element_per_cpu(ReasonKey::SIZE, WORD, cpus),
             u64::from(self.flows + self.sampled) * element(WORD, FlowState::SIZE)
-                + u64::from(self.shares)
-                    * (element(WORD, Share::SIZE) + element(WORD, Returned::SIZE))
+                + u64::from(self.shares) * element(WORD, Share::SIZE)
+                + u64::from(self.returned) * element(WORD, Returned::SIZE)
                 + u64::from(self.verdicts) * element(WORD, FlowVerdict::SIZE),
             counts(self.exposure, ExposureKey::SIZE),
         ]
@@ -286,7 +296,7 @@ impl MapSizes {
             ("FLOWS", self.flows),
             ("SAMPLED", self.sampled),
             ("SHARES", self.shares),
-            ("RETURNED", self.shares),
+            ("RETURNED", self.returned),
             ("VERDICTS", self.verdicts),
             ("EXPOSURE", self.exposure),
             ("SAMPLES", self.ring_bytes),
