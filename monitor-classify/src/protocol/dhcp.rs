@@ -91,13 +91,13 @@ fn version_6(p: &Payload<'_>) -> Option<Finding> {
     };
     reader.u24()?;
     let mut used = 4_u64;
-    let mut options = 0;
+    let mut has_options = false;
     while let (Some(code), Some(length)) = (reader.u16(), reader.u16()) {
         if code == 0 || code > 150 {
             return None;
         }
         used += 4 + u64::from(length);
-        options += 1;
+        has_options = true;
         if reader.take(usize::from(length)).is_none() {
             break;
         }
@@ -105,10 +105,10 @@ fn version_6(p: &Payload<'_>) -> Option<Finding> {
     if used > u64::from(p.wire_len) {
         return None;
     }
-    let strength = match options {
-        0 => Strength::Weak,
-        _ if p.is_filled_by(used) => Strength::Certain,
-        _ => Strength::Weak,
+    let strength = if has_options && p.is_filled_by(used) {
+        Strength::Certain
+    } else {
+        Strength::Weak
     };
     Some(Finding::plaintext(strength, kind))
 }

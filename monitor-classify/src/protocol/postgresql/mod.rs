@@ -60,8 +60,8 @@ fn walk(p: &Payload<'_>, inspect: fn(&Frame<'_>) -> Option<Message>) -> Option<F
     while count < MESSAGES_MAX && !reader.is_empty() {
         let before = reader;
         let Some(frame) = Frame::read(&mut reader) else {
-            // Cut in a header; else this is something else.
-            if before.bytes().len() < 5 && count > 0 {
+            // Cut in a header; else this is something else. Without a message before it nothing is found either way.
+            if before.bytes().len() < 5 {
                 bytes = u64::MAX;
                 break;
             }

@@ -161,3 +161,14 @@ fn mqtt() -> Vec<Case> {
         to(b"\xe0\0", Likely, "DISCONNECT"),
     ]
 }
+
+#[test]
+fn a_filter_of_mqtt_is_not_empty_and_ends_within_its_packet() {
+    for packet in [
+        &b"\x82\x10\0\x01\0\x0efarm/+/temps"[..],
+        b"\x82\x06\0\x01\0\0\0\0",
+    ] {
+        let verdict = classify(&payload(packet, packet.len(), CLIENT, 1883));
+        assert_ne!(verdict.protocol, Mqtt, "{verdict:?}");
+    }
+}
