@@ -103,3 +103,22 @@ pub(crate) fn segment(protocol: u8, bytes: &[u8], wire_len: u32) -> Option<Paylo
         dst_port,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tunnel_around_what_is_encrypted_is_likely_unknown() {
+        let inside = Verdict {
+            exposure: Exposure::Encrypted,
+            confidence: Confidence::Certain,
+            ..Verdict::unknown()
+        };
+        let verdict = of_tunnel(inside);
+        assert_eq!(
+            (verdict.exposure, verdict.confidence),
+            (Exposure::Unknown, Confidence::Likely)
+        );
+    }
+}

@@ -95,3 +95,23 @@ impl serde::Serialize for Transport {
         serializer.collect_str(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_work_for_one_packet_is_bounded() {
+        let bytes = [0; INSPECTED_MAX + 1];
+        let payload = Payload {
+            bytes: &bytes,
+            wire_len: 9_000,
+            transport: Transport::Udp,
+            src_port: 1,
+            dst_port: 2,
+        };
+        let inspected = payload.inspected();
+        assert_eq!(inspected.bytes.len(), INSPECTED_MAX);
+        assert_eq!(inspected.wire_len, 9_000);
+    }
+}

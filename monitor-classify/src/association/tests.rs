@@ -358,3 +358,54 @@ fn of_packets_with_a_byte_that_is_another() {
     }
     compare("esp-null-cipher", &texts);
 }
+
+/// Ethernet and IPv4 with TCP of an inner host, in VXLAN in UDP. The IPv4 header says `more` bytes than there are.
+fn framed(inside: &[u8], more: u16) -> Vec<u8> {
+    let total = u16::try_from(20 + inside.len()).unwrap();
+    let [high, low] = (total + more).to_be_bytes();
+    let length = u16::try_from(8 + 8 + 14).unwrap() + total;
+    let mut bytes = vec![0xc0, 1, 0x12, 0xb5];
+    bytes.extend(length.to_be_bytes());
+    bytes.extend([0, 0, 8, 0, 0, 0, 0, 0x10, 0, 0]);
+    bytes.extend([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0]);
+    bytes.extend([0x45, 0, high, low, 0, 9, 0x40, 0, 64, 6, 0, 0]);
+    bytes.extend([10, 0, 0, 1, 10, 0, 0, 2]);
+    bytes.extend(inside);
+    bytes
+}
+
+#[test]
+fn what_can_be_read_in_a_frame_inside_is_reported_and_nothing_of_one_that_ends_behind_the_packet() {
+    let mut tcp = vec![
+        0x9c, 0x40, 0, 80, 1, 2, 3, 4, 5, 6, 7, 8, 0x50, 0x18, 1, 0xf5, 0xab, 0xcd, 0, 0,
+    ];
+    tcp.extend(b"GET /login HTTP/1.1\r\nHost: shop\r\n\r\n");
+    for (more, protocol) in [(0, Protocol::Http), (20, Protocol::Unknown)] {
+        let verdict = packet(&wrapped(&framed(&tcp, more), 17, 0, 0));
+        assert_eq!(verdict.protocol, protocol, "{more}: {verdict:?}");
+    }
+}
+
+#[test]
+fn a_cipher_is_as_certain_as_its_association_and_not_as_what_is_inside() {
+    let mut association = Association::default();
+    for round in 0..8 {
+        let (_, next, inside) = insides(round).swap_remove(0);
+        observe(&mut association, &wrapped(&inside, next, 0, 12), usize::MAX);
+    }
+    let inside = Verdict {
+        confidence: Confidence::Likely,
+        ..ah()
+    };
+    let verdict = association.verdict(Some(inside));
+    assert_eq!(verdict.confidence, Confidence::Certain);
+    assert_eq!(verdict.evidence, ah().evidence);
+}
+
+#[test]
+fn ah_is_named() {
+    assert_eq!(
+        ah().evidence.unwrap().to_string(),
+        "AH, authenticated, not encrypted"
+    );
+}

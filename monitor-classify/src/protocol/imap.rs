@@ -95,7 +95,7 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
 /// `* OK …`, `* 18 EXISTS`, `* FLAGS (…)`.
 fn untagged(p: &Payload<'_>, line: Line<'_>) -> Option<Finding> {
     let (word, rest) = split(&line.text[2..]);
-    let finding = if number(word).is_some() {
+    let mut finding = if number(word).is_some() {
         let (what, _) = split(rest?);
         let what = known(&["EXISTS", "RECENT", "FETCH", "EXPUNGE"], what)?;
         Finding::plaintext(Strength::Certain, Evidence::of(|e| e.word("* ").word(what)))
@@ -121,14 +121,10 @@ fn untagged(p: &Payload<'_>, line: Line<'_>) -> Option<Finding> {
     // A second line that fits makes it sure.
     let second = Lines::new(p.bytes).nth(1);
     let fits = second.is_some_and(|line| line.text.starts_with(b"* "));
-    Some(Finding {
-        strength: if fits {
-            Strength::Certain
-        } else {
-            finding.strength
-        },
-        ..finding
-    })
+    if fits {
+        finding.strength = Strength::Certain;
+    }
+    Some(finding)
 }
 
 /// A command with its tag, or the last answer to one.

@@ -48,7 +48,7 @@ pub(super) fn inspect(p: &Payload<'_>) -> Option<Finding> {
     if p.bytes.starts_with(b"SSH-") {
         return banner(p);
     }
-    packet(p)
+    packet(p.bytes)
         .or_else(|| names_of_algorithms(p.bytes))
         .or_else(|| protected(p))
 }
@@ -83,26 +83,16 @@ fn banner(p: &Payload<'_>) -> Option<Finding> {
     let first = lines::split(software).0;
     let shown = Evidence::of(|e| e.name(first, SOFTWARE_MAX));
     let rest = end.map_or(&[][..], |end| &p.bytes[end + 1..]);
-    let behind = Payload {
-        bytes: rest,
-        wire_len: p
-            .wire_len
-            .saturating_sub((p.bytes.len() - rest.len()) as u32),
-        ..*p
-    };
-    let banner = Finding::undecided(Strength::Certain, shown);
-    Some(match packet(&behind) {
-        Some(next) => Finding {
-            exposure: next.exposure,
-            ..banner
-        },
-        None => banner,
-    })
+    let mut banner = Finding::undecided(Strength::Certain, shown);
+    if let Some(next) = packet(rest) {
+        banner.exposure = next.exposure;
+    }
+    Some(banner)
 }
 
 /// A packet before encryption: length, padding, and a message that belongs there.
-fn packet(p: &Payload<'_>) -> Option<Finding> {
-    let (head, body) = p.bytes.split_first_chunk::<6>()?;
+fn packet(bytes: &[u8]) -> Option<Finding> {
+    let (head, body) = bytes.split_first_chunk::<6>()?;
     let [l0, l1, l2, l3, padding, message] = *head;
     let length = u32::from_be_bytes([l0, l1, l2, l3]);
     // RFC 4253 section 6: a multiple of 8 with its length, padding of 4 bytes or more.
@@ -119,7 +109,7 @@ fn packet(p: &Payload<'_>) -> Option<Finding> {
             Some(Finding::encrypted(Strength::Certain, "NEWKEYS"))
         }
         // Key exchange, whichever method.
-        30..=34 => Some(key_exchange(p, length)),
+        30..=34 => Some(key_exchange(bytes, length)),
         SSH_MSG_DISCONNECT..=SSH_MSG_SERVICE_ACCEPT | SSH_MSG_EXT_INFO => {
             Some(Finding::undecided(Strength::Weak, "message"))
         }
@@ -128,10 +118,10 @@ fn packet(p: &Payload<'_>) -> Option<Finding> {
 }
 
 /// A packet of the key exchange. NEWKEYS behind it proves that encryption follows.
-fn key_exchange(p: &Payload<'_>, length: u32) -> Finding {
+fn key_exchange(bytes: &[u8], length: u32) -> Finding {
     let behind = usize::try_from(length)
         .ok()
-        .and_then(|length| p.bytes.get(length + 4..));
+        .and_then(|length| bytes.get(length + 4..));
     match behind {
         Some([0, 0, 0, 12, 10, SSH_MSG_NEWKEYS, ..]) => {
             Finding::encrypted(Strength::Certain, "key exchange")

@@ -203,6 +203,7 @@ mod tests {
             r#"{\"api-key\": \"s3cr3t\"}"#,
             "API_KEY=s3cr3t",
             "client_secret = 's3cr3t'",
+            "pwd=s3cr3t",
         ] {
             assert_eq!(found(field), [PasswordField], "{field}");
         }

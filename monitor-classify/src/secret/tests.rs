@@ -185,6 +185,14 @@ fn costs<const N: usize>(counts: [f64; N]) -> [u8; N] {
 }
 
 #[test]
+fn a_word_announces_what_is_behind_it_in_one_part() {
+    for (part, at) in [("otp_hunter2", 4), ("my-bearer-hunter2", 10)] {
+        assert_eq!(super::rest(part.as_bytes()), Some(at), "{part}");
+    }
+    assert_eq!(super::rest(b"laptop_hunter2"), None);
+}
+
+#[test]
 fn the_list_is_in_lower_case_and_has_nothing_twice() {
     for (at, row) in list::NAMES.iter().enumerate() {
         assert_eq!(row.text, row.text.to_ascii_lowercase());

@@ -204,3 +204,28 @@ const fn code_name(code: u16) -> &'static str {
         _ => "error",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_on_a_port_of_a_variant_is_of_that_variant_only() {
+        let query = b"\0\x01\0\0\0\x01\0\0\0\0\0\0\x04node\x05local\0\0\x01\0\x01";
+        for (port, found) in [
+            (53, [true, false, false]),
+            (5353, [false, true, false]),
+            (5355, [false, false, true]),
+        ] {
+            let payload = Payload {
+                bytes: query,
+                wire_len: 28,
+                transport: Transport::Udp,
+                src_port: 40_000,
+                dst_port: port,
+            };
+            let is_found = [inspect, inspect_mdns, inspect_llmnr].map(|of| of(&payload).is_some());
+            assert_eq!(is_found, found, "{port}");
+        }
+    }
+}

@@ -263,3 +263,64 @@ fn gossip() -> Vec<Case> {
         Case::to(Gossip, 7946, stream, Likely, "encrypted").exposed(Exposure::Encrypted),
     ]
 }
+
+#[test]
+fn messages_of_gossip_have_room_for_their_lengths() {
+    for (bytes, fits) in [(&[7, 1, 0, 9, 0x80][..], true), (&[7, 1, 0, 9], false)] {
+        let payload = Payload {
+            transport: Transport::Udp,
+            ..payload(bytes, bytes.len(), CLIENT, 7946)
+        };
+        let verdict = classify(&payload);
+        assert_eq!(verdict.protocol == Gossip, fits, "{verdict:?}");
+    }
+}
+
+#[test]
+fn a_second_line_of_imap_makes_the_first_certain() {
+    let one = b"* NO such mailbox\r\n";
+    for (bytes, confidence) in [
+        (one.to_vec(), Likely),
+        ([&one[..], b"* BYE\r\n"].concat(), Certain),
+    ] {
+        let verdict = from(143, &bytes);
+        assert_eq!(
+            (verdict.protocol, verdict.confidence),
+            (Protocol::Imap, confidence)
+        );
+    }
+}
+
+/// A packet of SSH before encryption (RFC 4253, 6): KEXINIT with these lists.
+fn kexinit(lists: &[&str]) -> Vec<u8> {
+    let mut message = [&[20][..], &super::tunnels::random(16)].concat();
+    for list in lists {
+        message.extend(long(list.as_bytes()));
+    }
+    message.extend([0; 5]);
+    let padding = 4 + (8 - (message.len() + 9) % 8) % 8;
+    let length = u32::try_from(1 + message.len() + padding).unwrap();
+    let head = [&length.to_be_bytes()[..], &[padding as u8]].concat();
+    [head, message, vec![0; padding]].concat()
+}
+
+#[test]
+fn a_banner_of_ssh_is_as_exposed_as_the_negotiation_behind_it() {
+    let names = |cipher| {
+        let mut lists = ["a"; 10];
+        lists[2..4].fill(cipher);
+        lists
+    };
+    for (cipher, exposure) in [
+        ("aes128-gcm@openssh.com", Exposure::Encrypted),
+        ("none", Exposure::Unknown),
+    ] {
+        let bytes = [&b"SSH-2.0-Server\r\n"[..], &kexinit(&names(cipher))].concat();
+        let verdict = from(22, &bytes);
+        assert_eq!(
+            (verdict.protocol, verdict.exposure),
+            (Protocol::Ssh, exposure),
+            "{cipher}"
+        );
+    }
+}

@@ -308,3 +308,20 @@ fn ipsec() -> Vec<Case> {
         header,
     ]
 }
+
+#[test]
+fn a_record_of_dtls_ends_within_its_datagram_also_behind_capwap() {
+    let whole = record(21, 1, &random(40));
+    for preamble in [&[][..], &[1, 0, 0, 0]] {
+        let datagram = [preamble, &whole].concat();
+        for (missing, is_record) in [(0, true), (1, false)] {
+            let bytes = &datagram[..datagram.len() - missing];
+            let payload = Payload {
+                transport: Transport::Udp,
+                ..payload(bytes, bytes.len(), CLIENT, 5246)
+            };
+            let verdict = classify(&payload);
+            assert_eq!(verdict.protocol == Dtls, is_record, "{verdict:?}");
+        }
+    }
+}
