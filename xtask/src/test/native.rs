@@ -19,8 +19,13 @@ use crate::proc::shown;
 
 /// Programs that run at a time.
 const AT_A_TIME: usize = 3;
-/// Programs that hold the product to times of the clock: each runs alone.
-const ALONE: &[&str] = &["kernel_interfaces", "kernel_policy", "kernel_scrape"];
+/// Programs that hold the product to times of the clock, or to a rate that it must keep up with: each runs alone.
+const ALONE: &[&str] = &[
+    "kernel_interfaces",
+    "kernel_needles",
+    "kernel_policy",
+    "kernel_scrape",
+];
 /// A program that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(900);
 /// From a program's end until its output has ended too. What it left running may hold the output open.
