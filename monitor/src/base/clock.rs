@@ -9,12 +9,22 @@ use jiff::{SignedDuration, Timestamp};
 /// `CLOCK_MONOTONIC` in nanoseconds: the clock that `bpf_ktime_get_ns` reads.
 #[must_use]
 pub(crate) fn monotonic_ns() -> u64 {
+    nanoseconds(libc::CLOCK_MONOTONIC)
+}
+
+/// CPU time of this thread in nanoseconds: what it has done, however busy the machine is.
+#[cfg(test)]
+pub(crate) fn thread_ns() -> u64 {
+    nanoseconds(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+fn nanoseconds(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: the call writes to the struct, which outlives it; every Linux has this clock.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    // SAFETY: the call writes to the struct, which outlives it; every Linux has these clocks.
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
     seconds.saturating_mul(1_000_000_000) + nanos
