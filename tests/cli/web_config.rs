@@ -114,6 +114,64 @@ fn users_and_their_passwords() {
 }
 
 #[test]
+fn its_networks_are_shown_to_who_trusts_it_and_has_a_password() {
+    let lab = quiet();
+    let host = lab.node1();
+    let (files, web) = prepared(&format!("{TLS}{USER}"));
+    let mut agent = serve(host, &web, &["--require", "4096"]);
+    let user = files.write("user", "scraper:s3cret\n");
+    let guess = files.write("guess", "scraper:guess\n");
+    let authority = files.path("ca.crt");
+    let url = "https://127.0.0.1:9469";
+    for command in [
+        &["top", "--once", "--url"][..],
+        &["forecast", "--duration", "1s", "--url"],
+    ] {
+        let ask = |rest: &[&str]| run(host, &[command, rest].concat());
+        let shown = ask(&[url, "--user-file", &user, "--ca-file", &authority]);
+        assert_eq!(shown.code, Some(0), "{shown:?}");
+        assert!(!shown.out.is_empty(), "{shown:?}");
+        for (rest, code, says) in [
+            (&[url, "--ca-file", &authority][..], 4, "give --user-file"),
+            (
+                &[url, "--ca-file", &authority, "--user-file", &guess],
+                4,
+                "give --user-file",
+            ),
+            (&[url, "--user-file", &user], 4, "give --ca-file"),
+            (
+                &["http://192.0.2.1:9469", "--user-file", &user],
+                2,
+                "in cleartext",
+            ),
+        ] {
+            let ended = ask(rest);
+            assert_eq!(ended.code, Some(code), "{rest:?}: {ended:?}");
+            assert!(ended.err.contains(says), "{rest:?}: {ended:?}");
+        }
+    }
+    let shown = run(
+        host,
+        &[
+            "top",
+            "--once",
+            "--url",
+            url,
+            "--user-file",
+            &user,
+            "--ca-file",
+            &authority,
+        ],
+    );
+    assert!(shown.out.contains("4096"), "{shown:?}");
+    for command in ["top", "forecast"] {
+        let ended = run(host, &[command, "-i", "eth0", "--user-file", &user]);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+    }
+    agent.stop();
+}
+
+#[test]
 fn clients_without_a_certificate_of_the_authority_get_nothing() {
     let lab = quiet();
     let host = lab.node1();

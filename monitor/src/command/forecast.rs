@@ -32,6 +32,7 @@ pub(super) fn start(args: ForecastArgs) -> Result<Started, Failure> {
     let bench = host_bench::read(args.basis.bench.as_deref())?;
     let mut session = None;
     if args.prometheus.is_none() && args.url.is_none() {
+        args.access.refuse("--url or --prometheus")?;
         let own = own_agent::watch(&args.watch, &args.policy, &args.docker)?;
         own.give_up_privileges(&FilesLater::default())?;
         session = Some(own);
@@ -61,7 +62,7 @@ async fn traffic(args: &ForecastArgs, session: Option<Session>) -> Result<Vec<Tr
         return stored(args, url).await;
     }
     if let Some(url) = &args.url {
-        return counted(args, Pages::of_url(url)?).await;
+        return counted(args, Pages::of_url(url, args.access.read()?)?).await;
     }
     let Some(session) = session else {
         return Ok(Vec::new());
@@ -94,7 +95,7 @@ async fn stored(args: &ForecastArgs, url: &str) -> Result<Vec<Traffic>, Failure>
     if seconds < 1 {
         return Err(Failure::usage(anyhow!("--since must be before now")));
     }
-    let selector = args.access.selector().with("encapsulation", "vxlan");
+    let selector = args.agents.selector().with("encapsulation", "vxlan");
     let mut means: BTreeMap<(String, u32), Total> = BTreeMap::new();
     let expression = |name: &str| {
         format!("sum by (instance, vni) (rate(overlay_{name}_total{selector}[{seconds}s]))")

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
-use http::Uri;
+use anyhow::{Context, Result, bail};
+use http::StatusCode;
 use jiff::Timestamp;
 use monitor_classify::text::escape;
 
@@ -11,16 +11,24 @@ use crate::agent::snapshot::Snapshot;
 use crate::agent::{SharedAgent, snapshot_of};
 use crate::base::failure::Failure;
 use crate::surface::live::{Reading, plain};
-use crate::surface::{http as endpoint, metrics, networks_json};
+use crate::surface::web_client::{Access, Limits, Named, Site};
+use crate::surface::{metrics, networks_json};
 
-/// Longest page that is read, in bytes: as many networks as the maps hold.
-const PAGE_MAX: usize = 32 << 20;
+const NAMED: Named = Named {
+    flag: "--url",
+    example: "http://node1:9469",
+};
+/// A page has as many networks as the maps hold, at most.
+const LIMITS: Limits = Limits {
+    time: Duration::from_secs(10),
+    body: 32 << 20,
+    advice: "check --url",
+};
 
 /// Where the pages come from.
 pub(super) enum Pages {
     Agent(SharedAgent),
-    /// Host and port.
-    Url(String),
+    Url(Site),
 }
 
 impl Pages {
@@ -28,24 +36,12 @@ impl Pages {
         Pages::Agent(agent)
     }
 
-    /// The agent at `http://node1:9469`.
+    /// The agent at `http://node1:9469`, or over TLS at `https://node1:9469`.
     ///
     /// # Errors
     /// A usage failure that says what the URL must be.
-    pub(super) fn of_url(url: &str) -> Result<Pages, Failure> {
-        let bad = || {
-            Failure::usage(anyhow!(
-                "--url {}: give http:// with host and port of an agent, such as http://node1:9469",
-                escape(url, 80)
-            ))
-        };
-        let uri: Uri = url.parse().map_err(|_| bad())?;
-        let authority = uri.authority().filter(|at| at.port().is_some());
-        let authority = authority.filter(|at| !at.as_str().contains('@'));
-        match (uri.scheme_str(), authority) {
-            (Some("http"), Some(authority)) => Ok(Pages::Url(authority.to_string())),
-            _ => Err(bad()),
-        }
+    pub(super) fn of_url(url: &str, access: Access) -> Result<Pages, Failure> {
+        Site::new(NAMED, url, access).map(Pages::Url)
     }
 
     /// What the agent sees now, in printable ASCII; `at` is asked for the time.
@@ -73,16 +69,10 @@ impl Pages {
     /// Why there are none.
     pub(super) async fn read(&self) -> Result<(String, String)> {
         match self {
-            Pages::Url(host) => {
-                let page = async |path| {
-                    let (status, text) = endpoint::get_from(host, path, PAGE_MAX).await?;
-                    if !status.is_success() {
-                        bail!("{path} is answered with {status}; check --url");
-                    }
-                    Ok(text)
-                };
-                Ok((page("/networks").await?, page("/metrics").await?))
-            }
+            Pages::Url(site) => Ok((
+                page(site, "/networks").await?,
+                page(site, "/metrics").await?,
+            )),
             Pages::Agent(agent) => {
                 let snapshot = snapshot(agent).await?;
                 let node = networks_json::this_node();
@@ -90,6 +80,19 @@ impl Pages {
                 Ok((networks, metrics::encode(snapshot, metrics::Format::Text)?))
             }
         }
+    }
+}
+
+/// A page of an agent that listens.
+async fn page(site: &Site, path: &str) -> Result<String> {
+    let answer = site.get(path, LIMITS).await;
+    let (status, body) = answer.with_context(|| format!("{path} of the agent at {site}"))?;
+    match status {
+        StatusCode::OK => Ok(String::from_utf8_lossy(&body).into_owned()),
+        StatusCode::UNAUTHORIZED => {
+            bail!("{path} is answered with {status}; give --user-file with a user of the agent")
+        }
+        status => bail!("{path} is answered with {status}; check --url"),
     }
 }
 

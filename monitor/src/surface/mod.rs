@@ -24,3 +24,4 @@ pub mod sample_lines;
 pub mod sample_summary;
 pub mod status_line;
 pub mod top;
+pub mod web_client;

@@ -142,7 +142,7 @@ pub struct AuditArgs {
     pub docker: DockerArgs,
 }
 
-/// Which server to ask, and which of its series are those of agents.
+/// The credentials for a server that is asked, and the authorities that may vouch for it.
 #[derive(Debug, Args)]
 pub struct AccessArgs {
     /// File with a bearer token
@@ -154,6 +154,11 @@ pub struct AccessArgs {
     /// File with the certificates, in PEM, of the authorities that may vouch for the server [default: those of this host]
     #[arg(long, value_name = "FILE", help_heading = SERVER)]
     pub ca_file: Option<PathBuf>,
+}
+
+/// Which series of a server are those of agents.
+#[derive(Debug, Args)]
+pub struct SelectorArgs {
     /// Label job of the agents
     #[arg(long, value_name = "NAME", default_value = "overlay-monitor", help_heading = AGENTS)]
     pub job: String,
@@ -171,6 +176,9 @@ pub struct FleetArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take a comment as help")]
     pub access: AccessArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub agents: SelectorArgs,
     /// Label instance of a node that must have an agent, such as node7:9469; can be repeated
     #[arg(long, value_name = "NAME", help_heading = AGENTS)]
     pub expect_node: Vec<String>,
@@ -234,6 +242,9 @@ pub struct ForecastArgs {
     pub access: AccessArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub agents: SelectorArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
     pub watch: WatchArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take a comment as help")]
@@ -287,6 +298,9 @@ pub struct TopArgs {
     /// Show an agent that runs, such as http://127.0.0.1:9469, without privileges [default: watch this host]
     #[arg(long, value_name = "URL", conflicts_with_all = ["interfaces", "config", "docker"])]
     pub url: Option<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment as help")]
+    pub access: AccessArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take a comment as help")]
     pub watch: WatchArgs,

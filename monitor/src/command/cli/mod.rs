@@ -8,7 +8,7 @@ mod shared_args;
 
 pub use command_args::{
     AccessArgs, AuditArgs, CheckArgs, ConfigArgs, ConfigCommand, DetachArgs, ExportArgs, FleetArgs,
-    ForecastArgs, HealthArgs, ReadArgs, RunArgs, TailArgs, TopArgs,
+    ForecastArgs, HealthArgs, ReadArgs, RunArgs, SelectorArgs, TailArgs, TopArgs,
 };
 pub use commands::{Cli, Command};
 pub use shared_args::{DockerArgs, FilterArgs, PolicyArgs, WatchArgs};

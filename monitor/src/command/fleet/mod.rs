@@ -32,7 +32,7 @@ pub(super) async fn run(args: &FleetArgs, stop: impl Future<Output = ()>) -> Res
 async fn report(args: &FleetArgs) -> Result<(), Failure> {
     let outputs = args.output.iter().map(|path| OutputFile::open(path));
     let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
-    let selector = args.access.selector();
+    let selector = args.agents.selector();
     let expected = args.expect_node.iter().map(|at| Instance::new(at));
     let server = args.access.server(&args.prometheus)?;
     let mut fleet = Fleet::new(server, selector, expected.collect());
@@ -40,7 +40,7 @@ async fn report(args: &FleetArgs) -> Result<(), Failure> {
     let to = args.to.map_or(now, |to| to.0.min(now));
     let scope = Scope {
         server: monitor_classify::text::escape(&args.prometheus, 120),
-        job: args.access.job.clone(),
+        job: args.agents.job.clone(),
         to,
         ..Scope::default()
     };

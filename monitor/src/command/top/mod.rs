@@ -39,8 +39,9 @@ pub(super) async fn run(args: &TopArgs, stop: impl Future<Output = ()>) -> Resul
         }
     };
     if let Some(url) = &args.url {
-        return shown(Pages::of_url(url)?).await;
+        return shown(Pages::of_url(url, args.access.read()?)?).await;
     }
+    args.access.refuse("--url")?;
     let session = own_agent::watch(&args.watch, &args.policy, &args.docker)?;
     let pages = Pages::of_agent(session.agent());
     let ended = session.run(|_| ControlFlow::Continue(()), shown(pages));

@@ -1,4 +1,4 @@
-//! A page of a running agent.
+//! A page of the agent of this host, by its own configuration.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -42,7 +42,7 @@ pub async fn get(
     let host = reached_at(listens).to_string();
     let mut answer = Err(anyhow!("no way to ask"));
     for tls in ways {
-        answer = within_time(&host, tls, path, ANSWER_MAX).await;
+        answer = within_time(&host, tls, path).await;
         if answer.is_ok() {
             break;
         }
@@ -50,22 +50,13 @@ pub async fn get(
     answer.map_err(Failure::violation)
 }
 
-/// The answer of an agent at `host:port` to `GET path`, if it has no more than `max` bytes.
-///
-/// # Errors
-/// Why there is no answer.
-pub async fn get_from(host: &str, path: &str, max: usize) -> Result<(StatusCode, String)> {
-    within_time(host, None, path, max).await
-}
-
 async fn within_time(
     host: &str,
     tls: Option<Arc<ClientConfig>>,
     path: &str,
-    max: usize,
 ) -> Result<(StatusCode, String)> {
     let scheme = if tls.is_some() { "https" } else { "http" };
-    timeout(TIMEOUT, connect(host, tls, path, max))
+    timeout(TIMEOUT, connect(host, tls, path))
         .await
         .unwrap_or_else(|_| Err(anyhow!("no answer within {} s", TIMEOUT.as_secs())))
         .with_context(|| format!("{scheme}://{host}{path}"))
@@ -85,13 +76,12 @@ async fn connect(
     host: &str,
     tls: Option<Arc<ClientConfig>>,
     path: &str,
-    max: usize,
 ) -> Result<(StatusCode, String)> {
     let stream = TcpStream::connect(host)
         .await
         .context("no agent listens there")?;
     match tls {
-        None => ask(stream, host, path, max).await,
+        None => ask(stream, host, path).await,
         Some(tls) => {
             let address = stream.peer_addr()?.ip();
             let connector = TlsConnector::from(tls);
@@ -99,7 +89,7 @@ async fn connect(
                 .connect(ServerName::from(address), stream)
                 .await
                 .context("no TLS")?;
-            ask(stream, host, path, max).await
+            ask(stream, host, path).await
         }
     }
 }
@@ -108,7 +98,6 @@ async fn ask(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     host: &str,
     path: &str,
-    max: usize,
 ) -> Result<(StatusCode, String)> {
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
@@ -119,7 +108,9 @@ async fn ask(
     let answer = async {
         let response = sender.send_request(request).await?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), max).collect().await;
+        let body = Limited::new(response.into_body(), ANSWER_MAX)
+            .collect()
+            .await;
         let body = body.map_err(|error| anyhow!("the answer: {error}"))?;
         Ok((
             status,

@@ -14,7 +14,7 @@ mod wanted_format;
 mod web_config;
 
 pub use admission::Site;
-pub use client::{get, get_from};
+pub use client::get;
 pub use connections::serve;
 pub use own_hosts::OwnHosts;
 pub use port::bind;
