@@ -110,15 +110,10 @@ fn run(ctx: &Ctx, program: &Path, area: &Area, args: &cli::Mutants) -> Result<Ou
         all.len(),
         args.seed
     ));
-    let lib = ["--lib".to_owned()];
-    let outcome = try_out(
-        ctx,
-        mutants(ctx, program, area, area.files),
-        "unit",
-        area,
-        &chosen,
-        &lib,
-    )?;
+    let mut unit = mutants(ctx, program, area, area.files);
+    // It builds every target of the package else.
+    unit.arg("--cargo-arg=--lib");
+    let outcome = try_out(ctx, unit, "unit", area, &chosen, &[])?;
     if outcome.survived().is_empty() || area.tests.is_empty() {
         return Ok(outcome);
     }

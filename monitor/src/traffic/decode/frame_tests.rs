@@ -180,3 +180,42 @@ fn an_overlay_inside_another_keeps_the_network_that_the_kernel_counts_by() {
         (&7.into(), &"vxlan".into())
     );
 }
+
+#[test]
+fn the_ends_of_a_packet_that_is_cut_behind_its_ports_are_shown() {
+    let inner = tcp((39_040, 6379), (1, 0), PSH, b"PING\r\n");
+    let whole = overlay(
+        4096,
+        &ethernet(&ipv4(6, (SERVER, [10, 0, 1, 3]), 0, 0, &inner)),
+    );
+    // Outer headers and VXLAN, inner Ethernet and IPv4, and four bytes of TCP.
+    let cut = &whole[..14 + 20 + 8 + 8 + 14 + 20 + 4];
+    let record = decode(cut, false);
+    let line = text(&record);
+    assert!(
+        line.contains("vni 4096  10.0.1.7:39040 > 10.0.1.3:6379 tcp"),
+        "{line}"
+    );
+}
+
+#[test]
+fn kinds_of_credentials_are_a_list() {
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic dXNlcjpwYXNzd29yZA==\r\n\
+                    Cookie: session=0123456789abcdef0123\r\n\r\n";
+    let inner = tcp((39_040, 80), (1, 0), PSH, request);
+    let frame = overlay(
+        4096,
+        &ethernet(&ipv4(6, (SERVER, [10, 0, 1, 3]), 0, 0, &inner)),
+    );
+    let record = decode(&frame, false);
+    let kinds: Vec<String> = record
+        .verdict
+        .credentials
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(kinds.len(), 2, "{kinds:?}");
+    let line = text(&record);
+    let expected = format!("  credentials: {}, {}", kinds[0], kinds[1]);
+    assert!(line.ends_with(&expected), "{line}");
+}

@@ -106,6 +106,19 @@ fn a_usual_header_before_a_whole_frame_is_vxlan_on_any_port() {
 }
 
 #[test]
+fn two_tags_are_read_and_no_third_one() {
+    for (tags, is_found) in [(1, true), (2, true), (3, false)] {
+        let mut inner = frame(eth::IPV4, &packet_v4());
+        for _ in 0..tags {
+            inner.splice(12..12, [0x81, 0, 0, 5]);
+        }
+        let state = &mut VxlanRecognition::default();
+        let datagram = on_port(8472, &vxlan(7, &inner));
+        assert_eq!(found(state, &datagram).is_some(), is_found, "{tags}");
+    }
+}
+
+#[test]
 fn it_is_recognised_inside_an_overlay_and_behind_an_authentication_header() {
     let inner = on_port(8472, &vxlan(5, &frame(eth::IPV4, &packet_v4())));
     let state = &mut VxlanRecognition::default();
