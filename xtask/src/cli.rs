@@ -249,6 +249,9 @@ pub(crate) struct Mutants {
     /// Changes to try in each area; some of them will not compile
     #[arg(long, default_value_t = 60, value_name = "N", value_parser = sample)]
     pub(crate) sample: usize,
+    /// Leave out the test programs that see what unit tests do not notice; they take minutes for each change
+    #[arg(long)]
+    pub(crate) unit_only: bool,
     /// Only these areas
     pub(crate) areas: Vec<String>,
 }

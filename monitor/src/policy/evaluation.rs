@@ -10,13 +10,13 @@ use monitor_common::direction::Direction;
 use monitor_common::key::{PeerCount, PeerKey};
 
 use super::forbidden_esp::ForbiddenEsp;
-use super::history::{Carried, Coverage, History, Seen};
+use super::history::{Coverage, History, Seen};
 use super::known_networks::Networks;
 use super::network_state::{Doubt, State, evaluate};
 use super::policy_report::{NetworkStatus, PolicyReport, ViolationTotal};
 use super::requirements::Requirements;
 use super::state_times::StateClock;
-use super::violation::{Breach, Event, Path, Since, Tally, Violation, Violations};
+use super::violation::{Breach, Event, Path, Tally, Violation, Violations};
 use crate::base::clock::{Clock, monotonic_ns};
 use crate::base::failure::Failure;
 use crate::base::hash::HashMap;
@@ -153,15 +153,8 @@ impl Policy {
         self.peers = rows.len();
         self.update(&rows);
         let now = monotonic_ns();
-        let idle = |count: &PeerCount| {
-            Duration::from_nanos(now.saturating_sub(count.last_ns)) >= self.window
-        };
-        let expired: Vec<PeerKey> = rows
-            .iter()
-            .filter(|(key, count)| idle(count) && !self.is_kept(key))
-            .map(|(key, _)| *key)
-            .collect();
         // Idle rows are removed, so that forged node addresses cannot fill the map for ever.
+        let expired = idle(&rows, now, self.window, |vni| self.requirements.has(vni));
         if !expired.is_empty() {
             let mut last = HashMap::default();
             let taken = self.counts.peers.take(&expired, |key, count| {
@@ -175,25 +168,12 @@ impl Policy {
         }
         let now = self.clock.moment(now);
         let since = |violation: &Violation| {
-            let (history, vni, way) = (&self.history, violation.vni, violation.direction);
             let last = Instant::now().checked_sub(now.since(violation.tally.last));
-            let came =
-                |carried| last.is_some_and(|last| history.came_after(vni, carried, way, last));
-            match violation.breach {
-                Breach::Cleartext if came(Carried::Encrypted) => Since::Kept,
-                Breach::Cleartext if !history.is_attributed() => Since::Unseen,
-                Breach::Encrypted if came(Carried::Cleartext) => Since::Kept,
-                Breach::Cleartext | Breach::Encrypted => Since::Silent,
-            }
+            self.history.since(violation, last)
         };
         let ended = self.violations.end(now, self.window, since);
         self.queue(ended);
         Ok(())
-    }
-
-    /// Whether a row stays although it is idle: the one that sums the nodes without a row.
-    fn is_kept(&self, key: &PeerKey) -> bool {
-        key.is_other() && self.requirements.has(key.vni)
     }
 
     fn update(&mut self, rows: &HashMap<PeerKey, PeerCount>) {
@@ -344,6 +324,22 @@ impl Policy {
     }
 }
 
+/// Rows without a packet for the window. Those stay that sum the nodes without a row of a network that must be encrypted.
+fn idle(
+    rows: &HashMap<PeerKey, PeerCount>,
+    now_ns: u64,
+    window: Duration,
+    is_required: impl Fn(u32) -> bool,
+) -> Vec<PeerKey> {
+    let is_idle =
+        |count: &PeerCount| Duration::from_nanos(now_ns.saturating_sub(count.last_ns)) >= window;
+    let is_kept = |key: &PeerKey| key.is_other() && is_required(key.vni);
+    rows.iter()
+        .filter(|(key, count)| is_idle(count) && !is_kept(key))
+        .map(|(key, _)| *key)
+        .collect()
+}
+
 fn path(key: &PeerKey) -> Option<Path> {
     Some(Path {
         breach: Breach::Cleartext,
@@ -351,4 +347,30 @@ fn path(key: &PeerKey) -> Option<Path> {
         direction: key.direction()?,
         node: (!key.is_other()).then(|| ip_of_key(key.node)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[test]
+    fn rows_leave_when_they_are_idle_and_those_of_all_other_nodes_stay_while_required() {
+        const SECOND: u64 = 1_000_000_000;
+        let count = |last_s| PeerCount {
+            last_ns: last_s * SECOND,
+            ..PeerCount::default()
+        };
+        let node = |vni| PeerKey::new(Direction::Rx, vni, [7; 2]);
+        let others = |vni| PeerKey::other(Direction::Rx, vni);
+        let rows = HashMap::from_iter([
+            (node(1), count(40)),
+            (node(2), count(41)),
+            (others(3), count(0)),
+            (others(4), count(0)),
+            (node(3), count(0)),
+        ]);
+        let now = 100 * SECOND;
+        let mut left = idle(&rows, now, Duration::from_secs(60), |vni| vni == 3);
+        left.sort_unstable_by_key(|key| (key.vni, key.is_other()));
+        assert_eq!(left, [node(1), node(3), others(4)]);
+    }
 }

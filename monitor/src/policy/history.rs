@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use monitor_common::count::{Count, Total};
 use monitor_common::direction::Direction;
 
+use super::violation::{Breach, Since, Violation};
 use crate::base::hash::HashMap;
 use crate::kernel::Attribution;
 use crate::traffic::counted::{Counted, Vni};
@@ -113,7 +114,7 @@ pub struct History {
 
 /// Outside or inside ESP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Carried {
+enum Carried {
     /// Outside ESP.
     Cleartext,
     /// Inside ESP.
@@ -134,6 +135,20 @@ impl History {
             updated: None,
             grown: HashMap::default(),
             attributed: false,
+        }
+    }
+
+    /// What was seen of the network of a violation, in its direction, after its last packet. `None`: that was before this
+    /// host started.
+    #[must_use]
+    pub fn since(&self, violation: &Violation, last: Option<Instant>) -> Since {
+        let (vni, way) = (violation.vni, violation.direction);
+        let came = |carried| last.is_some_and(|last| self.came_after(vni, carried, way, last));
+        match violation.breach {
+            Breach::Cleartext if came(Carried::Encrypted) => Since::Kept,
+            Breach::Cleartext if !self.attributed => Since::Unseen,
+            Breach::Encrypted if came(Carried::Cleartext) => Since::Kept,
+            Breach::Cleartext | Breach::Encrypted => Since::Silent,
         }
     }
 
@@ -239,8 +254,7 @@ impl History {
 
     /// Whether packets of a known network certainly came after a moment. Those of the update in which the moment was
     /// may have come before it.
-    #[must_use]
-    pub fn came_after(
+    fn came_after(
         &self,
         vni: u32,
         carried: Carried,
@@ -251,12 +265,6 @@ impl History {
         grown
             .and_then(|at| at[carried as usize][direction as usize])
             .is_some_and(|start| start >= moment)
-    }
-
-    /// Whether ESP was attributed to networks at the last update.
-    #[must_use]
-    pub fn is_attributed(&self) -> bool {
-        self.attributed
     }
 
     /// Whether a network has a row of its own among the counters.
@@ -293,7 +301,9 @@ mod tests {
     use monitor_common::count::{EspCarried, EspCount};
     use monitor_common::encapsulation::Encapsulation;
 
+    use super::super::violation::Tally;
     use super::*;
+    use crate::base::clock::Moment;
     use crate::kernel::attach::Hook;
     use crate::traffic::counted::{EspNetwork, HookState, Traffic};
     use crate::traffic::counted_association::CountedAssociation;
@@ -394,6 +404,47 @@ mod tests {
         // A network that is not known any more leaves nothing.
         history.record(&counted(5, 15), |_| false, at(25));
         assert!(!came(&history, 12) && history.grown.is_empty());
+    }
+
+    #[test]
+    fn a_violation_ends_with_what_came_after_it() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let violation = |breach, direction| Violation {
+            vni: 4096,
+            name: String::new(),
+            direction,
+            breach,
+            tally: Tally {
+                count: Count::default(),
+                first: Moment::second(0),
+                last: Moment::second(0),
+            },
+            peers: Vec::new(),
+            others: Count::default(),
+            ended: None,
+            causes: Vec::new(),
+        };
+        let mut history = History::new(Duration::from_secs(60));
+        history.record(&counted(5, 0), |_| true, at(0));
+        let cleartext = violation(Breach::Cleartext, Direction::Rx);
+        let encrypted = violation(Breach::Encrypted, Direction::Tx);
+        let last = Some(at(1));
+        assert_eq!(history.since(&cleartext, last), Since::Silent);
+        assert_eq!(history.since(&encrypted, last), Since::Silent);
+        // ESP is received, cleartext is sent.
+        history.record(&counted(5, 9), |_| true, at(5));
+        history.record(&counted(8, 10), |_| true, at(10));
+        assert_eq!(history.since(&cleartext, last), Since::Kept);
+        assert_eq!(history.since(&encrypted, last), Since::Kept);
+        assert_eq!(history.since(&cleartext, None), Since::Silent);
+        let sent = violation(Breach::Cleartext, Direction::Tx);
+        assert_eq!(history.since(&sent, last), Since::Silent, "the other way");
+        let mut unseen = counted(8, 10);
+        unseen.attribution = Attribution::None;
+        history.record(&unseen, |_| true, at(15));
+        assert_eq!(history.since(&sent, last), Since::Unseen);
+        assert_eq!(history.since(&cleartext, last), Since::Kept);
     }
 
     #[test]

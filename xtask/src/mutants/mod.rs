@@ -114,7 +114,7 @@ fn run(ctx: &Ctx, program: &Path, area: &Area, args: &cli::Mutants) -> Result<Ou
     // It builds every target of the package else.
     unit.arg("--cargo-arg=--lib");
     let outcome = try_out(ctx, unit, "unit", area, &chosen, &[])?;
-    if outcome.survived().is_empty() || area.tests.is_empty() {
+    if outcome.survived().is_empty() || area.tests.is_empty() || args.unit_only {
         return Ok(outcome);
     }
     say(format!(
