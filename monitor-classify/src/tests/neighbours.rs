@@ -279,20 +279,34 @@ fn look(name: &str, messages: &[Message]) {
     compare(name, &texts);
 }
 
+/// Insists that there are snapshots of these names and of no others that begin so: one that nothing is compared with
+/// would promise what no test holds.
+fn no_others(prefix: &str, names: &BTreeSet<String>) {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tests/neighbours");
+    let files = std::fs::read_dir(folder).unwrap();
+    let there = files.filter_map(|file| {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        let name = name.strip_suffix(".snap")?;
+        name.starts_with(prefix).then(|| name.to_owned())
+    });
+    assert_eq!(&there.collect::<BTreeSet<String>>(), names);
+}
+
 #[test]
 fn of_samples_and_what_becomes_of_them() {
+    let mut names = BTreeSet::new();
     for (protocol, messages) in of_samples() {
-        look(
-            &format!("sample-{}", protocol.replace('/', "-").to_lowercase()),
-            &messages,
-        );
+        let name = format!("sample-{}", protocol.replace('/', "-").to_lowercase());
+        look(&name, &messages);
+        names.insert(name);
     }
+    no_others("sample-", &names);
 }
 
 #[test]
 fn of_recorded_messages_and_what_becomes_of_them() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/traffic");
-    let mut seen = 0;
+    let mut names = BTreeSet::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path
@@ -302,10 +316,12 @@ fn of_recorded_messages_and_what_becomes_of_them() {
             let messages = of_recording(&path);
             let name = path.file_stem().unwrap().to_string_lossy().into_owned();
             if !messages.is_empty() {
-                look(&format!("recorded-{name}"), &messages);
-                seen += 1;
+                let name = format!("recorded-{name}");
+                look(&name, &messages);
+                names.insert(name);
             }
         }
     }
-    assert!(seen >= 40, "{seen} recordings");
+    assert!(names.len() >= 40, "{} recordings", names.len());
+    no_others("recorded-", &names);
 }
