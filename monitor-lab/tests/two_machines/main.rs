@@ -9,9 +9,11 @@
 
 mod run;
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -166,10 +168,31 @@ fn strangers_are_refused_and_the_owner_of_the_token_is_still_heard() {
         "{usual} KiB before, {most} KiB after"
     );
 
-    // The token is good for one connection: a second one finds nobody.
-    let other = Run::connect(&lab, &token, "direct", &[]);
-    until("the owner is heard", || {
-        listener.said().contains("has connected")
+    // Another address takes every place, and takes it again. The token is good for one connection: a second one finds nobody.
+    let ends = AtomicBool::new(false);
+    let other = thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut held = VecDeque::new();
+            while !ends.load(Ordering::Relaxed) {
+                let address = (lab.node1().address(), 9470);
+                let silent = lab.node1().enter(|| TcpStream::connect(address));
+                held.extend(silent.unwrap());
+                if held.len() > 40 {
+                    held.pop_front();
+                }
+                thread::sleep(Duration::from_millis(2));
+            }
+        });
+        thread::sleep(Duration::from_secs(1));
+        let start = Instant::now();
+        let other = Run::connect(&lab, &token, "direct", &[]);
+        until("the owner is heard", || {
+            listener.said().contains("has connected")
+        });
+        let took = start.elapsed();
+        ends.store(true, Ordering::Relaxed);
+        assert!(took < Duration::from_secs(8), "{took:?}");
+        other
     });
     let second = Run::connect(&lab, &token, "direct", &[]);
     assert!(second.failure().contains("cannot connect"));

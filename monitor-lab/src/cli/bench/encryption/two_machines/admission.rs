@@ -1,6 +1,7 @@
-//! Waits for the one that knows the token. Everyone else is a stranger: each gets a bounded time, and few at a time.
+//! Waits for the one that knows the token. Everyone else is a stranger: each gets a bounded time, few at a time, and who holds
+//! the most places loses one to whoever comes.
 
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
@@ -11,7 +12,7 @@ use tokio_rustls::rustls::ServerConfig;
 
 use super::channel::Channel;
 
-/// Handshakes at a time; who comes meanwhile waits in the kernel's queue.
+/// Handshakes at a time; for who comes meanwhile another one ends.
 const AT_ONCE: usize = 16;
 /// Refusals that are printed.
 const PRINTED: usize = 10;
@@ -39,16 +40,21 @@ pub(super) fn admit(
         next: 0,
     };
     while Instant::now() < end {
-        if door.open.len() < AT_ONCE
-            && let Ok((socket, from)) = listener.accept()
-        {
+        let accepted = listener.accept();
+        // However many come, those who came before are heard between two of them.
+        let patience = if accepted.is_ok() {
+            Duration::ZERO
+        } else {
+            POLL
+        };
+        if let Ok((socket, from)) = accepted {
+            door.make_room();
             // One that cannot be greeted is closed.
             if let Err(error) = door.greet(socket, from, config, &done) {
                 door.refuse(from, &error);
             }
-            continue;
         }
-        if let Some(channel) = door.look(&outcomes) {
+        if let Some(channel) = door.look(&outcomes, patience) {
             return Ok(channel);
         }
     }
@@ -58,14 +64,39 @@ pub(super) fn admit(
     )
 }
 
-/// Those whose handshake goes on.
+/// A handshake that goes on.
+struct Guest {
+    id: u64,
+    from: IpAddr,
+    socket: TcpStream,
+}
+
+/// Those whose handshake goes on, in the order in which they came.
 struct Door {
-    open: Vec<(u64, TcpStream)>,
+    open: Vec<Guest>,
     refused: usize,
     next: u64,
 }
 
 impl Door {
+    /// Where there is no room, ends a handshake: the oldest one of the address that has the most. So one address cannot
+    /// keep another one out.
+    fn make_room(&mut self) {
+        if self.open.len() < AT_ONCE {
+            return;
+        }
+        let from = |ip: IpAddr| self.open.iter().filter(|guest| guest.from == ip).count();
+        let most = self.open.iter().map(|guest| from(guest.from)).max();
+        let oldest = self
+            .open
+            .iter()
+            .position(|guest| Some(from(guest.from)) == most);
+        if let Some(oldest) = oldest {
+            let guest = self.open.remove(oldest);
+            let _ = guest.socket.shutdown(Shutdown::Both);
+        }
+    }
+
     fn greet(
         &mut self,
         socket: TcpStream,
@@ -84,14 +115,18 @@ impl Door {
                 let _ = done.send(Outcome { id, from, channel });
             })
             .context("cannot start a thread")?;
-        self.open.push((id, copy));
+        self.open.push(Guest {
+            id,
+            from: from.ip(),
+            socket: copy,
+        });
         Ok(())
     }
 
-    /// Waits a moment for a handshake to end.
-    fn look(&mut self, outcomes: &Receiver<Outcome>) -> Option<Channel> {
-        let outcome = outcomes.recv_timeout(POLL).ok()?;
-        self.open.retain(|(id, _)| *id != outcome.id);
+    /// Waits so long for a handshake to end.
+    fn look(&mut self, outcomes: &Receiver<Outcome>, patience: Duration) -> Option<Channel> {
+        let outcome = outcomes.recv_timeout(patience).ok()?;
+        self.open.retain(|guest| guest.id != outcome.id);
         match outcome.channel {
             Ok(channel) => Some(channel),
             Err(error) => {
@@ -115,8 +150,8 @@ impl Door {
 impl Drop for Door {
     /// Ends the handshakes that go on.
     fn drop(&mut self) {
-        for (_, socket) in &self.open {
-            let _ = socket.shutdown(Shutdown::Both);
+        for guest in &self.open {
+            let _ = guest.socket.shutdown(Shutdown::Both);
         }
     }
 }
