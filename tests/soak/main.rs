@@ -36,6 +36,8 @@ const PACKETS: usize = 3;
 const STRANGERS: usize = 100;
 /// The limit of a page.
 const PAGE: usize = 2 << 20;
+/// Times that Docker's daemon is killed and started.
+const RESTARTS: u32 = 2;
 /// The part of the time at the end in which nothing is sent, 1 in so many.
 const REST: u32 = 8;
 
@@ -150,7 +152,7 @@ fn nothing_grows_and_every_count_is_exact_while_everything_changes() {
         let _end = usage::AtTheEnd(&ends);
         for round in 0_u32.. {
             let elapsed = start.elapsed();
-            if elapsed >= busy {
+            if elapsed >= busy && restarts == RESTARTS {
                 break;
             }
             scrape(&agent, &mut counts);
@@ -160,7 +162,7 @@ fn nothing_grows_and_every_count_is_exact_while_everything_changes() {
                 2 => networks.add_to(&daemon, &mut agent),
                 _ => networks.remove_from(&daemon, &mut agent),
             }
-            if elapsed > (restarts + 1) * busy / 3 {
+            if restarts < RESTARTS && elapsed > (restarts + 1) * busy / (RESTARTS + 1) {
                 restarts += 1;
                 drop(daemon);
                 daemon = Dockerd::start(node, &docker);
@@ -199,6 +201,5 @@ fn nothing_grows_and_every_count_is_exact_while_everything_changes() {
     assert_eq!(lower_bound, 0, "nothing was left out");
     let hooks = rows(&agent.metrics(), "overlay_hook_up");
     assert_eq!(hooks.len(), 2, "of all interfaces eth0 is left: {hooks:?}");
-    assert!(restarts == 2, "{restarts}");
     agent.monitor.stop();
 }

@@ -36,8 +36,8 @@ pub(super) fn accidents() -> Vec<Proven> {
     flood::at_a_rate(stranger, "eth0", SCANNED, SCAN, |n| {
         overlay(1_000_000 + n as u32, &inner)
     });
-    // A scrape that takes too long while rows are made ends the first `for`, and another one begins.
-    accident.fires(SCAN + seconds(30 + 30) + DELIVERY);
+    // A scrape that takes too long ends a `for`, and another one begins; the last that can end before the rows leave.
+    accident.fires(SCAN + seconds(90) + DELIVERY);
     // It has ended already: the rows leave.
     accident.clears(SCAN + seconds(90 + 45) + DELIVERY)
 }
