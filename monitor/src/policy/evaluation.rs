@@ -22,7 +22,6 @@ use crate::base::failure::Failure;
 use crate::base::hash::HashMap;
 use crate::base::plural::counted;
 use crate::host::described_network::{Network, Requirement};
-use crate::kernel::Attribution;
 use crate::kernel::Counts;
 use crate::traffic::address::ip_of_key;
 use crate::traffic::counted::Counted;
@@ -225,8 +224,8 @@ impl Policy {
     }
 
     fn state(&self, vni: u32, seen: &Seen, coverage: &Coverage) -> (State, Vec<Doubt>) {
-        let is_known = self.networks.get(vni).is_some();
-        let has_row = self.history.is_counted(vni) || is_known && !self.without_rows.contains(&vni);
+        let is_prepared = self.networks.get(vni).is_some() && !self.without_rows.contains(&vni);
+        let has_row = self.history.is_counted(vni) || is_prepared;
         evaluate(seen, coverage, has_row, !self.offloaded.is_empty())
     }
 
@@ -300,22 +299,6 @@ impl Policy {
     #[must_use]
     pub fn has_forbidden(&self) -> bool {
         self.networks.with(Requirement::Forbidden).next().is_some()
-    }
-
-    /// What cannot be detected in networks that must be encrypted; `None` if everything can.
-    #[must_use]
-    pub fn blind_spot(&self, attribution: &Attribution) -> Option<String> {
-        let required = self.networks.with(Requirement::Required).count();
-        let why = match attribution {
-            Attribution::Exact => return None,
-            Attribution::None => "ESP is not attributed to networks",
-            Attribution::Impossible(why) => why,
-        };
-        (required != 0).then(|| {
-            format!(
-                "in networks that must be encrypted ({required}), cleartext is detected, but not whether ESP replaces it: {why}"
-            )
-        })
     }
 
     fn queue(&mut self, events: Vec<Event>) {

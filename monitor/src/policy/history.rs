@@ -392,6 +392,7 @@ mod tests {
         history.record(&counted(0, 9), |_| true, at(0));
         history.record(&counted(0, 12), |_| true, at(5));
         assert!(came(&history, 0) && !came(&history, 1));
+        assert!(history.is_counted(4096) && !history.is_counted(4097));
         // Cleartext at 7 s, and nothing since: the ESP of before is in the window and proves nothing.
         history.record(&counted(5, 12), |_| true, at(10));
         assert!(!came(&history, 7));

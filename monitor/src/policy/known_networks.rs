@@ -7,6 +7,7 @@ use monitor_common::wire::VNI_MAX;
 
 use crate::base::plural::counted;
 use crate::host::described_network::{NAME_MAX, Network, Requirement};
+use crate::kernel::Attribution;
 
 /// The known networks, one for each VNI.
 ///
@@ -114,6 +115,22 @@ impl Networks {
         self.known.values()
     }
 
+    /// What cannot be detected in networks that must be encrypted; `None` if everything can.
+    #[must_use]
+    pub fn blind_spot(&self, attribution: &Attribution) -> Option<String> {
+        let required = self.with(Requirement::Required).count();
+        let why = match attribution {
+            Attribution::Exact => return None,
+            Attribution::None => "ESP is not attributed to networks",
+            Attribution::Impossible(why) => why,
+        };
+        (required != 0).then(|| {
+            format!(
+                "in networks that must be encrypted ({required}), cleartext is detected, but not whether ESP replaces it: {why}"
+            )
+        })
+    }
+
     /// The networks with this requirement.
     pub fn with(&self, required: Requirement) -> impl Iterator<Item = &Network> {
         self.iter()
@@ -140,6 +157,23 @@ mod tests {
             source,
             kind: NetworkKind::Overlay,
         }
+    }
+
+    #[test]
+    fn what_cannot_be_detected_is_said_where_encryption_is_required() {
+        let of = |required| Networks::new(vec![network(4096, "", required, Source::Config)]);
+        let required = of(Requirement::Required);
+        let impossible = Attribution::Impossible("no BTF".to_owned());
+        for attribution in [Attribution::None, impossible] {
+            assert_eq!(of(Requirement::Optional).blind_spot(&attribution), None);
+            let said = required.blind_spot(&attribution).unwrap();
+            assert!(said.contains("must be encrypted (1)"), "{said}");
+            assert!(
+                said.ends_with("ESP is not attributed to networks") || said.ends_with("no BTF"),
+                "{said}"
+            );
+        }
+        assert_eq!(required.blind_spot(&Attribution::Exact), None);
     }
 
     #[test]

@@ -126,5 +126,8 @@ mod tests {
         kernel.refused.clear();
         kernel.write(&mut requirements).unwrap();
         assert_eq!(kernel.has, [3].into());
+        kernel.calls = 0;
+        kernel.write(&mut requirements).unwrap();
+        assert_eq!(kernel.calls, 0, "nothing is left to remove");
     }
 }

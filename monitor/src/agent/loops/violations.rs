@@ -95,7 +95,9 @@ pub(in crate::agent) async fn keep_current(
                 agent.prepare_networks();
                 lock(&policy).set_offloaded(offloaded());
                 agent.update_states()?;
-                Ok(Some(lock(&policy).blind_spot(agent.attribution())))
+                Ok(Some(
+                    lock(&policy).networks().blind_spot(agent.attribution()),
+                ))
             } else {
                 lock(&policy).poll().map(|()| None)
             }

@@ -148,6 +148,17 @@ fn the_body_right_behind_a_header_is_http_as_far_as_it_goes() {
 }
 
 #[test]
+fn a_flow_with_a_sample_every_forty_seconds_is_one() {
+    let mut live = Live::new();
+    live.take(&segment(true, 80, 100, PSH, FIRST));
+    for _ in 0..2 {
+        live.now += SignedDuration::from_secs(40);
+        live.take(&segment(true, 80, 100, PSH, FIRST));
+    }
+    assert!(is_request(&live.take(&segment(true, 80, 102, PSH, SECOND))));
+}
+
+#[test]
 fn nothing_is_joined_across_a_gap_a_cut_or_an_idle_time() {
     let mut gap = Live::new();
     gap.take(&segment(true, 80, 100, PSH, FIRST));

@@ -96,6 +96,7 @@ fn order(verdict: &Verdict) -> (u8, Confidence) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use monitor_classify::CredentialKind;
 
     fn ipsec(exposure: Exposure) -> Verdict {
         Verdict {
@@ -103,6 +104,21 @@ mod tests {
             exposure,
             ..Verdict::unknown()
         }
+    }
+
+    #[test]
+    fn what_was_read_first_keeps_its_credentials_when_a_protocol_is_named() {
+        let readable = |protocol, credentials: &[CredentialKind]| Verdict {
+            protocol,
+            exposure: Exposure::Plaintext,
+            credentials: credentials.to_vec(),
+            ..Verdict::unknown()
+        };
+        let mut flow = FlowAssociations::default();
+        let kinds = [CredentialKind::HttpBasic];
+        flow.update(End::Low, 1, &readable(Protocol::Ipsec, &kinds));
+        let both = flow.update(End::High, 2, &readable(Protocol::Http, &[]));
+        assert_eq!(both, readable(Protocol::Http, &kinds));
     }
 
     #[test]

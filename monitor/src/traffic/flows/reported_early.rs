@@ -37,3 +37,31 @@ impl ReportedEarly {
         self.known.remove(&self.hasher.hash_one(key)) || self.is_incomplete
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use monitor_common::address::Addresses;
+    use monitor_common::key::NetworkId;
+
+    fn key(port: u16) -> Key {
+        let addresses = Addresses::v4(1, 2);
+        let network = (NetworkId::HOST, Default::default());
+        Key::new(network, 6, &addresses, (port, 80)).0
+    }
+
+    #[test]
+    fn the_rest_of_a_flow_is_known_once_and_any_flow_may_be_one_after_too_many() {
+        let mut early = ReportedEarly::default();
+        assert!(!early.take(&key(1)));
+        early.insert(&key(1));
+        assert!(!early.take(&key(2)));
+        assert!(early.take(&key(1)));
+        assert!(!early.take(&key(1)));
+        for n in 0..=LIMIT {
+            early.known.insert(n as u64);
+        }
+        early.insert(&key(3));
+        assert!(early.take(&key(3)) && early.take(&key(4)));
+    }
+}

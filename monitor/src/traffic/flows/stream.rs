@@ -164,6 +164,30 @@ mod tests {
     }
 
     #[test]
+    fn a_joined_payload_is_as_long_as_its_bytes() {
+        let mut budget = 5000;
+        let mut stream = Stream::default();
+        let payload = |bytes| Payload {
+            bytes,
+            wire_len: 3,
+            transport: Transport::Tcp,
+            src_port: 40_000,
+            dst_port: 80,
+        };
+        let (one, two) = (payload(b"abc"), payload(b"def"));
+        assert!(
+            stream
+                .join(&one, Continuity::Gap, false, &mut budget)
+                .is_none()
+        );
+        let joined = stream
+            .join(&two, Continuity::Continues(0), false, &mut budget)
+            .unwrap();
+        assert_eq!((joined.bytes, joined.wire_len), (&b"abcdef"[..], 6));
+        assert_eq!((joined.src_port, joined.dst_port), (40_000, 80));
+    }
+
+    #[test]
     fn kept_bytes_are_bounded_and_returned_to_the_budget() {
         let mut budget = 5000;
         let (mut one, mut two) = (Stream::default(), Stream::default());

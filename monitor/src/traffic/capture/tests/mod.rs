@@ -13,11 +13,15 @@ use monitor_common::direction::Direction;
 
 use super::*;
 
-/// A source that returns a few bytes at a time, as a pipe may.
-struct Drops(Vec<u8>, usize);
+/// A source that returns a few bytes at a time, as a pipe may, and is interrupted by a signal before each of them.
+struct Drops(Vec<u8>, usize, bool);
 
 impl Read for Drops {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.2 = !self.2;
+        if self.2 {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         let count = self.1.min(self.0.len()).min(buffer.len());
         buffer[..count].copy_from_slice(&self.0[..count]);
         self.0.drain(..count);
@@ -31,6 +35,7 @@ struct Owned {
     time_ns: i64,
     link_type: u16,
     interface: Option<String>,
+    interface_id: Option<u32>,
     direction: Option<Direction>,
     bytes: Vec<u8>,
     wire_len: u32,
@@ -39,7 +44,7 @@ struct Owned {
 /// All packets of a file that is read in pieces of this size, and how it ended.
 fn read_in(file: &[u8], piece: usize) -> (Vec<Owned>, Result<Filled, Error>) {
     let mut packets = Vec::new();
-    let mut reader = match Reader::open(Input::of(Drops(file.to_vec(), piece))) {
+    let mut reader = match Reader::open(Input::of(Drops(file.to_vec(), piece, false))) {
         Ok(reader) => reader,
         Err(error) => return (packets, Err(error)),
     };
@@ -49,6 +54,7 @@ fn read_in(file: &[u8], piece: usize) -> (Vec<Owned>, Result<Filled, Error>) {
                 time_ns: packet.time_ns,
                 link_type: packet.link_type,
                 interface: packet.interface.map(str::to_owned),
+                interface_id: packet.interface_id,
                 direction: packet.direction,
                 bytes: packet.bytes.to_vec(),
                 wire_len: packet.wire_len,
@@ -78,6 +84,7 @@ fn packet(time_ns: i64, bytes: &[u8], wire_len: u32) -> Owned {
         time_ns,
         link_type: 1,
         interface: None,
+        interface_id: None,
         direction: None,
         bytes: bytes.to_vec(),
         wire_len,

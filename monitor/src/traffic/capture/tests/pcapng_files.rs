@@ -25,8 +25,9 @@ fn pcapng_with_several_sections_interfaces_and_packet_blocks() {
         .concat();
         file.extend(interface(big, 1, 0, &options));
         file.extend(interface(big, 101, 3, &[]));
-        // A name resolution block, which is ignored.
+        // A name resolution block, and the shortest one there can be, which are ignored.
         file.extend(block(big, 4, &[0; 64]));
+        file.extend(block(big, 4, &[]));
         let flags = [option(big, 1, b"hello"), option(big, 2, &word(big, 2))].concat();
         file.extend(enhanced(big, 0, 5, b"abcde", 60, &flags));
         file.extend(enhanced(big, 1, 1 << 32, b"", 0, &option(big, 0, &[])));
@@ -46,11 +47,13 @@ fn pcapng_with_several_sections_interfaces_and_packet_blocks() {
     let one = [
         Owned {
             interface: eth0.clone(),
+            interface_id: Some(0),
             direction: Some(Direction::Tx),
             ..packet(2_000_000_005, b"abcde", 60)
         },
         Owned {
             link_type: 101,
+            interface_id: Some(1),
             ..packet((1 << 32) * 1000, b"", 0)
         },
         Owned {
@@ -59,6 +62,7 @@ fn pcapng_with_several_sections_interfaces_and_packet_blocks() {
         },
         Owned {
             link_type: 101,
+            interface_id: Some(1),
             ..packet(9000, b"wxyz", 4)
         },
     ];

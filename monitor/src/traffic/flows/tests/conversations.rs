@@ -71,3 +71,31 @@ fn a_new_connection_between_the_same_ports_is_another_record() {
     assert_eq!(packets, [3, 2], "a repeated SYN opens no connection");
     assert_eq!(flows[1].verdict.exposure, Exposure::Unknown);
 }
+
+#[test]
+fn a_closed_connection_is_reported_after_more_than_its_time() {
+    let mut tracked = Tracked::new();
+    for from_client in [true, false] {
+        tracked.add(&segment(from_client, 80, 100, FIN, b""));
+    }
+    let mut reported_after = |ns: i64| {
+        tracked.now += ns - 1_000_000;
+        tracked.add(&segment(true, 81, 100, PSH, REQUEST));
+        tracked.out.len()
+    };
+    // A longer step counts as ten seconds.
+    for _ in 0..6 {
+        assert_eq!(reported_after(10_000_000_000), 0);
+    }
+    assert_eq!(reported_after(1), 1);
+}
+
+#[test]
+fn every_file_is_counted() {
+    let mut tracked = Tracked::new();
+    for _ in 0..3 {
+        tracked.tracker.begin_file();
+        tracked.add(&segment(true, 80, 100, PSH, REQUEST));
+    }
+    assert_eq!(tracked.finish().2.files, 3);
+}
