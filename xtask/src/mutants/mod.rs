@@ -24,45 +24,56 @@ struct Area {
     package: &'static str,
     /// Globs of its files.
     files: &'static [&'static str],
-    /// The test programs that see what its unit tests do not notice, as arguments of `cargo test`. They take minutes.
+    /// Whether its unit tests reach most of it: not where the kernel's maps have to be there.
+    has_unit_tests: bool,
+    /// The test programs that see what its unit tests do not notice. They take a minute or more.
     tests: &'static [&'static str],
 }
+
+/// For cargo: the agent is compiled for each change.
+const UNOPTIMISED: &str = "--config=profile.dev.package.monitor.opt-level=0";
 
 const AREAS: [Area; 6] = [
     Area {
         name: "common",
         package: "monitor-common",
         files: &["monitor-common/src/**"],
+        has_unit_tests: true,
         tests: &[],
     },
     Area {
         name: "classify",
         package: "monitor-classify",
         files: &["monitor-classify/src/**"],
+        has_unit_tests: true,
         tests: &["traffic"],
     },
     Area {
         name: "traffic",
         package: "monitor",
         files: &["monitor/src/traffic/**"],
+        has_unit_tests: true,
         tests: &["traffic", "cli"],
     },
     Area {
         name: "policy",
         package: "monitor",
         files: &["monitor/src/policy/**"],
+        has_unit_tests: true,
         tests: &["docker", "kernel_policy"],
     },
     Area {
         name: "exposure",
         package: "monitor",
         files: &["monitor/src/agent/exposure/**"],
+        has_unit_tests: false,
         tests: &["kernel_exposure"],
     },
     Area {
         name: "books",
         package: "monitor",
         files: &["monitor/src/agent/*.rs", "monitor/src/agent/exported/**"],
+        has_unit_tests: true,
         tests: &[
             "kernel_counts",
             "kernel_interfaces",
@@ -104,44 +115,47 @@ fn run(ctx: &Ctx, program: &Path, area: &Area, args: &cli::Mutants) -> Result<Ou
     let all = sample::names(&list)?;
     let chosen = sample::choose(&all, args.seed, args.sample);
     say(format!(
-        "{}: {} of {} changes, seed {}, and each deletion of a field; unit tests first",
+        "{}: {} of {} changes, seed {}, and each deletion of a field",
         area.name,
         chosen.len(),
         all.len(),
         args.seed
     ));
+    if !area.has_unit_tests {
+        return with_programs(ctx, program, area, &chosen);
+    }
     let mut unit = mutants(ctx, program, area, area.files);
     // It builds every target of the package else.
     unit.arg("--cargo-arg=--lib");
-    let outcome = try_out(ctx, unit, "unit", area, &chosen, &[])?;
+    let outcome = try_out(ctx, unit, "unit", area, &chosen)?;
     if outcome.survived().is_empty() || area.tests.is_empty() || args.unit_only {
         return Ok(outcome);
     }
+    let names: Vec<&String> = outcome.survived().iter().collect();
+    let second = with_programs(ctx, program, area, &names)?;
+    Ok(outcome.after(second))
+}
+
+/// Makes these changes, and runs the area's test programs on each.
+fn with_programs(ctx: &Ctx, program: &Path, area: &Area, names: &[&String]) -> Result<Outcome> {
     say(format!(
-        "{}: {} changes that no unit test noticed, with {}",
+        "{}: {} changes, with {}",
         area.name,
-        outcome.survived().len(),
+        names.len(),
         area.tests.join(", ")
     ));
-    let mut tests = vec!["--package".to_owned(), "overlay-tests".to_owned()];
-    for test in area.tests {
-        tests.extend(["--test".to_owned(), (*test).to_owned()]);
-    }
-    let names: Vec<&String> = outcome.survived().iter().collect();
     // Fewer files: it makes its own choice of some changes in each of them.
     let files: Vec<&str> = names
         .iter()
         .filter_map(|name| Some(name.split_once(':')?.0))
         .collect();
-    let second = try_out(
-        ctx,
-        mutants(ctx, program, area, &files),
-        "all",
-        area,
-        &names,
-        &tests,
-    )?;
-    Ok(outcome.after(second))
+    let mut cmd = mutants(ctx, program, area, &files);
+    // Beside the package of the change, which it names itself.
+    cmd.arg("--cargo-arg=--package=overlay-tests");
+    for test in area.tests {
+        cmd.arg(format!("--cargo-arg=--test={test}"));
+    }
+    try_out(ctx, cmd, "all", area, names)
 }
 
 /// Makes these changes, one at a time, and runs tests on each.
@@ -151,17 +165,15 @@ fn try_out(
     round: &str,
     area: &Area,
     names: &[&String],
-    tests: &[String],
 ) -> Result<Outcome> {
     let folder = ctx.path(format!("target/mutants/{}-{round}", area.name));
     make_dir(&folder)?;
-    runner::apply(&mut cmd)?;
+    runner::apply(&mut cmd, UNOPTIMISED)?;
     cmd.arg("--output").arg(&folder);
     for name in names {
         cmd.args(["--re", &sample::exactly(name)]);
     }
-    cmd.args(["--colors", "never", "--no-times", "--"])
-        .args(tests);
+    cmd.args(["--colors", "never", "--no-times"]);
     // It ends with a code of its own where changes are left; the file says which.
     let status = cmd.status().context("cannot start cargo-mutants")?;
     let file = folder.join("mutants.out/outcomes.json");
@@ -182,7 +194,7 @@ fn mutants(ctx: &Ctx, program: &Path, area: &Area, files: &[&str]) -> Command {
         .env("OVERLAY_TEST_PATIENCE", "30")
         .env("RUST_TEST_THREADS", "8");
     // To optimise the agent takes longer than its tests without. What it depends on is compiled once.
-    cmd.arg("--cargo-arg=--config=profile.dev.package.monitor.opt-level=0");
+    cmd.arg(format!("--cargo-arg={UNOPTIMISED}"));
     for file in files {
         cmd.args(["--file", file]);
     }

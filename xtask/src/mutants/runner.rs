@@ -13,21 +13,23 @@ use anyhow::{Context, Result};
 
 use crate::proc::cargo_path;
 
-/// Makes xtask act as the runner.
+/// Makes xtask act as the runner; its value is an option for cargo.
 const MODE: &str = "OVERLAY_XTASK_AS_RUNNER";
 
 /// Has `cargo` start every test through this program.
-pub(super) fn apply(cargo: &mut Command) -> Result<()> {
+///
+/// `option` is what cargo is given to build the agent as the test's library is built.
+pub(super) fn apply(cargo: &mut Command, option: &str) -> Result<()> {
     let us = std::env::current_exe().context("cannot find this program's own file")?;
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH).replace('-', "_");
     let variable = format!("CARGO_TARGET_{}_RUNNER", target.to_uppercase());
-    cargo.env(variable, us).env(MODE, "1");
+    cargo.env(variable, us).env(MODE, option);
     Ok(())
 }
 
 /// Becomes the test if cargo started us as its runner; `None` otherwise.
 pub(crate) fn act() -> Option<ExitCode> {
-    std::env::var_os(MODE)?;
+    let option = std::env::var_os(MODE)?;
     let mut arguments = std::env::args_os().skip(1);
     let test = arguments.next()?;
     // A unit test starts no agent.
@@ -35,7 +37,9 @@ pub(crate) fn act() -> Option<ExitCode> {
         .is_some_and(|folder| Path::new(&folder).ends_with("tests"));
     if starts_agents {
         let mut build = Command::new(cargo_path());
-        build.args(["build", "--quiet", "--package", "monitor", "--bins"]);
+        build
+            .args(["build", "--quiet", "--package", "monitor", "--bins"])
+            .arg(option);
         if !build.status().is_ok_and(|status| status.success()) {
             eprintln!("xtask: cannot build the agent");
             return Some(ExitCode::FAILURE);
