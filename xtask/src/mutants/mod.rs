@@ -24,8 +24,6 @@ struct Area {
     package: &'static str,
     /// Globs of its files.
     files: &'static [&'static str],
-    /// Whether its unit tests reach most of it: not where the kernel's maps have to be there.
-    has_unit_tests: bool,
     /// The test programs that see what its unit tests do not notice. They take a minute or more.
     tests: &'static [&'static str],
 }
@@ -38,42 +36,36 @@ const AREAS: [Area; 6] = [
         name: "common",
         package: "monitor-common",
         files: &["monitor-common/src/**"],
-        has_unit_tests: true,
         tests: &[],
     },
     Area {
         name: "classify",
         package: "monitor-classify",
         files: &["monitor-classify/src/**"],
-        has_unit_tests: true,
         tests: &["traffic"],
     },
     Area {
         name: "traffic",
         package: "monitor",
         files: &["monitor/src/traffic/**"],
-        has_unit_tests: true,
         tests: &["traffic", "cli"],
     },
     Area {
         name: "policy",
         package: "monitor",
         files: &["monitor/src/policy/**"],
-        has_unit_tests: true,
         tests: &["docker", "kernel_policy"],
     },
     Area {
         name: "exposure",
         package: "monitor",
         files: &["monitor/src/agent/exposure/**"],
-        has_unit_tests: false,
         tests: &["kernel_exposure"],
     },
     Area {
         name: "books",
         package: "monitor",
         files: &["monitor/src/agent/*.rs", "monitor/src/agent/exported/**"],
-        has_unit_tests: true,
         tests: &[
             "kernel_counts",
             "kernel_interfaces",
@@ -121,9 +113,6 @@ fn run(ctx: &Ctx, program: &Path, area: &Area, args: &cli::Mutants) -> Result<Ou
         all.len(),
         args.seed
     ));
-    if !area.has_unit_tests {
-        return with_programs(ctx, program, area, &chosen);
-    }
     let mut unit = mutants(ctx, program, area, area.files);
     // It builds every target of the package else.
     unit.arg("--cargo-arg=--lib");
