@@ -127,3 +127,30 @@ const fn message_name(number: u8) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payload::Transport;
+
+    #[test]
+    fn a_message_shorter_than_its_fixed_part_is_none() {
+        let mut bytes = vec![0; FIXED + 4];
+        bytes[..3].copy_from_slice(&[1, 1, 6]);
+        bytes[FIXED..].copy_from_slice(&COOKIE);
+        let found = |len: usize, wire_len: usize| {
+            let payload = Payload {
+                bytes: &bytes[..len],
+                wire_len: u32::try_from(wire_len).unwrap(),
+                transport: Transport::Udp,
+                src_port: 68,
+                dst_port: 67,
+            };
+            version_4(&payload).is_some()
+        };
+        assert!(found(FIXED + 4, FIXED + 4) && found(100, FIXED + 4));
+        for wire_len in [100, FIXED - 1] {
+            assert!(!found(wire_len, wire_len), "{wire_len}");
+        }
+    }
+}

@@ -56,3 +56,18 @@ const fn version_6(kind: u8) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_number_has_its_name() {
+        let of = |version, name: fn(u8) -> Option<&'static str>| {
+            (0..=u8::MAX)
+                .filter_map(move |kind| Some(format!("ICMPv{version} {kind} {}", name(kind)?)))
+        };
+        let names: Vec<String> = of(4, version_4).chain(of(6, version_6)).collect();
+        insta::assert_snapshot!(names.join("\n"));
+    }
+}

@@ -89,7 +89,8 @@ pub(super) fn inspect_ike(p: &Payload<'_>) -> Option<Finding> {
     let (Some(flags), Some(_), Some(length)) = (reader.u8(), reader.u32(), reader.u32()) else {
         return Some(Finding::undecided(Strength::Weak, text));
     };
-    if !p.is_filled_by(u64::from(length) + before) || length < 28 {
+    // It has the length of its header at least, which was read.
+    if !p.is_filled_by(u64::from(length) + before) {
         return None;
     }
     // After the first messages everything is in an encrypted payload. The first ones

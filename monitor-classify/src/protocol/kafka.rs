@@ -218,3 +218,15 @@ const fn request_name(key: u16) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_number_has_its_name() {
+        let name = |key| Some(format!("{key} {}", request_name(key)?));
+        let names: Vec<String> = (0..=u16::MAX).filter_map(name).collect();
+        insta::assert_snapshot!(names.join("\n"));
+    }
+}

@@ -141,3 +141,14 @@ const fn severity(priority: u64) -> &'static str {
         _ => "debug",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_number_has_its_name() {
+        let names = [0, 1, 2, 3, 4, 5, 6, 7, 8 + 4].map(severity);
+        insta::assert_snapshot!(names.join("\n"));
+    }
+}
