@@ -91,3 +91,33 @@ fn data(body: &[u8], is_filled: bool) -> Option<Finding> {
         Finding::undecided(Strength::Weak, "data")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payload::Transport;
+
+    #[test]
+    fn answers_of_one_packet_fill_it() {
+        for (kind, name) in [
+            (4, "refuse"),
+            (5, "redirect"),
+            (11, "control"),
+            (14, "control"),
+        ] {
+            let bytes = [0, 12, 0, 0, kind, 0, 0, 0, 1, 2, 3, 4];
+            let found = |wire_len| {
+                inspect(&Payload {
+                    bytes: &bytes,
+                    wire_len,
+                    transport: Transport::Tcp,
+                    src_port: 1521,
+                    dst_port: 40_000,
+                })
+                .map(|finding| finding.evidence.to_string())
+            };
+            assert_eq!(found(12), Some(name.to_owned()), "{kind}");
+            assert_eq!(found(13), None, "{kind}");
+        }
+    }
+}

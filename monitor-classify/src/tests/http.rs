@@ -137,3 +137,12 @@ fn hostile_headers_change_nothing() {
     let control = b"GET / HTTP/1.1\r\nHost: a\x1b[31m\r\n\r\n";
     assert!(!evidence(&to(80, control)).contains('\x1b'));
 }
+
+#[test]
+fn a_header_that_is_named_after_an_api_key_has_one() {
+    for name in ["api_key", "Api-Key", "ApiKey", "X-API-Key"] {
+        let request = format!("GET / HTTP/1.1\r\nHost: a\r\n{name}: s3cr3t\r\n\r\n");
+        let found = to(80, request.as_bytes()).credentials;
+        assert!(found.contains(&CredentialKind::HttpApiKey), "{name}");
+    }
+}
