@@ -89,3 +89,15 @@ const fn operation_name(operation: u8) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_number_has_its_name() {
+        let name = |code| Some(format!("{code} {}", operation_name(code)?));
+        let names: Vec<String> = (0..=u8::MAX).filter_map(name).collect();
+        insta::assert_snapshot!(names.join("\n"));
+    }
+}
