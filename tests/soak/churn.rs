@@ -20,8 +20,6 @@ const CROSSING: u32 = STEADY + 1;
 const RELOADED: u32 = STEADY + 100;
 /// So many of them are described at a time.
 const AT_A_TIME: u32 = 3;
-/// Where the agent listens.
-const PORT: u16 = 9469;
 
 /// Interfaces that come and go.
 pub(super) struct Interfaces<'a> {
@@ -80,6 +78,9 @@ pub(super) struct Networks {
 }
 
 impl Networks {
+    /// Where the agent listens.
+    pub(super) const PORT: u16 = 9469;
+
     /// None but the steady one in the configuration file, which names Docker's socket.
     pub(super) fn new(socket: &str) -> Networks {
         let name = format!("overlay-soak-{}.toml", std::process::id());
@@ -93,10 +94,6 @@ impl Networks {
         networks
     }
 
-    pub(super) fn port(&self) -> u16 {
-        PORT
-    }
-
     pub(super) fn file(&self) -> &str {
         self.file.to_str().unwrap()
     }
@@ -104,8 +101,9 @@ impl Networks {
     /// Writes the file with the networks of the present round; it is replaced as editors do.
     fn write(&self) {
         let mut text = format!(
-            "listen = '127.0.0.1:{PORT}'\ninterfaces = ['eth0', 'hot*']\ndocker = '{}'\nforget_after = 20\n\
+            "listen = '127.0.0.1:{}'\ninterfaces = ['eth0', 'hot*']\ndocker = '{}'\nforget_after = 20\n\
              unknown_networks = 100\n[[network]]\nvni = {STEADY}\nname = 'steady'\nencrypted = 'optional'\n",
+            Networks::PORT,
             self.socket
         );
         for n in 0..AT_A_TIME {

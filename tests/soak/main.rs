@@ -25,7 +25,7 @@ use overlay_tests::process::wait_until;
 use overlay_tests::scale::duration;
 
 use churn::{Interfaces, Networks, STEADY};
-use usage::{Usage, Usages};
+use usage::{Cpu, Usages};
 
 /// How long, where nothing else is asked for.
 const TIME: Duration = Duration::from_secs(40);
@@ -128,9 +128,10 @@ fn nothing_grows_and_every_count_is_exact_while_everything_changes() {
     let mut daemon = Dockerd::start(node, &docker);
     daemon.swarm("");
     let mut networks = Networks::new(&docker.path(Dockerd::SOCKET));
-    let mut agent = Agent::configured(node, networks.port(), networks.file());
+    let mut agent = Agent::configured(node, Networks::PORT, networks.file());
     let mut interfaces = Interfaces::new(node);
     let mut usages = Usages::new(agent.monitor.id(), time);
+    let cpu = Cpu::of(agent.monitor.id());
 
     let ends = AtomicBool::new(false);
     let all_sent = AtomicU64::new(0);
@@ -168,33 +169,33 @@ fn nothing_grows_and_every_count_is_exact_while_everything_changes() {
                 daemon = Dockerd::start(node, &docker);
                 networks.answers_again(&mut agent, restarts);
             }
-            usages.note(Usage::of(agent.monitor.id()));
+            usages.note();
             let turn = Duration::from_secs(1) * (round + 1);
             std::thread::sleep(turn.saturating_sub(start.elapsed()));
         }
     });
-    let busy = usages.cpu(start.elapsed());
+    let in_churn = cpu.percent();
 
     let sent = all_sent.load(Ordering::Relaxed);
     wait_until("every packet was counted and has its exposure", || {
-        scrape(&agent, &mut counts) != String::new() && counts[1] >= sent
+        drop(scrape(&agent, &mut counts));
+        counts[1] >= sent
     });
     assert_eq!(counts, [sent; 2], "exact, and all of it readable");
     let on_wire = oracle::vnis(node);
     assert_eq!(on_wire[&STEADY].0, sent, "as nftables counted");
     let resting = Instant::now();
-    let mut usages_at_rest = Usages::new(agent.monitor.id(), time);
+    let cpu = Cpu::of(agent.monitor.id());
     while resting.elapsed() < time / REST {
         scrape(&agent, &mut counts);
         std::thread::sleep(Duration::from_secs(1));
-        usages.note(Usage::of(agent.monitor.id()));
     }
-    let at_rest = usages_at_rest.cpu(resting.elapsed());
+    let at_rest = cpu.percent();
     println!(
         "{sent} packets of the described network; {interfaces}; {networks}; {restarts} restarts of Docker"
     );
     println!(
-        "CPU of the agent, percent of a core: {busy:.2} with {FLOWS} new flows/s, {at_rest:.2} at rest"
+        "CPU of the agent, percent of a core: {in_churn:.2} with {FLOWS} new flows/s, {at_rest:.2} at rest"
     );
     usages.assert_flat();
     let lower_bound = value(&scrape(&agent, &mut counts), "overlay_exposure_lower_bound");

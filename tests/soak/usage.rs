@@ -16,7 +16,7 @@ impl Drop for AtTheEnd<'_> {
 
 /// What a process uses now.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Usage {
+struct Usage {
     /// Memory in RAM, KiB.
     resident: u64,
     /// Open files.
@@ -24,7 +24,7 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    pub(super) fn of(process: u32) -> Usage {
+    fn of(process: u32) -> Usage {
         let files = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap();
         Usage {
             resident: resident(process),
@@ -39,18 +39,40 @@ pub(super) struct Usages {
     /// Whether it is long enough that all tables have reached their size.
     is_long: bool,
     all: Vec<Usage>,
-    cpu: Duration,
     shown: Instant,
 }
 
-/// CPU time of a process so far.
-fn cpu(process: u32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    // The name, in parentheses, may have spaces. Fields 14 and 15 are user and system time, in hundredths (proc(5)).
-    let (_, rest) = stat.rsplit_once(") ").unwrap();
-    let fields = rest.split(' ').skip(11).take(2);
-    let ticks: u64 = fields.map(|ticks| ticks.parse::<u64>().unwrap()).sum();
-    Duration::from_millis(ticks * 10)
+/// CPU time of a process, counted from a moment on.
+pub(super) struct Cpu {
+    process: u32,
+    before: Duration,
+    since: Instant,
+}
+
+impl Cpu {
+    /// Counts from now on.
+    pub(super) fn of(process: u32) -> Cpu {
+        Cpu {
+            process,
+            before: Cpu::total(process),
+            since: Instant::now(),
+        }
+    }
+
+    /// Percent of a core.
+    pub(super) fn percent(&self) -> f64 {
+        let used = Cpu::total(self.process) - self.before;
+        used.as_secs_f64() / self.since.elapsed().as_secs_f64() * 100.0
+    }
+
+    fn total(process: u32) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+        // The name, in parentheses, may have spaces. Fields 14 and 15 are user and system time, in hundredths (proc(5)).
+        let (_, rest) = stat.rsplit_once(") ").unwrap();
+        let fields = rest.split(' ').skip(11).take(2);
+        let ticks: u64 = fields.map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+        Duration::from_millis(ticks * 10)
+    }
 }
 
 impl Usages {
@@ -59,22 +81,18 @@ impl Usages {
             process,
             is_long: time >= Duration::from_secs(1200),
             all: Vec::new(),
-            cpu: cpu(process),
             shown: Instant::now(),
         }
     }
 
-    pub(super) fn note(&mut self, usage: Usage) {
+    /// Notes what it uses now.
+    pub(super) fn note(&mut self) {
+        let usage = Usage::of(self.process);
         self.all.push(usage);
         if self.shown.elapsed() > Duration::from_secs(60) {
             self.shown = Instant::now();
             println!("{} s: {usage:?}", self.all.len());
         }
-    }
-
-    /// Percent of a core since this was made.
-    pub(super) fn cpu(&mut self, time: Duration) -> f64 {
-        (cpu(self.process) - self.cpu).as_secs_f64() / time.as_secs_f64() * 100.0
     }
 
     /// Insists that the last third of the time used no more than the third before: no more open files but those of a

@@ -9,7 +9,7 @@ use monitor_classify::text::escape;
 
 use super::answer::{self, Answer};
 use crate::base::failure::Failure;
-use crate::surface::web_client::{Access, Limits, Named, Site, encode};
+use crate::surface::web_client::{Access, Limits, Named, Site};
 
 const NAMED: Named = Named {
     flag: "--prometheus",
@@ -111,4 +111,27 @@ fn usable(status: StatusCode, body: Vec<u8>) -> Result<Vec<u8>> {
 
 fn seconds(time: Timestamp) -> String {
     format!("{}.{:03}", time.as_second(), time.subsec_millisecond())
+}
+
+/// Appends a value as it stands in a query (RFC 3986, 2.3).
+fn encode(value: &str, to: &mut String) {
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            to.push(char::from(byte));
+        } else {
+            to.push_str(&format!("%{byte:02X}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expression_is_encoded_whole() {
+        let mut text = String::new();
+        encode("a{b=\"c d&e\"}+ä", &mut text);
+        assert_eq!(text, "a%7Bb%3D%22c%20d%26e%22%7D%2B%C3%A4");
+    }
 }

@@ -6,5 +6,4 @@ mod access;
 mod site;
 
 pub use access::Access;
-pub(in crate::surface) use site::encode;
 pub use site::{Limits, Named, Site};

@@ -220,17 +220,6 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|at| at.is_loopback())
 }
 
-/// Appends a value as it stands in a query (RFC 3986, 2.3).
-pub(in crate::surface) fn encode(value: &str, to: &mut String) {
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            to.push(char::from(byte));
-        } else {
-            to.push_str(&format!("%{byte:02X}"));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,12 +251,5 @@ mod tests {
         assert_eq!(site.host, "::1");
         assert_eq!(site.path, "/select/0/prometheus");
         std::fs::remove_file(&token).unwrap();
-    }
-
-    #[test]
-    fn an_expression_is_encoded_whole() {
-        let mut text = String::new();
-        encode("a{b=\"c d&e\"}+ä", &mut text);
-        assert_eq!(text, "a%7Bb%3D%22c%20d%26e%22%7D%2B%C3%A4");
     }
 }

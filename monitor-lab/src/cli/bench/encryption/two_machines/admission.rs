@@ -1,5 +1,5 @@
-//! Waits for the one that knows the token. Everyone else is a stranger: each gets a bounded time, few at a time, and who holds
-//! the most places loses one to whoever comes.
+//! Waits for the one that knows the token. Everyone else is a stranger: each gets a bounded time, and few handshakes go on at a
+//! time. Where all places are taken a new connection gets one of the address that holds the most.
 
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
