@@ -106,17 +106,27 @@ impl EspBook {
             .keys()
             .map(|key| (key.direction(), key.vni()))
             .collect();
-        let settled = self
-            .settled
-            .iter()
-            .filter(|(key, _)| may_leave(key) && !in_map.contains(&(key.direction(), key.vni())));
-        let packets = settled.map(|(key, count)| (*key, count.packets));
-        for key in self.idle_networks.find(packets, silence, now) {
+        let packets = self.removed_networks(&in_map, may_leave);
+        for key in self.idle_networks.find(packets.into_iter(), silence, now) {
             if let (Some(vni), Some(last)) = (key.vni(), self.settled.remove(&key)) {
                 left(key.direction(), vni, last);
             }
         }
         Ok(())
+    }
+
+    /// The packets of networks of which only removed rows are left.
+    fn removed_networks(
+        &self,
+        in_map: &HashSet<(Direction, Option<u32>)>,
+        may_leave: impl Fn(&EspNetworkKey) -> bool,
+    ) -> Vec<(EspNetworkKey, u64)> {
+        let is_removed = |key: &EspNetworkKey| !in_map.contains(&(key.direction(), key.vni()));
+        self.settled
+            .iter()
+            .filter(|(key, _)| may_leave(key) && is_removed(key))
+            .map(|(key, count)| (*key, count.packets))
+            .collect()
     }
 
     fn settle(&mut self, key: &EspNetworkKey, count: &EspCarried) {
@@ -159,6 +169,20 @@ mod tests {
         let peers: Vec<_> = networks.iter().map(|row| row.peer.to_string()).collect();
         assert_eq!(peers, ["::", "192.168.77.2"]);
         assert!(networks.iter().all(|row| row.vni == 4096));
+    }
+
+    #[test]
+    fn a_network_leaves_when_nothing_describes_it_and_no_row_is_left() {
+        let mut book = EspBook::default();
+        for vni in [1, 2, 3] {
+            let key = EspNetworkKey::new(Direction::Rx, vni, [0, 1]);
+            book.settle(&key, &count(u64::from(vni)));
+        }
+        // A row of the other direction does not count.
+        let in_map = [(Direction::Rx, Some(1)), (Direction::Tx, Some(2))].into();
+        let leave = book.removed_networks(&in_map, |key| key.vni() != Some(3));
+        let network = EspNetworkKey::of_network(Direction::Rx, 2);
+        assert_eq!(leave, [(network, 2)]);
     }
 
     #[test]

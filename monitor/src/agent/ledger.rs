@@ -179,23 +179,27 @@ impl Ledger {
             .count()
     }
 
+    /// Interfaces that were last watched `after` ago, in ascending order.
+    fn due(&self, after: Duration) -> Vec<u32> {
+        let is_due = |known: &Known| known.ended.is_some_and(|at| at.elapsed() >= after);
+        self.known
+            .iter()
+            .filter(|(_, known)| is_due(known))
+            .map(|(index, _)| *index)
+            .collect()
+    }
+
     /// Moves the rows of interfaces that were last watched `after` ago from the maps to the books. It must be long enough
     /// that a detached program has finished its last packet.
     ///
     /// # Errors
     /// A runtime failure, if a map cannot be read or changed.
     pub fn put_away(&mut self, kernel: &Kernel, after: Duration) -> Result<(), Failure> {
-        let is_due = |known: &Known| known.ended.is_some_and(|at| at.elapsed() >= after);
-        if !self.known.values().any(is_due) {
+        let ended = self.due(after);
+        if ended.is_empty() {
             return Ok(());
         }
         let rows = Rows::read(kernel)?;
-        let ended: Vec<u32> = self
-            .known
-            .iter()
-            .filter(|(_, known)| is_due(known))
-            .map(|(index, _)| *index)
-            .collect();
         let is_ended = |index: u32| ended.binary_search(&index).is_ok();
         self.book(&rows, is_ended);
         kernel.forget(

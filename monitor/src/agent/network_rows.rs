@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
+use monitor_common::direction::Direction;
 use monitor_common::key::NetworkId;
 use monitor_common::map_size::DEVICES;
 
@@ -39,9 +40,7 @@ impl Agent {
         let of_devices = devices.difference(&in_policy);
         networks.extend(of_devices.map(|vni| (Requirement::Optional, *vni)));
         networks.sort_unstable();
-        // Two directions of each interface.
-        let rows_of_one = 2 * self.watched.len().max(1);
-        let room = self.kernel.sizes().counters as usize / 2 / rows_of_one;
+        let room = networks_with_rows(self.kernel.sizes().counters, self.watched.len());
         let mut without: BTreeSet<u32> = networks.iter().skip(room).map(|at| at.1).collect();
         for (index, watched) in &mut self.watched {
             for (_, vni) in networks.iter().take(room) {
@@ -82,5 +81,23 @@ impl Agent {
         if let Some(policy) = &mut policy {
             policy.set_without_rows(without);
         }
+    }
+}
+
+/// How many networks get rows: one for each direction of each interface, which take half of the map at most.
+fn networks_with_rows(map: u32, interfaces: usize) -> usize {
+    let rows_of_one = Direction::ALL.len() * interfaces.max(1);
+    map as usize / 2 / rows_of_one
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_known_networks_take_half_of_the_map() {
+        assert_eq!(networks_with_rows(1_000, 1), 250);
+        assert_eq!(networks_with_rows(1_000, 5), 50);
+        assert_eq!(networks_with_rows(1_000, 0), 250);
     }
 }

@@ -50,3 +50,37 @@ impl Watchdog {
         self.manager.alive();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether it reports as samples are drained.
+    fn reports(watchdog: &Watchdog) -> bool {
+        let before = *watchdog.reported.lock().unwrap();
+        watchdog.drained();
+        *watchdog.reported.lock().unwrap() != before
+    }
+
+    fn watchdog(period: Duration, evaluates: bool) -> Watchdog {
+        Watchdog {
+            period: Some(period),
+            ..Watchdog::new(Arc::default(), evaluates)
+        }
+    }
+
+    #[test]
+    fn it_reports_when_it_is_due_and_the_networks_were_evaluated_since() {
+        let due = watchdog(Duration::ZERO, true);
+        assert!(!reports(&due), "nothing is evaluated");
+        due.evaluated();
+        assert!(reports(&due));
+        assert!(!reports(&due), "nothing is evaluated since the report");
+        assert!(reports(&watchdog(Duration::ZERO, false)));
+
+        let early = watchdog(Duration::from_secs(3600), true);
+        early.evaluated();
+        assert!(!reports(&early));
+        assert!(early.evaluated.load(Ordering::Relaxed), "it still counts");
+    }
+}

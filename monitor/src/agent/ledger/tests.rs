@@ -98,6 +98,24 @@ fn one_that_is_gone_keeps_its_counts_and_its_index_may_be_another_s() {
 }
 
 #[test]
+fn the_rows_of_an_interface_are_due_a_while_after_it_is_no_longer_watched() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let mut ledger = Ledger::default();
+    for index in [2, 3, 4] {
+        ledger.begin(index, "eth", never).unwrap();
+    }
+    assert_eq!((ledger.ended(), ledger.due(Duration::ZERO)), (0, vec![]));
+    ledger.end(4);
+    ledger.end(2);
+    assert_eq!(ledger.ended(), 2);
+    assert_eq!(ledger.due(Duration::ZERO), [2, 4]);
+    assert!(ledger.due(HOUR).is_empty());
+    // It is watched again before its rows were moved.
+    ledger.begin(2, "eth", never).unwrap();
+    assert_eq!((ledger.ended(), ledger.due(Duration::ZERO)), (1, vec![4]));
+}
+
+#[test]
 fn names_that_are_gone_do_not_grow_for_ever_and_nothing_is_lost() {
     let mut ledger = Ledger::default();
     let many = u32::try_from(NAMES).unwrap() + 50;
@@ -117,6 +135,9 @@ fn names_that_are_gone_do_not_grow_for_ever_and_nothing_is_lost() {
     );
     assert!(found.contains(&(OTHER.to_owned(), 100)));
     assert!(found.contains(&(format!("veth{many}"), 2)));
+    // An index comes again, and its row in the map begins with nothing.
+    ledger.begin(1, "new0", never).unwrap();
+    assert!(packets(&ledger, &maps(&[(1, 1)])).contains(&("new0".to_owned(), 1)));
 }
 
 #[test]

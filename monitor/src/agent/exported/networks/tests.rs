@@ -1,3 +1,5 @@
+use monitor_common::key::Class;
+
 use super::*;
 
 fn counted(rows: &[(u32, u64)]) -> Counted {
@@ -75,4 +77,117 @@ fn no_unknown_network_has_series_where_none_may() {
     let mut exported = ExportedNetworks::new(0);
     let rows = apply(&mut exported, &[(1, 1), (2, 2), (3, 3)], &[3]);
     assert_eq!(rows, [(None, 3), (Some(3), 3)].into());
+}
+
+/// Exposure of networks, all received and of one class.
+fn exposed(rows: &[(NetworkId, u64)]) -> Counted {
+    let class = Class::UNKNOWN;
+    let exposure = rows.iter().map(|(network, packets)| Exposed {
+        key: ExposureKey::new(Direction::Rx, *network, class),
+        count: Count {
+            packets: *packets,
+            bytes: packets * 100,
+        },
+    });
+    Counted {
+        exposure: exposure.collect(),
+        ..Counted::default()
+    }
+}
+
+/// Packets by network as exported.
+fn apply_exposure(
+    exported: &mut ExportedNetworks,
+    rows: &[(NetworkId, u64)],
+) -> BTreeMap<NetworkId, u64> {
+    let mut counted = exposed(rows);
+    exported.apply(&mut counted, |vni| vni == 1);
+    let rows = counted.exposure.into_iter();
+    rows.map(|row| (row.key.network(), row.count.packets))
+        .collect()
+}
+
+#[test]
+fn exposure_of_networks_without_series_is_summed_and_stays_when_they_leave() {
+    let [described, first, second] = [1, 50, 60].map(NetworkId::vni);
+    let (host, other) = (NetworkId::HOST, NetworkId::OTHER);
+    let mut exported = ExportedNetworks::new(1);
+    let rows = [(described, 1), (first, 5), (second, 6), (host, 7)];
+    let page = apply_exposure(&mut exported, &rows);
+    let expected = [(described, 1), (first, 5), (other, 6), (host, 7)];
+    assert_eq!(page, expected.into());
+    // They leave, with what came since the page: none of it is lost.
+    for (network, last) in [(first, 8), (second, 10)] {
+        let key = ExposureKey::new(Direction::Rx, network, Class::UNKNOWN);
+        let last = Count {
+            packets: last,
+            bytes: last * 100,
+        };
+        exported.exposure_left(key, last);
+    }
+    let page = apply_exposure(&mut exported, &[(described, 1), (host, 7)]);
+    let expected = [(described, 1), (other, 6 + 3 + 4), (host, 7)];
+    assert_eq!(page, expected.into());
+}
+
+#[test]
+fn what_waits_in_networks_without_series_is_one_row() {
+    let row = |network, packets| Pending {
+        network,
+        packets,
+        bytes: packets * 100,
+    };
+    let (described, host, other) = (NetworkId::vni(1), NetworkId::HOST, NetworkId::OTHER);
+    let pending = [
+        (described, 1),
+        (NetworkId::vni(50), 5),
+        (NetworkId::vni(60), 6),
+        (host, 7),
+    ];
+    let mut counted = Counted {
+        pending: pending
+            .map(|(network, packets)| row(network, packets))
+            .into(),
+        ..Counted::default()
+    };
+    ExportedNetworks::new(0).apply(&mut counted, |vni| vni == 1);
+    let page: Vec<_> = counted
+        .pending
+        .iter()
+        .map(|row| (row.network, row.packets, row.bytes))
+        .collect();
+    assert_eq!(
+        page,
+        [(described, 1, 100), (host, 7, 700), (other, 11, 1_100)]
+    );
+}
+
+/// Interface, VNI and packets of each row.
+fn listed(exported: &mut ExportedNetworks, mut counted: Counted) -> Vec<(String, Vni, u64)> {
+    exported.apply(&mut counted, |_| false);
+    let rows = counted.traffic.iter();
+    rows.map(|row| (row.interface.to_string(), row.vni, row.count.packets))
+        .collect()
+}
+
+#[test]
+fn the_sums_of_an_interface_are_those_of_its_new_name() {
+    let name = |name: &str, vni, packets| (name.to_owned(), vni, packets);
+    let mut exported = ExportedNetworks::new(1);
+    let before = listed(&mut exported, counted(&[(1, 10), (2, 20)]));
+    let expected = [name("eth0", Vni::Id(1), 10), name("eth0", Vni::Other, 20)];
+    assert_eq!(before, expected);
+    // One without rows.
+    exported.interface_renamed("wan0", &"other".into());
+    let same = listed(&mut exported, counted(&[(1, 10), (2, 20)]));
+    assert_eq!(same, expected);
+
+    exported.interface_renamed("eth0", &"other".into());
+    let mut rows = counted(&[(1, 10), (2, 25)]);
+    for row in &mut rows.traffic {
+        row.interface = "other".into();
+    }
+    let after = listed(&mut exported, rows);
+    let expected = [name("other", Vni::Id(1), 10), name("other", Vni::Other, 25)];
+    assert_eq!(after, expected);
 }
