@@ -1,6 +1,6 @@
 //! Memory that a flood has taken and that is free again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hash};
 
 /// Keeps what the allocator holds in one piece, so that it can be given back. The agent allocates in few threads at a
@@ -28,5 +28,12 @@ pub fn give_back() {
 pub fn shrink<K: Eq + Hash, V, S: BuildHasher>(map: &mut HashMap<K, V, S>) {
     if map.len() < map.capacity() / 4 {
         map.shrink_to_fit();
+    }
+}
+
+/// As [`shrink`], of a set.
+pub fn shrink_set<K: Eq + Hash, S: BuildHasher>(set: &mut HashSet<K, S>) {
+    if set.len() < set.capacity() / 4 {
+        set.shrink_to_fit();
     }
 }

@@ -60,7 +60,7 @@ const AREAS: [Area; 6] = [
         name: "exposure",
         package: "monitor",
         files: &["monitor/src/agent/exposure/**"],
-        tests: &["kernel_exposure"],
+        tests: &["kernel_exposure", "kernel_forged"],
     },
     Area {
         name: "books",

@@ -125,18 +125,28 @@ impl VerdictRoom {
 
     /// Removes listed verdicts that are unused, and lets the others rest. Returns whether more are listed.
     pub(super) fn sweep(&mut self, counts: &Counts) -> Result<bool, Failure> {
+        self.sweep_with(|flow| match counts.verdict_in_use(flow)? {
+            Some((class, true)) => {
+                counts.rest_verdict(flow, class)?;
+                Ok(Fate::Spared)
+            }
+            Some((_, false)) => {
+                counts.remove_verdict(flow)?;
+                Ok(Fate::Gone)
+            }
+            None => Ok(Fate::Gone),
+        })
+    }
+
+    fn sweep_with(
+        &mut self,
+        mut displace: impl FnMut(u64) -> Result<Fate, Failure>,
+    ) -> Result<bool, Failure> {
         let from = self.listed.len().saturating_sub(AT_ONCE);
         let mut gone = HashSet::default();
         for flow in self.listed.drain(from..) {
-            match counts.verdict_in_use(flow)? {
-                Some((class, true)) => counts.rest_verdict(flow, class)?,
-                Some((_, false)) => {
-                    counts.remove_verdict(flow)?;
-                    gone.insert(flow);
-                }
-                None => {
-                    gone.insert(flow);
-                }
+            if let Fate::Gone = displace(flow)? {
+                gone.insert(flow);
             }
         }
         self.remove(&gone);
@@ -148,9 +158,7 @@ impl VerdictRoom {
             return;
         }
         self.flows.retain(|flow| !gone.contains(flow));
-        if self.flows.len() < self.flows.capacity() / 4 {
-            self.flows.shrink_to_fit();
-        }
+        memory::shrink_set(&mut self.flows);
         self.networks.retain(|network, queue| {
             let before = queue.flows.len();
             queue.flows.retain(|flow| !gone.contains(flow));
@@ -247,9 +255,20 @@ mod tests {
         room.insert(flow, NetworkId::vni(vni), group, displace)
             .unwrap();
         assert!(room.flows.len() <= room.capacity);
-        let queued: usize = room.networks.values().map(|of| of.flows.len()).sum();
-        assert_eq!(queued, room.flows.len());
-        assert_eq!(queued, room.totals.iter().sum::<usize>());
+        check(room);
+    }
+
+    /// Sets, queues, sizes and totals say the same.
+    fn check(room: &VerdictRoom) {
+        let queued = room.networks.values().flat_map(|of| &of.flows);
+        assert_eq!(queued.copied().collect::<HashSet<u64>>(), room.flows);
+        for group in Group::ALL {
+            let of_group = room.networks.iter().filter(|(_, of)| of.group == group);
+            let sizes: BTreeSet<_> = of_group.map(|(vni, of)| (of.flows.len(), *vni)).collect();
+            assert_eq!(sizes, room.sizes[group as usize]);
+            let total: usize = sizes.iter().map(|(size, _)| size).sum();
+            assert_eq!(total, room.totals[group as usize]);
+        }
     }
 
     #[test]
@@ -295,6 +314,40 @@ mod tests {
         map.used = (0..200).collect();
         insert(&mut room, &mut map, 100, 1, Group::Unknown);
         assert_eq!(map.gone.len(), 91);
+        assert_eq!(map.used.len(), 200 - PASSED_OVER, "the others still count");
+    }
+
+    #[test]
+    fn a_sweep_removes_unused_verdicts_of_unknown_networks_some_at_a_time() {
+        let many = AT_ONCE as u64 + 100;
+        let (mut room, mut map) = (VerdictRoom::new(100_000), Map::default());
+        for flow in 0..many {
+            room.insert(flow, NetworkId::vni(1), Group::Unknown, |_, _| {
+                Ok(Fate::Gone)
+            })
+            .unwrap();
+        }
+        for (flow, vni, group) in [(9_001, 2, Group::Unknown), (9_002, 3, Group::Described)] {
+            insert(&mut room, &mut map, flow, vni, group);
+        }
+        let sweep = |room: &mut VerdictRoom, used: &[u64]| {
+            let is_more = room.sweep_with(|flow| match used.contains(&flow) {
+                true => Ok(Fate::Spared),
+                false => Ok(Fate::Gone),
+            });
+            check(room);
+            is_more.unwrap()
+        };
+        room.begin_sweep();
+        assert!(sweep(&mut room, &[7]));
+        assert!(!sweep(&mut room, &[7]));
+        assert_eq!(room.flows, [7, 9_002].into_iter().collect());
+        room.begin_sweep();
+        assert!(!sweep(&mut room, &[7]));
+        assert_eq!(room.flows.len(), 2);
+        room.begin_sweep();
+        assert!(!sweep(&mut room, &[]));
+        assert_eq!(room.flows, [9_002].into_iter().collect());
     }
 
     #[test]

@@ -120,7 +120,7 @@ impl Verdicts {
 
     /// Forgets flows without a sample since this was called last, and lists the verdicts of which it is looked whether they
     /// are used.
-    pub(in super::super) fn forget_old(&mut self) {
+    pub fn forget_old(&mut self) {
         self.old = std::mem::take(&mut self.young);
         self.credential_flows
             .lock()
@@ -134,7 +134,7 @@ impl Verdicts {
     ///
     /// # Errors
     /// A runtime failure, if a map cannot be changed.
-    pub(in super::super) fn forget_unused(&mut self) -> Result<bool, Failure> {
+    pub fn forget_unused(&mut self) -> Result<bool, Failure> {
         self.room.sweep(&self.counts)
     }
 

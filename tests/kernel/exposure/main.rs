@@ -1,10 +1,8 @@
 //! Packets are pending until their flow has a verdict, are credited once, and are counted under the verdict
 //! from then on: no packet is in two places, and none in no place.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that cannot go on fails"
-)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod verdicts;
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -71,6 +69,13 @@ fn counted(kernel: &Kernel, direction: Direction) -> Count {
     kernel.counters().unwrap()[&key]
 }
 
+/// The flow of the packets so far.
+fn only_flow(kernel: &Kernel) -> u64 {
+    let flows = kernel.flows.all().unwrap();
+    assert_eq!(flows.len(), 1, "{flows:?}");
+    flows[0].0
+}
+
 fn redis() -> Class {
     class(Protocol::Redis, Exposure::Plaintext)
 }
@@ -87,9 +92,7 @@ fn pending_then_credited_once_then_counted_under_the_verdict() {
         let before = books(&account, direction);
         assert_eq!((before.pending, before.classes.len()), (5, 0), "{entry:?}");
 
-        let [(flow, _)] = kernel.flows.all().unwrap()[..] else {
-            panic!("one flow: {:?}", kernel.flows.all());
-        };
+        let flow = only_flow(&kernel);
         kernel.set_verdict(flow, redis()).unwrap();
         run(&mut kernel, entry, &frame, 7);
         // Not before no program can be about to add to the flow any more.
@@ -110,9 +113,9 @@ fn pending_then_credited_once_then_counted_under_the_verdict() {
     }
 }
 
-/// A plaintext sample of a flow, as the loop that drains the ring passes it on.
-fn note(verdicts: &mut Verdicts, flow: u64, direction: Direction) {
-    let sample = Sample {
+/// The first sample of a flow, as the loop that drains the ring passes it on.
+fn sample(flow: u64, direction: Direction) -> Sample<'static> {
+    Sample {
         time_ns: 0,
         flow,
         ifindex: IFINDEX,
@@ -122,16 +125,23 @@ fn note(verdicts: &mut Verdicts, flow: u64, direction: Direction) {
         reason: None,
         link: Link::Ethernet,
         frame: &[],
-    };
-    let verdict = Verdict {
+    }
+}
+
+fn plaintext() -> Verdict {
+    Verdict {
         protocol: Protocol::Redis,
         exposure: Exposure::Plaintext,
         confidence: Confidence::Certain,
         ..Verdict::unknown()
-    };
-    let network = NetworkId::vni(VNI);
+    }
+}
+
+/// Such a sample is plaintext.
+fn note(verdicts: &mut Verdicts, flow: u64, direction: Direction) {
+    let (sample, network) = (sample(flow, direction), NetworkId::vni(VNI));
     verdicts
-        .note(&sample, network, Some(VNI), 14, &verdict)
+        .note(&sample, network, Some(VNI), 14, &plaintext())
         .unwrap();
 }
 
@@ -149,11 +159,11 @@ fn a_new_verdict_credits_what_was_pending_under_its_class() {
         let mut verdicts = account.verdicts();
         let frame = packet(40_000);
         run(&mut kernel, entry, &frame, 5);
-        let [(flow, _)] = kernel.flows.all().unwrap()[..] else {
-            panic!("one flow: {:?}", kernel.flows.all());
-        };
+        let flow = only_flow(&kernel);
         let before = Instant::now();
+        assert!(!account.has_new_verdict(), "nothing to credit yet");
         note(&mut verdicts, flow, direction);
+        assert!(account.has_new_verdict());
         account.settle_classified().unwrap();
         let pending = books(&account, direction).pending;
         // On a busy machine the time may be over already.
@@ -171,6 +181,7 @@ fn a_new_verdict_credits_what_was_pending_under_its_class() {
         };
         assert_eq!(after.classes, [(redis(), expected)], "{entry:?}");
         assert_eq!(after.pending, 0, "{entry:?}");
+        assert!(!account.has_new_verdict(), "all is credited");
         assert!(kernel.flows.all().unwrap().is_empty());
     }
     assert!(seen_early, "this machine is too slow for the test");
@@ -185,9 +196,7 @@ fn a_verdict_that_a_syn_has_removed_credits_nothing() {
     let mut verdicts = account.verdicts();
     let frame = packet(40_000);
     run(&mut kernel, entry, &frame, 1);
-    let [(flow, _)] = kernel.flows.all().unwrap()[..] else {
-        panic!("one flow: {:?}", kernel.flows.all());
-    };
+    let flow = only_flow(&kernel);
     note(&mut verdicts, flow, Direction::Rx);
     run(&mut kernel, entry, &syn(&frame), 1);
     sleep(RUNNING * 2);
@@ -213,9 +222,7 @@ fn a_new_connection_has_no_verdict_yet() {
         let account = Account::new(kernel.counts());
         let frame = packet(40_000);
         run(&mut kernel, entry, &frame, 1);
-        let [(flow, _)] = kernel.flows.all().unwrap()[..] else {
-            panic!("one flow: {:?}", kernel.flows.all());
-        };
+        let flow = only_flow(&kernel);
         kernel.set_verdict(flow, redis()).unwrap();
         run(&mut kernel, entry, &frame, 1);
         assert_eq!(books(&account, direction).pending, 1, "{entry:?}");
@@ -263,14 +270,18 @@ fn evicted(kernel: &Kernel, account: &Account) -> u64 {
     account.evicted() + kernel.state().unwrap().flows_refused
 }
 
-/// A packet of so many flows of a network, one after the other.
+/// A received packet of so many flows of a network, one after the other.
 fn flood(kernel: &mut Kernel, vni: u32, flows: std::ops::Range<u32>) {
+    flood_in(kernel, Direction::Rx, vni, flows);
+}
+
+fn flood_in(kernel: &mut Kernel, direction: Direction, vni: u32, flows: std::ops::Range<u32>) {
     let mut frame = packet(40_000);
     frame[46..50].copy_from_slice(&(vni << 8).to_be_bytes());
     for flow in flows {
         // The inner source address.
         frame[76..80].copy_from_slice(&flow.to_be_bytes());
-        run(kernel, Entry::Tc(Direction::Rx), &frame, 1);
+        run(kernel, Entry::Tc(direction), &frame, 1);
     }
 }
 
@@ -284,28 +295,36 @@ fn waiting(kernel: &Kernel, vni: u32) -> u32 {
 /// More flows than a network may have in the map: what is refused is reported, and what is taken out makes room.
 #[test]
 fn what_finds_no_room_is_unknown_and_reported() {
+    for direction in Direction::ALL {
+        refused_then_evicted(direction);
+    }
+}
+
+fn refused_then_evicted(direction: Direction) {
     let mut kernel = load(&options());
     let mut account = Account::new(kernel.counts());
     let flows = kernel.sizes().flows;
-    flood(&mut kernel, VNI, 0..flows);
+    flood_in(&mut kernel, direction, VNI, 0..flows);
     let held = waiting(&kernel, VNI);
     assert!((flows / 3..flows / 2).contains(&held), "{held} of {flows}");
     let refused = evicted(&kernel, &account);
     assert_eq!(refused, u64::from(flows - held));
-    let (after, total) = (books(&account, Direction::Rx), u64::from(flows));
+    let (after, total) = (books(&account, direction), u64::from(flows));
     assert_eq!(after.pending, u64::from(held));
     assert_eq!(after.classes[0].1.packets, refused);
+    assert!(account.is_crowded().unwrap());
     // Silent for so long that no packet can be on its way, and the network wants the room.
     account.settle(later(10)).unwrap();
     assert_eq!(waiting(&kernel, VNI), 0);
     assert_eq!(evicted(&kernel, &account), total);
-    flood(&mut kernel, VNI, 0..100);
+    assert!(!account.is_crowded().unwrap());
+    flood_in(&mut kernel, direction, VNI, 0..100);
     assert_eq!(waiting(&kernel, VNI), 100);
     // No other flow needs their room: they wait until they are idle.
     account.settle(later(10)).unwrap();
     assert_eq!(waiting(&kernel, VNI), 100);
     account.settle(later(100)).unwrap();
-    let after = books(&account, Direction::Rx);
+    let after = books(&account, direction);
     let counted: u64 = after.classes.iter().map(|(_, count)| count.packets).sum();
     assert_eq!((after.pending, counted), (0, total + 100));
     assert_eq!(evicted(&kernel, &account), total, "idle is not evicted");
@@ -395,9 +414,7 @@ fn a_verdict_is_in_use_when_packets_are_counted_under_it() {
         let mut kernel = load(&options());
         let frame = packet(40_000);
         run(&mut kernel, entry, &frame, 1);
-        let [(flow, _)] = kernel.flows.all().unwrap()[..] else {
-            panic!("one flow");
-        };
+        let flow = only_flow(&kernel);
         let in_use = |kernel: &Kernel| kernel.verdict_in_use(flow).unwrap();
         assert_eq!(in_use(&kernel), None);
         // Nothing is set where there is nothing.
