@@ -9,6 +9,7 @@ mod check;
 mod default;
 mod glob;
 mod life;
+mod limit;
 mod once;
 mod overlay_port;
 mod raw_ip;
