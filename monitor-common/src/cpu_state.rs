@@ -73,6 +73,28 @@ impl CpuState {
             total.add(more);
         }
     }
+
+    /// What was counted since a state of the same CPUs. The countdown and the time become 0.
+    #[must_use]
+    pub fn since(&self, before: &CpuState) -> CpuState {
+        CpuState {
+            countdown: 0,
+            sent: self.sent.since(before.sent),
+            ring_full: self.ring_full.since(before.ring_full),
+            counters_overflow: self.counters_overflow.since(before.counters_overflow),
+            esp_overflow: self.esp_overflow.since(before.esp_overflow),
+            reasons_overflow: self.reasons_overflow.since(before.reasons_overflow),
+            capped: self.capped.since(before.capped),
+            exposure_overflow: self.exposure_overflow.since(before.exposure_overflow),
+            decrypted: self.decrypted.since(before.decrypted),
+            peers_overflow: self.peers_overflow.since(before.peers_overflow),
+            esp_networks_overflow: self
+                .esp_networks_overflow
+                .since(before.esp_networks_overflow),
+            flows_refused: self.flows_refused.since(before.flows_refused),
+            shares_full: 0,
+        }
+    }
 }
 
 shared! {

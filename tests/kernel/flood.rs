@@ -69,6 +69,7 @@ fn watch(host: &Host, hook: HookChoice) -> Agent {
                 Defaults::RUN,
             )
             .unwrap(),
+            None,
         )
         .unwrap()
     };

@@ -60,7 +60,9 @@ impl<'a> Agent<'a> {
         Agent::serving(Monitor::spawn(host, command), 9469)
     }
 
-    fn serving(monitor: Monitor<'a>, port: u16) -> Agent<'a> {
+    /// A process that a test has started, once it serves at this port.
+    #[must_use]
+    pub fn serving(monitor: Monitor<'a>, port: u16) -> Agent<'a> {
         let mut agent = Agent {
             monitor,
             device: "eth0",

@@ -29,6 +29,7 @@ pub mod scale;
 pub mod schema;
 pub mod seccomp;
 pub mod series;
+pub mod service_manager;
 pub mod session;
 pub mod shape;
 pub mod terminal;

@@ -19,6 +19,10 @@ impl Agent {
             .entry(interface.index)
             .or_insert_with(|| Watched::new(interface.clone()));
         attach::prepare(&mut self.kernel, interface, self.hook)?;
+        let mut owners = attach::Owners {
+            own: &self.owner,
+            left: &mut self.left,
+        };
         for (direction, slot) in watched.slots_mut() {
             if slot.attachment.is_none() {
                 let attached = attach::attach(
@@ -26,7 +30,7 @@ impl Agent {
                     interface,
                     direction,
                     self.hook,
-                    &self.owner,
+                    &mut owners,
                 )?;
                 slot.attachment = Some(attached);
                 slot.trouble = None;

@@ -129,6 +129,16 @@ impl EspBook {
             .collect()
     }
 
+    /// Adds what another process had counted.
+    pub(super) fn inherit<'a>(
+        &mut self,
+        rows: impl Iterator<Item = (&'a EspNetworkKey, &'a EspCarried)>,
+    ) {
+        for (key, count) in rows.filter(|(_, count)| count.packets != 0) {
+            self.settle(key, count);
+        }
+    }
+
     fn settle(&mut self, key: &EspNetworkKey, count: &EspCarried) {
         let direction = key.direction();
         let mut row = match key.vni() {

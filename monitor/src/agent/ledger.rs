@@ -12,7 +12,7 @@
 
 mod book;
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -161,6 +161,45 @@ impl Ledger {
         self.names
             .change(|names| drop(names.insert(index, name.to_owned())));
         Ok(())
+    }
+
+    /// Takes over what another process had counted. `name` is that of an interface by its index there; `names` are all of
+    /// them, the longest removed first.
+    pub(super) fn inherit(
+        &mut self,
+        rows: &Rows,
+        names: impl Iterator<Item = Arc<str>>,
+        name: impl Fn(u32) -> Arc<str>,
+    ) {
+        for (key, count) in &rows.counters {
+            self.traffic.inherit(name(key.ifindex), key, *count);
+        }
+        for (key, count) in &rows.esp {
+            // Its keys are of the other process's time: those in the maps now are others.
+            let sum = EspKey { spi: 0, ..*key };
+            self.esp.inherit(name(key.ifindex), &sum, *count);
+        }
+        for (key, packets) in &rows.reasons {
+            self.reasons.inherit(name(key.ifindex), key, *packets);
+        }
+        for name in names {
+            self.gone.retain(|gone| *gone != name);
+            self.gone.push_back(name);
+        }
+        self.bound();
+    }
+
+    /// The names under which anything is counted, those of interfaces that are watched last.
+    pub(super) fn counted_names(&self) -> Vec<Arc<str>> {
+        let watched: BTreeSet<&Arc<str>> = self.known.values().map(|known| &known.name).collect();
+        let gone = self.gone.iter().filter(|name| !watched.contains(name));
+        gone.chain(watched.iter().copied()).cloned().collect()
+    }
+
+    /// The present name of each interface whose rows are in the maps, by its index.
+    pub(super) fn known_names(&self) -> impl Iterator<Item = (u32, Arc<str>)> {
+        let known = self.known.iter();
+        known.map(|(index, known)| (*index, Arc::clone(&known.name)))
     }
 
     /// An interface is no longer watched.

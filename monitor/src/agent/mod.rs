@@ -9,6 +9,7 @@ pub mod confined;
 pub mod esp_networks;
 mod exported;
 pub mod exposure;
+pub mod handover;
 mod hook_report;
 mod idle_rows;
 pub mod ledger;

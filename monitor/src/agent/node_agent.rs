@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
+use monitor_common::cpu_state::CpuState;
 use tokio::sync::watch;
 
 use super::esp_networks::EspBook;
@@ -19,7 +20,7 @@ use crate::base::confinement::Held;
 use crate::base::udp_ports::UdpPorts;
 use crate::host::docker;
 use crate::host::interface::{ChangeSubscription, Link, Selected, Selection};
-use crate::kernel::attach::{HookChoice, clsact};
+use crate::kernel::attach::{HookChoice, LeftAttached, clsact};
 use crate::kernel::{Attribution, Kernel};
 use crate::policy::SharedPolicy;
 use crate::traffic::association_activity::Trend;
@@ -56,6 +57,10 @@ pub struct Agent {
     pub(super) noted: BTreeSet<String>,
     pub(super) changes: Option<ChangeSubscription>,
     pub(super) owner: clsact::Owner,
+    /// What the process before this one left attached, while it is taken over.
+    pub(super) left: LeftAttached,
+    /// Samples and overflows that it had counted.
+    pub(super) inherited: CpuState,
     /// The state of Docker, if a loop keeps it.
     pub(super) docker: Option<watch::Receiver<docker::DockerStatus>>,
     /// How often a program of ours was detached by someone else.

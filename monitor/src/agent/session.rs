@@ -15,6 +15,7 @@ use monitor_common::sample::Sample;
 use tokio::sync::watch;
 
 use super::confined::FilesLater;
+use super::handover::Predecessor;
 use super::loops;
 use super::node_agent::{Agent, SharedAgent};
 use super::watch_plan::WatchPlan;
@@ -74,7 +75,19 @@ impl Session {
     /// # Errors
     /// Those of [`Agent::start`].
     pub fn start(plan: &WatchPlan, options: SessionOptions) -> Result<Session, Failure> {
-        let mut agent = Agent::start(plan)?;
+        Session::start_after(None, plan, options)
+    }
+
+    /// Starts an agent that goes on from what another process has left, if it has.
+    ///
+    /// # Errors
+    /// Those of [`Agent::start`].
+    pub fn start_after(
+        predecessor: Option<Predecessor>,
+        plan: &WatchPlan,
+        options: SessionOptions,
+    ) -> Result<Session, Failure> {
+        let mut agent = Agent::start(plan, predecessor)?;
         let (docker, state) = watch::channel(docker::DockerStatus::default());
         agent.set_docker(state);
         let ring = agent

@@ -6,16 +6,15 @@ use std::time::Instant;
 
 use anyhow::anyhow;
 
-use super::esp_networks::EspBook;
 use super::exposure::Account;
-use super::ledger::{Ledger, Rows};
+use super::ledger::Rows;
 use super::node_agent::{Agent, SharedAgent};
 use super::snapshot::Snapshot;
 use crate::base::failure::Failure;
 use crate::host::ipsec;
-use crate::kernel::Kernel;
+use crate::kernel::Reading;
 use crate::policy::{Policy, SharedPolicy};
-use crate::traffic::counted::{Counted, HookState};
+use crate::traffic::counted::Counted;
 
 /// What a shared agent counts now. It waits for the agent's lock, so it has no place in a thread that must not wait.
 ///
@@ -38,20 +37,26 @@ impl Agent {
             .account
             .as_ref()
             .map(|account| account.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut snapshot = read_maps(
-            &self.kernel,
-            &self.ledger,
-            &self.esp_networks,
-            self.hooks(),
-            account.as_deref(),
-            peers,
-        )?;
+        let reading = self.kernel.read()?;
+        let snapshot = self.snapshot_from(reading, account.as_deref(), peers);
+        drop(account);
+        Ok(self.evaluated(snapshot))
+    }
+
+    /// What a reading of the maps says is counted. `peers` is the number of entries in `PEERS`.
+    pub(super) fn snapshot_from(
+        &self,
+        reading: Reading,
+        account: Option<&Account>,
+        peers: usize,
+    ) -> Snapshot {
+        let mut snapshot = self.counted(reading, account, peers);
         snapshot.counted.esp_active = self
             .trend
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .observe(&snapshot.counted.esp, Instant::now());
-        // Before the account is unlocked: no row leaves between the two.
+        // While the account is locked: no row leaves between the two.
         self.exported
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -60,14 +65,18 @@ impl Agent {
                 |vni| self.described.contains(&vni),
                 |node| self.esp_nodes.contains(&node),
             );
-        drop(account);
+        snapshot
+    }
+
+    /// The snapshot with what is known beside the maps, and the states of networks that follow from both.
+    fn evaluated(&self, mut snapshot: Snapshot) -> Snapshot {
         snapshot.counted.xfrm_errors = ipsec::errors();
         snapshot.counted.docker_up = self.docker.as_ref().and_then(|state| state.borrow().up);
         snapshot.counted.lost = self.lost;
         snapshot.counted.unwatched_ports = self.unwatched_ports();
         snapshot.held = Some(self.held().clone());
         self.evaluate_networks(&mut snapshot);
-        Ok(snapshot)
+        snapshot
     }
 
     /// Reads all counters to update the states of the networks, which are evaluated over these readings.
@@ -98,62 +107,58 @@ impl Agent {
     }
 }
 
-/// Reads the maps. `peers` is the number of entries in `PEERS`; the ledger adds the counts of removed interfaces.
-///
-/// # Errors
-/// A runtime failure, if a map cannot be read.
-fn read_maps(
-    kernel: &Kernel,
-    ledger: &Ledger,
-    esp_book: &EspBook,
-    hooks: Vec<HookState>,
-    account: Option<&Account>,
-    peers: usize,
-) -> Result<Snapshot, Failure> {
-    let rows = Rows::read(kernel)?;
-    let inside_esp = kernel.esp_networks()?;
-    let state = kernel.state()?;
-    let (exposure, pending, exposures) = match account {
-        Some(account) => account.read()?,
-        None => (Vec::new(), Vec::new(), 0),
-    };
-    let maps = kernel.sizes().in_use(
-        rows.counters.len(),
-        rows.esp.len(),
-        inside_esp.len(),
-        rows.reasons.len(),
-        exposures,
-        peers,
-        &state,
-    );
-    let (traffic, esp, unparsed) = ledger.rows(&rows);
-    let (esp_networks, esp_others) = esp_book.rows(&inside_esp);
-    let counted = Counted {
-        traffic,
-        esp,
-        esp_peers: Vec::new(),
-        esp_networks,
-        esp_others,
-        attribution: esp_book.attribution().clone(),
-        esp_overhead: kernel.counts_esp_overhead(),
-        unparsed,
-        exposure,
-        pending,
-        evicted: account.map_or(0, Account::evicted) + state.flows_refused,
-        state,
-        maps,
-        hooks,
-        esp_active: Vec::new(),
-        xfrm_errors: BTreeMap::new(),
-        docker_up: None,
-        credential_flows: account.map(Account::credential_flows).unwrap_or_default(),
-        lost: 0,
-        unwatched_ports: Vec::new(),
-    };
-    Ok(Snapshot {
-        counted,
-        ..Snapshot::default()
-    })
+impl Agent {
+    /// The counts of a reading; the books add those of removed interfaces and rows.
+    fn counted(&self, reading: Reading, account: Option<&Account>, peers: usize) -> Snapshot {
+        let mut state = reading.state;
+        state.add(&self.inherited);
+        let inside_esp = reading.esp_networks;
+        let (exposure, pending, exposures) = match account {
+            Some(account) => account.read_of(reading.exposure),
+            None => (Vec::new(), Vec::new(), 0),
+        };
+        let maps = self.kernel.sizes().in_use(
+            reading.counters.len(),
+            reading.esp.len(),
+            inside_esp.len(),
+            reading.reasons.len(),
+            exposures,
+            peers,
+            &state,
+        );
+        let (traffic, esp, unparsed) = self.ledger.rows(&Rows {
+            counters: reading.counters,
+            esp: reading.esp,
+            reasons: reading.reasons,
+        });
+        let (esp_networks, esp_others) = self.esp_networks.rows(&inside_esp);
+        let counted = Counted {
+            traffic,
+            esp,
+            esp_peers: Vec::new(),
+            esp_networks,
+            esp_others,
+            attribution: self.esp_networks.attribution().clone(),
+            esp_overhead: self.kernel.counts_esp_overhead(),
+            unparsed,
+            exposure,
+            pending,
+            evicted: account.map_or(0, Account::evicted) + state.flows_refused,
+            state,
+            maps,
+            hooks: self.hooks(),
+            esp_active: Vec::new(),
+            xfrm_errors: BTreeMap::new(),
+            docker_up: None,
+            credential_flows: account.map(Account::credential_flows).unwrap_or_default(),
+            lost: 0,
+            unwatched_ports: Vec::new(),
+        };
+        Snapshot {
+            counted,
+            ..Snapshot::default()
+        }
+    }
 }
 
 fn lock(policy: &SharedPolicy) -> MutexGuard<'_, Policy> {

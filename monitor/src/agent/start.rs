@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use anyhow::anyhow;
+use monitor_common::cpu_state::CpuState;
 
 use super::esp_networks::EspBook;
 use super::exported::Exported;
 use super::exposure::Account;
+use super::handover::Predecessor;
 use super::ledger::Ledger;
 use super::node_agent::Agent;
 use super::silent_rows::SilentRows;
@@ -19,16 +21,17 @@ use crate::base::interface::LinkLayer;
 use crate::base::procfs::has_module;
 use crate::host::interface::{ChangeSubscription, Selected};
 use crate::host::ipsec;
-use crate::kernel::attach::{self, clsact};
+use crate::kernel::attach::{self, LeftAttached, clsact};
 use crate::kernel::{Attribution, Kernel};
 use crate::policy::{Policy, SharedPolicy};
 
 impl Agent {
-    /// Loads the programs and attaches them to all selected interfaces. On an error nothing stays attached.
+    /// Loads the programs and attaches them to all selected interfaces. On an error nothing stays attached. Goes on from
+    /// what another process has left, if it has.
     ///
     /// # Errors
     /// A kernel failure that names what is missing, or a usage failure if too many interfaces are selected.
-    pub fn start(plan: &WatchPlan) -> Result<Agent, Failure> {
+    pub fn start(plan: &WatchPlan, mut predecessor: Option<Predecessor>) -> Result<Agent, Failure> {
         let routes = plan.selection.wants_routes();
         // Before the first list: later changes are then seen.
         let changes = ChangeSubscription::new(routes).map_err(|error| {
@@ -62,6 +65,8 @@ impl Agent {
             noted: BTreeSet::new(),
             changes: Some(changes),
             owner: clsact::Owner::new()?,
+            left: LeftAttached::default(),
+            inherited: CpuState::default(),
             docker: None,
             lost: 0,
             trend: Mutex::default(),
@@ -74,6 +79,9 @@ impl Agent {
         }
         if plan.load.esp_networks {
             agent.attribute_esp();
+        }
+        if let Some(predecessor) = &mut predecessor {
+            agent.inherit(predecessor)?;
         }
         let links = agent.list_interfaces()?;
         let limit = agent.limit();
@@ -93,6 +101,9 @@ impl Agent {
                 Err(failure) if failure.kind == FailureKind::Usage => agent.forget(interface.index),
                 other => other?,
             }
+        }
+        if let Some(predecessor) = predecessor {
+            agent.inherit_rest(&predecessor, &links)?;
         }
         agent.check_attachments(&links);
         agent.prepare_networks();

@@ -44,6 +44,12 @@ impl Moment {
         self.wall
     }
 
+    /// In nanoseconds of the monotonic clock, for another process of this boot.
+    #[must_use]
+    pub(crate) fn monotonic_ns(self) -> u64 {
+        self.monotonic_ns
+    }
+
     /// Time from another moment to this one; zero if the other one is later.
     #[must_use]
     pub fn since(self, other: Moment) -> Duration {

@@ -2,10 +2,19 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, sendmsg_addr,
+};
+use rustix::pipe::PipeFlags;
 
 use crate::base::clock::monotonic_ns;
 
@@ -14,6 +23,41 @@ const SOCKET: &str = "NOTIFY_SOCKET";
 /// Microseconds after which it restarts a silent process, and the process that this is meant for.
 const WATCHDOG: &str = "WATCHDOG_USEC";
 const WATCHDOG_PROCESS: &str = "WATCHDOG_PID";
+
+/// How long the manager may take to read what is sent.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How soon it is tried again.
+const RETRY: Duration = Duration::from_millis(5);
+/// The process that descriptors were passed to, how many, and their names (`sd_listen_fds(3)`); the first is 3.
+const LISTEN_PROCESS: &str = "LISTEN_PID";
+const LISTEN_COUNT: &str = "LISTEN_FDS";
+const LISTEN_NAMES: &str = "LISTEN_FDNAMES";
+const FIRST: RawFd = 3;
+
+/// The descriptors that the manager has kept from the process before this one, with their names. To be called once, before
+/// any other descriptor is opened.
+#[must_use]
+pub fn stored() -> Vec<(String, OwnedFd)> {
+    let number = |name| std::env::var(name).ok()?.parse::<u32>().ok();
+    if number(LISTEN_PROCESS) != Some(std::process::id()) {
+        return Vec::new();
+    }
+    let names = std::env::var(LISTEN_NAMES).unwrap_or_default();
+    let mut names = names.split(':');
+    let count = number(LISTEN_COUNT).unwrap_or_default();
+    let descriptors = (FIRST..).take(count as usize).filter_map(|number| {
+        let name = names.next().unwrap_or_default().to_owned();
+        // SAFETY: a number that is open is that of a descriptor which the manager has passed, and which nothing else owns.
+        let descriptor = unsafe {
+            if libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) < 0 {
+                return None;
+            }
+            OwnedFd::from_raw_fd(number)
+        };
+        Some((name, descriptor))
+    });
+    descriptors.collect()
+}
 
 /// The service manager. Without one every report is dropped: a process that a person started needs none.
 #[derive(Debug, Default)]
@@ -44,6 +88,12 @@ impl ServiceManager {
         })
     }
 
+    /// Whether there is one.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.to.is_some()
+    }
+
     /// The start is complete. `status` is what `systemctl status` shows.
     pub fn ready(&self, status: &str) {
         let status = status.replace(char::is_control, " ");
@@ -66,6 +116,67 @@ impl ServiceManager {
     /// The process works.
     pub fn alive(&self) {
         self.send("WATCHDOG=1");
+    }
+
+    /// Keeps a descriptor for the next process of the service, which [`stored`] returns there.
+    ///
+    /// # Errors
+    /// Without a manager, or if it does not read.
+    pub fn store(&self, name: &str, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+        let text = format!("FDSTORE=1\nFDNAME={name}");
+        self.send_with(text.as_bytes(), Some(descriptor))
+    }
+
+    /// Forgets the descriptors of a name that were kept.
+    pub fn forget(&self, name: &str) {
+        self.send(&format!("FDSTOREREMOVE=1\nFDNAME={name}"));
+    }
+
+    /// Waits until the manager has read all that was sent.
+    ///
+    /// # Errors
+    /// If it takes too long, or there is no manager.
+    pub fn wait(&self) -> io::Result<()> {
+        let (ours, its) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+        self.send_with(b"BARRIER=1", Some(its.as_fd()))?;
+        drop(its);
+        // It closes the other end.
+        let mut ends = [PollFd::new(&ours, PollFlags::empty())];
+        let patience = Timespec {
+            tv_sec: PATIENCE.as_secs().cast_signed(),
+            tv_nsec: 0,
+        };
+        match poll(&mut ends, Some(&patience))? {
+            0 => Err(io::ErrorKind::TimedOut.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends a text with a descriptor, also to a manager that is busy.
+    fn send_with(&self, text: &[u8], descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        let Some((socket, to)) = &self.to else {
+            return Err(io::Error::other("no service manager started this process"));
+        };
+        let to = match (to.as_pathname(), to.as_abstract_name()) {
+            (Some(path), _) => SocketAddrUnix::new(path)?,
+            (None, Some(name)) => SocketAddrUnix::new_abstract_name(name)?,
+            (None, None) => return Err(io::ErrorKind::AddrNotAvailable.into()),
+        };
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let begun = Instant::now();
+        loop {
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            let descriptors = descriptor.as_slice();
+            if !descriptors.is_empty() {
+                control.push(SendAncillaryMessage::ScmRights(descriptors));
+            }
+            let text = [io::IoSlice::new(text)];
+            match sendmsg_addr(socket, &to, &text, &mut control, SendFlags::NOSIGNAL) {
+                Ok(_) => return Ok(()),
+                Err(Errno::AGAIN) if begun.elapsed() < PATIENCE => std::thread::sleep(RETRY),
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// The silence after which the manager restarts this process; `None` if it does not.

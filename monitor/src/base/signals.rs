@@ -1,5 +1,6 @@
 //! Signals: which end the program, and which do not.
 
+use std::convert::Infallible;
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -51,6 +52,15 @@ fn mask(how: i32) {
     }
 }
 
+/// How the program is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// As it ends by itself.
+    Alone,
+    /// Another process goes on with what this one has begun (SIGUSR1).
+    HandOver,
+}
+
 /// The signals that the program takes over.
 pub struct Signals {
     ending: Vec<Signal>,
@@ -67,26 +77,32 @@ impl Signals {
     }
 
     /// Waits for a signal that ends the program. Each SIGHUP calls `hang_up`.
-    pub async fn end(mut self, mut hang_up: impl FnMut()) {
+    pub async fn end(mut self, mut hang_up: impl FnMut()) -> Ending {
         let ending = std::future::poll_fn(|context| {
-            let is_any = self
-                .ending
-                .iter_mut()
-                .any(|signal| signal.poll_recv(context).is_ready());
-            match is_any {
-                true => std::task::Poll::Ready(()),
-                false => std::task::Poll::Pending,
+            let mut received = Vec::new();
+            for (kind, signal) in ENDING.iter().zip(&mut self.ending) {
+                if signal.poll_recv(context).is_ready() {
+                    received.push(kind());
+                }
+            }
+            // A service manager sends SIGTERM next, whether the process has seen the first signal or not.
+            if received.contains(&SignalKind::user_defined1()) {
+                std::task::Poll::Ready(Ending::HandOver)
+            } else if received.is_empty() {
+                std::task::Poll::Pending
+            } else {
+                std::task::Poll::Ready(Ending::Alone)
             }
         });
         let hangup = async {
             while self.hangup.recv().await.is_some() {
                 hang_up();
             }
-            std::future::pending().await
+            std::future::pending::<Infallible>().await
         };
         tokio::select! {
-            () = ending => {}
-            () = hangup => {}
+            ending = ending => ending,
+            never = hangup => match never {},
         }
     }
 

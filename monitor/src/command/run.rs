@@ -1,22 +1,27 @@
 //! `overlay-monitor run`: the node agent.
 
 use std::convert::Infallible;
+use std::fs::File;
+use std::io::{self, Write};
 use std::net::TcpListener;
 use std::ops::ControlFlow;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use rustix::fs::MemfdFlags;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::agent::SharedAgent;
 use crate::agent::confined::FilesLater;
+use crate::agent::handover::{self, Legacy, Predecessor};
 use crate::agent::session::{DecodedSample, Session, SessionOptions};
 use crate::agent::watch_plan::WatchPlan;
+use crate::agent::{Agent, SharedAgent};
 use crate::base::failure::Failure;
-use crate::base::service_manager::ServiceManager;
-use crate::base::signals::Signals;
+use crate::base::service_manager::{self, ServiceManager};
+use crate::base::signals::{Ending, Signals};
 use crate::command::cli::RunArgs;
 use crate::command::reload::Reload;
 use crate::command::settings::{self, CONFIG_FILE, Defaults};
@@ -39,8 +44,37 @@ pub struct Started {
     session: Session,
 }
 
-/// Starts to watch, and gives up the privileges that only this takes.
+/// Starts to watch, and gives up the privileges that only this takes. Goes on from what the process before this one has left
+/// with the service manager.
 pub(super) fn start(args: RunArgs) -> Result<Started, Failure> {
+    let left = service_manager::stored();
+    let manager = ServiceManager::from_environment()
+        .context("cannot use the socket of the service manager (NOTIFY_SOCKET)")
+        .map_err(Failure::runtime)?;
+    let names: Vec<String> = left.iter().map(|(name, _)| name.clone()).collect();
+    let manager = Arc::new(manager);
+    let started = start_after(left, args, Arc::clone(&manager));
+    for name in &names {
+        manager.forget(name);
+    }
+    if started.is_err() && !names.is_empty() {
+        handover::detach_left();
+    }
+    started
+}
+
+fn start_after(
+    left: Vec<(String, OwnedFd)>,
+    args: RunArgs,
+    manager: Arc<ServiceManager>,
+) -> Result<Started, Failure> {
+    let predecessor = Predecessor::read(left).unwrap_or_else(|error| {
+        tracing::warn!(
+            "cannot go on from the counts of the process before this one, so they start at 0: {error:#}"
+        );
+        handover::detach_left();
+        None
+    });
     let mut plan = settings::plan(&args.watch, &args.policy, &args.export, Defaults::RUN)?;
     let docker = args.docker.place(plan.docker.as_ref())?;
     // Docker, or the configuration when it is reloaded, may name networks that must be encrypted at any time.
@@ -48,10 +82,6 @@ pub(super) fn start(args: RunArgs) -> Result<Started, Failure> {
     let web = WebConfig::read(plan.web_config.as_deref())?;
     // The port is opened first: if that fails, no interface was touched.
     let listener = http::bind(plan.listen)?;
-    let manager = ServiceManager::from_environment()
-        .context("cannot use the socket of the service manager (NOTIFY_SOCKET)")
-        .map_err(Failure::runtime)?;
-    let manager = Arc::new(manager);
     let options = SessionOptions {
         docker,
         show_payload: false,
@@ -59,7 +89,7 @@ pub(super) fn start(args: RunArgs) -> Result<Started, Failure> {
         update_over: plan.state_window,
         manager: Arc::clone(&manager),
     };
-    let session = Session::start(&plan, options)?;
+    let session = Session::start_after(predecessor, &plan, options)?;
     if args.keep_privileges {
         tracing::warn!(
             "the agent keeps all privileges that it was started with: --keep-privileges is for debugging"
@@ -157,7 +187,7 @@ pub(super) async fn run(started: Started, signals: Signals) -> Result<(), Failur
         manager: Arc::clone(&manager),
     };
     let result = tokio::select! {
-        result = session.run(log_plaintext, stop) => result.map(drop),
+        result = session.run(log_plaintext, stop) => result,
         result = reload.at(requests) => result.map(|never| match never {}),
         never = log_left_out(&plaintext) => match never {},
     };
@@ -167,8 +197,66 @@ pub(super) async fn run(started: Started, signals: Signals) -> Result<(), Failur
         .await
         .context("the HTTP endpoint failed")
         .map_err(Failure::runtime)?;
-    detach(agent).await;
-    result
+    let agent = alone(agent).await;
+    match (result, agent) {
+        (result, None) => {
+            tracing::info!("stopping; the programs are detached when the process ends");
+            result.map(drop)
+        }
+        (Ok(Some(Ending::HandOver)), Some(agent)) if manager.is_there() => {
+            hand_over(agent, &manager);
+            Ok(())
+        }
+        (result, Some(agent)) => {
+            drop(agent);
+            tracing::info!("stopped; nothing stays attached");
+            result.map(drop)
+        }
+    }
+}
+
+/// Leaves the programs attached, and the counts with the service manager, for the next process. Detaches if that fails.
+fn hand_over(mut agent: Agent, manager: &ServiceManager) {
+    let left = agent
+        .leave()
+        .map_err(anyhow::Error::new)
+        .and_then(|legacy| Ok(store(&legacy, manager)?));
+    match left {
+        Ok(()) => {
+            agent.let_go();
+            tracing::info!("stopped; the programs stay attached, and count for the next process");
+        }
+        Err(error) => {
+            drop(agent);
+            tracing::warn!(
+                "stopped; nothing stays attached, and the next process counts from 0: {error:#}"
+            );
+        }
+    }
+}
+
+/// Has the service manager keep what is left to the next process.
+fn store(legacy: &Legacy, manager: &ServiceManager) -> io::Result<()> {
+    let store = || {
+        let mut record = File::from(rustix::fs::memfd_create(
+            "overlay-monitor",
+            MemfdFlags::CLOEXEC,
+        )?);
+        record.write_all(&legacy.record)?;
+        manager.store(Legacy::RECORD, record.as_fd())?;
+        for (name, descriptor) in &legacy.descriptors {
+            manager.store(name, descriptor.as_fd())?;
+        }
+        manager.wait()
+    };
+    let stored = store();
+    if stored.is_err() {
+        let names = legacy.descriptors.iter().map(|(name, _)| name.as_str());
+        for name in names.chain([Legacy::RECORD]) {
+            manager.forget(name);
+        }
+    }
+    stored
 }
 
 /// Logs how many findings got no line, each minute.
@@ -196,18 +284,13 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits until no task uses the agent any more, and detaches.
-async fn detach(agent: SharedAgent) {
+/// Waits until no task uses the agent any more; `None` if one does for too long.
+async fn alone(agent: SharedAgent) -> Option<Agent> {
     let begun = Instant::now();
     // Tasks in threads of their own cannot be stopped, and hold the agent until they end.
     while Arc::strong_count(&agent) > 1 && begun.elapsed() < GRACE {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    match Arc::try_unwrap(agent) {
-        Ok(agent) => {
-            drop(agent);
-            tracing::info!("stopped; nothing stays attached");
-        }
-        Err(_) => tracing::info!("stopping; the programs are detached when the process ends"),
-    }
+    let agent = Arc::into_inner(agent)?;
+    Some(agent.into_inner().unwrap_or_else(PoisonError::into_inner))
 }

@@ -31,6 +31,8 @@ pub enum Command {
     MapLookUpBatch = 24,
     /// `BPF_LINK_CREATE`.
     LinkCreate = 28,
+    /// `BPF_LINK_UPDATE`.
+    LinkUpdate = 29,
     /// `BPF_LINK_GET_FD_BY_ID`.
     LinkById = 30,
     /// `BPF_LINK_DETACH`.
@@ -94,6 +96,39 @@ pub unsafe fn call_for_fd<T>(command: Command, attributes: &mut T) -> io::Result
     let fd = i32::try_from(result).map_err(io::Error::other)?;
     // SAFETY: a descriptor that the kernel has just opened for this process.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Bytes of a map's keys, and of its values: those of one CPU, where each has its own.
+///
+/// # Errors
+/// The error number of the kernel: the descriptor is not that of a map.
+pub fn sizes_of_map(map: BorrowedFd<'_>) -> io::Result<(u32, u32)> {
+    /// The start of `struct bpf_map_info`.
+    #[repr(C, align(8))]
+    #[derive(Default)]
+    struct MapInfo {
+        map_type: u32,
+        id: u32,
+        key_size: u32,
+        value_size: u32,
+        max_entries: u32,
+        map_flags: u32,
+    }
+    #[repr(C)]
+    struct Attr {
+        fd: u32,
+        length: u32,
+        info: u64,
+    }
+    let mut info = MapInfo::default();
+    let mut attr = Attr {
+        fd: map.as_raw_fd().cast_unsigned(),
+        length: size_of::<MapInfo>() as u32,
+        info: (&raw mut info).addr() as u64,
+    };
+    // SAFETY: the kernel reads the attributes, and writes at most `length` bytes of `info`, which outlives the call.
+    unsafe { call(Command::ObjectInfo, &mut attr)? };
+    Ok((info.key_size, info.value_size))
 }
 
 /// What `BPF_MAP_UPDATE_ELEM` does with an existing key.

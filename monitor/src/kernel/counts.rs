@@ -8,14 +8,15 @@ use aya::Ebpf;
 use monitor_common::count::{Count, EspCarried, EspCount, Total};
 use monitor_common::cpu_state::CpuState;
 use monitor_common::direction::Direction;
-use monitor_common::encapsulation::{Encapsulation, Identity};
+use monitor_common::encapsulation::Encapsulation;
 use monitor_common::key::{
     Class, CounterKey, EspKey, EspNetworkKey, ExposureKey, FlowVerdict, NetworkId, ReasonKey,
 };
-use monitor_common::reason::Reason;
 use monitor_common::row_room::RowMap;
 
+use super::count_tables::CountTables;
 use super::flows::Flows;
+use super::interface_rows::{self, Row};
 use super::peers::Peers;
 use super::rows::Rows;
 use super::size::MapSizes;
@@ -26,19 +27,14 @@ use crate::base::hash::HashMap;
 
 /// The maps that are read or written while the programs run.
 pub struct Counts {
-    counters: Table<CounterKey, Count>,
-    esp: Table<EspKey, EspCount>,
-    esp_networks: Table<EspNetworkKey, EspCarried>,
-    reasons: Table<ReasonKey, u64>,
-    exposure: Table<ExposureKey, Count>,
-    rows: Arc<Rows>,
+    pub(super) tables: CountTables,
+    pub(super) rows: Arc<Rows>,
     verdicts: Table<u64, FlowVerdict>,
     verdict_capacity: u32,
-    state: Table<u32, CpuState>,
     ipsec: Table<u32, u32>,
     /// What is counted without a look-up in a hash map; `None` if exposure is not counted.
-    slots: Option<FlowSlots>,
-    esp_slots: EspSlots,
+    pub(super) slots: Option<FlowSlots>,
+    pub(super) esp_slots: EspSlots,
     /// Flows without a verdict.
     pub flows: Flows,
     /// Cleartext of networks that must be encrypted.
@@ -54,14 +50,9 @@ impl Counts {
     ) -> Result<Counts, Failure> {
         let rows = Arc::new(Rows::new(ebpf, sizes)?);
         let counts = Counts {
-            counters: Table::new(map(ebpf, "COUNTERS")?, "COUNTERS", cpus)?,
-            esp: Table::new(map(ebpf, "ESP")?, "ESP", cpus)?,
-            esp_networks: Table::new(map(ebpf, "ESP_NETWORKS")?, "ESP_NETWORKS", cpus)?,
-            reasons: Table::new(map(ebpf, "REASONS")?, "REASONS", cpus)?,
-            exposure: Table::new(map(ebpf, "EXPOSURE")?, "EXPOSURE", cpus)?,
+            tables: CountTables::new(ebpf, cpus)?,
             verdicts: Table::new(map(ebpf, "VERDICTS")?, "VERDICTS", 1)?,
             verdict_capacity: sizes.verdicts,
-            state: Table::new(map(ebpf, "STATE")?, "STATE", cpus)?,
             ipsec: Table::new(map(ebpf, "IPSEC")?, "IPSEC", 1)?,
             slots: match sizes.slots {
                 0 => None,
@@ -80,11 +71,11 @@ impl Counts {
             let other = ExposureKey::new(direction, NetworkId::OTHER, Class::UNKNOWN);
             counts
                 .rows
-                .ensure(RowMap::Exposure, &counts.exposure, other)?;
+                .ensure(RowMap::Exposure, &counts.tables.exposure, other)?;
             let other = EspNetworkKey::other(direction);
             counts
                 .rows
-                .ensure(RowMap::EspNetworks, &counts.esp_networks, other)?;
+                .ensure(RowMap::EspNetworks, &counts.tables.esp_networks, other)?;
         }
         Ok(counts)
     }
@@ -96,11 +87,14 @@ impl Counts {
     /// # Errors
     /// A failure that says which map is full.
     pub fn prepare_interface(&self, ifindex: u32) -> Result<(), Failure> {
-        for key in InterfaceRows::of(ifindex) {
+        for key in interface_rows::of(ifindex) {
             match key {
-                Row::Counter(key) => self.rows.ensure(RowMap::Counters, &self.counters, key)?,
-                Row::Esp(key) => self.rows.ensure(RowMap::Esp, &self.esp, key)?,
-                Row::Reason(key) => self.reasons.ensure(key, 0)?,
+                Row::Counter(key) => {
+                    self.rows
+                        .ensure(RowMap::Counters, &self.tables.counters, key)?
+                }
+                Row::Esp(key) => self.rows.ensure(RowMap::Esp, &self.tables.esp, key)?,
+                Row::Reason(key) => self.tables.reasons.ensure(key, 0)?,
             }
         }
         Ok(())
@@ -114,7 +108,8 @@ impl Counts {
     pub fn prepare_network(&self, ifindex: u32, vni: u32) -> Result<(), Failure> {
         Direction::ALL.into_iter().try_for_each(|direction| {
             let key = CounterKey::new(ifindex, direction, Encapsulation::Vxlan, vni);
-            self.rows.ensure(RowMap::Counters, &self.counters, key)
+            self.rows
+                .ensure(RowMap::Counters, &self.tables.counters, key)
         })
     }
 
@@ -132,12 +127,16 @@ impl Counts {
         if let Some(slots) = &self.slots {
             slots.take_counters(&counters)?;
         }
-        self.rows
-            .remove(RowMap::Counters, &self.counters, counters.into_iter())?;
+        self.rows.remove(
+            RowMap::Counters,
+            &self.tables.counters,
+            counters.into_iter(),
+        )?;
         let esp: Vec<EspKey> = esp.collect();
         self.esp_slots.take(&esp)?;
-        self.rows.remove(RowMap::Esp, &self.esp, esp.into_iter())?;
-        reasons.try_for_each(|key| self.reasons.remove(key).map(drop))
+        self.rows
+            .remove(RowMap::Esp, &self.tables.esp, esp.into_iter())?;
+        reasons.try_for_each(|key| self.tables.reasons.remove(key).map(drop))
     }
 
     /// Packets and bytes per interface, direction, encapsulation and VNI, all CPUs added up.
@@ -145,7 +144,7 @@ impl Counts {
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn counters(&self) -> Result<HashMap<CounterKey, Count>, Failure> {
-        let mut rows = self.counters.totals()?;
+        let mut rows = self.tables.counters.totals()?;
         if let Some(slots) = &self.slots {
             slots.add_counters(&mut rows);
         }
@@ -157,7 +156,7 @@ impl Counts {
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn esp(&self) -> Result<HashMap<EspKey, EspCount>, Failure> {
-        let mut rows = self.esp.totals()?;
+        let mut rows = self.tables.esp.totals()?;
         self.esp_slots.add(&mut rows);
         Ok(rows)
     }
@@ -188,11 +187,14 @@ impl Counts {
         mut taken: impl FnMut(CounterKey, Count),
     ) -> Result<(), Failure> {
         let mut sums = HashMap::default();
-        let removed = self
-            .rows
-            .take(RowMap::Counters, &self.counters, keys, |key, values| {
+        let removed = self.rows.take(
+            RowMap::Counters,
+            &self.tables.counters,
+            keys,
+            |key, values| {
                 sums.insert(key, total(values.into_iter()));
-            });
+            },
+        );
         // A flow that counts in a slot meanwhile is as exact there.
         let in_slots = self
             .slots
@@ -214,9 +216,11 @@ impl Counts {
         mut taken: impl FnMut(EspKey, EspCount),
     ) -> Result<(), Failure> {
         let mut sums = HashMap::default();
-        let removed = self.rows.take(RowMap::Esp, &self.esp, keys, |key, values| {
-            sums.insert(key, total(values.into_iter()));
-        });
+        let removed = self
+            .rows
+            .take(RowMap::Esp, &self.tables.esp, keys, |key, values| {
+                sums.insert(key, total(values.into_iter()));
+            });
         let result = with_slots(&mut sums, self.esp_slots.take(keys));
         // Also after a failure: what was removed is nowhere else.
         sums.into_iter().for_each(|(key, count)| taken(key, count));
@@ -228,7 +232,7 @@ impl Counts {
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn esp_networks(&self) -> Result<HashMap<EspNetworkKey, EspCarried>, Failure> {
-        self.esp_networks.totals()
+        self.tables.esp_networks.totals()
     }
 
     /// As [`Counts::take_counters`], networks and nodes in ESP.
@@ -240,7 +244,7 @@ impl Counts {
         keys: &[EspNetworkKey],
         mut taken: impl FnMut(EspNetworkKey, EspCarried),
     ) -> Result<(), Failure> {
-        let table = &self.esp_networks;
+        let table = &self.tables.esp_networks;
         self.rows
             .take(RowMap::EspNetworks, table, keys, |key, values| {
                 taken(key, total(values.into_iter()));
@@ -256,7 +260,7 @@ impl Counts {
         Direction::ALL.into_iter().try_for_each(|direction| {
             let key = EspNetworkKey::of_network(direction, vni);
             self.rows
-                .ensure(RowMap::EspNetworks, &self.esp_networks, key)
+                .ensure(RowMap::EspNetworks, &self.tables.esp_networks, key)
         })
     }
 
@@ -265,7 +269,7 @@ impl Counts {
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn reasons(&self) -> Result<HashMap<ReasonKey, u64>, Failure> {
-        self.reasons.totals()
+        self.tables.reasons.totals()
     }
 
     /// Packets and bytes per direction, network and verdict, all CPUs added up.
@@ -273,7 +277,7 @@ impl Counts {
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn exposure(&self) -> Result<HashMap<ExposureKey, Count>, Failure> {
-        let mut rows = self.exposure.totals()?;
+        let mut rows = self.tables.exposure.totals()?;
         if let Some(slots) = &self.slots {
             slots.add_exposure(&mut rows);
         }
@@ -290,11 +294,14 @@ impl Counts {
         mut taken: impl FnMut(ExposureKey, Count),
     ) -> Result<(), Failure> {
         let mut sums = HashMap::default();
-        let removed = self
-            .rows
-            .take(RowMap::Exposure, &self.exposure, keys, |key, values| {
+        let removed = self.rows.take(
+            RowMap::Exposure,
+            &self.tables.exposure,
+            keys,
+            |key, values| {
                 sums.insert(key, total(values.into_iter()));
-            });
+            },
+        );
         // A flow that counts in a slot meanwhile is as exact there.
         let in_slots = self
             .slots
@@ -412,11 +419,7 @@ impl Counts {
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn state(&self) -> Result<CpuState, Failure> {
-        let mut total = CpuState::default();
-        for state in self.state.get(0)?.unwrap_or_default() {
-            total.add(&state);
-        }
-        Ok(total)
+        self.tables.state()
     }
 }
 
@@ -436,35 +439,5 @@ fn unused(class: Class) -> FlowVerdict {
     FlowVerdict {
         class: class.0,
         used: 0,
-    }
-}
-
-/// The rows that an interface has before its first packet.
-struct InterfaceRows;
-
-enum Row {
-    Counter(CounterKey),
-    Esp(EspKey),
-    Reason(ReasonKey),
-}
-
-impl InterfaceRows {
-    fn of(ifindex: u32) -> impl Iterator<Item = Row> {
-        Direction::ALL.into_iter().flat_map(move |direction| {
-            let counters = Encapsulation::ALL.iter().filter_map(move |encapsulation| {
-                let encapsulation = *encapsulation;
-                match encapsulation.identity() {
-                    Identity::Vni => Some(CounterKey::other(ifindex, direction, encapsulation)),
-                    Identity::Itself => Some(CounterKey::new(ifindex, direction, encapsulation, 0)),
-                    Identity::Spi => None,
-                }
-            });
-            let reasons = Reason::ALL
-                .iter()
-                .map(move |reason| Row::Reason(ReasonKey::new(ifindex, direction, *reason)));
-            let with_spi = Encapsulation::ALL.iter().filter(|at| at.has_spi());
-            let esp = with_spi.map(move |at| Row::Esp(EspKey::other(ifindex, direction, *at)));
-            counters.map(Row::Counter).chain(reasons).chain(esp)
-        })
     }
 }

@@ -1,5 +1,6 @@
 //! Networks that must be encrypted, and their cleartext by the other node.
 
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use aya::maps::Map;
@@ -55,13 +56,12 @@ impl Peers {
     /// # Errors
     /// A runtime failure, if the map cannot be read.
     pub fn read(&self) -> Result<HashMap<PeerKey, PeerCount>, Failure> {
-        let mut all = HashMap::default();
-        self.peers.each(|key, values| {
-            if let Some(value) = values.next() {
-                all.insert(key, value);
-            }
-        })?;
-        Ok(all)
+        self.peers.all()
+    }
+
+    /// The map's descriptor, with its name.
+    pub(super) fn descriptor(&self) -> (&'static str, BorrowedFd<'_>) {
+        self.peers.descriptor()
     }
 
     /// Removes rows without losing a packet, and passes the last count of each to `taken`. It blocks until the programs

@@ -100,6 +100,14 @@ impl Rows {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits until every program that runs now has ended.
+    ///
+    /// # Errors
+    /// A runtime failure with the kernel's error.
+    pub(super) fn wait(&self) -> Result<(), Failure> {
+        self.grace.wait()
+    }
+
     fn publish(&self, map: RowMap) -> Result<(), Failure> {
         let room = self.books()[map as usize].room(map);
         self.room.set(map as u32, room)

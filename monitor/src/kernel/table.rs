@@ -6,7 +6,7 @@
 use std::hash::Hash;
 use std::io;
 use std::marker::PhantomData;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use anyhow::{Context, anyhow};
 use aya::Ebpf;
@@ -72,6 +72,38 @@ impl<K: Shared, V: Shared> Table<K, V> {
             name,
             kinds: PhantomData,
         })
+    }
+
+    /// The map of this descriptor, which another process made, as [`Table::new`].
+    ///
+    /// # Errors
+    /// A runtime failure, if its keys and values have other sizes.
+    pub(super) fn of_another(
+        fd: OwnedFd,
+        name: &'static str,
+        cpus: usize,
+    ) -> Result<Table<K, V>, Failure> {
+        let (key, value) = bpf::sizes_of_map(fd.as_fd())
+            .with_context(|| format!("map {name}"))
+            .map_err(Failure::runtime)?;
+        if (key as usize, value as usize) != (K::SIZE, V::SIZE) {
+            return Err(Failure::runtime(anyhow!(
+                "map {name} has keys of {key} and values of {value} bytes, not {} and {}",
+                K::SIZE,
+                V::SIZE
+            )));
+        }
+        Ok(Table {
+            fd,
+            copies: cpus,
+            name,
+            kinds: PhantomData,
+        })
+    }
+
+    /// The map's descriptor, with its name.
+    pub(super) fn descriptor(&self) -> (&'static str, BorrowedFd<'_>) {
+        (self.name, self.fd.as_fd())
     }
 
     /// Passes every entry to `take`: its key, and the value of each CPU.
@@ -259,6 +291,22 @@ impl<K: Shared, V: Shared> Table<K, V> {
 
     fn failure(&self, error: io::Error) -> Failure {
         Failure::runtime(anyhow::Error::new(error).context(format!("map {}", self.name)))
+    }
+}
+
+impl<K: Shared + Eq + Hash, V: Shared> Table<K, V> {
+    /// Every row of a map whose values the CPUs share.
+    ///
+    /// # Errors
+    /// A runtime failure with the kernel's error.
+    pub(super) fn all(&self) -> Result<HashMap<K, V>, Failure> {
+        let mut all = HashMap::default();
+        self.each(|key, values| {
+            if let Some(value) = values.next() {
+                all.insert(key, value);
+            }
+        })?;
+        Ok(all)
     }
 }
 

@@ -332,6 +332,8 @@ fn path(key: &PeerKey) -> Option<Path> {
     })
 }
 
+pub(super) mod left;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -27,6 +27,12 @@ pub(super) struct ForbiddenEsp {
 }
 
 impl ForbiddenEsp {
+    /// What was counted so far is of another process's time.
+    pub(super) fn begin_at(&mut self, rows: &[EspNetwork], networks: &Networks, now: Moment) {
+        self.update(rows, networks, now);
+        self.tallies.clear();
+    }
+
     /// Updates from the rows of `now`, and returns what was counted on each path since the start.
     pub(super) fn update(
         &mut self,

@@ -152,6 +152,12 @@ impl History {
         }
     }
 
+    /// What was counted so far is of another process's time, and not of the window.
+    pub fn begin_at(&mut self, counted: &Counted, now: Instant) {
+        self.record(counted, |_| false, now);
+        self.spans.clear();
+    }
+
     /// Adds what was counted since the last update. `is_known` is whether a network has a requirement.
     pub fn record(&mut self, counted: &Counted, is_known: impl Fn(u32) -> bool, now: Instant) {
         let totals = totals(counted);

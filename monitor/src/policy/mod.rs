@@ -21,6 +21,7 @@ pub mod violation;
 pub mod violation_text;
 
 pub use crate::host::described_network::{Network, NetworkKind, Requirement, Source};
+pub use evaluation::left::LeftPolicy;
 pub use evaluation::{Policy, SharedPolicy};
 pub use history::{History, Seen};
 pub use known_networks::Networks;

@@ -13,6 +13,17 @@ use crate::base::hash::HashMap;
 pub struct StateTimes([Duration; State::ALL.len()]);
 
 impl StateTimes {
+    /// In nanoseconds, in the order of [`State::ALL`].
+    pub(super) fn nanoseconds(&self) -> [u64; State::ALL.len()] {
+        self.0
+            .map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// These times, in nanoseconds.
+    pub(super) fn of_nanoseconds(times: [u64; State::ALL.len()]) -> StateTimes {
+        StateTimes(times.map(Duration::from_nanos))
+    }
+
     /// Time in a state.
     #[must_use]
     pub fn of(&self, state: State) -> Duration {
@@ -33,9 +44,30 @@ pub(super) struct StateClock {
     /// When the last evaluation was, in nanoseconds of the monotonic clock.
     evaluated: u64,
     networks: HashMap<u32, (State, StateTimes)>,
+    /// Those of another process, until this one knows the network.
+    inherited: HashMap<u32, (State, StateTimes)>,
 }
 
 impl StateClock {
+    /// When the last evaluation was, and the state that it found with the times so far, by network.
+    pub(super) fn leave(&self) -> (u64, impl Iterator<Item = (u32, State, StateTimes)>) {
+        let networks = self.networks.iter();
+        let networks = networks.map(|(vni, (state, times))| (*vni, *state, *times));
+        (self.evaluated, networks)
+    }
+
+    /// Goes on from what another process of this boot has left.
+    pub(super) fn inherit(
+        &mut self,
+        evaluated: u64,
+        networks: impl Iterator<Item = (u32, State, StateTimes)>,
+    ) {
+        self.evaluated = evaluated;
+        self.inherited = networks
+            .map(|(vni, state, times)| (vni, (state, times)))
+            .collect();
+    }
+
     /// Books the time since the last evaluation under the states that it found, and notes those of this one. It has all
     /// known networks: the others are forgotten.
     pub(super) fn evaluate(&mut self, states: impl Iterator<Item = (u32, State)>, now_ns: u64) {
@@ -44,9 +76,10 @@ impl StateClock {
         let before = std::mem::take(&mut self.networks);
         self.networks = states
             .map(|(vni, state)| {
-                let times = before.get(&vni).map(|(last, times)| {
-                    let mut times = *times;
-                    times.0[*last as usize] += passed;
+                let inherited = self.inherited.remove(&vni);
+                let before = before.get(&vni).copied().or(inherited);
+                let times = before.map(|(last, mut times)| {
+                    times.0[last as usize] += passed;
                     times
                 });
                 (vni, (state, times.unwrap_or_default()))
@@ -119,5 +152,29 @@ mod tests {
         // Two evaluations of one moment.
         clock.evaluate([idle(1), idle(2)].into_iter(), 30 * SECOND);
         assert_eq!(time(&clock, 1), Some(Duration::from_secs(20)));
+    }
+
+    #[test]
+    fn another_process_goes_on_where_one_has_ended() {
+        let mut first = StateClock::default();
+        for second in [10, 14] {
+            first.evaluate(
+                [(1, State::Encrypted), (2, State::Idle)].into_iter(),
+                second * SECOND,
+            );
+        }
+        let mut second = StateClock::default();
+        let (evaluated, networks) = first.leave();
+        second.inherit(evaluated, networks);
+        // Until the next process evaluates, the state holds; a network of Docker is known a moment later.
+        second.evaluate([(1, State::Idle)].into_iter(), 17 * SECOND);
+        second.evaluate(
+            [(1, State::Idle), (2, State::Idle)].into_iter(),
+            19 * SECOND,
+        );
+        let time = |vni, state| second.times(vni).map(|times| times.of(state).as_secs());
+        assert_eq!(time(1, State::Encrypted), Some(7));
+        assert_eq!(time(1, State::Idle), Some(2));
+        assert_eq!(time(2, State::Idle), Some(6));
     }
 }

@@ -314,5 +314,6 @@ impl Tally {
     }
 }
 
+pub(super) mod left;
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,19 @@ const SEARCH: Duration = Duration::from_secs(10);
 
 type Row = (NetworkId, CredentialKind);
 
+/// Flows of a network that showed credentials of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CredentialRow {
+    /// The network.
+    pub network: NetworkId,
+    /// What they showed.
+    pub kind: CredentialKind,
+    /// Whether anything describes the network.
+    pub group: Group,
+    /// How many.
+    pub flows: u64,
+}
+
 /// The counts since the start.
 #[derive(Debug, Default)]
 pub struct CredentialFlows {
@@ -60,12 +73,12 @@ impl CredentialFlows {
                 self.old = std::mem::take(&mut self.young);
             }
             if is_new {
-                self.count((network, *kind), group, now);
+                self.count((network, *kind), group, 1, now);
             }
         }
     }
 
-    fn count(&mut self, (network, kind): Row, group: Group, now: Instant) {
+    fn count(&mut self, (network, kind): Row, group: Group, flows: u64, now: Instant) {
         // Traffic outside any overlay, and the sum of the others, are one row for each kind.
         let group = match network {
             NetworkId::HOST | NetworkId::OTHER => Group::Described,
@@ -73,7 +86,7 @@ impl CredentialFlows {
         };
         let is_known = self.rows.contains_key(&(network, kind));
         if !is_known && group == Group::Unknown && !self.has_room(now) {
-            return self.count((NetworkId::OTHER, kind), Group::Described, now);
+            return self.count((NetworkId::OTHER, kind), Group::Described, flows, now);
         }
         self.undescribed += usize::from(!is_known && group == Group::Unknown);
         let row = self.rows.entry((network, kind)).or_insert(Counted {
@@ -81,8 +94,26 @@ impl CredentialFlows {
             group,
             last: now,
         });
-        row.flows += 1;
+        row.flows += flows;
         row.last = now;
+    }
+
+    /// Each row, for another process.
+    pub fn rows(&self) -> impl Iterator<Item = CredentialRow> {
+        let rows = self.rows.iter();
+        rows.map(|((network, kind), counted)| CredentialRow {
+            network: *network,
+            kind: *kind,
+            group: counted.group,
+            flows: counted.flows,
+        })
+    }
+
+    /// Adds the rows of another process.
+    pub fn inherit(&mut self, rows: impl Iterator<Item = CredentialRow>, now: Instant) {
+        for row in rows {
+            self.count((row.network, row.kind), row.group, row.flows, now);
+        }
     }
 
     fn has_room(&mut self, now: Instant) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use monitor_common::count::{Count, Total};
@@ -19,7 +19,7 @@ use crate::base::hash::HashMap;
 use crate::base::memory;
 use crate::kernel::Counts;
 use crate::traffic::counted::{Exposed, Pending};
-use crate::traffic::credential_flows::CredentialFlows;
+use crate::traffic::credential_flows::{CredentialFlows, CredentialRow};
 use monitor_classify::CredentialKind;
 
 /// A flow is credited this long after its last packet without a verdict: no program can be about to add one
@@ -115,10 +115,7 @@ impl Account {
     /// Flows that showed credentials, by network and kind.
     #[must_use]
     pub fn credential_flows(&self) -> BTreeMap<(NetworkId, CredentialKind), u64> {
-        self.credential_flows
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .all()
+        lock(&self.credential_flows).all()
     }
 
     /// Credits some of the flows with a new verdict, and frees their room. Returns whether there are more: a scrape can take
@@ -276,11 +273,15 @@ impl Account {
 
     /// What was counted under each class, and as pending.
     fn sums(&self) -> Result<HashMap<ExposureKey, Count>, Failure> {
-        let mut sums = self.counts.exposure()?;
+        Ok(self.with_carried(self.counts.exposure()?))
+    }
+
+    /// The same of a reading of the map.
+    fn with_carried(&self, mut sums: HashMap<ExposureKey, Count>) -> HashMap<ExposureKey, Count> {
         for (key, count) in &self.carried {
             sums.entry(*key).or_default().add(*count);
         }
-        Ok(sums)
+        sums
     }
 
     /// Whether the programs have refused flows since all were last looked at.
@@ -343,12 +344,59 @@ impl Account {
         self.evicted
     }
 
-    /// Packets under each class, and pending ones, by network.
+    /// Takes over what another process had counted. What was pending there is unknown: its flows are others here.
+    pub(in super::super) fn inherit(&mut self, rows: &HashMap<ExposureKey, Count>, evicted: u64) {
+        for (key, count) in rows.iter().filter(|(_, count)| !count.is_zero()) {
+            let key = match key.class() {
+                Class::PENDING => ExposureKey::new(key.direction(), key.network(), Class::UNKNOWN),
+                _ => *key,
+            };
+            self.credited.entry(key).or_default().add(*count);
+        }
+        self.evicted += evicted;
+    }
+
+    /// What waits for a verdict, in a reading of the map.
+    pub(in super::super) fn waiting(
+        &self,
+        exposure: HashMap<ExposureKey, Count>,
+    ) -> HashMap<ExposureKey, Count> {
+        let mut waiting = self.with_carried(exposure);
+        waiting.retain(|key, count| {
+            *count = count.since(self.settled.get(key).copied().unwrap_or_default());
+            key.class() == Class::PENDING && !count.is_zero()
+        });
+        waiting
+    }
+
+    /// Flows that showed credentials, for another process.
+    pub(in super::super) fn all_credential_flows(&self) -> Vec<CredentialRow> {
+        lock(&self.credential_flows).rows().collect()
+    }
+
+    /// Takes over the flows that another process had seen to show credentials.
+    pub(in super::super) fn inherit_credential_flows(
+        &mut self,
+        rows: impl Iterator<Item = CredentialRow>,
+    ) {
+        lock(&self.credential_flows).inherit(rows, Instant::now());
+    }
+
+    /// Packets under each class, and pending ones, by network, and how many rows the map has.
     ///
     /// # Errors
-    /// A runtime failure, if a map cannot be read.
+    /// A runtime failure, if the map cannot be read.
     pub fn read(&self) -> Result<(Vec<Exposed>, Vec<Pending>, usize), Failure> {
-        let sums = self.sums()?;
+        Ok(self.read_of(self.counts.exposure()?))
+    }
+
+    /// The same in a reading of the map.
+    #[must_use]
+    pub fn read_of(
+        &self,
+        exposure: HashMap<ExposureKey, Count>,
+    ) -> (Vec<Exposed>, Vec<Pending>, usize) {
+        let sums = self.with_carried(exposure);
         let entries = sums.len();
         let mut exposed: HashMap<(u32, u32), Count> = HashMap::default();
         exposed.reserve(entries);
@@ -385,8 +433,12 @@ impl Account {
                 bytes: count.bytes,
             })
             .collect();
-        Ok((exposed, pending, entries))
+        (exposed, pending, entries)
     }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Now, in units of [`FlowState::last`].

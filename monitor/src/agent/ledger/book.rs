@@ -165,6 +165,15 @@ impl<K: Key> Book<K> {
         }
     }
 
+    /// Adds what another process had counted of a row.
+    pub(super) fn inherit(&mut self, name: Arc<str>, key: &K, count: K::Count) {
+        if let Some(row) = key.row()
+            && !count.is_zero()
+        {
+            self.settle(name, row, count);
+        }
+    }
+
     /// The rows of the interfaces `which` are no longer in the map.
     pub(super) fn forget(&mut self, which: impl Fn(u32) -> bool) {
         self.booked.retain(|key, _| !which(key.ifindex()));

@@ -1,7 +1,7 @@
 //! Attaches programs to the hooks of an interface.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::anyhow;
 use monitor_common::direction::Direction;
@@ -10,6 +10,7 @@ use super::attachment::{Attachment, Guard};
 use super::bpf_link;
 use super::clsact;
 use super::hook::{Hook, HookChoice};
+use super::left::{LeftAttached, Place};
 use crate::base::failure::Failure;
 use crate::base::interface::{Interface, LinkLayer};
 use crate::kernel::programs::{Entry, Kernel};
@@ -46,6 +47,15 @@ pub fn load(kernel: &mut Kernel, link: LinkLayer, choice: HookChoice) -> Result<
     }
 }
 
+/// Whose programs are in the way, and whose are replaced.
+pub struct Owners<'a> {
+    /// This process.
+    pub own: &'a clsact::Owner,
+    /// What another process left for this one: its programs are replaced by ours in one step, so that each packet is seen by
+    /// one of the two.
+    pub left: &'a mut LeftAttached,
+}
+
 /// Attaches to one direction of a prepared interface.
 ///
 /// # Errors
@@ -55,16 +65,20 @@ pub fn attach(
     interface: &Interface,
     direction: Direction,
     choice: HookChoice,
-    owner: &clsact::Owner,
+    owners: &mut Owners<'_>,
 ) -> Result<Attachment, Failure> {
-    match (direction, choice) {
-        (Direction::Tx, _) | (Direction::Rx, HookChoice::Auto | HookChoice::Tc) => {
-            tc(kernel, interface, direction, owner)
-        }
-        (Direction::Rx, HookChoice::Xdp) => xdp_or_tc(kernel, interface, Hook::Xdp, owner),
-        (Direction::Rx, HookChoice::XdpGeneric) => {
-            xdp_or_tc(kernel, interface, Hook::XdpGeneric, owner)
-        }
+    let hook = match (direction, choice) {
+        (Direction::Tx, _) | (Direction::Rx, HookChoice::Auto | HookChoice::Tc) => Hook::Tcx,
+        (Direction::Rx, HookChoice::Xdp) => Hook::Xdp,
+        (Direction::Rx, HookChoice::XdpGeneric) => Hook::XdpGeneric,
+    };
+    // Two of ours would count twice.
+    owners
+        .left
+        .detach_others(interface.index, direction, &[hook, Hook::Tcx]);
+    match hook {
+        Hook::Tcx | Hook::Clsact => tc(kernel, interface, direction, owners),
+        Hook::Xdp | Hook::XdpGeneric => xdp_or_tc(kernel, interface, hook, owners),
     }
 }
 
@@ -81,17 +95,21 @@ fn xdp_or_tc(
     kernel: &mut Kernel,
     interface: &Interface,
     hook: Hook,
-    owner: &clsact::Owner,
+    owners: &mut Owners<'_>,
 ) -> Result<Attachment, Failure> {
     if interface.link_layer() == LinkLayer::Ip {
         tracing::warn!(
             "{}: no {hook}: its frames have no Ethernet header; using TC for received packets",
             interface.name
         );
-        return tc(kernel, interface, Direction::Rx, owner);
+        return tc(kernel, interface, Direction::Rx, owners);
     }
-    let error = match xdp(kernel, interface, hook) {
+    let error = match xdp(kernel, interface, hook, owners.left) {
         Ok(guard) => {
+            // The other process had fallen back to TC.
+            owners
+                .left
+                .detach_others(interface.index, Direction::Rx, &[]);
             let guard = Guard::Xdp(guard);
             return Ok(Attachment {
                 interface: interface.clone(),
@@ -120,7 +138,7 @@ fn xdp_or_tc(
         "{}: no {hook}: {why} ({error}); using TC for received packets",
         interface.name
     );
-    tc(kernel, interface, Direction::Rx, owner)
+    tc(kernel, interface, Direction::Rx, owners)
 }
 
 /// Why XDP is not attached.
@@ -132,7 +150,27 @@ enum XdpError {
 }
 
 /// Attaches XDP, with `frags` if kernel and driver support it: frames of a jumbo MTU need it.
-fn xdp(kernel: &mut Kernel, interface: &Interface, hook: Hook) -> Result<OwnedFd, XdpError> {
+fn xdp(
+    kernel: &mut Kernel,
+    interface: &Interface,
+    hook: Hook,
+    left: &mut LeftAttached,
+) -> Result<OwnedFd, XdpError> {
+    let place = Place {
+        hook,
+        direction: Direction::Rx,
+        ifindex: interface.index,
+    };
+    if let Some(link) = left.take(place) {
+        // The driver took the one program, and takes its like.
+        for entry in [Entry::XdpFrags, Entry::Xdp] {
+            if let Ok(program) = kernel.fd(entry)
+                && bpf_link::update(link.as_fd(), program).is_ok()
+            {
+                return Ok(link);
+            }
+        }
+    }
     let attach = |kernel: &mut Kernel, entry| {
         let program = kernel.fd(entry).map_err(XdpError::Load)?;
         bpf_link::xdp(program, interface.index, hook).map_err(XdpError::Attach)
@@ -158,17 +196,36 @@ fn tc(
     kernel: &mut Kernel,
     interface: &Interface,
     direction: Direction,
-    owner: &clsact::Owner,
+    owners: &mut Owners<'_>,
 ) -> Result<Attachment, Failure> {
     let program = kernel.fd(tc_entry(interface.link_layer(), direction))?;
-    // Before all other programs, so that packets that a later one drops or redirects are counted.
-    let (hook, guard) = match bpf_link::tcx(program, interface.index, direction) {
+    let place = Place {
+        hook: Hook::Tcx,
+        direction,
+        ifindex: interface.index,
+    };
+    let taken_over = owners
+        .left
+        .take(place)
+        .filter(|link| bpf_link::update(link.as_fd(), program).is_ok());
+    let link = match taken_over {
+        Some(link) => Ok(link),
+        // Before all other programs, so that packets that a later one drops or redirects are counted.
+        None => bpf_link::tcx(program, interface.index, direction),
+    };
+    let (hook, guard) = match link {
         Ok(link) => (Hook::Tcx, Guard::Tcx(link)),
         Err(error) => match error.raw_os_error() {
             // The kernel does not have the attach type.
             Some(libc::EINVAL) => (
                 Hook::Clsact,
-                Guard::Clsact(clsact::Filter::add(interface, direction, program, owner)?),
+                Guard::Clsact(clsact::Filter::add(
+                    interface,
+                    direction,
+                    program,
+                    owners.own,
+                    owners.left.owner(),
+                )?),
             ),
             Some(libc::ENODEV) => return Err(vanished(interface)),
             _ => {

@@ -1,13 +1,14 @@
 //! A program attached to an interface, and its position among other programs there.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use monitor_common::direction::Direction;
 
 use super::bpf_link;
 use super::clsact;
 use super::hook::Hook;
+use super::left::Place;
 use super::other_programs::{program_named, programs_named};
 use crate::base::interface::Interface;
 
@@ -44,6 +45,29 @@ pub enum HookPosition {
 }
 
 impl Attachment {
+    /// The link that keeps the program attached while any process has it open, and its place; `None` for a filter, which stays
+    /// by itself.
+    #[must_use]
+    pub fn link(&self) -> Option<(Place, BorrowedFd<'_>)> {
+        let place = Place {
+            hook: self.hook,
+            direction: self.direction,
+            ifindex: self.interface.index,
+        };
+        match &self.guard {
+            Guard::Tcx(link) | Guard::Xdp(link) => Some((place, link.as_fd())),
+            Guard::Clsact(_) => None,
+        }
+    }
+
+    /// Leaves the program to another process, which must have its link open.
+    pub fn leave(self) {
+        match self.guard {
+            Guard::Tcx(link) | Guard::Xdp(link) => drop(link),
+            Guard::Clsact(filter) => filter.leave(),
+        }
+    }
+
     /// The current position of the program. `xdp` is the id of the XDP program on the interface.
     ///
     /// # Errors

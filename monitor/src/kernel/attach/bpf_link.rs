@@ -138,6 +138,26 @@ pub(super) fn xdp(program: BorrowedFd<'_>, ifindex: u32, hook: Hook) -> io::Resu
     create(program, ifindex, ATTACH_XDP, flags)
 }
 
+/// Puts another program in the place of a link's: each packet is seen by one of the two.
+pub(super) fn update(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
+    /// The part of `union bpf_attr` for `BPF_LINK_UPDATE`.
+    #[repr(C)]
+    struct LinkUpdate {
+        link: u32,
+        program: u32,
+        flags: u32,
+        old_program: u32,
+    }
+    let mut attr = LinkUpdate {
+        link: link.as_raw_fd().cast_unsigned(),
+        program: program.as_raw_fd().cast_unsigned(),
+        flags: 0,
+        old_program: 0,
+    };
+    // SAFETY: the attributes have no pointer.
+    unsafe { bpf::call(Command::LinkUpdate, &mut attr) }.map(drop)
+}
+
 /// Whether the kernel has TCX: for an impossible interface index it then answers that there is no such interface,
 /// otherwise that the attach type is invalid.
 pub(super) fn has_tcx(program: impl AsFd) -> bool {

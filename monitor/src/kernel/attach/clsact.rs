@@ -13,7 +13,9 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use anyhow::{Context, anyhow};
 use monitor_common::direction::Direction;
 
-use super::tc_netlink::{ListedFilter, add_filter, add_qdisc, list, remove, remove_empty_qdisc};
+use super::tc_netlink::{
+    ListedFilter, add_filter, add_qdisc, list, remove, remove_empty_qdisc, replace_filter,
+};
 use crate::base::failure::Failure;
 use crate::base::interface::Interface;
 
@@ -41,6 +43,12 @@ impl Owner {
             .context("cannot bind the Unix socket that marks this process as the owner of its TC filters")
             .map_err(Failure::runtime)?;
         Ok(Owner { token, alive })
+    }
+
+    /// What the names of its filters have in common.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
     }
 }
 
@@ -83,7 +91,8 @@ impl Filter {
         }))
     }
 
-    /// Adds a filter at the lowest free preference, after removing those that killed processes left on this hook.
+    /// Adds a filter at the lowest free preference, after removing those that killed processes left on this hook. One whose
+    /// owner has the token `left_by` left it for this process: it is replaced in its place.
     ///
     /// # Errors
     /// A kernel failure with the error that netlink answered.
@@ -92,9 +101,10 @@ impl Filter {
         direction: Direction,
         program: impl AsFd,
         owner: &Owner,
+        left_by: Option<&str>,
     ) -> Result<Filter, Failure> {
         let is_new = add_qdisc(interface).map_err(|error| failure(interface, error))?;
-        let filter = Filter::add_to_qdisc(interface, direction, program, owner, is_new);
+        let filter = Filter::add_to_qdisc(interface, direction, program, owner, left_by, is_new);
         if filter.is_err()
             && is_new
             && let Err(error) = remove_empty_qdisc(interface)
@@ -109,6 +119,7 @@ impl Filter {
         direction: Direction,
         program: impl AsFd,
         owner: &Owner,
+        left_by: Option<&str>,
         mut owns_qdisc: bool,
     ) -> Result<Filter, Failure> {
         let failed = |error: io::Error| failure(interface, error);
@@ -119,9 +130,27 @@ impl Filter {
                 .iter()
                 .any(ListedFilter::owns_qdisc);
         }
+        let name = format!(
+            "{NAME}{}{}",
+            owner.token,
+            if owns_qdisc { OWNS_QDISC } else { "" }
+        );
+        let ours = |preference| Filter {
+            interface: interface.clone(),
+            direction,
+            preference,
+            owns_qdisc,
+            token: owner.token.clone(),
+        };
+        let mut replaced = None;
         let mut present = Vec::new();
         for filter in list(interface, direction).map_err(failed)? {
             match filter.token() {
+                Some(token) if Some(token) == left_by && !is_alive(token) && replaced.is_none() => {
+                    replace_filter(interface, direction, &filter, program.as_fd(), &name)
+                        .map_err(failed)?;
+                    replaced = Some(filter.preference);
+                }
                 Some(token) if !is_alive(token) => {
                     tracing::info!(
                         "{}: removing the {} filter of an overlay-monitor that was killed",
@@ -133,6 +162,9 @@ impl Filter {
                 Some(_) | None => present.push(filter),
             }
         }
+        if let Some(preference) = replaced {
+            return Ok(ours(preference));
+        }
         let taken = |preference: u16| present.iter().any(|filter| filter.preference == preference);
         let preference = (1..=u16::MAX)
             .find(|preference| !taken(*preference))
@@ -142,19 +174,13 @@ impl Filter {
                     interface.name
                 ))
             })?;
-        let name = format!(
-            "{NAME}{}{}",
-            owner.token,
-            if owns_qdisc { OWNS_QDISC } else { "" }
-        );
         add_filter(interface, direction, preference, program.as_fd(), &name).map_err(failed)?;
-        Ok(Filter {
-            interface: interface.clone(),
-            direction,
-            preference,
-            owns_qdisc,
-            token: owner.token.clone(),
-        })
+        Ok(ours(preference))
+    }
+
+    /// Leaves the filter for another process, which finds it by the owner's token.
+    pub(super) fn leave(self) {
+        std::mem::forget(self);
     }
 }
 

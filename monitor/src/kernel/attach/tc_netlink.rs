@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use monitor_common::direction::Direction;
-use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL, Nla};
+use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Nla};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::tc::{TcAttribute, TcHandle, TcHeader, TcMessage, TcOption};
 
@@ -46,6 +46,8 @@ pub(super) struct ListedFilter {
     pub(super) preference: u16,
     /// Name of a bpf filter.
     pub(super) name: Option<String>,
+    /// Its number at this preference.
+    pub(super) handle: TcHandle,
 }
 
 /// All filters of a hook. Empty if there is no clsact qdisc.
@@ -54,7 +56,7 @@ pub(super) struct ListedFilter {
 /// The error that netlink answered.
 pub(super) fn list(interface: &Interface, direction: Direction) -> io::Result<Vec<ListedFilter>> {
     let message = TcMessage::from_parts(header(interface, direction, 0), Vec::new());
-    let mut by_preference = HashMap::<u16, Option<String>>::new();
+    let mut by_preference = HashMap::<u16, (Option<String>, TcHandle)>::new();
     let answers = match netlink::dump(RouteNetlinkMessage::GetTrafficFilter(message)) {
         Ok(answers) => answers,
         Err(error)
@@ -71,17 +73,21 @@ pub(super) fn list(interface: &Interface, direction: Direction) -> io::Result<Ve
         let RouteNetlinkMessage::NewTrafficFilter(filter) = answer else {
             continue;
         };
-        let name = by_preference
+        let at = by_preference
             .entry((filter.header.info >> 16) as u16)
             .or_default();
-        if let Some(found) = bpf_name(&filter) {
-            *name = Some(found);
+        if let Some(name) = bpf_name(&filter) {
+            *at = (Some(name), filter.header.handle);
         }
     }
-    Ok(by_preference
+    let filters = by_preference
         .into_iter()
-        .map(|(preference, name)| ListedFilter { preference, name })
-        .collect())
+        .map(|(preference, (name, handle))| ListedFilter {
+            preference,
+            name,
+            handle,
+        });
+    Ok(filters.collect())
 }
 
 /// The name of a bpf filter.
@@ -130,6 +136,30 @@ pub(super) fn add_filter(
     program: BorrowedFd<'_>,
     name: &str,
 ) -> io::Result<()> {
+    let header = header(interface, direction, preference);
+    set_filter(header, program, name, NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// Puts another program and name in the place of a bpf filter's: each packet is seen by one of the two (`cls_bpf_change` in
+/// net/sched/cls_bpf.c).
+///
+/// # Errors
+/// The error that netlink answered.
+pub(super) fn replace_filter(
+    interface: &Interface,
+    direction: Direction,
+    filter: &ListedFilter,
+    program: BorrowedFd<'_>,
+    name: &str,
+) -> io::Result<()> {
+    let header = TcHeader {
+        handle: filter.handle,
+        ..header(interface, direction, filter.preference)
+    };
+    set_filter(header, program, name, NLM_F_REPLACE)
+}
+
+fn set_filter(header: TcHeader, program: BorrowedFd<'_>, name: &str, flags: u16) -> io::Result<()> {
     let options = vec![
         TcOption::Other(DefaultNla::new(
             TCA_BPF_FD,
@@ -145,16 +175,13 @@ pub(super) fn add_filter(
         )),
     ];
     let message = TcMessage::from_parts(
-        header(interface, direction, preference),
+        header,
         vec![
             TcAttribute::Kind("bpf".into()),
             TcAttribute::Options(options),
         ],
     );
-    netlink::change(
-        RouteNetlinkMessage::NewTrafficFilter(message),
-        NLM_F_CREATE | NLM_F_EXCL,
-    )
+    netlink::change(RouteNetlinkMessage::NewTrafficFilter(message), flags)
 }
 
 /// Removes the filter of a preference, if there is one.

@@ -129,6 +129,16 @@ impl EspSlots {
         Ok(())
     }
 
+    /// Takes all places back: programs count in the map alone from now on.
+    ///
+    /// # Errors
+    /// A runtime failure, if the kernel refuses to wait for its programs.
+    pub(in crate::kernel) fn leave(&self) -> Result<(), Failure> {
+        let mut books = self.books();
+        let all = books.by_key.keys().copied().collect();
+        self.take_back(&mut books, &all)
+    }
+
     /// Takes the counts of these associations out of the slots, and returns them. Their rows leave the map.
     ///
     /// # Errors
