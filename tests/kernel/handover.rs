@@ -1,181 +1,13 @@
 //! One agent ends and the next goes on, while packets cross: none is lost, none is counted twice, and no counter goes down.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that cannot go on fails"
-)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use monitor_lab::{Host, Lab};
-use overlay_tests::agent::{Agent, rows, value};
+use overlay_tests::agent::{Agent, rows};
 use overlay_tests::attached::attached;
-use overlay_tests::flood;
-use overlay_tests::frame::{esp, ethernet, ipv4, overlay, redis_command, udp, vxlan};
-use overlay_tests::process::Monitor;
-use overlay_tests::scale::duration;
+use overlay_tests::handover::{goes_on, hand_over, in_place, is_complete, lab, next, send};
+use overlay_tests::process::wait_until;
 use overlay_tests::service_manager::ServiceManager;
-
-/// Networks that nothing describes.
-const VNIS: std::ops::Range<u32> = 5000..5008;
-/// A network that must be encrypted, and is not.
-const VIOLATED: u32 = 6000;
-/// Packets a second.
-const RATE: u32 = 4_000;
-
-fn lab() -> Lab {
-    Lab::builder().quiet(true).build().unwrap()
-}
-
-/// One of each kind of packet.
-fn kinds() -> Vec<Vec<u8>> {
-    let mut kinds: Vec<_> = VNIS.map(|vni| overlay(vni, &redis_command())).collect();
-    kinds.push(overlay(VIOLATED, &redis_command()));
-    kinds.push(ethernet(0x0800, &ipv4(50, &[], &esp(0x77, 1))));
-    // Without the flag that makes the VNI valid.
-    let mut header = vxlan(7, &redis_command());
-    header[0] = 0;
-    kinds.push(ethernet(
-        0x0800,
-        &ipv4(17, &[], &udp(49_152, 4789, &header)),
-    ));
-    kinds
-}
-
-/// Sends packets of all kinds in turn for a time, and returns how many of each.
-fn send(host: &Host, time: Duration) -> usize {
-    let kinds = kinds();
-    let of_each = time.as_secs() as usize * RATE as usize / kinds.len();
-    flood::at_a_rate(host, "eth0", of_each * kinds.len(), time, |at| {
-        kinds[at % kinds.len()].clone()
-    });
-    of_each
-}
-
-/// The counters of a page that a process does not begin anew.
-fn counters(page: &str) -> BTreeMap<String, f64> {
-    let counters = page
-        .lines()
-        .filter(|line| !line.starts_with(['#', ' ']) && !line.starts_with("process_"))
-        .filter_map(|line| line.rsplit_once(' '))
-        .filter(|(name, _)| name.split('{').next().unwrap().ends_with("_total"));
-    counters
-        .map(|(name, value)| (name.to_owned(), value.parse().unwrap()))
-        .collect()
-}
-
-/// Those that are lower, or missing, after than before.
-fn lower(before: &str, after: &str) -> Vec<String> {
-    let after = counters(after);
-    let lower = counters(before).into_iter().filter_map(|(name, before)| {
-        let after = after.get(&name);
-        let is_lower = after.is_none_or(|after| *after < before);
-        (is_lower && before != 0.0).then(|| format!("{name}: {before}, then {after:?}"))
-    });
-    lower.collect()
-}
-
-/// Ends the agent so that the next goes on from it.
-fn hand_over(agent: &mut Monitor) {
-    agent.signal(libc::SIGUSR1);
-    let (status, _) = agent.wait();
-    assert_eq!(status.code(), Some(0), "{}", agent.err());
-    assert!(agent.err().contains("stay attached"), "{}", agent.err());
-}
-
-const ARGUMENTS: [&str; 8] = [
-    "run",
-    "-i",
-    "eth0",
-    "--docker",
-    "off",
-    "--require",
-    "6000",
-    "--hook",
-];
-
-fn next<'a>(manager: &ServiceManager, host: &'a Host, hook: &str) -> Agent<'a> {
-    let arguments = [&ARGUMENTS[..], &[hook]].concat();
-    Agent::serving(manager.run(host, &arguments), 9469)
-}
-
-/// Each packet is counted once, whichever process's programs counted it.
-fn is_complete(page: &str, of_each: usize) {
-    let of_each = of_each as u64;
-    let frames = kinds();
-    for (vni, frame) in VNIS.chain([VIOLATED]).zip(&frames) {
-        let labels =
-            format!(r#"{{interface="eth0",direction="rx",encapsulation="vxlan",vni="{vni}"}}"#);
-        let of = |what| value(page, &format!("overlay_{what}_total{labels}"));
-        assert_eq!(of("packets"), of_each, "VNI {vni}");
-        assert_eq!(of("bytes"), of_each * frame.len() as u64, "VNI {vni}");
-        let in_network = |(labels, _): &(String, u64)| labels.contains(&format!("vni=\"{vni}\""));
-        let sum = |name| {
-            let rows = rows(page, name).into_iter().filter(in_network);
-            rows.map(|row| row.1).sum::<u64>()
-        };
-        let exposure = sum("overlay_exposure_packets_total");
-        let pending = sum("overlay_exposure_pending_packets");
-        assert_eq!(exposure + pending, of_each, "VNI {vni}");
-    }
-    let violation =
-        format!(r#"overlay_violation_packets_total{{vni="{VIOLATED}",direction="rx"}}"#);
-    assert_eq!(value(page, &violation), of_each);
-    let peers = rows(page, "overlay_esp_packets_total");
-    assert_eq!(
-        peers.iter().map(|row| row.1).sum::<u64>(),
-        of_each,
-        "{peers:?}"
-    );
-    let esp =
-        r#"overlay_packets_total{interface="eth0",direction="rx",encapsulation="esp",vni=""}"#;
-    assert_eq!(value(page, esp), of_each);
-    let unparsed =
-        r#"overlay_unparsed_packets_total{interface="eth0",direction="rx",reason="vxlan_no_vni"}"#;
-    assert_eq!(value(page, unparsed), of_each);
-}
-
-fn goes_on(hook: &str) {
-    const RESTARTS: usize = 3;
-    let lab = lab();
-    let (host, sender) = (lab.node1(), lab.node2());
-    let manager = ServiceManager::start(&format!("handover-{hook}"));
-    let mut agent = next(&manager, host, hook);
-    let before = attached(host);
-    let hooks = agent.hooks();
-    let time = duration(Duration::from_secs(12));
-    std::thread::scope(|scope| {
-        let sending = scope.spawn(|| send(sender, time));
-        for at in 0..RESTARTS {
-            std::thread::sleep(time / (RESTARTS as u32 + 2));
-            let page = agent.metrics();
-            hand_over(&mut agent.monitor);
-            assert_eq!(attached(host), before, "it counts without a process");
-            std::thread::sleep(time / 20);
-            agent = next(&manager, host, hook);
-            let log = agent.monitor.err();
-            assert!(log.contains("went on from the counts of version"), "{log}");
-            // Something crossed meanwhile.
-            assert!(!log.contains("whose programs counted 0 packets"), "{log}");
-            assert_eq!(lower(&page, &agent.metrics()), [""; 0], "restart {at}");
-            assert_eq!(agent.hooks(), hooks);
-            assert_eq!(attached(host), before, "each program once");
-            assert_eq!(manager.kept(), [""; 0]);
-            // The violation is the one that the first process saw begin.
-            assert!(!log.contains("must be encrypted, but cleartext"), "{log}");
-        }
-        let of_each = sending.join().unwrap();
-        assert!(of_each > 500, "{of_each}");
-        // What is pending is credited after a moment; what is counted does not change.
-        std::thread::sleep(Duration::from_millis(500));
-        is_complete(&agent.metrics(), of_each);
-    });
-    // The end of the service: the manager closes what it keeps, which is nothing.
-    agent.monitor.stop();
-    manager.close();
-    assert_eq!(attached(host), [""; 0]);
-}
 
 #[test]
 fn at_tc_the_next_agent_goes_on_where_the_first_ended() {
@@ -197,7 +29,7 @@ fn what_is_left_is_detached_if_the_next_agent_cannot_start() {
     let mut monitor = manager.run(host, &["run", "--config", "/no/such/file"]);
     let (status, _) = monitor.wait();
     assert_eq!(status.code(), Some(2), "{}", monitor.err());
-    overlay_tests::process::wait_until("the manager forgets", || manager.kept().is_empty());
+    wait_until("the manager forgets", || manager.kept().is_empty());
     assert_eq!(attached(host), [""; 0]);
 }
 
@@ -207,7 +39,7 @@ fn a_version_that_counts_in_another_way_starts_afresh_and_says_so() {
     let (host, sender) = (lab.node1(), lab.node2());
     let manager = ServiceManager::start("handover-afresh");
     let mut agent = next(&manager, host, "tc");
-    let before = attached(host);
+    let before = in_place(host);
     let of_each = send(sender, Duration::from_secs(1));
     is_complete(&agent.metrics(), of_each);
     hand_over(&mut agent.monitor);
@@ -221,7 +53,7 @@ fn a_version_that_counts_in_another_way_starts_afresh_and_says_so() {
         log.contains("so they start at 0: version 9.9.9 counts in another way"),
         "{log}"
     );
-    assert_eq!(attached(host), before, "each program once");
+    assert_eq!(in_place(host), before, "each program once");
     assert_eq!(rows(&agent.metrics(), "overlay_packets_total"), []);
     let of_each = send(sender, Duration::from_secs(1));
     is_complete(&agent.metrics(), of_each);

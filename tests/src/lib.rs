@@ -17,6 +17,7 @@ pub mod flannel;
 pub mod flood;
 pub mod foreign;
 pub mod frame;
+pub mod handover;
 pub mod held;
 pub mod kernel_flood;
 pub mod offload;

@@ -218,7 +218,7 @@ mod tests {
             bytes: packets * 100,
         };
         Reading {
-            counters: (0..1000)
+            counters: (0..999)
                 .map(|vni| (key(vni), count(u64::from(vni))))
                 .collect(),
             state: CpuState {
