@@ -8,6 +8,7 @@ mod ebpf;
 mod fuzz;
 mod lab;
 mod lint;
+mod metrics;
 mod monitoring;
 mod mutants;
 mod package;

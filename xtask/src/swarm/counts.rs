@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::agent::{self, Count, Metrics};
+use super::agent;
 use super::frame::What;
 use super::node::both;
 use super::story::{QUIET, Story};
 use super::table::Row;
 use super::wire::Seen;
+use crate::metrics::{Count, Metrics};
 
 /// Of packets of one kind: counted by a node, or carried by the wire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

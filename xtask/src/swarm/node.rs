@@ -1,24 +1,15 @@
-//! A node: a virtual machine that runs the scripts we send it.
+//! A node: a virtual machine with a card on the wire.
 
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::paths::Ctx;
-use crate::proc::printable;
 use crate::vm;
-
-/// Default time that a script may take: emulation is slow.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// Until the guest answers.
-const BOOT: Duration = Duration::from_secs(180);
-/// What a node keeps of a script's output.
-const PRINTED: usize = 4 << 20;
+use crate::vm::remote::Remote;
 
 /// Modules that Docker's engine looks for before it uses them.
 const LOAD: &[&str] = &[
@@ -56,9 +47,7 @@ pub(super) const NODES: [Plan; 2] = [
 pub(super) struct Node {
     pub(super) name: &'static str,
     pub(super) address: &'static str,
-    control: BufReader<UnixStream>,
-    machine: Option<JoinHandle<Result<u8>>>,
-    scripts: u64,
+    remote: Remote,
     /// Seconds that the guest's clock is ahead of ours.
     ahead: f64,
 }
@@ -72,8 +61,6 @@ impl Node {
         trees: &[PathBuf],
         timeout: Duration,
     ) -> Result<Self> {
-        let (control, guest) = UnixStream::pair().context("cannot make a socket pair")?;
-        let script = include_str!("node.sh");
         let job = vm::Job {
             memory: 3072,
             cpus: 1,
@@ -85,30 +72,19 @@ impl Node {
                 end: Arc::new(wire),
                 mac: plan.mac.to_owned(),
             }),
-            control: Some(Arc::new(guest)),
-            ..vm::Job::new(&ctx.root, &["/bin/sh", "-c", script])
+            ..vm::Job::new(&ctx.root, &[])
         };
-        let ctx = ctx.clone();
-        // The kernel ends QEMU when this thread ends. It owns the job, and with
-        // it our copies of QEMU's ends: when both are gone we read the end.
-        let machine = std::thread::spawn(move || vm::run(&ctx, &job, &mut std::io::stderr()));
         Ok(Self {
             name: plan.name,
             address: plan.address,
-            control: BufReader::new(control),
-            machine: Some(machine),
-            scripts: 0,
+            remote: Remote::boot(ctx, job)?,
             ahead: 0.0,
         })
     }
 
     /// Waits until the guest takes scripts, and compares the clocks.
     pub(super) fn ready(&mut self) -> Result<()> {
-        let end = Instant::now() + BOOT;
-        let mut line = Vec::new();
-        if !self.line(&mut line, end)? || line != b"ready\n" {
-            bail!("{} did not come up", self.name);
-        }
+        self.remote.ready()?;
         self.compare_clocks()
     }
 
@@ -134,86 +110,14 @@ impl Node {
         theirs - self.ahead
     }
 
-    /// Runs a script of bash and returns what it printed, both streams
-    /// together; an error if its exit code is not 0.
+    /// Runs a script as [`Remote::sh`] does.
     pub(super) fn sh(&mut self, script: &str) -> Result<String> {
-        let (code, text) = self.run(script, PATIENCE)?;
-        if code != 0 {
-            let first = script.trim().lines().next().unwrap_or_default();
-            bail!(
-                "on {} `{first}` ended with {code}: {}",
-                self.name,
-                printable(text.trim())
-            );
-        }
-        Ok(text)
+        self.remote.sh(script)
     }
 
-    /// Runs a script; its exit code and what it printed.
+    /// Runs a script as [`Remote::run`] does.
     pub(super) fn run(&mut self, script: &str, limit: Duration) -> Result<(u8, String)> {
-        self.scripts += 1;
-        let end = format!("--- {} of {} ---", self.scripts, std::process::id());
-        let message = format!("{end}\n{}\n{end}\n", script.trim_end());
-        self.control
-            .get_mut()
-            .write_all(message.as_bytes())
-            .with_context(|| format!("{} is gone", self.name))?;
-        let deadline = Instant::now() + limit;
-        let mut text = Vec::new();
-        loop {
-            let start = text.len();
-            if !self.line(&mut text, deadline)? {
-                bail!("{} went off", self.name);
-            }
-            let last = String::from_utf8_lossy(&text[start..]);
-            if let Some(code) = last.strip_prefix(&end) {
-                let code = code.trim().parse().unwrap_or(u8::MAX);
-                // The newline before the end is ours.
-                text.truncate(start.saturating_sub(1));
-                return Ok((code, String::from_utf8_lossy(&text).into_owned()));
-            }
-            if text.len() > PRINTED {
-                bail!("a script on {} printed too much", self.name);
-            }
-        }
-    }
-
-    /// Appends one line; false at the end of the port.
-    fn line(&mut self, text: &mut Vec<u8>, deadline: Instant) -> Result<bool> {
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                bail!("{} did not answer in time", self.name);
-            }
-            self.control.get_ref().set_read_timeout(Some(left))?;
-            match self.control.read_until(b'\n', text) {
-                Ok(0) => return Ok(false),
-                Ok(_) if text.last() == Some(&b'\n') => return Ok(true),
-                Ok(_) => {}
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        std::io::ErrorKind::WouldBlock
-                            | std::io::ErrorKind::TimedOut
-                            | std::io::ErrorKind::Interrupted
-                    ) => {}
-                Err(error) => return Err(error).with_context(|| format!("{} is gone", self.name)),
-            }
-        }
-    }
-}
-
-impl Drop for Node {
-    /// Switches the machine off.
-    fn drop(&mut self) {
-        self.control.get_mut().write_all(b"off\n").ok();
-        let end = Instant::now() + Duration::from_secs(10);
-        while let Some(machine) = &self.machine {
-            if machine.is_finished() || Instant::now() > end {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        self.remote.run(script, limit)
     }
 }
 

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::agent::{self, Metrics};
+use super::agent;
 use super::app;
 use super::frame::What;
 use super::node::{Node, both, now};
 use super::table::{Row, Table};
 use super::wire::{Seen, Wire};
+use crate::metrics::Metrics;
 
 /// Visits from each node in a step.
 const VISITS: u32 = 5;

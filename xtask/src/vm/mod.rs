@@ -1,8 +1,9 @@
-//! `cargo xtask vm`: a command on another kernel, on this machine's own root.
+//! `cargo xtask vm`: a command on another kernel, on this machine's own root or on another.
 
 mod initrd;
 pub(crate) mod kernel;
 mod qemu;
+pub(crate) mod remote;
 pub(crate) mod tools;
 
 use std::io::{IsTerminal, Write};
@@ -26,6 +27,11 @@ use crate::setup::{apt, packages};
 const TIMED_OUT: u8 = 124;
 /// Priority of a machine that others go before. At 10 two compilers left it a tenth of a processor, and its tests ran out of time.
 const NICENESS: u8 = 4;
+
+/// Until the command of a guest begins, where two compilers run beside it.
+const BOOT: Duration = Duration::from_secs(120);
+/// The same where systemd starts it, on a root that is unpacked first.
+const BOOT_OF_SYSTEMD: Duration = Duration::from_secs(400);
 
 /// Modules that programs expect to be loaded before they use them; all others
 /// the kernel loads when they are asked for. One that it lacks is passed over.
@@ -61,7 +67,9 @@ pub(crate) struct Job {
     pub(crate) nice: bool,
     /// The guest's host name.
     pub(crate) name: String,
-    /// Folders whose files lie over the machine's root, the first on top.
+    /// An archive of tar with the guest's root, whose systemd is process 1 there. `None`: this machine's root, without systemd.
+    pub(crate) root: Option<PathBuf>,
+    /// Folders whose files lie over the guest's root, the first on top.
     pub(crate) trees: Vec<PathBuf>,
     /// Modules to load beside [`LOAD`].
     pub(crate) load: Vec<String>,
@@ -96,6 +104,7 @@ impl Job {
             command: command.iter().map(|word| (*word).to_owned()).collect(),
             nice: false,
             name: "overlay-vm".to_owned(),
+            root: None,
             trees: Vec::new(),
             load: Vec::new(),
             wire: None,
@@ -206,7 +215,14 @@ pub(crate) fn run(ctx: &Ctx, job: &Job, sink: &mut (dyn Write + Send)) -> Result
         ])
         .args(["-serial", "chardev:console"])
         .args(["-device", "virtio-rng-pci"]);
-    shared_folder(&mut cmd, "machine", Path::new("/"));
+    match &job.root {
+        None => shared_folder(&mut cmd, "machine", Path::new("/")),
+        Some(archive) => {
+            let folder = archive.parent().context("an archive is in a folder")?;
+            shared_folder(&mut cmd, "archive", folder);
+            shared_folder(&mut cmd, "modules", &kernel.modules);
+        }
+    }
     for (tag, tree) in tags(&job.trees) {
         shared_folder(&mut cmd, &tag, tree);
     }
@@ -228,7 +244,15 @@ pub(crate) fn run(ctx: &Ctx, job: &Job, sink: &mut (dyn Write + Send)) -> Result
     if let Some(control) = &job.control {
         qemu::port(&mut cmd, "control", control.as_raw_fd());
     }
-    match qemu::run(&mut cmd, &console, job.timeout, sink, &ends) {
+    let limits = qemu::Limits {
+        boot: if job.root.is_some() {
+            BOOT_OF_SYSTEMD
+        } else {
+            BOOT
+        },
+        all: job.timeout,
+    };
+    match qemu::run(&mut cmd, &console, limits, sink, &ends) {
         Ok(qemu::End::Exit(code)) => Ok(code),
         Ok(qemu::End::TimedOut) => {
             say(format!(
@@ -301,14 +325,8 @@ fn job_archive(job: &Job, kernel: &kernel::Kernel, interactive: bool) -> Vec<u8>
             let tags: Vec<String> = tags(&job.trees).map(|(tag, _)| tag).collect();
             tags.join(" ")
         }),
-        (
-            "VM_INTERACTIVE",
-            if interactive {
-                "1".to_owned()
-            } else {
-                String::new()
-            },
-        ),
+        ("VM_INTERACTIVE", flag(interactive)),
+        ("VM_ROOT", archive_name(job)),
         ("VM_ROWS", rows.to_string()),
         ("VM_COLUMNS", columns.to_string()),
     ];
@@ -318,10 +336,26 @@ fn job_archive(job: &Job, kernel: &kernel::Kernel, interactive: bool) -> Vec<u8>
         .collect();
     let mut archive = initrd::Archive::default();
     archive.file("init", 0o755, include_bytes!("init.sh"));
-    archive.file("job/init", 0o755, include_bytes!("stage2.sh"));
+    let stage2: &[u8] = match job.root {
+        None => include_bytes!("stage2.sh"),
+        Some(_) => include_bytes!("systemd.sh"),
+    };
+    archive.file("job/init", 0o755, stage2);
+    archive.file("job/run", 0o755, include_bytes!("run.sh"));
     archive.file("job/settings", 0o644, settings.as_bytes());
     archive.file("job/command", 0o644, command_script(job).as_bytes());
     archive.finish()
+}
+
+/// Empty where the root is this machine's.
+fn archive_name(job: &Job) -> String {
+    let name = job.root.as_deref().and_then(Path::file_name);
+    name.unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// A setting that is empty where it does not hold.
+fn flag(holds: bool) -> String {
+    if holds { "1" } else { "" }.to_owned()
 }
 
 /// A line of shell that becomes the command. By the full path of env(1):

@@ -12,10 +12,17 @@ use anyhow::{Context, Result, bail};
 
 use crate::proc::printable;
 
-/// A kernel that has not come so far by then will not any more.
-const BOOT: Duration = Duration::from_secs(120);
 /// From the command's end until the machine is off.
 const OFF: Duration = Duration::from_secs(10);
+
+/// How long a run may take.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// Until the guest is ready. One that is not by then will not be any more.
+    pub(super) boot: Duration,
+    /// All of it.
+    pub(super) all: Duration,
+}
 
 /// How a run ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -81,7 +88,7 @@ impl Drop for Machine {
 pub(super) fn run(
     cmd: &mut Command,
     console: &Path,
-    timeout: Duration,
+    limits: Limits,
     sink: Option<&mut (dyn Write + Send)>,
     ends: &[RawFd],
 ) -> Result<End> {
@@ -119,7 +126,7 @@ pub(super) fn run(
         if let Some(sink) = sink {
             scope.spawn(move || copy(&output, sink));
         }
-        let end = follow(&status, start, timeout);
+        let end = follow(&status, start, limits);
         if matches!(end, Ok(Some(End::Exit(_)))) {
             let off = Instant::now();
             while off.elapsed() < OFF && matches!(machine.0.try_wait(), Ok(None)) {
@@ -145,17 +152,21 @@ pub(super) fn run(
 
 /// Reads what the guest reports until its end. `None`: it never was ready, or
 /// went off before the command's end.
-fn follow(status: &UnixStream, start: Instant, timeout: Duration) -> Result<Option<End>> {
+fn follow(status: &UnixStream, start: Instant, limits: Limits) -> Result<Option<End>> {
     let mut lines = BufReader::new(status);
     let mut line = String::new();
     let mut ready = false;
     loop {
-        let limit = if ready { timeout } else { BOOT.min(timeout) };
+        let limit = if ready {
+            limits.all
+        } else {
+            limits.boot.min(limits.all)
+        };
         let Some(left) = limit
             .checked_sub(start.elapsed())
             .filter(|left| !left.is_zero())
         else {
-            let given_is_over = ready || timeout <= BOOT;
+            let given_is_over = ready || limits.all <= limits.boot;
             return Ok(given_is_over.then_some(End::TimedOut));
         };
         status
@@ -307,7 +318,8 @@ mod tests {
 
     #[test]
     fn a_guest_that_goes_off_early_is_distinguished_from_one_that_ends() {
-        let limit = Duration::from_secs(5);
+        let of = |boot, all| Limits { boot, all };
+        let limit = of(Duration::from_secs(5), Duration::from_secs(5));
         let (ours, mut guest) = UnixStream::pair().unwrap();
         guest.write_all(b"ready\nexit 3\n").unwrap();
         assert_eq!(
@@ -322,7 +334,7 @@ mod tests {
         guest.write_all(b"ready\n").unwrap();
         let short = Duration::from_millis(50);
         assert_eq!(
-            follow(&ours, Instant::now(), short).unwrap(),
+            follow(&ours, Instant::now(), of(limit.boot, short)).unwrap(),
             Some(End::TimedOut)
         );
     }

@@ -1,4 +1,4 @@
-# Runs on a node: takes scripts from the port `overlay.control`, one after the
+# Runs in the guest: takes scripts from the port `overlay.control`, one after the
 # other, and sends back what each printed and its exit code. A script is a line
 # that no script contains, the script, and that line again.
 for port in /sys/class/virtio-ports/*; do
