@@ -127,6 +127,19 @@ fn the_unit_is_exposed_little_and_names_what_the_agent_takes() {
     assert_eq!(others, [""; 0]);
 }
 
+#[test]
+fn the_unit_starts_nothing_that_a_small_debian_lacks() {
+    for key in ["ExecStart", "ExecStop", "ExecReload"] {
+        for command in values(key) {
+            // In front of the path: how systemd runs it.
+            let path = command.trim_start_matches(['-', '+', ':', '@', '!']);
+            let program = path.split(' ').next().unwrap();
+            let known = ["/usr/bin/overlay-monitor", "/bin/sh"];
+            assert!(known.contains(&program), "{key}={command}");
+        }
+    }
+}
+
 /// A copy of the agent that any user may run.
 struct Folder(PathBuf);
 
