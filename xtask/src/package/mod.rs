@@ -3,6 +3,7 @@
 
 mod bill;
 mod content;
+mod findings;
 mod image;
 mod product;
 mod tar;
@@ -13,11 +14,13 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use product::{PROGRAM, TARGET, digest};
+pub(crate) use product::digest;
+use product::{PROGRAM, TARGET};
 
 use crate::paths::{Ctx, make_dir};
 use crate::proc::{capture, cargo_path, isolated_cargo, run, say};
 use crate::setup::cargo_tool::{DEB, RPM};
+use crate::setup::{apt, packages};
 
 /// The C library is in the program, so that it runs on any distribution and in an empty image.
 const STATIC: &str = "-Ctarget-feature=+crt-static";
@@ -29,6 +32,7 @@ const SUMS: &str = "SHA256SUMS";
 
 /// Builds the packages, and checks what is in them.
 pub(crate) fn main(ctx: &Ctx) -> Result<()> {
+    apt::ensure(ctx, &packages::package(), &[])?;
     let (deb_tool, rpm_tool) = (DEB.get(ctx)?, RPM.get(ctx)?);
     let out = ctx.path("target/package");
     let commit = Commit::checked_out(ctx)?;
@@ -47,6 +51,7 @@ pub(crate) fn main(ctx: &Ctx) -> Result<()> {
     let deb = twice(&out, &folder, |to| deb(ctx, &deb_tool, &out, &commit, to))?;
     content::check(&deb)?;
     let rpm = twice(&out, &folder, |to| rpm(ctx, &rpm_tool, &out, &commit, to))?;
+    findings::none(ctx, &deb, &rpm)?;
     let parts = image::Parts {
         program: &program,
         bill: &bill_of_materials,
@@ -183,7 +188,13 @@ fn beside(ctx: &Ctx, out: &Path) -> Result<()> {
         "manual",
         "--",
     ]);
-    run(cmd.arg(&files))
+    run(cmd.arg(&files))?;
+    // cargo-deb compresses them itself.
+    let pages = fs::read_dir(files.join("man"))?.map(|entry| Ok(entry?.path()));
+    let mut cmd = Command::new("gzip");
+    cmd.args(["--best", "--no-name", "--keep"])
+        .args(pages.collect::<Result<Vec<_>>>()?);
+    run(&mut cmd)
 }
 
 fn deb(ctx: &Ctx, tool: &Path, out: &Path, commit: &Commit, to: &Path) -> Result<()> {

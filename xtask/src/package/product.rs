@@ -8,7 +8,7 @@ pub(super) const TARGET: &str = "x86_64-unknown-linux-gnu";
 pub(super) const PROGRAM: &str = "overlay-monitor";
 
 /// SHA-256, in hexadecimal digits.
-pub(super) fn digest(bytes: &[u8]) -> String {
+pub(crate) fn digest(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

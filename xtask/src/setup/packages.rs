@@ -169,6 +169,18 @@ const VM: &[(&str, &str)] = &[
     ("xz-utils", "newer Debian kernels compress their modules"),
 ];
 
+/// What the packages are checked with.
+const PACKAGE: &[(&str, &str)] = &[
+    ("lintian", "checks Debian's package"),
+    ("rpmlint", "checks that of RPM"),
+];
+
+/// What makes a root for the virtual machine.
+const ROOT: &[(&str, &str)] = &[(
+    "mmdebstrap",
+    "makes the Debian in which the package is installed",
+)];
+
 fn list(table: &[(&str, &str)]) -> Vec<Package> {
     table
         .iter()
@@ -204,6 +216,16 @@ pub(crate) fn record() -> Vec<Package> {
 /// Packages of the virtual machine.
 pub(crate) fn vm() -> Vec<Package> {
     list(VM)
+}
+
+/// Packages that check those we make.
+pub(crate) fn package() -> Vec<Package> {
+    list(PACKAGE)
+}
+
+/// Packages of the root of the virtual machine.
+pub(crate) fn root() -> Vec<Package> {
+    list(ROOT)
 }
 
 /// Packages that `cargo install bpf-linker` needs for this LLVM.
