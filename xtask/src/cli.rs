@@ -40,12 +40,14 @@ pub(crate) enum Task {
     /// prebuilt core, or a rustup nightly with rust-src) and a bpf-linker of the
     /// same LLVM. Both are found or installed.
     Bpf,
-    /// Build one static program, and Debian's package of it
+    /// Build one static program, its packages for Debian and RPM, and an image
     ///
-    /// Writes target/package/dist/: the program, which needs no library; a package
-    /// with it, unit, configuration, man pages and completions; and SHA256SUMS.
-    /// What is in the package is checked, and two packages have one digest.
+    /// Writes target/package/dist/: the program, which needs no library; packages
+    /// with it, unit, configuration, man pages and completions; an OCI image; a bill
+    /// of materials; and SHA256SUMS. What is in Debian's package is checked, lintian
+    /// and rpmlint find nothing, and two packages of the same files have one digest.
     Package,
+    TryPackage(TryPackage),
     /// Write the alerting rules, their cases, the runbook and the dashboards
     ///
     /// Writes deploy/prometheus/, deploy/grafana/ and docs/alerts.md from the
@@ -78,6 +80,39 @@ pub(crate) struct Build {
     /// Optimise them
     #[arg(long)]
     pub(crate) release: bool,
+}
+
+/// Install, upgrade, stop, kill and purge Debian's package on a Debian with systemd
+///
+/// Boots a Debian 12 of its own in a virtual machine, by emulation, and follows
+/// the README there. While the next version is installed and while the agent
+/// restarts, packets of several networks cross the wire: nftables and the device
+/// count them beside the agent. It ends with a table of what was compared, and
+/// with exit code 1 where something is not as expected. Needs root, and what
+/// `cargo xtask package` has built.
+#[derive(clap::Args)]
+pub(crate) struct TryPackage {
+    /// The package to install [default: the one in target/package/dist]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) deb: Option<std::path::PathBuf>,
+    /// The package to upgrade to [default: the same files as a later version]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) next: Option<std::path::PathBuf>,
+    /// Packets that cross during the upgrade; a fourth of them during the restart
+    #[arg(long, default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1_000..=100_000_000))]
+    pub(crate) packets: u64,
+    /// Which kernel: 5.10, 6.1, 6.12 or 7.2
+    #[arg(long, default_value = crate::vm::DEFAULT_KERNEL, value_name = "VERSION")]
+    pub(crate) kernel: String,
+    /// End everything after so many seconds
+    #[arg(long, default_value_t = 3600, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(60..))]
+    pub(crate) timeout: u64,
+    /// Debian mirror, if not that of this machine
+    #[arg(long, value_name = "URL")]
+    pub(crate) mirror: Option<String>,
+    /// Only boot it, and run what is typed
+    #[arg(long)]
+    pub(crate) shell: bool,
 }
 
 /// Check format, warnings, imports, licences and the committed objects

@@ -18,6 +18,7 @@ mod setup;
 mod swarm;
 mod table;
 mod test;
+mod try_package;
 mod vm;
 
 use std::process::ExitCode;
@@ -55,6 +56,7 @@ fn start(cli: Cli) -> Result<ExitCode> {
         }
         Task::Bpf => ebpf::main(&ctx)?,
         Task::Package => package::main(&ctx)?,
+        Task::TryPackage(args) => return Ok(ExitCode::from(try_package::main(&ctx, &args)?)),
         Task::Monitoring => monitoring::write(&ctx)?,
         Task::Lint(args) if args.imports => lint::imports::check(&ctx)?,
         Task::Lint(_) => lint::main(&ctx)?,

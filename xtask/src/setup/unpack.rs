@@ -102,7 +102,7 @@ impl Source {
 }
 
 /// The mirror of the machine's own Debian sources.
-fn own_mirror() -> Result<String> {
+pub(crate) fn own_mirror() -> Result<String> {
     let mut cmd = Command::new("apt-get");
     cmd.args([
         "indextargets",
@@ -111,7 +111,7 @@ fn own_mirror() -> Result<String> {
     ]);
     mirror_of(&capture(&mut cmd)?).with_context(|| {
         format!(
-            "{} has no Debian mirror among its apt sources, from which the kernel would come.\n  \
+            "{} has no Debian mirror among its apt sources, which would have what is missing.\n  \
              Name one with `--mirror URL` (its keys: package debian-archive-keyring).",
             OsRelease::of_this_machine().pretty
         )
