@@ -96,11 +96,16 @@ pub fn limit(audit: &Audit) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use monitor_classify::{CredentialKind, Exposure, Protocol};
     use monitor_common::direction::Direction;
+    use monitor_common::key::NetworkId;
 
     use super::*;
     use crate::policy::{Requirement, State, Violation};
-    use crate::surface::report::tests::{audit, violation};
+    use crate::surface::report::audit::ExposureReport;
+    use crate::surface::report::chapter::chapters;
+    use crate::surface::report::conversation::Conversations;
+    use crate::surface::report::tests::{audit, counted, record, violation};
 
     #[test]
     fn both_directions_of_one_cause_are_one_finding() {
@@ -158,5 +163,36 @@ mod tests {
             "{}",
             sentence(&free)
         );
+    }
+
+    #[test]
+    fn how_much_can_be_read_is_said_with_and_without_credentials() {
+        let vni = NetworkId::vni(4096);
+        let says = |rows: &[_], credentials: &[CredentialKind]| {
+            let mut audit = audit(Requirement::Optional, State::Mixed);
+            let mut record = record(Some(4096), ("10.0.0.1", 40_000), ("10.0.0.2", 6379));
+            record.verdict.credentials = credentials.to_vec();
+            let mut conversations = Conversations::default();
+            conversations.add(&record);
+            let (chapters, _) = chapters(&counted(rows), &audit.report, &conversations);
+            audit.exposure = ExposureReport {
+                is_watched: true,
+                chapters,
+                ..ExposureReport::default()
+            };
+            let text = sentence(&audit);
+            text.rsplit("; ").next().unwrap().to_owned()
+        };
+        let plaintext = (vni, Protocol::Redis, Exposure::Plaintext, 1);
+        let encrypted = (vni, Protocol::Tls, Exposure::Encrypted, 3);
+        assert_eq!(
+            says(&[plaintext, encrypted], &[]),
+            "25.0 % of the bytes can be read on the path"
+        );
+        assert_eq!(
+            says(&[plaintext, encrypted], &CredentialKind::ALL[..2]),
+            "25.0 % of the bytes can be read on the path, with 2 kinds of credentials"
+        );
+        assert_eq!(says(&[encrypted], &[]), "nothing readable was found");
     }
 }
