@@ -21,4 +21,7 @@ END
 $b ln -s ../overlay-vm.service $units/multi-user.target.wants/
 # The kernel's console is a file here; without udev systemd would wait for it to appear.
 $b ln -s /dev/null $units/serial-getty@ttyS0.service
+# What starts in a second takes minutes by emulation, beside other work.
+$b mkdir -p /run/systemd/system.conf.d
+printf '[Manager]\nDefaultTimeoutStartSec=600\nDefaultTimeoutStopSec=600\n' >/run/systemd/system.conf.d/emulation.conf
 exec /lib/systemd/systemd
