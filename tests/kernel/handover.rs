@@ -60,6 +60,22 @@ fn a_version_that_counts_in_another_way_starts_afresh_and_says_so() {
 }
 
 #[test]
+fn after_a_change_of_the_hook_each_packet_is_counted_once() {
+    for [first, second] in [["xdp", "tc"], ["tc", "xdp"]] {
+        let lab = lab();
+        let (host, sender) = (lab.node1(), lab.node2());
+        let manager = ServiceManager::start(&format!("handover-from-{first}"));
+        let mut agent = next(&manager, host, first);
+        let before = send(sender, Duration::from_secs(1));
+        hand_over(&mut agent.monitor);
+        let meanwhile = send(sender, Duration::from_secs(1));
+        let agent = next(&manager, host, second);
+        let after = send(sender, Duration::from_secs(1));
+        is_complete(&agent.metrics(), before + meanwhile + after);
+    }
+}
+
+#[test]
 fn an_interface_that_is_not_watched_any_more_keeps_its_counts_and_no_program() {
     let lab = lab();
     let (host, sender) = (lab.node1(), lab.node2());

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use monitor_lab::Host;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 use crate::process::{Monitor, program};
@@ -167,9 +168,21 @@ fn read(socket: &UnixDatagram, kept: &Mutex<Kept>) {
     let name = field("FDNAME=").unwrap_or("stored").to_owned();
     let mut kept = kept.lock().unwrap();
     if field("FDSTORE=") == Some("1") {
+        // As systemd does unless it is not to poll.
+        let is_polled = field("FDPOLL=") != Some("0");
+        let descriptors = descriptors
+            .into_iter()
+            .filter(|descriptor| !(is_polled && is_in_error(descriptor)));
+        let descriptors: Vec<OwnedFd> = descriptors.collect();
         kept.extend(descriptors.into_iter().map(|fd| (name.clone(), fd)));
     } else if field("FDSTOREREMOVE=") == Some("1") {
         kept.retain(|(at, _)| *at != name);
     }
     // The descriptor of a barrier is closed here.
+}
+
+/// Whether poll(2) finds an error, or that the other end is closed.
+fn is_in_error(descriptor: &OwnedFd) -> bool {
+    let mut ends = [PollFd::new(descriptor, PollFlags::empty())];
+    poll(&mut ends, Some(&Timespec::default())).is_ok_and(|found| found != 0)
 }

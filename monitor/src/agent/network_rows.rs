@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use monitor_common::direction::Direction;
 use monitor_common::key::NetworkId;
@@ -10,6 +11,9 @@ use monitor_common::map_size::DEVICES;
 use super::node_agent::Agent;
 use super::watched::Watched;
 use crate::policy::Requirement;
+
+/// For how long the networks that the process before this one knew count as described: until Docker has reported its own.
+const HOLDS_BEFORE: Duration = Duration::from_secs(60);
 
 impl Agent {
     /// Makes the rows of known networks on all watched interfaces where they are missing: those of the configuration, of
@@ -27,7 +31,9 @@ impl Agent {
             .filter_map(|link| link.overlay?.vni)
             .take(DEVICES)
             .collect();
-        let is_done = |at: &Watched| at.prepared.as_ref() == Some(&(version, devices.clone()));
+        let holds_before = self.started.elapsed() < HOLDS_BEFORE;
+        let prepared = (version, devices.clone(), holds_before);
+        let is_done = |at: &Watched| at.prepared.as_ref() == Some(&prepared);
         if self.watched.values().all(is_done) {
             return;
         }
@@ -48,7 +54,7 @@ impl Agent {
                     without.insert(*vni);
                 }
             }
-            watched.prepared = Some((version, devices.clone()));
+            watched.prepared = Some(prepared.clone());
         }
         // Two directions; half of the map is left to the nodes.
         let room = self.kernel.sizes().esp_networks as usize / 4;
@@ -78,6 +84,9 @@ impl Agent {
         }
         self.room_logged = !without.is_empty();
         self.described = networks.into_iter().map(|(_, vni)| vni).collect();
+        if holds_before {
+            self.described.extend(&self.described_before);
+        }
         if let Some(policy) = &mut policy {
             policy.set_without_rows(without);
         }

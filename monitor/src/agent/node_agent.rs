@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
@@ -44,6 +44,9 @@ pub struct Agent {
     pub(super) silent: SilentRows,
     /// Networks of the configuration, of Docker, and of this host's devices: their rows stay.
     pub(super) described: BTreeSet<u32>,
+    /// Networks that the process before this one knew. They count as described until Docker may have reported its own.
+    pub(super) described_before: BTreeSet<u32>,
+    pub(super) started: Instant,
     /// The nodes of this host's security associations.
     pub(super) esp_nodes: BTreeSet<IpAddr>,
     pub(super) exported: Arc<Mutex<Exported>>,

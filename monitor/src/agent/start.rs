@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use anyhow::anyhow;
 use monitor_common::cpu_state::CpuState;
@@ -55,6 +56,8 @@ impl Agent {
             ledger: Ledger::default(),
             silent: SilentRows::default(),
             described: BTreeSet::new(),
+            described_before: BTreeSet::new(),
+            started: Instant::now(),
             esp_nodes: BTreeSet::new(),
             exported: Arc::clone(&exported),
             forget_after: plan.forget_after,

@@ -16,8 +16,9 @@ pub(super) struct Watched {
     pub(super) prepared: Option<Prepared>,
 }
 
-/// The version of the policy's networks, and the networks of this host's devices.
-pub(super) type Prepared = (Option<u64>, BTreeSet<u32>);
+/// The version of the policy's networks, the networks of this host's devices, and whether those of the process before this one
+/// count too.
+pub(super) type Prepared = (Option<u64>, BTreeSet<u32>, bool);
 
 /// One direction of a watched interface.
 #[derive(Default)]

@@ -123,13 +123,19 @@ impl ServiceManager {
     /// # Errors
     /// Without a manager, or if it does not read.
     pub fn store(&self, name: &str, descriptor: BorrowedFd<'_>) -> io::Result<()> {
-        let text = format!("FDSTORE=1\nFDNAME={name}");
+        // A map is in error for poll(2) (`bpf_map_poll` in kernel/bpf/syscall.c), and would be forgotten.
+        let text = format!("FDSTORE=1\nFDPOLL=0\nFDNAME={name}");
         self.send_with(text.as_bytes(), Some(descriptor))
     }
 
     /// Forgets the descriptors of a name that were kept.
     pub fn forget(&self, name: &str) {
-        self.send(&format!("FDSTOREREMOVE=1\nFDNAME={name}"));
+        let text = format!("FDSTOREREMOVE=1\nFDNAME={name}");
+        if let Err(error) = self.send_with(text.as_bytes(), None) {
+            tracing::warn!(
+                "the service manager keeps {name} of the process before this one: {error}"
+            );
+        }
     }
 
     /// Waits until the manager has read all that was sent.

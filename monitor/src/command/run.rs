@@ -243,8 +243,10 @@ fn store(legacy: &Legacy, manager: &ServiceManager) -> io::Result<()> {
             MemfdFlags::CLOEXEC,
         )?);
         record.write_all(&legacy.record)?;
+        manager.forget(Legacy::RECORD);
         manager.store(Legacy::RECORD, record.as_fd())?;
         for (name, descriptor) in &legacy.descriptors {
+            manager.forget(name);
             manager.store(name, descriptor.as_fd())?;
         }
         manager.wait()

@@ -51,7 +51,7 @@ pub(super) struct StateClock {
 impl StateClock {
     /// When the last evaluation was, and the state that it found with the times so far, by network.
     pub(super) fn leave(&self) -> (u64, impl Iterator<Item = (u32, State, StateTimes)>) {
-        let networks = self.networks.iter();
+        let networks = self.networks.iter().chain(&self.inherited);
         let networks = networks.map(|(vni, (state, times))| (*vni, *state, *times));
         (self.evaluated, networks)
     }

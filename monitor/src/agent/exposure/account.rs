@@ -55,6 +55,8 @@ pub struct Account {
     carried: HashMap<ExposureKey, Count>,
     /// Networks are forgotten, if they are at all.
     silence: Option<Silence>,
+    /// The maps are another process's: nothing is changed in them any more.
+    is_left: bool,
 }
 
 /// Which networks are forgotten.
@@ -82,6 +84,7 @@ impl Account {
             credential_flows: Arc::default(),
             carried: HashMap::default(),
             silence: None,
+            is_left: false,
         }
     }
 
@@ -124,6 +127,9 @@ impl Account {
     /// # Errors
     /// A runtime failure, if a map cannot be changed.
     pub fn settle_classified(&mut self) -> Result<bool, Failure> {
+        if self.is_left {
+            return Ok(false);
+        }
         let old = monotonic_ns().saturating_sub(RUNNING_NS);
         let mut is_more = true;
         for _ in 0..AT_ONCE {
@@ -163,6 +169,9 @@ impl Account {
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn settle(&mut self, now: u32) -> Result<(), Failure> {
+        if self.is_left {
+            return Ok(());
+        }
         // The sums are read first, so that what is missing in the flows is truly gone.
         let sums = self.sums()?;
         let flows = self.counts.flows.all()?;
@@ -354,6 +363,11 @@ impl Account {
             self.credited.entry(key).or_default().add(*count);
         }
         self.evicted += evicted;
+    }
+
+    /// The maps are another process's from now on.
+    pub(in super::super) fn leave(&mut self) {
+        self.is_left = true;
     }
 
     /// What waits for a verdict, in a reading of the map.

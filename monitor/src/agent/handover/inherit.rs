@@ -1,11 +1,12 @@
 //! The side of the process that starts.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, PoisonError};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use monitor_common::key::{PeerCount, PeerKey};
 
 use super::record::{Record, decode};
@@ -38,7 +39,12 @@ impl Predecessor {
             return Ok(None);
         }
         let (mut record, mut maps, mut links) = (None, Vec::new(), Vec::new());
+        // systemd passes the latest of a name first.
+        let mut seen = HashSet::new();
         for (name, descriptor) in left {
+            if !seen.insert(name.clone()) {
+                continue;
+            }
             if name == RECORD {
                 record = Some(descriptor);
             } else if let Some(name) = name.strip_prefix(MAP) {
@@ -47,18 +53,21 @@ impl Predecessor {
                 links.push((place, descriptor));
             }
         }
+        // If anything fails now, they are detached.
+        let mut links = LeftAttached::new(links);
         let mut file = File::from(record.context("it left no record")?);
         let mut bytes = Vec::new();
         file.seek(SeekFrom::Start(0))
             .and_then(|_| file.read_to_end(&mut bytes))
             .context("its record cannot be read")?;
         let record = Record::parse(&bytes)?;
+        links.set_owner(record.owner.clone());
         Ok(Some(Predecessor {
             shown: record.shown.reading()?,
             maps_then: record.maps.reading()?,
             peers_then: decode(&record.peers)?,
             maps: PastMaps::new(maps)?,
-            links: LeftAttached::new(links, record.owner.clone()),
+            links,
             record,
         }))
     }
@@ -97,6 +106,9 @@ impl Agent {
             account.inherit(&waiting, 0);
             account.inherit_credential_flows(from.record.credentials());
         }
+        self.described_before = from.record.described.iter().copied().collect();
+        self.described.clone_from(&self.described_before);
+        self.esp_nodes = from.record.esp_nodes.iter().copied().collect();
         // No row has a series yet.
         drop(self.ledger.take_moves());
         // Now, so that what had a series has it again, whatever has come since.
@@ -129,14 +141,7 @@ impl Agent {
     ) -> Result<(), Failure> {
         // Of interfaces that are not watched any more.
         self.left = LeftAttached::default();
-        for interface in links.iter().filter_map(Link::interface) {
-            clsact::detach(&interface).map_err(|error| {
-                Failure::runtime(
-                    anyhow!(error)
-                        .context(format!("cannot remove TC filters from {}", interface.name)),
-                )
-            })?;
-        }
+        detach_from(links);
         self.kernel.wait_for_programs()?;
         let rest = from.maps.read()?.since(&from.maps_then);
         let name = |index| from.name_of(index);
@@ -165,7 +170,10 @@ impl Agent {
 /// Removes the TC filters that a process has left for one which does not go on from it. Links are detached when the last
 /// process closes them.
 pub fn detach_left() {
-    let links = interface::list().unwrap_or_default();
+    detach_from(&interface::list().unwrap_or_default());
+}
+
+fn detach_from(links: &[Link]) {
     for interface in links.iter().filter_map(Link::interface) {
         if let Err(error) = clsact::detach(&interface) {
             tracing::warn!(

@@ -40,10 +40,13 @@ impl Agent {
             Some((policy, peers)) => (Some(policy), peers),
             None => (None, HashMap::default()),
         };
-        let account = self
+        let mut account = self
             .account
             .as_ref()
             .map(|account| account.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(account) = &mut account {
+            account.leave();
+        }
         let (maps, all) = self.kernel.leave_slots()?;
         let waiting = account.as_ref().map(|at| at.waiting(all.exposure.clone()));
         let snapshot = self.snapshot_from(all, account.as_deref(), peers.len());
@@ -64,6 +67,8 @@ impl Agent {
                 .map(|at| at.all_credential_flows())
                 .unwrap_or_default(),
             policy,
+            described: self.described.iter().copied().collect(),
+            esp_nodes: self.esp_nodes.iter().copied().collect(),
         };
         let waiting = waiting.unwrap_or_default();
         let record = Record::new(parts, &shown, &maps, encode(&peers), &waiting);

@@ -1,6 +1,7 @@
 //! What one process writes down for the next one.
 
 use std::hash::Hash;
+use std::net::IpAddr;
 
 use anyhow::{Context, anyhow, ensure};
 use base64::Engine;
@@ -45,6 +46,10 @@ pub(super) struct Record {
     /// Network, kind, whether it is described, and flows that showed such credentials.
     credentials: Vec<(u32, String, bool, u64)>,
     pub(super) policy: Option<LeftPolicy>,
+    /// Networks that something describes.
+    pub(super) described: Vec<u32>,
+    /// Nodes with which the host has an association.
+    pub(super) esp_nodes: Vec<IpAddr>,
 }
 
 /// A reading of the maps, each as its keys and values in the byte order of this machine, in base 64.
@@ -66,6 +71,8 @@ pub(super) struct Parts {
     pub(super) evicted: u64,
     pub(super) credentials: Vec<CredentialRow>,
     pub(super) policy: Option<LeftPolicy>,
+    pub(super) described: Vec<u32>,
+    pub(super) esp_nodes: Vec<IpAddr>,
 }
 
 impl Record {
@@ -98,6 +105,8 @@ impl Record {
             evicted: parts.evicted,
             credentials: credentials.collect(),
             policy: parts.policy,
+            described: parts.described,
+            esp_nodes: parts.esp_nodes,
         }
     }
 
@@ -242,6 +251,8 @@ mod tests {
                 flows: 9,
             }],
             policy: None,
+            described: vec![4096],
+            esp_nodes: vec![IpAddr::from([192, 0, 2, 1])],
         };
         Record::new(
             parts,

@@ -10,7 +10,7 @@ use super::attachment::{Attachment, Guard};
 use super::bpf_link;
 use super::clsact;
 use super::hook::{Hook, HookChoice};
-use super::left::{LeftAttached, Place};
+use super::left::{self, LeftAttached, Place};
 use crate::base::failure::Failure;
 use crate::base::interface::{Interface, LinkLayer};
 use crate::kernel::programs::{Entry, Kernel};
@@ -106,10 +106,15 @@ fn xdp_or_tc(
     }
     let error = match xdp(kernel, interface, hook, owners.left) {
         Ok(guard) => {
-            // The other process had fallen back to TC.
+            // The other process had TC here, which would count the same packets.
             owners
                 .left
                 .detach_others(interface.index, Direction::Rx, &[]);
+            if let Some(owner) = owners.left.owner()
+                && let Err(error) = clsact::remove_left(interface, Direction::Rx, owner)
+            {
+                tracing::warn!("{}: cannot remove a TC filter: {error}", interface.name);
+            }
             let guard = Guard::Xdp(guard);
             return Ok(Attachment {
                 interface: interface.clone(),
@@ -170,6 +175,7 @@ fn xdp(
                 return Ok(link);
             }
         }
+        left::detach(&link);
     }
     let attach = |kernel: &mut Kernel, entry| {
         let program = kernel.fd(entry).map_err(XdpError::Load)?;
@@ -204,10 +210,13 @@ fn tc(
         direction,
         ifindex: interface.index,
     };
-    let taken_over = owners
-        .left
-        .take(place)
-        .filter(|link| bpf_link::update(link.as_fd(), program).is_ok());
+    let taken_over = owners.left.take(place).filter(|link| {
+        let updated = bpf_link::update(link.as_fd(), program);
+        if updated.is_err() {
+            left::detach(link);
+        }
+        updated.is_ok()
+    });
     let link = match taken_over {
         Some(link) => Ok(link),
         // Before all other programs, so that packets that a later one drops or redirects are counted.

@@ -158,6 +158,19 @@ pub(super) fn update(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Resul
     unsafe { bpf::call(Command::LinkUpdate, &mut attr) }.map(drop)
 }
 
+/// Detaches the program of a link, whoever else has the link open.
+pub(super) fn detach(link: BorrowedFd<'_>) -> io::Result<()> {
+    #[repr(C)]
+    struct LinkDetach {
+        link: u32,
+    }
+    let mut attr = LinkDetach {
+        link: link.as_raw_fd().cast_unsigned(),
+    };
+    // SAFETY: the attributes have no pointer.
+    unsafe { bpf::call(Command::LinkDetach, &mut attr) }.map(drop)
+}
+
 /// Whether the kernel has TCX: for an impossible interface index it then answers that there is no such interface,
 /// otherwise that the attach type is invalid.
 pub(super) fn has_tcx(program: impl AsFd) -> bool {

@@ -245,6 +245,20 @@ pub fn detach(interface: &Interface) -> io::Result<Detached> {
     Ok(found)
 }
 
+/// Removes the filters that a process which has ended left at one hook.
+///
+/// # Errors
+/// The error that netlink answered.
+pub(super) fn remove_left(
+    interface: &Interface,
+    direction: Direction,
+    token: &str,
+) -> io::Result<()> {
+    let filters = list(interface, direction)?.into_iter();
+    let mut left = filters.filter(|at| at.token() == Some(token) && !is_alive(token));
+    left.try_for_each(|filter| remove(interface, direction, filter.preference))
+}
+
 impl ListedFilter {
     /// The owner's token, if it is a filter of overlay-monitor.
     fn token(&self) -> Option<&str> {

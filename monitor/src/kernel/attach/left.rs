@@ -1,11 +1,12 @@
 //! What another process left attached for this one.
 
 use std::fmt;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::str::FromStr;
 
 use monitor_common::direction::Direction;
 
+use super::bpf_link;
 use super::hook::Hook;
 
 /// Where a link is attached.
@@ -50,7 +51,8 @@ impl FromStr for Place {
     }
 }
 
-/// Links and filters that are still attached. What is not taken over is detached when this is dropped, except filters.
+/// Links and filters that are still attached. Links that are not taken over are detached when this is dropped: the service
+/// manager has them open too.
 #[derive(Debug, Default)]
 pub struct LeftAttached {
     links: Vec<(Place, OwnedFd)>,
@@ -59,13 +61,15 @@ pub struct LeftAttached {
 }
 
 impl LeftAttached {
-    /// These links, and the filters of this owner.
+    /// These links, and no filters.
     #[must_use]
-    pub fn new(links: Vec<(Place, OwnedFd)>, owner: String) -> LeftAttached {
-        LeftAttached {
-            links,
-            owner: Some(owner),
-        }
+    pub fn new(links: Vec<(Place, OwnedFd)>) -> LeftAttached {
+        LeftAttached { links, owner: None }
+    }
+
+    /// Adds the filters of an owner.
+    pub fn set_owner(&mut self, token: String) {
+        self.owner = Some(token);
     }
 
     /// The link at a place.
@@ -76,13 +80,31 @@ impl LeftAttached {
 
     /// Detaches the links of one direction of an interface that are at none of these hooks.
     pub(super) fn detach_others(&mut self, ifindex: u32, direction: Direction, hooks: &[Hook]) {
-        self.links.retain(|(at, _)| {
-            (at.ifindex, at.direction) != (ifindex, direction) || hooks.contains(&at.hook)
+        self.links.retain(|(at, link)| {
+            let is_kept =
+                (at.ifindex, at.direction) != (ifindex, direction) || hooks.contains(&at.hook);
+            if !is_kept {
+                detach(link);
+            }
+            is_kept
         });
     }
 
     pub(super) fn owner(&self) -> Option<&str> {
         self.owner.as_deref()
+    }
+}
+
+impl Drop for LeftAttached {
+    fn drop(&mut self) {
+        self.links.iter().for_each(|(_, link)| detach(link));
+    }
+}
+
+/// Detaches a program that is not taken over.
+pub(super) fn detach(link: &OwnedFd) {
+    if let Err(error) = bpf_link::detach(link.as_fd()) {
+        tracing::debug!("a link of the process before this one stays until it is closed: {error}");
     }
 }
 
