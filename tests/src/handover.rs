@@ -53,7 +53,7 @@ pub fn send(host: &Host, time: Duration) -> usize {
     of_each
 }
 
-/// What is attached to `eth0`, whoever owns the filters.
+/// What is attached to `eth0`; filters without the token of their owner.
 #[must_use]
 pub fn in_place(host: &Host) -> Vec<String> {
     let all = attached(host).into_iter();

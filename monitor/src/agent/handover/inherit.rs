@@ -167,8 +167,7 @@ impl Agent {
     }
 }
 
-/// Removes the TC filters that a process has left for one which does not go on from it. Links are detached when the last
-/// process closes them.
+/// Removes the TC filters of a predecessor from which this process does not go on. [`LeftAttached`] detaches links.
 pub fn detach_left() {
     detach_from(&interface::list().unwrap_or_default());
 }

@@ -9,7 +9,7 @@
 //! maps, which is in the record too. Before it the slots are emptied, so that from then on programs count in the maps alone.
 //! (2) *The old maps*: what they hold beyond that reading when no program counts in them any more: ours took the place of
 //! each in one step ([`Owners::left`](crate::kernel::attach::Owners::left)), and those that ran then have ended. (3) *The new
-//! maps*.
+//! maps*. Where the hook of an interface changes there is no such step: packets of that moment are missed or counted twice.
 
 mod inherit;
 mod leave;

@@ -158,7 +158,7 @@ pub(super) fn update(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Resul
     unsafe { bpf::call(Command::LinkUpdate, &mut attr) }.map(drop)
 }
 
-/// Detaches the program of a link, whoever else has the link open.
+/// Detaches the program of a link, also if another process has the link open.
 pub(super) fn detach(link: BorrowedFd<'_>) -> io::Result<()> {
     #[repr(C)]
     struct LinkDetach {
