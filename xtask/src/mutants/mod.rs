@@ -67,6 +67,8 @@ const AREAS: [Area; 6] = [
         package: "monitor",
         files: &["monitor/src/agent/*.rs", "monitor/src/agent/exported/**"],
         tests: &[
+            "kernel_attach",
+            "kernel_attribution",
             "kernel_counts",
             "kernel_interfaces",
             "kernel_peers",
