@@ -340,8 +340,9 @@ pub(crate) struct Bench {
 /// Check the monitor against a real Docker Swarm
 ///
 /// Two virtual machines on a private wire, each with the distribution's Docker
-/// engine, become a Swarm of two nodes. The story: an overlay network with a
-/// web app and Redis, plain; the same encrypted; the published port; then three
+/// engine, become a Swarm of two nodes. The agent runs there from the stack in
+/// deploy/swarm and the image that `cargo xtask package` has built. The story:
+/// an overlay network with a web app and Redis, plain; the same encrypted; the published port; then three
 /// accidents: the marking rule is lost, cleartext is injected, keys rotate. A
 /// table at the end compares the monitor's reports with the frames on the wire;
 /// where they differ the exit code is 1. Takes ten to twenty minutes and 8 GB of

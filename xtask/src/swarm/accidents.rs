@@ -221,10 +221,10 @@ impl Story {
         Ok(())
     }
 
-    /// Packets of violations against frames in clear, in sum since the start.
+    /// Packets of violations against frames in clear, in sum since the agents watch.
     fn violation_counts(&mut self, step: &'static str, vni: u32) -> Result<()> {
         let pages = both(&mut self.nodes, agent::metrics)?;
-        let seen = self.wire.since(0.0);
+        let seen = self.wire.since(self.watched_since);
         for (node, page) in pages.iter().enumerate() {
             let said = |direction| {
                 let labels = [

@@ -1,51 +1,13 @@
 //! What the monitor on a node says: its metrics, its networks and violations,
 //! and its log.
 
-use std::time::{Duration, Instant};
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::node::Node;
+use super::stack::CONTAINER;
 use crate::metrics::Metrics;
 use crate::proc::printable;
-
-/// The window over which states are evaluated: short, so that a violation is over
-/// soon after its cause.
-pub(super) const WINDOW: Duration = Duration::from_secs(15);
-/// Loading the kernel programs takes long where the verifier is emulated.
-const START: Duration = Duration::from_secs(240);
-
-/// Starts `run` on a node, and waits until it watches the wire.
-pub(super) fn run(node: &mut Node, monitor: &str) -> Result<()> {
-    let window = WINDOW.as_secs();
-    start(
-        node,
-        &format!("{monitor} run -i eth0 --host-flows ports=80 --window {window}"),
-        "monitor.log",
-    )
-}
-
-fn start(node: &mut Node, command: &str, log: &str) -> Result<()> {
-    node.sh(&format!(
-        "(exec setsid {command}) >/run/{log} 2>&1 &\necho $! >/run/{log}.pid"
-    ))?;
-    let end = Instant::now() + START;
-    loop {
-        let said = node.sh(&format!("cat /run/{log}"))?;
-        if said.contains("watching eth0") {
-            return Ok(());
-        }
-        let alive = node
-            .run(&format!("kill -0 $(cat /run/{log}.pid)"), START)?
-            .0
-            == 0;
-        if Instant::now() > end || !alive {
-            bail!("{}: `{command}` did not start; it said: {said}", node.name);
-        }
-        std::thread::sleep(Duration::from_secs(1));
-    }
-}
 
 /// The metrics of this moment.
 pub(super) fn metrics(node: &mut Node) -> Result<Metrics> {
@@ -85,11 +47,12 @@ pub(super) struct Alarm {
 /// All such lines, in their order.
 pub(super) fn alarms(node: &mut Node) -> Result<Vec<Alarm>> {
     // The time of each line as a number, computed where its text is.
-    let script = r#"
-        grep 'violation: ' /run/monitor.log | while read -r time text; do
+    let script = format!(
+        r#"docker logs {CONTAINER} 2>&1 | grep 'violation: ' | while read -r time text; do
             echo "$(date -d "$time" +%s.%N) $text"
-        done"#;
-    let lines = node.sh(script)?;
+        done"#
+    );
+    let lines = node.sh(&script)?;
     let mut list = Vec::new();
     for line in lines.lines() {
         let Some((time, text)) = line.split_once(' ') else {
@@ -111,7 +74,7 @@ pub(super) fn evidence(node: &mut Node, vni: u32, protocol: &str) -> Result<Opti
     // With or without the network's name in front of its VNI.
     let network = format!("VNI {vni}");
     let said = format!(": {protocol} is readable in plaintext");
-    let log = node.sh("cat /run/monitor.log")?;
+    let log = node.sh(&format!("docker logs {CONTAINER} 2>&1"))?;
     let mut lines = log.lines();
     let line = lines.find(|line| {
         line.split_once(&said)

@@ -98,7 +98,8 @@ pub(super) fn deploy(nodes: &mut [Node; 2], networks: &[&str], options: &str) ->
 /// Takes the services and the networks away again.
 pub(super) fn remove(nodes: &mut [Node; 2], networks: &[&str]) -> Result<()> {
     nodes[0].sh("docker service rm app1-web redis")?;
-    both(nodes, |node| wait(node, "[ -z \"$(docker ps -q)\" ]"))?;
+    let gone = "[ -z \"$(docker ps -q --filter name=app1-web --filter name=redis)\" ]";
+    both(nodes, |node| wait(node, gone))?;
     for name in networks {
         let gone =
             format!("docker network rm {name}; ! docker network inspect {name} >/dev/null 2>&1");

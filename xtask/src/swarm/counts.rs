@@ -30,16 +30,16 @@ impl std::fmt::Display for BothWays {
 }
 
 impl Story {
-    /// Packets and bytes, counted by each node and carried by the wire since the monitor
-    /// started, in a moment in which nothing is under way.
+    /// Packets and bytes, counted by each node and carried by the wire since the agents
+    /// watch, in a moment in which nothing is under way.
     pub(super) fn counts(&mut self, step: &'static str, vnis: &[u32]) -> Result<()> {
         let mut kinds: Vec<Option<u32>> = vnis.iter().copied().map(Some).collect();
         kinds.push(None);
         let mut rows = Vec::new();
         for _ in 0..QUIET {
-            let before = overlay(&self.wire.since(0.0));
+            let before = overlay(&self.wire.since(self.watched_since));
             let pages = both(&mut self.nodes, agent::metrics)?;
-            let seen = self.wire.since(0.0);
+            let seen = self.wire.since(self.watched_since);
             let quiet = overlay(&seen) == before;
             rows.clear();
             for kind in &kinds {
@@ -68,9 +68,9 @@ impl Story {
     pub(super) fn networks_in_esp(&mut self, step: &'static str) -> Result<()> {
         let mut rows = Vec::new();
         for _ in 0..QUIET {
-            let before = overlay(&self.wire.since(0.0));
+            let before = overlay(&self.wire.since(self.watched_since));
             let pages = both(&mut self.nodes, agent::metrics)?;
-            let seen = self.wire.since(0.0);
+            let seen = self.wire.since(self.watched_since);
             rows.clear();
             for (to, page) in pages.iter().enumerate() {
                 let of = |direction| {

@@ -9,6 +9,7 @@ mod frame;
 mod images;
 mod keys;
 mod node;
+mod stack;
 mod story;
 mod stranger;
 mod table;
@@ -21,10 +22,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::paths::{Ctx, make_dir};
-use crate::proc::{quote, say};
+use crate::proc::say;
 use crate::setup::{apt, packages};
 use crate::{build, cli, vm};
 use node::{NODES, Node, both};
+use stack::Stack;
 use story::{Story, Vnis};
 use table::Table;
 use wire::Wire;
@@ -40,6 +42,7 @@ pub(crate) fn main(ctx: &Ctx, args: &cli::Swarm) -> Result<u8> {
     // What is in it afterwards is of this run.
     std::fs::remove_dir_all(&folder).ok();
     make_dir(&folder)?;
+    let stack = Stack::gather(ctx, &folder)?;
     let out = build::out_dir(ctx, false)?;
     let busybox = vm::tools::busybox(ctx)?;
     let redis = vm::tools::on_path("redis-server").context("redis-server is not on the PATH")?;
@@ -57,8 +60,9 @@ pub(crate) fn main(ctx: &Ctx, args: &cli::Swarm) -> Result<u8> {
         nodes,
         wire,
         table: Table::default(),
+        watched_since: 0.0,
     };
-    let outcome = play(&mut story, &out, &folder, args.shell);
+    let outcome = play(&mut story, &stack, &folder, args.shell);
     for node in &mut story.nodes {
         keep_logs(ctx, node, &folder);
     }
@@ -80,11 +84,9 @@ pub(crate) fn main(ctx: &Ctx, args: &cli::Swarm) -> Result<u8> {
 }
 
 /// All of it, from the boot on.
-fn play(story: &mut Story, out: &Path, folder: &Path, with_shell: bool) -> Result<()> {
+fn play(story: &mut Story, stack: &Stack, folder: &Path, with_shell: bool) -> Result<()> {
     let start = Instant::now();
     let since = |what: &str| say(format!("{what} ({} s)", start.elapsed().as_secs()));
-    let monitor = out.join("overlay-monitor");
-    let monitor = quote(&monitor.to_string_lossy());
     both(&mut story.nodes, |node| {
         node.ready()?;
         let script = include_str!("node-setup.sh").replace("ADDRESS", node.address);
@@ -93,11 +95,12 @@ fn play(story: &mut Story, out: &Path, folder: &Path, with_shell: bool) -> Resul
     since("both nodes are up");
     both(&mut story.nodes, app::engine)?;
     since("both engines answer");
-    // Before there is any overlay: it counts from the first packet on.
-    both(&mut story.nodes, |node| agent::run(node, &monitor))?;
-    since("the monitor watches");
     app::form(&mut story.nodes)?;
     since("they are a Swarm of two");
+    // Before there is a network for an application.
+    stack.deploy(&mut story.nodes)?;
+    story.watched_since = node::now();
+    since("the stack is deployed, and both agents watch");
     both(&mut story.nodes, |node| app::load(node, folder))?;
     since("the images are loaded");
     if with_shell {
@@ -123,6 +126,7 @@ fn play(story: &mut Story, out: &Path, folder: &Path, with_shell: bool) -> Resul
     story.rule_lost(vnis.app[0])?;
     story.injected(vnis.app[0])?;
     story.rotations(&vnis)?;
+    stack::ran_to_the_end(&mut story.nodes, &mut story.table)?;
     since("the story has ended");
     Ok(())
 }
@@ -131,8 +135,13 @@ fn play(story: &mut Story, out: &Path, folder: &Path, with_shell: bool) -> Resul
 fn keep_logs(ctx: &Ctx, node: &mut Node, folder: &Path) {
     let console = vm::console(ctx, node.name);
     std::fs::copy(console, folder.join(format!("{}-console.log", node.name))).ok();
-    let logs =
-        ["monitor.log", "dockerd.log"].map(|name| (name, format!("tail -c 2000000 /run/{name}")));
+    let logs = [
+        (
+            "monitor.log",
+            format!("docker logs {} 2>&1 | tail -c 2000000", stack::CONTAINER),
+        ),
+        ("dockerd.log", "tail -c 2000000 /run/dockerd.log".to_owned()),
+    ];
     let load = (
         "processes.log",
         "ps -eo pcpu,rss,etimes,args --sort=-pcpu".to_owned(),

@@ -22,6 +22,8 @@ pub(super) struct Story {
     pub(super) nodes: [Node; 2],
     pub(super) wire: Wire,
     pub(super) table: Table,
+    /// Since when both agents watch, in seconds since 1970.
+    pub(super) watched_since: f64,
 }
 
 /// The ingress network and those of the application.
