@@ -1,8 +1,9 @@
-//! Flows that show credentials: counted and logged by network and kind.
+//! Flows that show credentials: counted and logged by network and kind; accounts are named only if that is asked for.
 
+use monitor_lab::Lab;
 use overlay_tests::agent::Agent;
 use overlay_tests::frame::{VNI, ethernet, ipv4, overlay, tcp};
-use overlay_tests::process::wait_until;
+use overlay_tests::process::{Monitor, finish, program, wait_until};
 use overlay_tests::wire::Raw;
 
 /// A request with these headers from a port.
@@ -47,4 +48,57 @@ fn each_flow_with_credentials_is_counted_and_the_line_names_network_and_kinds() 
             .wait_for(&part, |run| run.err().contains(&part));
     }
     assert!(!agent.monitor.err().contains("dXNl"));
+}
+
+/// A login of FTP.
+fn login() -> Vec<u8> {
+    let segment = tcp(40000, 21, b"USER alice\r\nPASS s3cr3t\r\n");
+    overlay(VNI, &ethernet(0x0800, &ipv4(6, &[], &segment)))
+}
+
+/// What a command prints until it has shown a login, or its time is over.
+fn prints(lab: &Lab, arguments: &[&str]) -> String {
+    let wire = Raw::open(lab.node2(), "eth0");
+    let mut watching = Monitor::start(lab.node1(), arguments);
+    let said = |monitor: &Monitor| format!("{}{}", monitor.out(), monitor.err());
+    watching.wait_for("the login", |monitor| {
+        wire.send(&login());
+        said(monitor).contains("USER ")
+    });
+    said(&watching)
+}
+
+#[test]
+fn names_of_accounts_are_shown_only_if_that_is_asked_for() {
+    let lab = super::quiet();
+    for words in [
+        "tail -i eth0 --docker off",
+        "audit -i eth0 --docker off --duration 8s",
+        "run -i eth0 --docker off",
+    ] {
+        let plain = Vec::from_iter(words.split(' '));
+        let open = [&plain[..], &["--show-users"]].concat();
+        let masked = prints(&lab, &plain);
+        assert!(
+            !masked.contains("alice") && masked.contains("USER …"),
+            "{words}: {masked}"
+        );
+        let shown = prints(&lab, &open);
+        assert!(shown.contains("USER alice"), "{words}: {shown}");
+        assert!(!masked.contains("s3cr3t") && !shown.contains("s3cr3t"));
+    }
+    let recorded = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/traffic/ftp.pcap");
+    for form in [&[][..], &["--flows"]] {
+        let read = |flags: &[&str]| {
+            let mut read = std::process::Command::new(program());
+            read.arg("read").args(form).args(flags).arg(recorded);
+            finish(read).out
+        };
+        let (masked, shown) = (read(&[]), read(&["--show-users"]));
+        assert!(
+            !masked.contains("alice") && masked.contains("USER …"),
+            "{form:?}"
+        );
+        assert!(shown.contains("USER alice"), "{form:?}");
+    }
 }

@@ -2,10 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use monitor_lab::Host;
 use overlay_tests::process::{command, finish};
 
+use super::folder::Folder;
 use super::quiet;
 
 /// Answers each connection with these bytes, the last of them over and over until nobody reads any more.
@@ -111,5 +113,57 @@ fn what_cannot_be_asked_is_a_usage_error() {
         let ended = finish(command(lab.node1(), &[&["fleet"], arguments].concat()));
         assert_eq!(ended.code, Some(2), "{ended:?}");
         assert!(ended.err.contains(says), "{says}: {ended:?}");
+    }
+}
+
+#[test]
+fn the_token_of_a_file_and_the_matchers_are_sent() {
+    let lab = quiet();
+    let folder = Folder::new("fleet");
+    let token = folder.file("token");
+    std::fs::write(&token, "abc.def\n").unwrap();
+    let host = lab.node1();
+    let bound = host.enter(|| TcpListener::bind("127.0.0.1:0"));
+    let listener = bound.unwrap().unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let asked = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        let mut more = [0; 4096];
+        while !request.windows(4).any(|four| four == b"\r\n\r\n") {
+            let read = stream.read(&mut more).unwrap();
+            assert_ne!(read, 0, "the request ends early");
+            request.extend_from_slice(&more[..read]);
+        }
+        // The body, if it has not come with the rest. Then the connection is closed without an answer.
+        stream
+            .set_read_timeout(Some(Duration::from_millis(500)))
+            .unwrap();
+        if let Ok(read) = stream.read(&mut more) {
+            request.extend_from_slice(&more[..read]);
+        }
+        String::from_utf8_lossy(&request).into_owned()
+    });
+    let token = token.to_str().unwrap();
+    let arguments = [
+        "fleet",
+        "--prometheus",
+        &url,
+        "--bearer-token-file",
+        token,
+        "--job",
+        "nodes",
+        "--match",
+        "cluster=west",
+    ];
+    assert_eq!(finish(command(host, &arguments)).code, Some(4));
+    let asked = asked.join().unwrap();
+    for part in [
+        "authorization: Bearer abc.def\r\n",
+        "nodes",
+        "cluster",
+        "west",
+    ] {
+        assert!(asked.contains(part), "{part}: {asked}");
     }
 }

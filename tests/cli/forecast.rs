@@ -73,6 +73,13 @@ fn a_plain_network_is_forecast_from_its_counts() {
         (number("added_bytes_least") * frame - 26.0).abs() < 1e-6,
         "{of}"
     );
+    let jumbo = ["--wire-mtu", "9000", "--format", "json"];
+    let (ended, _) = under_load(&lab, &[&count[..], &jumbo].concat());
+    let of: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(
+        (&of["mtu"], &of["mtu_encrypted"]),
+        (&8950.into(), &8924.into())
+    );
     agent.monitor.stop();
 
     // It counts by itself, and says how to get a bench.

@@ -173,10 +173,15 @@ fn head_has_no_body_and_gzip_has_the_same() {
         .unwrap();
     let unpacked = String::from_utf8(unpack.wait_with_output().unwrap().stdout).unwrap();
     assert!(unpacked.contains("overlay_build_info{"), "{unpacked}");
-    assert_eq!(
-        unpacked.lines().count(),
-        String::from_utf8(whole).unwrap().lines().count()
-    );
+    // The values move on between two answers.
+    let rows = |page: &str| -> Vec<String> {
+        let rows = page.lines().map(|row| match row.starts_with('#') {
+            true => row,
+            false => row.rsplit_once(' ').unwrap().0,
+        });
+        rows.map(str::to_owned).collect()
+    };
+    assert_eq!(rows(&unpacked), rows(&String::from_utf8(whole).unwrap()));
     agent.monitor.stop();
 }
 

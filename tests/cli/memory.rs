@@ -9,7 +9,7 @@ use overlay_tests::frame::{VNI, ethernet, ipv4, ipv4_between, overlay, tcp, udp}
 use overlay_tests::process::program;
 use overlay_tests::scale;
 
-/// Most memory that `read --flows` may take, in KiB: what README says.
+/// Most memory that `read --flows` may take, in KiB: what docs/overlays.md says.
 const MEMORY_MAX: i64 = 320 << 10;
 /// Flows at least: three times as many as are followed at a time.
 const FLOWS: u32 = 786_432;

@@ -111,7 +111,7 @@ fn exposition(nodes: &[Node], begin: u64) -> String {
     let metrics: [(&str, &str, &str, &[&str], Value); 9] = [
         ("up", "", "", &[""], |_, _, _, _| 1),
         (
-            "process_start_time_seconds",
+            "overlay_counting_start_time_seconds",
             "",
             "",
             &[""],
@@ -183,7 +183,7 @@ fn exposition(nodes: &[Node], begin: u64) -> String {
                         continue;
                     };
                     let mut number = value(node, of, at, running);
-                    if name == "process_start_time_seconds" {
+                    if name == "overlay_counting_start_time_seconds" {
                         number = number.wrapping_add(begin);
                     }
                     let time = begin + at;

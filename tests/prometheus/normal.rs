@@ -58,7 +58,12 @@ fn found(watch: &Watch<'_>, time: Duration) -> (String, String) {
     } else {
         rows.join(", ")
     };
-    (watch.query(&samples).join(""), pending)
+    let samples = watch.query(&samples).join("");
+    assert!(
+        samples.parse::<f64>().is_ok_and(|samples| samples > 0.0),
+        "nothing was scraped: {samples}"
+    );
+    (samples, pending)
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use monitor_lab::{Host, Lab};
 
 use crate::agent::{Agent, rows, value};
-use crate::attached::attached;
+use crate::attached::{attached, tc};
 use crate::flood;
 use crate::frame::{esp, ethernet, ipv4, overlay, redis_command, udp, vxlan};
 use crate::process::{Monitor, wait_until};
@@ -110,7 +110,10 @@ const ARGUMENTS: [&str; 8] = [
 #[must_use]
 pub fn next<'a>(manager: &ServiceManager, host: &'a Host, hook: &str) -> Agent<'a> {
     let arguments = [&ARGUMENTS[..], &[hook]].concat();
-    Agent::serving(manager.run(host, &arguments), 9469)
+    let agent = Agent::serving(manager.run(host, &arguments), 9469);
+    let received_by = if hook == "xdp" { "xdp" } else { tc() };
+    assert_eq!(agent.hooks(), [received_by, tc()]);
+    agent
 }
 
 /// Each packet is counted once, whichever process's programs counted it.
@@ -168,7 +171,6 @@ pub fn goes_on(hook: &str) {
     let manager = ServiceManager::start(&format!("handover-{hook}"));
     let mut agent = next(&manager, host, hook);
     let before = in_place(host);
-    let hooks = agent.hooks();
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let stop = Stop(&is_over);
@@ -191,7 +193,14 @@ pub fn goes_on(hook: &str) {
             // Something crossed meanwhile.
             assert!(!log.contains("whose programs counted 0 packets"), "{log}");
             assert_eq!(lower(&page, &agent.metrics()), [""; 0], "restart {at}");
-            assert_eq!(agent.hooks(), hooks);
+            let began = |page: &str| {
+                let mut lines = page.lines();
+                let line =
+                    lines.find(|line| line.starts_with("overlay_counting_start_time_seconds "));
+                line.map(str::to_owned)
+                    .expect("no time at which the counters began")
+            };
+            assert_eq!(began(&page), began(&agent.metrics()), "the counters go on");
             assert_eq!(in_place(host), before, "each program once");
             wait_until("the manager forgets", || manager.kept().is_empty());
             // The violation is the one that the first process saw begin.

@@ -73,7 +73,7 @@ pub(crate) enum Task {
 
 /// Build the binaries
 ///
-/// The same as `cargo build --bins` for all packages. The kernel programs are
+/// The same as `cargo build --bins` for all packages but xtask. The kernel programs are
 /// committed, in monitor/bpf/; `cargo xtask bpf` rebuilds them.
 #[derive(clap::Args)]
 pub(crate) struct Build {
@@ -198,7 +198,7 @@ fn variable(text: &str) -> Result<(String, String), String> {
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Test {
-    /// Leave out the virtual machine, fuzzing, and the checks of lint that compile
+    /// Leave out the virtual machine, fuzzing, and all of lint but format, rules and the committed objects
     #[arg(long, conflicts_with_all = ["kernels", "matrix", "vm_only", "only"])]
     pub(crate) quick: bool,
     /// Run all tests that can run there on these kernels of the virtual machine, separated by
@@ -231,8 +231,9 @@ impl Test {
 
 /// Fuzz everything that parses untrusted input
 ///
-/// Targets for every classifier, for capture files and `read`, samples, the
-/// configuration file and Docker's answers, under libFuzzer, guided by the
+/// Targets for every classifier, for capture files and `read`, samples, the two
+/// configuration files, and answers of Docker, of the kernel about firewall
+/// rules, of Prometheus and of an agent, under libFuzzer, guided by the
 /// coverage of instrumented code with assertions and overflow checks. They
 /// begin with the recorded fixtures and continue from earlier runs
 /// (target/fuzz/corpus). Each input is held to bounds of memory and of time.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
+use jiff::Timestamp;
 use monitor_common::cpu_state::CpuState;
 use tokio::sync::watch;
 
@@ -64,6 +65,8 @@ pub struct Agent {
     pub(super) left: LeftAttached,
     /// Samples and overflows that it had counted.
     pub(super) inherited: CpuState,
+    /// When the counters began.
+    pub(super) counting_since: Timestamp,
     /// The state of Docker, if a loop keeps it.
     pub(super) docker: Option<watch::Receiver<docker::DockerStatus>>,
     /// How often a program of ours was detached by someone else.

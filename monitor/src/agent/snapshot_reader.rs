@@ -152,6 +152,7 @@ impl Agent {
             docker_up: None,
             credential_flows: account.map(Account::credential_flows).unwrap_or_default(),
             lost: 0,
+            counting_since: self.counting_since,
             unwatched_ports: Vec::new(),
         };
         Snapshot {

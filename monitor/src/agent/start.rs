@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use anyhow::anyhow;
+use jiff::Timestamp;
 use monitor_common::cpu_state::CpuState;
 
 use super::esp_networks::EspBook;
@@ -70,6 +71,7 @@ impl Agent {
             owner: clsact::Owner::new()?,
             left: LeftAttached::default(),
             inherited: CpuState::default(),
+            counting_since: Timestamp::now(),
             docker: None,
             lost: 0,
             trend: Mutex::default(),

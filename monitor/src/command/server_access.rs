@@ -51,3 +51,23 @@ impl SelectorArgs {
         matches.fold(job, |selector, (label, value)| selector.with(label, value))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_job_and_each_label_restrict_what_is_asked_for() {
+        let args = SelectorArgs {
+            job: "nodes".to_owned(),
+            matches: vec![
+                ("cluster".to_owned(), "west".to_owned()),
+                ("stage".to_owned(), "a\"b".to_owned()),
+            ],
+        };
+        assert_eq!(
+            args.selector().to_string(),
+            r#"{job="nodes",cluster="west",stage="a\"b"}"#
+        );
+    }
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use monitor_common::count::{Count, EspCarried, EspCount, Total};
 use monitor_common::cpu_state::CpuState;
 use monitor_common::direction::Direction;
@@ -167,6 +168,8 @@ pub struct Counted {
     pub docker_up: Option<bool>,
     /// How often another process detached one of our programs.
     pub lost: u64,
+    /// When the counters began: with this process, or with the one that handed them over first.
+    pub counting_since: Timestamp,
     /// UDP ports of overlays of this host that are not watched.
     pub unwatched_ports: Vec<UnwatchedPort>,
 }

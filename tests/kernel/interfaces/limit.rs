@@ -7,6 +7,7 @@ use overlay_tests::process::{run, wait_until};
 
 #[test]
 fn as_many_interfaces_are_watched_as_can_be_and_one_more_is_refused() {
+    assert_eq!(INTERFACES, 64, "docs/configuration.md says how many");
     let lab = quiet();
     let host = lab.node1();
     let pair = |n: usize, other: &str| {

@@ -18,7 +18,7 @@ const BEFORE: u64 = 100_000;
 const NETWORKS: u32 = 2;
 /// What `fleet` asks for beside what the rules and dashboards name.
 const OF_FLEET: [&str; 2] = [
-    "process_start_time_seconds",
+    "overlay_counting_start_time_seconds",
     "overlay_violation_bytes_total",
 ];
 
@@ -140,7 +140,7 @@ fn write(out: &mut impl Write, rows: &[Row<'_>], targets: &[String], begin: u64,
             for at in (block..block + BLOCK).step_by(STEP as usize) {
                 let running = (BEFORE + at - begin) as f64;
                 let value = match (row.name, counter) {
-                    ("process_start_time_seconds", _) => (begin - BEFORE) as f64,
+                    ("overlay_counting_start_time_seconds", _) => (begin - BEFORE) as f64,
                     // State by state, the seconds of a network add up to the time that its agent has run.
                     ("overlay_network_state_seconds_total", _)
                         if row.labels.contains("cleartext") =>

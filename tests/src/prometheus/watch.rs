@@ -139,8 +139,9 @@ impl<'a> Watch<'a> {
         wait_until(
             "Prometheus has scraped all agents, and Alertmanager answers",
             || {
-                let found = watch.query("sum(up{job=\"overlay-monitor\"})");
-                found.first() == Some(&up) && watch.alerts().is_some()
+                // It does not answer at first.
+                let found = try_query(host, "sum(up{job=\"overlay-monitor\"})");
+                found.is_some_and(|found| found.first() == Some(&up)) && watch.alerts().is_some()
             },
         );
         watch
@@ -200,15 +201,17 @@ pub fn ask(host: &Host, url: &str, query: &str) -> Option<Value> {
     serde_json::from_str(&host.run("curl", &arguments).ok()?).ok()
 }
 
-/// Values of an expression now, of the Prometheus on a host.
+/// Values of an expression now, of the Prometheus on a host. It insists on an answer: no rows mean that there are none.
 #[must_use]
 pub fn query(host: &Host, expression: &str) -> Vec<String> {
-    let Some(answer) = ask(host, "http://127.0.0.1:9090/api/v1/query", expression) else {
-        return Vec::new();
-    };
-    let Some(rows) = answer["data"]["result"].as_array() else {
-        return Vec::new();
-    };
+    try_query(host, expression).unwrap_or_else(|| panic!("Prometheus does not answer {expression}"))
+}
+
+/// The same while it starts; `None` without an answer.
+#[must_use]
+pub fn try_query(host: &Host, expression: &str) -> Option<Vec<String>> {
+    let answer = ask(host, "http://127.0.0.1:9090/api/v1/query", expression)?;
+    let rows = answer["data"]["result"].as_array()?;
     let value = |row: &Value| row["value"][1].as_str().map(str::to_owned);
-    rows.iter().filter_map(value).collect()
+    Some(rows.iter().filter_map(value).collect())
 }

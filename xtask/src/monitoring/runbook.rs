@@ -25,7 +25,7 @@ scrape_configs:
 
 The job must have the name `overlay-monitor`. `runbook_url` of each alert is a path in this repository: put the address at which you read
 these documents in front of it by `alert_relabel_configs` or in the templates of Alertmanager. An alert with `keep_firing_for` goes on for that time after its
-expression ended, because an agent that restarts forgets the violations it has seen.
+expression ended, because an agent that restarts without a hand-over, as after a crash, forgets the violations it has seen.
 
 Scrape at least every 30 s: a violation is exported for one `window` (60 s) after its last packet.
 

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::build;
 use crate::paths::Ctx;
-use crate::proc::{cargo, shown};
+use crate::proc::{capture, cargo, shown};
 
 /// Kernel tests, which run on this machine and on other kernels.
 const KERNEL: &str = "kernel_";
@@ -33,6 +34,13 @@ pub(super) struct Program {
     pub(super) folder: PathBuf,
 }
 
+impl Program {
+    /// Whether it is one of those in `tests`, and not the unit tests of a crate.
+    fn is_of_tests(&self) -> bool {
+        !self.name.ends_with(')')
+    }
+}
+
 /// The compiled test programs.
 #[derive(Debug, Default)]
 pub(super) struct Programs(Vec<Program>);
@@ -51,6 +59,12 @@ impl Programs {
                 .current_dir(&ctx.root);
             found.extend(executables(&messages(&mut cmd)?));
         }
+        let manifest = std::fs::read_to_string(ctx.path("tests/Cargo.toml"))?;
+        each_is_there(&manifest, &found)?;
+        found
+            .iter()
+            .filter(|program| program.is_of_tests())
+            .try_for_each(has_tests)?;
         Ok(Self(found))
     }
 
@@ -92,6 +106,47 @@ impl Programs {
         }
         Ok(chosen)
     }
+}
+
+/// Insists that each test target of this manifest was built: what cargo does not name would be left out without a word.
+fn each_is_there(manifest: &str, found: &[Program]) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Manifest {
+        test: Vec<Target>,
+    }
+    #[derive(Deserialize)]
+    struct Target {
+        name: String,
+    }
+    let manifest: Manifest = toml::from_str(manifest).context("tests/Cargo.toml")?;
+    for Target { name } in &manifest.test {
+        if !found.iter().any(|program| program.name == *name) {
+            bail!("cargo built no test program {name}, which tests/Cargo.toml has");
+        }
+    }
+    Ok(())
+}
+
+/// Insists that a program has tests, and that it runs all of them.
+fn has_tests(program: &Program) -> Result<()> {
+    let count = |which: &[&str]| -> Result<usize> {
+        let mut list = Command::new(&program.path);
+        list.current_dir(&program.folder)
+            .args(["--list", "--format", "terse"])
+            .args(which);
+        let text = capture(&mut list)?;
+        Ok(text.lines().filter(|line| line.ends_with(": test")).count())
+    };
+    if count(&[])? == 0 {
+        bail!("the test program {} has no test", program.name);
+    }
+    if count(&["--ignored"])? != 0 {
+        bail!(
+            "the test program {} ignores some of its tests",
+            program.name
+        );
+    }
+    Ok(())
 }
 
 /// Runs cargo; its messages, one JSON object a line.
@@ -190,6 +245,17 @@ mod tests {
     #[test]
     fn no_program_for_the_virtual_machine_is_an_error() {
         assert!(programs(&["cli"]).for_vm(&[], true).is_err());
+    }
+
+    #[test]
+    fn a_test_program_that_was_not_built_is_an_error() {
+        let manifest = "[[test]]\nname = 'cli'\n[[test]]\nname = 'vm_esp'\n";
+        assert!(each_is_there(manifest, &programs(&["cli", "vm_esp"]).0).is_ok());
+        let error = each_is_there(manifest, &programs(&["cli"]).0).unwrap_err();
+        assert!(
+            error.to_string().contains("no test program vm_esp"),
+            "{error}"
+        );
     }
 
     #[test]

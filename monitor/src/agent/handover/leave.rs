@@ -58,6 +58,7 @@ impl Agent {
             .map(|(index, name)| (index, numbers.of(&name)))
             .collect();
         let parts = Parts {
+            counting_since: self.counting_since,
             owner: self.owner.token().to_owned(),
             names: numbers.into_names(),
             interfaces,

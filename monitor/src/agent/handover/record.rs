@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use anyhow::{Context, anyhow, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
 use monitor_classify::CredentialKind;
 use monitor_common::count::Count;
 use monitor_common::cpu_state::CpuState;
@@ -13,13 +14,14 @@ use monitor_common::key::{ExposureKey, Group, NetworkId};
 use monitor_common::shared::Shared;
 use serde::{Deserialize, Serialize};
 
+use crate::base::failure::Failure;
 use crate::base::hash::HashMap;
 use crate::kernel::Reading;
 use crate::policy::LeftPolicy;
 use crate::traffic::credential_flows::CredentialRow;
 
 /// Changes with the meaning of anything in the record, and of any map.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Everything that was counted.
 #[derive(Deserialize, Serialize)]
@@ -27,6 +29,8 @@ pub(super) struct Record {
     format: u32,
     /// Version of the agent, for the log.
     pub(super) version: String,
+    /// When the counters began, in milliseconds of the Unix epoch.
+    counting_since: i64,
     /// Token of the owner of its TC filters.
     pub(super) owner: String,
     /// Names of interfaces, the longest removed first.
@@ -65,6 +69,7 @@ pub(super) struct Tables {
 
 /// What a record is made of beside its tables.
 pub(super) struct Parts {
+    pub(super) counting_since: Timestamp,
     pub(super) owner: String,
     pub(super) names: Vec<String>,
     pub(super) interfaces: Vec<(u32, u32)>,
@@ -95,6 +100,7 @@ impl Record {
         Record {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            counting_since: parts.counting_since.as_millisecond(),
             owner: parts.owner,
             names: parts.names,
             interfaces: parts.interfaces,
@@ -128,6 +134,16 @@ impl Record {
             start.version
         );
         serde_json::from_slice(bytes).context("its record is not readable")
+    }
+
+    /// When the counters began.
+    ///
+    /// # Errors
+    /// A runtime failure, if it is out of range.
+    pub(super) fn counting_since(&self) -> Result<Timestamp, Failure> {
+        Timestamp::from_millisecond(self.counting_since)
+            .context("the record of the agent before")
+            .map_err(Failure::runtime)
     }
 
     pub(super) fn credentials(&self) -> impl Iterator<Item = CredentialRow> {
@@ -240,6 +256,7 @@ mod tests {
 
     fn record() -> Record {
         let parts = Parts {
+            counting_since: Timestamp::from_millisecond(1_500).unwrap(),
             owner: "00ff".to_owned(),
             names: vec!["eth0".to_owned()],
             interfaces: vec![(3, 0)],
@@ -272,6 +289,7 @@ mod tests {
         assert_eq!(shown.counters, reading().counters);
         assert_eq!(shown.state, reading().state);
         assert!(read.maps.reading().unwrap().counters.is_empty());
+        assert_eq!(read.counting_since().unwrap().as_millisecond(), 1_500);
         assert!(read.credentials().eq(written.credentials()));
         assert_eq!(read.credentials().count(), 1);
         assert_eq!((read.evicted, read.interfaces), (5, vec![(3, 0)]));
@@ -286,7 +304,7 @@ mod tests {
         let why = Record::parse(&text).err().unwrap().to_string();
         assert_eq!(why, "version 9.9.9 counts in another way");
         // Whatever else such a version writes.
-        let later = r#"{"format": 2, "version": "9.9.9", "shown": []}"#;
+        let later = r#"{"format": 1000, "version": "9.9.9", "shown": []}"#;
         assert_eq!(
             Record::parse(later.as_bytes()).err().unwrap().to_string(),
             why

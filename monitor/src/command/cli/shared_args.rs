@@ -26,7 +26,7 @@ pub struct WatchArgs {
         help_heading = "What to watch"
     )]
     pub interfaces: Vec<String>,
-    /// Also watch traffic outside any overlay, such as published ports: off, all, or ports=80,443 [default: off for run, all for audit and tail]
+    /// Also watch traffic outside any overlay, such as published ports: off, all, or ports=80,443 [default: off for run, all for the other commands]
     #[arg(long, value_name = "WHICH", help_heading = "What to watch")]
     pub host_flows: Option<String>,
     /// UDP ports of VXLAN: 4789 for Docker and Calico, 8472 for Flannel, K3s and Cilium [default: 4789]

@@ -1,6 +1,6 @@
-//! Cleartext that was counted in a window, from samples of counters that begin again with each process.
+//! Cleartext that was counted in a window, from samples of counters that begin again where a process does not hand them over.
 
-use super::coverage::{ProcessSample, Stretch};
+use super::coverage::{RunSample, Stretch};
 
 /// A counter at a scrape: packets and bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,11 +20,7 @@ pub(super) struct Counted {
 }
 
 /// Sums what the counter of one direction grew by. `process` has the samples of the node's process, of the same scrapes.
-pub(super) fn count(
-    samples: &[CountSample],
-    process: &[ProcessSample],
-    window: Stretch,
-) -> Counted {
+pub(super) fn count(samples: &[CountSample], process: &[RunSample], window: Stretch) -> Counted {
     let mut counted = Counted::default();
     let Some(first) = samples.first() else {
         return counted;
@@ -32,10 +28,10 @@ pub(super) fn count(
     if first.at > window.from {
         // The counter was not there before, so all of it is new; unless its process was not seen at the beginning.
         let seen = process.iter().rev().find(|at| at.at < first.at);
-        let started = started(process, first.at);
-        match (seen, started) {
+        let began = began(process, first.at);
+        match (seen, began) {
             (Some(seen), _) => counted.add(seen.at, first.at, first.packets, first.bytes),
-            (None, Some(started)) if started >= window.from => {
+            (None, Some(began)) if began >= window.from => {
                 counted.add(window.from, first.at, first.packets, first.bytes);
             }
             (None, _) => {}
@@ -43,7 +39,7 @@ pub(super) fn count(
     }
     for two in samples.windows(2) {
         let (a, b) = (&two[0], &two[1]);
-        let is_new = b.packets < a.packets || started(process, a.at) != started(process, b.at);
+        let is_new = b.packets < a.packets || began(process, a.at) != began(process, b.at);
         if is_new {
             counted.add(a.at, b.at, b.packets, b.bytes);
         } else {
@@ -53,10 +49,10 @@ pub(super) fn count(
     counted
 }
 
-/// The process of a scrape.
-fn started(process: &[ProcessSample], at: f64) -> Option<f64> {
+/// When the counters of a scrape began.
+fn began(process: &[RunSample], at: f64) -> Option<f64> {
     let found = process.iter().find(|sample| sample.at == at);
-    found.map(|sample| sample.started)
+    found.map(|sample| sample.began)
 }
 
 impl Counted {
@@ -104,9 +100,9 @@ mod tests {
             bytes: packets * 10.0,
         });
         let samples = Vec::from_iter(samples);
-        let process = process.iter().map(|(at, started)| ProcessSample {
+        let process = process.iter().map(|(at, started)| RunSample {
             at: *at,
-            started: *started,
+            began: *started,
         });
         let all = count(&samples, &Vec::from_iter(process), WINDOW);
         assert_eq!(all.bytes, all.packets * 10.0);
@@ -137,5 +133,9 @@ mod tests {
         let process = [(95.0, 1.0), (200.0, 150.0), (300.0, 250.0), (400.0, 250.0)];
         // 2 of the second process, 2 of the third, and 7 more of it.
         assert_eq!(counted(&samples, &process), (11.0, Some((95.0, 400.0))));
+        // Each has handed them over to the next.
+        let samples = [(95.0, 5.0), (200.0, 7.0), (300.0, 7.0), (400.0, 14.0)];
+        let process = samples.map(|(at, _)| (at, 1.0));
+        assert_eq!(counted(&samples, &process), (9.0, Some((95.0, 400.0))));
     }
 }

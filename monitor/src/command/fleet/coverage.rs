@@ -25,11 +25,11 @@ pub(super) struct StateSample {
     pub(super) states: [f64; State::ALL.len()],
 }
 
-/// When the process of an agent started, as it says at a scrape.
+/// When the counters of an agent began, as it says at a scrape: with its process, or with the one that handed them over.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct ProcessSample {
+pub(super) struct RunSample {
     pub(super) at: f64,
-    pub(super) started: f64,
+    pub(super) began: f64,
 }
 
 /// A time of a network that no state covers.
@@ -172,24 +172,24 @@ impl Covered {
     }
 }
 
-/// When no process of an agent ran in a window, as far as is known.
-pub(super) fn of_node(samples: &[ProcessSample], window: Stretch, is_there: bool) -> Vec<Stretch> {
+/// When no agent counted in a window, as far as is known.
+pub(super) fn of_node(samples: &[RunSample], window: Stretch, is_there: bool) -> Vec<Stretch> {
     let Some((first, last)) = samples.first().zip(samples.last()) else {
         return vec![window];
     };
     let mut gaps = Vec::new();
-    if first.at > window.from && first.started > window.from {
+    if first.at > window.from && first.began > window.from {
         gaps.push(Stretch {
-            to: first.started.min(first.at),
+            to: first.began.min(first.at),
             ..window
         });
     }
     for two in samples.windows(2) {
-        if two[0].started != two[1].started {
+        if two[0].began != two[1].began {
             // The clock of the node may be another than that of Prometheus.
             let between = Stretch {
                 from: two[0].at,
-                to: two[1].started.clamp(two[0].at, two[1].at),
+                to: two[1].began.clamp(two[0].at, two[1].at),
             };
             gaps.push(between.within(window));
         }

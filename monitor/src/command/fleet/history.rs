@@ -226,7 +226,7 @@ struct Steps<Key>(BTreeMap<Key, Vec<(f64, f64)>>);
 
 /// Processes, runs and counts at each moment.
 struct Coarse {
-    /// When the process started, by node.
+    /// When the counters began, by node.
     process: Steps<Instance>,
     /// Since when the network is known, by node and network.
     runs: Steps<(Instance, u32)>,
@@ -262,7 +262,7 @@ impl Coarse {
             Some(vnis) => nodes.matching("vni", vnis),
             None => nodes.clone(),
         };
-        let process = format!("max by (instance) (process_start_time_seconds{nodes})");
+        let process = format!("max by (instance) (overlay_counting_start_time_seconds{nodes})");
         let Selectors { runs, counts } = Selectors::new(&networks);
         let by_network = |series: &Series| Some((series.instance(), series.vni()?));
         // From the end backwards, so that one of the moments is the end.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use monitor_common::direction::Direction;
 
 use super::counted_cleartext::CountSample;
-use super::coverage::{ProcessSample, StateSample, Stretch};
+use super::coverage::{RunSample, StateSample, Stretch};
 use super::source::Fleet;
 use crate::base::failure::Failure;
 use crate::policy::State;
@@ -20,7 +20,8 @@ pub(super) const LOOKBACK: f64 = 300.0;
 const STATES: &str = "overlay_network_state_seconds_total";
 const PACKETS: &str = "overlay_violation_packets_total";
 const BYTES: &str = "overlay_violation_bytes_total";
-const STARTED: &str = "process_start_time_seconds";
+/// Unlike the start of the process it does not move where one process hands its counters over to the next.
+const STARTED: &str = "overlay_counting_start_time_seconds";
 
 /// Milliseconds, which is what a sample has: the key that series of one scrape share.
 type Moment = u64;
@@ -146,13 +147,13 @@ impl NodeSamples {
         )))
     }
 
-    /// When its process started, scrape by scrape.
-    pub(super) fn process(&self) -> Vec<ProcessSample> {
+    /// When its counters began, scrape by scrape.
+    pub(super) fn process(&self) -> Vec<RunSample> {
         let samples = self.process.iter();
         samples
-            .map(|(at, started)| ProcessSample {
+            .map(|(at, started)| RunSample {
                 at: seconds(*at),
-                started: *started,
+                began: *started,
             })
             .collect()
     }

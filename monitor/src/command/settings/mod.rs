@@ -15,3 +15,6 @@ pub use plan::{Defaults, plan};
 pub use restart::needing_restart;
 pub use surroundings::{Reading, Surroundings};
 pub use values::select;
+
+#[cfg(test)]
+mod tests;

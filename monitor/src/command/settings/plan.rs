@@ -203,7 +203,6 @@ fn networks(require: &[u32], file: Vec<Network>) -> anyhow::Result<Vec<Network>>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::interface;
 
     #[test]
     fn the_command_line_overrides_the_requirement_of_the_file() {
@@ -219,38 +218,5 @@ mod tests {
         assert!(all.iter().all(|at| at.required == Requirement::Required));
         assert_eq!(all[0].name, "app1");
         assert!(networks(&[VNI_MAX + 1], vec![]).is_err());
-    }
-
-    #[test]
-    fn flags_override_the_file_and_the_file_overrides_the_default() {
-        let dir =
-            std::env::temp_dir().join(format!("overlay-monitor-settings-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let path = dir.join("config.toml");
-        std::fs::write(&path, "interfaces = ['lo']\nsnap = 300\nsample_every = 7\n").unwrap();
-        let args = WatchArgs {
-            config: Some(path),
-            sample_every: Some(9),
-            ..WatchArgs::default()
-        };
-        let watch = plan(
-            &args,
-            &PolicyArgs::default(),
-            &ExportArgs::default(),
-            Defaults::RUN,
-        )
-        .unwrap();
-        assert_eq!(
-            (
-                watch.load.sample_every,
-                watch.load.snap,
-                watch.load.flow_samples
-            ),
-            (9, 300, 3)
-        );
-        let mut selection = watch.selection;
-        let selected = selection.resolve(&interface::list().unwrap(), &[]);
-        assert_eq!(selected.interfaces[0].name, "lo");
-        std::fs::remove_dir_all(&dir).unwrap();
     }
 }

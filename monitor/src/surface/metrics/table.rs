@@ -239,6 +239,16 @@ pub const TABLE: &[Definition] = &[
         rows: networks::peers,
     },
     Definition {
+        name: "counting_start_time_seconds",
+        kind: Type::Gauge,
+        labels: &[],
+        help: "When the counters began, in seconds of the Unix epoch: with the agent, or with the agent that handed them over to it",
+        rows: |snapshot, rows| {
+            let began = snapshot.counted.counting_since.as_duration();
+            rows.number(&[], began.as_secs_f64())
+        },
+    },
+    Definition {
         name: "samples",
         kind: Type::Counter,
         labels: &["outcome"],

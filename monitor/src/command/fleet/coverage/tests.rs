@@ -112,8 +112,8 @@ fn a_gap_is_a_hole_only_while_no_agent_ran() {
 
 #[test]
 fn a_node_is_covered_by_its_processes() {
-    let at = |at, started| ProcessSample { at, started };
-    let of = |samples: &[ProcessSample], is_there| {
+    let at = |at, began| RunSample { at, began };
+    let of = |samples: &[RunSample], is_there| {
         let gaps = of_node(samples, WINDOW, is_there);
         Vec::from_iter(gaps.iter().map(|gap| (gap.from, gap.to)))
     };

@@ -310,13 +310,14 @@ mod tests {
             assert!(!fits(b"wrong", hash, 6));
             start.elapsed()
         };
-        let quickest = (0..5).map(|_| verify()).min().unwrap();
+        let quickest = || (0..5).map(|_| verify()).min().unwrap();
+        let before = quickest();
         let start = Instant::now();
         for _ in 0..4 {
             // Clients that leave before the answer gain nothing.
             let header = header("ann:wrong");
             let ask = verifier.admit(&users, Some(&header));
-            drop(tokio::time::timeout(quickest / 2, ask).await);
+            drop(tokio::time::timeout(before / 2, ask).await);
             assert_eq!(
                 verifier.admit(&users, Some(&header)).await,
                 Admission::Refused
@@ -324,6 +325,8 @@ mod tests {
         }
         // Four rests at least, each as long as its own try asks for.
         let took = start.elapsed();
+        // Processors have several speeds, and the tries may have had the higher one.
+        let quickest = before.min(quickest());
         assert!(took >= quickest * REST * 3, "{took:?}, {quickest:?} each");
     }
 
