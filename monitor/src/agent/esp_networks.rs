@@ -182,6 +182,19 @@ mod tests {
     }
 
     #[test]
+    fn what_another_process_had_counted_goes_on() {
+        let mut book = EspBook::default();
+        let key = EspNetworkKey::of_network(Direction::Tx, 4096);
+        let empty = EspNetworkKey::of_network(Direction::Rx, 4096);
+        book.inherit([(&key, &count(5)), (&empty, &count(0))].into_iter());
+        let (networks, _) = book.rows(&[(key, count(2))].into_iter().collect());
+        let rows = networks
+            .iter()
+            .map(|row| (row.direction, row.count.packets));
+        assert_eq!(rows.collect::<Vec<_>>(), [(Direction::Tx, 7)]);
+    }
+
+    #[test]
     fn a_network_leaves_when_nothing_describes_it_and_no_row_is_left() {
         let mut book = EspBook::default();
         for vni in [1, 2, 3] {

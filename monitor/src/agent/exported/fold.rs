@@ -163,3 +163,54 @@ impl<K: Clone + Eq + Hash, O: Clone + Ord, C: Total> Folding<'_, K, O, C> {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Rows = Fold<&'static str, ()>;
+
+    /// Reads rows that have a series if there is room. Returns those that have one.
+    fn read(fold: &mut Rows, rows: &[&'static str]) -> Vec<&'static str> {
+        let mut reading = fold.begin();
+        let mut own = rows.to_vec();
+        own.retain(|row| {
+            let mut count = Count {
+                packets: 1,
+                bytes: 100,
+            };
+            reading.row(*row, || (), Series::IfRoom, &mut count)
+        });
+        reading.end();
+        own
+    }
+
+    #[test]
+    fn a_row_that_leaves_makes_room_for_one() {
+        let mut fold = Rows::new(1);
+        assert_eq!(read(&mut fold, &["a", "b", "c"]), ["a"]);
+        fold.left(&"a", (), Count::ZERO);
+        assert_eq!(read(&mut fold, &["b", "c"]), ["b"]);
+        // Not read any more.
+        assert_eq!(
+            read(&mut fold, &["c", "d"]),
+            [""; 0],
+            "it leaves at the end of the reading"
+        );
+        assert_eq!(read(&mut fold, &["c", "d"]), ["c"]);
+    }
+
+    #[test]
+    fn a_row_keeps_its_series_under_another_key() {
+        let mut fold = Rows::new(1);
+        assert_eq!(read(&mut fold, &["a", "b"]), ["a"]);
+        let renamed = |row: &&'static str| (*row == "a").then_some("z");
+        fold.rename(renamed, |()| None);
+        assert_eq!(read(&mut fold, &["b", "z"]), ["z"]);
+        // Two of one key are one series.
+        fold.rename(|row| (*row == "b").then_some("z"), |()| None);
+        assert_eq!(read(&mut fold, &["z"]), ["z"]);
+        fold.left(&"z", (), Count::ZERO);
+        assert_eq!(read(&mut fold, &["c", "d"]), ["c"]);
+    }
+}

@@ -171,3 +171,58 @@ fn associations_that_were_put_away_stay_counted_and_take_one_row() {
     let total: u64 = esp.iter().map(|row| row.count.packets).sum();
     assert_eq!(total, 36);
 }
+
+#[test]
+fn what_another_process_left_is_counted_under_its_names() {
+    let source = [0, 0xffff_c0a8_4d02];
+    let key = |spi| EspKey {
+        ifindex: 2,
+        direction: Direction::Rx as u32,
+        spi,
+        encapsulation: Encapsulation::Esp as u32,
+        source,
+        destination: source,
+    };
+    let count = EspCount {
+        packets: 3,
+        ..EspCount::default()
+    };
+    let mut left = maps(&[(2, 10)]);
+    left.esp.insert(key(7), count);
+    let mut ledger = Ledger::default();
+    let names: Vec<Arc<str>> = vec!["old0".into(), "eth0".into()];
+    ledger.inherit(&left, names.into_iter(), |_| "eth0".into());
+    // The same association, in the maps of this process.
+    ledger.begin(5, "eth0", never).unwrap();
+    let mut now = maps(&[(5, 4)]);
+    now.esp.insert(
+        EspKey {
+            ifindex: 5,
+            ..key(7)
+        },
+        count,
+    );
+    assert_eq!(packets(&ledger, &now), self::names(&[("eth0", 14)]));
+    let (_, mut esp, _) = ledger.rows(&now);
+    esp.sort_by_key(|row| row.spi);
+    let esp: Vec<_> = esp.iter().map(|row| (row.spi, row.count.packets)).collect();
+    assert_eq!(
+        esp,
+        [(0, 3), (7, 3)],
+        "its keys are not those of the maps now"
+    );
+    let counted = ledger.counted_names();
+    assert_eq!(
+        counted,
+        ["old0".into(), Arc::from("eth0")],
+        "those that are watched last"
+    );
+    let known: Vec<_> = ledger.known_names().collect();
+    assert_eq!(known, [(5, Arc::from("eth0"))]);
+    let node = ledger.node(&key(7)).unwrap();
+    assert_eq!(node.2.to_string(), "192.168.77.2");
+    assert_eq!(
+        ledger.node(&EspKey::other(2, Direction::Rx, Encapsulation::Esp)),
+        None
+    );
+}

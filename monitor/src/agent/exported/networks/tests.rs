@@ -191,3 +191,31 @@ fn the_sums_of_an_interface_are_those_of_its_new_name() {
     let expected = [name("other", Vni::Id(1), 10), name("other", Vni::Other, 25)];
     assert_eq!(after, expected);
 }
+
+#[test]
+fn networks_in_esp_have_rows_if_they_are_described_and_count() {
+    let mut exported = ExportedNetworks::new(0);
+    let esp = [(1, 5), (2, 0), (3, 7)].map(|(vni, packets)| EspNetwork {
+        direction: Direction::Tx,
+        vni,
+        peer: "192.0.2.1".parse().unwrap(),
+        count: EspCarried {
+            packets,
+            bytes: packets * 100,
+            overhead: packets * 26,
+        },
+    });
+    let mut counted = Counted {
+        esp_networks: esp.to_vec(),
+        ..Counted::default()
+    };
+    exported.apply(&mut counted, |vni| vni < 3);
+    let rows = counted.esp_networks.iter();
+    let rows: Vec<_> = rows.map(|row| (row.vni, row.count.packets)).collect();
+    assert_eq!(rows, [(1, 5)]);
+    let others = counted.esp_others.iter();
+    let others: Vec<_> = others
+        .map(|row| (row.direction, row.count.packets))
+        .collect();
+    assert_eq!(others, [(Direction::Tx, 7)]);
+}
