@@ -14,7 +14,7 @@ pub const ESP_NETWORKS: u32 = 12_288;
 /// `REASONS`: 64 watched interfaces, and those that are no longer watched and wait to be retired.
 pub const REASONS: u32 = 4_096;
 /// `FLOWS`; `SAMPLED` in its place if exposure is not counted.
-pub const FLOWS: u32 = 45_056;
+pub const FLOWS: u32 = 36_864;
 /// `SHARES` and `RETURNED`: networks that have flows in `FLOWS`.
 pub const SHARES: u32 = 16_384;
 /// `VERDICTS`.

@@ -244,8 +244,9 @@ pub const TABLE: &[Definition] = &[
         labels: &[],
         help: "When the counters began, in seconds of the Unix epoch: with the agent, or with the agent that handed them over to it",
         rows: |snapshot, rows| {
-            let began = snapshot.counted.counting_since.as_duration();
-            rows.number(&[], began.as_secs_f64())
+            // To the millisecond, as it is handed over.
+            let began = snapshot.counted.counting_since.as_millisecond();
+            rows.number(&[], began as f64 / 1000.0)
         },
     },
     Definition {
