@@ -59,7 +59,11 @@ fn a_program_before_ours_is_reported() {
 #[test]
 fn a_detached_program_of_ours_is_attached_again() {
     let lab = quiet();
-    let agent = Agent::start(lab.node1(), &[]);
+    let agent = Agent::start(lab.node1(), &["--docker", "off", "--require", "5000"]);
+    let state = |state: &str| format!(r#"overlay_network_state{{vni="5000",state="{state}"}}"#);
+    wait_until("nothing is seen of a network", || {
+        agent.metric(&state("idle")) == 1
+    });
     exchange(&lab, 10);
     assert_counted(&agent, 10);
     detach_ours(lab.node1());
@@ -68,6 +72,9 @@ fn a_detached_program_of_ours_is_attached_again() {
         said.contains("our program (rx, ") && said.contains("eth0: attached again: rx")
     });
     assert_eq!(agent.metric(UP), 1);
+    wait_until("the moment without it is a hole in what is known", || {
+        agent.metric(&state("unknown")) == 1
+    });
     exchange(&lab, 10);
     assert_counted(&agent, 20);
 }
