@@ -149,6 +149,9 @@ mod tests {
 
     #[test]
     fn the_walk_starts_after_each_link_header() {
+        for without_header in [RAW, IPV4, IPV6, 12, 14] {
+            found(without_header, &[], None);
+        }
         found(NULL, &[2, 0, 0, 0], None);
         found(NULL, &[0, 0, 0, 30], None);
         found(LOOP, &[0, 0, 0, 2], None);

@@ -198,3 +198,29 @@ fn values_are_read_as_users_write_them() {
         assert!(error.contains("such as 5m"), "{bad}: {error}");
     }
 }
+
+#[test]
+fn a_protocol_that_is_an_encapsulation_is_found_by_its_name() {
+    for (name, encapsulations) in [
+        (
+            "ipsec",
+            &[Encapsulation::Esp, Encapsulation::EspUdp, Encapsulation::Ah][..],
+        ),
+        ("esp", &[Encapsulation::Esp, Encapsulation::EspUdp]),
+        ("ike", &[Encapsulation::Ike]),
+        ("wireguard", &[Encapsulation::Wireguard]),
+    ] {
+        let filter = protocol(name);
+        for encapsulation in Encapsulation::ALL {
+            let record = SampleRecord {
+                encapsulation: *encapsulation,
+                ..SampleRecord::new(Timestamp::UNIX_EPOCH, "eth0", None)
+            };
+            assert_eq!(
+                filter.admits(&(&record).into()),
+                encapsulations.contains(encapsulation),
+                "{name}: {encapsulation:?}"
+            );
+        }
+    }
+}

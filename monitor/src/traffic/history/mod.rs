@@ -58,3 +58,42 @@ impl History {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_earlier_sight_of_a_packet_casts_doubt_on_it() {
+        let seen = |repeat| {
+            let past = Past {
+                is_decrypted: false,
+                repeat,
+            };
+            past.doubts()
+        };
+        let none = Repeat::default();
+        assert_eq!(seen(none), []);
+        for repeat in [
+            Repeat {
+                is_repeated: true,
+                ..none
+            },
+            Repeat {
+                inside: Some(7),
+                ..none
+            },
+            Repeat {
+                was_outside: true,
+                ..none
+            },
+        ] {
+            assert_eq!(seen(repeat), [PacketDoubt::OtherDevice], "{repeat:?}");
+        }
+        let decrypted = Past {
+            is_decrypted: true,
+            repeat: none,
+        };
+        assert_eq!(decrypted.doubts(), [PacketDoubt::DecryptedCopy]);
+    }
+}
