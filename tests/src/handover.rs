@@ -9,15 +9,18 @@ use monitor_lab::{Host, Lab};
 use crate::agent::{Agent, rows, value};
 use crate::attached::{attached, tc};
 use crate::flood;
-use crate::frame::{esp, ethernet, ipv4, overlay, redis_command, udp, vxlan};
+use crate::frame::{esp, ethernet, ipv4, overlay, redis_command, tcp, udp, vxlan};
 use crate::process::{Monitor, wait_until};
 use crate::scale::in_vm;
 use crate::service_manager::ServiceManager;
+use crate::wire::Raw;
 
 /// Networks that nothing describes.
 const VNIS: std::ops::Range<u32> = 5000..5008;
 /// A network that must be encrypted, and is not.
 const VIOLATED: u32 = 6000;
+/// A network with flows that show credentials.
+const WITH_CREDENTIALS: u32 = 7000;
 /// Packets a second.
 const RATE: u32 = 4_000;
 
@@ -161,6 +164,17 @@ impl Drop for Stop<'_> {
     }
 }
 
+/// Sends three requests with a password, each in a flow of its own, that are not sent again.
+fn show_credentials(sender: &Host) {
+    let wire = Raw::open(sender, "eth0");
+    for port in 40_001..40_004 {
+        let request =
+            b"GET / HTTP/1.1\r\nHost: app\r\nAuthorization: Basic dXNlcjpwYXNzd29yZA==\r\n\r\n";
+        let packet = ipv4(6, &[], &tcp(port, 80, request));
+        wire.send(&overlay(WITH_CREDENTIALS, &ethernet(0x0800, &packet)));
+    }
+}
+
 /// Restarts the agent under traffic; ends with nothing attached.
 pub fn goes_on(hook: &str) {
     // Each takes a minute where the verifier is emulated.
@@ -171,6 +185,10 @@ pub fn goes_on(hook: &str) {
     let manager = ServiceManager::start(&format!("handover-{hook}"));
     let mut agent = next(&manager, host, hook);
     let before = in_place(host);
+    show_credentials(sender);
+    let flows =
+        format!(r#"overlay_credential_flows_total{{vni="{WITH_CREDENTIALS}",kind="http_basic"}}"#);
+    wait_until("flows with credentials", || agent.metric(&flows) == 3);
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let stop = Stop(&is_over);

@@ -251,6 +251,22 @@ fn an_idle_flow_without_a_verdict_becomes_unknown() {
 }
 
 #[test]
+fn what_was_pending_and_is_in_no_flow_any_more_is_unknown() {
+    let mut kernel = load(&options());
+    let mut account = Account::new(kernel.counts());
+    run(&mut kernel, Entry::Tc(Direction::Tx), &packet(40_000), 3);
+    // As what a program adds to a flow while that is taken out.
+    let flow = only_flow(&kernel);
+    assert!(kernel.flows.take(flow).unwrap().is_some());
+    account.settle(later(0)).unwrap();
+    let books = books(&account, Direction::Tx);
+    assert_eq!(books.pending, 0);
+    assert_eq!(books.classes[0].0, Class::UNKNOWN);
+    assert_eq!(books.classes[0].1.packets, 3);
+    assert_eq!(account.evicted(), 3);
+}
+
+#[test]
 fn what_has_no_flow_is_unknown_at_once() {
     let mut kernel = load(&options());
     let account = Account::new(kernel.counts());

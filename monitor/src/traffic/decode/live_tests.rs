@@ -79,6 +79,24 @@ fn split(one: bool) {
     assert_eq!(live.flows.kept(), (0, 0), "the verdict is conclusive");
 }
 
+#[test]
+fn a_conversation_ends_by_silence_and_not_by_its_age() {
+    let mut live = Live::new();
+    let seconds = |seconds| Timestamp::from_second(seconds).unwrap();
+    live.take(&segment(true, 80, 100, PSH, FIRST));
+    live.now = seconds(40);
+    live.take(&segment(false, 80, 900, PSH, &[0x80, 0, 1]));
+    live.now = seconds(80);
+    let verdict = live.take(&segment(true, 80, 102, PSH, SECOND));
+    assert!(is_request(&verdict), "{verdict:?}");
+
+    let mut live = Live::new();
+    live.take(&segment(true, 80, 100, PSH, FIRST));
+    live.now = seconds(61);
+    let verdict = live.take(&segment(true, 80, 102, PSH, SECOND));
+    assert!(!is_request(&verdict), "{verdict:?}");
+}
+
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n";
 /// Bytes that are no text and no protocol.
 const BODY: &[u8] = &[0x9c, 0x1f, 0x83, 0xe2];
