@@ -68,3 +68,14 @@ pub const WALKED_BYTES: usize = 144;
 
 const _: () =
     assert!(UNKNOWN_PER_DESCRIBED.is_power_of_two() && DESCRIBED_BUCKETS.is_power_of_two());
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_have_those_of_the_cpu_of_described_networks_and_of_unknown_ones() {
+        assert_eq!(buckets(64), 2 + 64 + 4 * 64);
+        assert_eq!(buckets(1), 2 + 1 + 4);
+    }
+}

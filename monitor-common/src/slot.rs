@@ -105,6 +105,16 @@ mod tests {
     }
 
     #[test]
+    fn each_line_is_reached_by_two_ranges_of_bits() {
+        assert_eq!(lines(0), [0, 0]);
+        for line in 0..LINES {
+            assert_eq!(lines(u64::from(line) << SLOT_BITS)[0], line);
+            assert_eq!(lines(u64::from(line) << SECOND_SHIFT)[1], line);
+        }
+        assert_eq!(lines(u64::MAX), [LINES - 1; 2]);
+    }
+
+    #[test]
     fn a_line_is_a_cache_line_and_two_rows_are_another() {
         assert_eq!((Line::SIZE, SlotRow::SIZE), (64, 32));
     }

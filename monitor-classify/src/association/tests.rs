@@ -65,16 +65,22 @@ fn insides(seed: u64) -> Vec<(&'static str, u8, Vec<u8>)> {
     };
     let vxlan = with(&[8, 0, 0, 0, 0, 0x10, 0, 0]);
     let geneve = with(&[0, 0, 0x65, 0x58, 0, 0x10, 0, 0]);
-    let mut version_4 = vec![
-        0x45, 0, 0, 140, 0, 9, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,
-    ];
-    let sum: u32 = version_4
-        .chunks(2)
-        .map(|two| u32::from(two[0]) << 8 | u32::from(two[1]))
-        .sum();
-    let sum = !((sum & 0xffff) + (sum >> 16));
-    version_4[10..12].copy_from_slice(&(sum as u16).to_be_bytes());
-    version_4.extend(with(&tcp));
+    let version_4 = |options: &[u8]| {
+        let words = 0x45 + u8::try_from(options.len() / 4).unwrap();
+        let length = 140 + u8::try_from(options.len()).unwrap();
+        let mut header = vec![
+            words, 0, 0, length, 0, 9, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,
+        ];
+        header.extend_from_slice(options);
+        let sum: u32 = header
+            .chunks(2)
+            .map(|two| u32::from(two[0]) << 8 | u32::from(two[1]))
+            .sum();
+        let sum = !((sum & 0xffff) + (sum >> 16));
+        header[10..12].copy_from_slice(&(sum as u16).to_be_bytes());
+        header.extend(with(&tcp));
+        header
+    };
     let mut version_6 = vec![0x60, 0, 0, 0, 0, 120, 6, 64];
     version_6.extend(random(3, 32));
     version_6.extend(with(&tcp));
@@ -88,7 +94,8 @@ fn insides(seed: u64) -> Vec<(&'static str, u8, Vec<u8>)> {
         ("vxlan on another port", 17, udp(8472, &vxlan)),
         ("geneve", 17, udp(6081, &geneve)),
         ("gre", 47, with(&[0x20, 0, 0x65, 0x58, 0, 0, 0, 7])),
-        ("tunnel mode, IPv4", 4, version_4),
+        ("tunnel mode, IPv4", 4, version_4(&[])),
+        ("tunnel mode, router alert", 4, version_4(&[0x94, 4, 0, 0])),
         ("tunnel mode, IPv6", 41, version_6),
         ("icmpv6", 58, with(&[128, 0, 1, 2, 3, 4, 0, 1])),
         (
@@ -141,6 +148,7 @@ fn one_packet_with_a_header_and_a_trailer_that_agree_is_enough() {
         "geneve",
         "gre",
         "tunnel mode, IPv4",
+        "tunnel mode, router alert",
         "tunnel mode, IPv6",
         "sctp",
     ];

@@ -138,3 +138,18 @@ fn entries(mut reader: Reader<'_>) -> Option<()> {
     }
     Some(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_message_of_the_handshake_is_named() {
+        for tag in ["CHLO", "SHLO", "REJ\0"] {
+            let entry = b"\x01\0\0\0SNI\0\x05\0\0\0";
+            let bytes = [&[0; 12][..], tag.as_bytes(), entry].concat();
+            assert_eq!(message(&bytes), Some(tag.trim_end_matches('\0')));
+            assert_eq!(message(&bytes[..14]), None);
+        }
+    }
+}

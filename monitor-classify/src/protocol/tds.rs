@@ -220,3 +220,23 @@ const fn kind_name(kind: u8) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_fits_if_its_length_is_one_that_a_packet_can_have() {
+        for (length, strength) in [
+            (0, Strength::Weak),
+            (1, Strength::Likely),
+            (LENGTH_MAX, Strength::Likely),
+            (LENGTH_MAX + 1, Strength::Weak),
+        ] {
+            let [low, high] = length.to_le_bytes();
+            let mut finding = Finding::plaintext(Strength::Weak, "reply");
+            reply(&mut finding, Reader::new(&[0xaa, low, high]), true).unwrap();
+            assert_eq!(finding.strength, strength, "{length}");
+        }
+    }
+}

@@ -165,3 +165,16 @@ fn a_database_for_a_replica_has_no_end() {
     let sync = b"+FULLRESYNC 0123456789012345678901234567890123456789 0\r\n$9\r\nREDIS0010*3\r\n";
     plain(&from(6379, sync), Confidence::Certain, "+FULLRESYNC (+1)");
 }
+
+#[test]
+fn each_aggregate_of_resp3_has_its_name() {
+    for (message, text) in [
+        ("*2\r\n+a\r\n+b\r\n", "array of 2"),
+        ("%1\r\n+a\r\n+b\r\n", "map of 1"),
+        ("~2\r\n+a\r\n+b\r\n", "set of 2"),
+        (">2\r\n+a\r\n+b\r\n", "push of 2"),
+    ] {
+        let verdict = from(6379, message.as_bytes());
+        assert_eq!(evidence(&verdict), text);
+    }
+}
