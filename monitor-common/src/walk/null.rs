@@ -221,6 +221,12 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_quick_test_asks_for_the_flag_and_for_the_reserved_byte() {
+        assert!(is_vxlan(8, 0));
+        assert!(!is_vxlan(8, 1) && !is_vxlan(0, 0));
+    }
+
     /// Padding that aligns the end of a datagram with so many bytes inside, and a trailer.
     fn least(inner: usize) -> usize {
         (inner + TRAILER).wrapping_neg() % ALIGN

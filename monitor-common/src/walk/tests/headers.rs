@@ -76,6 +76,17 @@ fn vlan_tags_up_to_two() {
 }
 
 #[test]
+fn a_packet_of_ipv6_ends_where_its_header_says_so() {
+    let mut frame = ethernet(eth::IPV6, &ip6(udp::PROTOCOL, &udp_to(9, b"four")));
+    let whole = frame.len();
+    // What follows is padding of the link.
+    frame.extend([0; 20]);
+    assert_eq!(walk(&frame).network.end, whole);
+    frame[18..20].copy_from_slice(&[0, 0]);
+    assert_eq!(walk(&frame).network.end, whole + 20);
+}
+
+#[test]
 fn ipv6_extension_headers_up_to_three() {
     let datagram = udp_to(4789, &vxlan_with(7, &redis()));
     let chained = |count: usize| {
