@@ -160,6 +160,24 @@ mod tests {
     }
 
     #[test]
+    fn networks_of_docker_with_names_too_long_or_vnis_too_high_are_left_out() {
+        let of = |vni, length| {
+            let name = "n".repeat(length);
+            network(vni, &name, Requirement::Optional, Source::Docker)
+        };
+        let mut networks = Networks::new(Vec::new());
+        assert!(networks.set_docker(vec![
+            of(1, NAME_MAX),
+            of(2, NAME_MAX + 1),
+            of(3, NAME_MAX + 2),
+            of(VNI_MAX, 1),
+            of(VNI_MAX + 1, 1),
+        ]));
+        let known: Vec<u32> = networks.known.keys().copied().collect();
+        assert_eq!(known, [1, VNI_MAX]);
+    }
+
+    #[test]
     fn what_cannot_be_detected_is_said_where_encryption_is_required() {
         let of = |required| Networks::new(vec![network(4096, "", required, Source::Config)]);
         let required = of(Requirement::Required);

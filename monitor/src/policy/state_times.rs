@@ -108,6 +108,17 @@ mod tests {
     }
 
     #[test]
+    fn times_are_handed_over_to_the_nanosecond() {
+        let times = evaluated(&[
+            (1_000, State::Idle),
+            (1_005, State::Unknown),
+            (1_007, State::Idle),
+        ]);
+        assert_eq!(times.of(State::Idle), Duration::from_secs(5));
+        assert_eq!(StateTimes::of_nanoseconds(times.nanoseconds()), times);
+    }
+
+    #[test]
     fn a_state_holds_until_the_next_evaluation() {
         let times = evaluated(&[
             (1_000, State::Idle),

@@ -231,6 +231,13 @@ mod tests {
         assert!(said.contains("also to 192.168.77.3"), "{said}");
         let causes = ["no marking rule".to_owned(), "no policy".to_owned()];
         violations.explain(Breach::Cleartext, 4096, Direction::Tx, &causes);
+        let said = with_causes(&violations.all()[0]);
+        for part in [
+            "violation: app1\\x1b[2J\\x0a (VNI 4096) must be encrypted, but cleartext was sent",
+            ". Likely cause: no marking rule; or no policy",
+        ] {
+            assert!(said.contains(part), "{said}");
+        }
         let end = Moment::second(99);
         let said = violations.end(end, Duration::from_secs(1), |_| Since::Silent)[0].to_string();
         for part in [

@@ -38,6 +38,20 @@ fn fragments_belong_to_the_flow_of_the_first_one() {
 }
 
 #[test]
+fn a_later_fragment_outside_any_overlay_is_of_the_flow_of_the_first_one() {
+    let ends = (CLIENT, SERVER);
+    let segment = tcp((40_000, 80), (1, 0), 0x10, &[b'x'; 1000]);
+    // Its bytes would be the header of another flow.
+    let rest = tcp((41_000, 81), (1, 0), 0x10, &[b'y'; 200]);
+    let (flows, ..) = all(&[
+        ethernet(&ipv4(6, ends, 9, 0x2000, &segment[..800])),
+        ethernet(&ipv4(6, ends, 9, 100, &rest)),
+    ]);
+    assert_eq!(flows.len(), 1);
+    assert_eq!(flows[0].sent.packets, 2);
+}
+
+#[test]
 fn esp_is_counted_by_association_and_is_one_flow() {
     let esp = |sequence: u32, back: bool| {
         let mut packet = if back {
