@@ -26,7 +26,7 @@ pub(super) fn none(ctx: &Ctx, deb: &Path, rpm: &Path) -> Result<()> {
             bail!(
                 "`{}` finds (what is meant is explained in deploy/):\n{}",
                 shown(&check),
-                printable(&String::from_utf8_lossy(&out.stdout))
+                printable(&String::from_utf8_lossy(&[out.stdout, out.stderr].concat()))
             );
         }
     }

@@ -173,6 +173,7 @@ const VM: &[(&str, &str)] = &[
 const PACKAGE: &[(&str, &str)] = &[
     ("lintian", "checks Debian's package"),
     ("rpmlint", "checks that of RPM"),
+    ("rpm", "reads that package for rpmlint"),
 ];
 
 /// What makes a root for the virtual machine.
