@@ -72,7 +72,7 @@ fn prints(lab: &Lab, arguments: &[&str]) -> String {
 fn names_of_accounts_are_shown_only_if_that_is_asked_for() {
     let lab = super::quiet();
     for words in [
-        "tail -i eth0 --docker off",
+        "tail -i eth0",
         "audit -i eth0 --docker off --duration 8s",
         "run -i eth0 --docker off",
     ] {

@@ -20,17 +20,13 @@ host() {
 host "" 1 2
 host "ip netns exec far" 2 1
 
-# Independent counts, by direction and VNI.
-{
-    echo "table netdev oracle {"
-    for way in rx tx; do
-        for vni in VNIS; do echo "counter $way$vni { }"; done
-    done
-    for hook in "ingress rx" "egress tx"; do
-        set -- $hook
-        echo "chain $2 { type filter hook $1 device eth0 priority 0;"
-        for vni in VNIS; do echo "udp dport 4789 @th,96,24 $vni counter name $2$vni"; done
-        echo "}"
-    done
-    echo "}"
-} | nft -f -
+# Independent counts, by direction and VNI. What is sent is counted behind the routing: before Linux 5.16 nftables has no hook at a
+# device for it.
+for way in "rx netdev ingress eth0" "tx ip postrouting"; do
+    set -- $way
+    echo "table $2 oracle {"
+    for vni in VNIS; do echo "counter $1$vni { }"; done
+    echo "chain $1 { type filter hook $3 ${4:+device $4} priority 0;"
+    for vni in VNIS; do echo "udp dport 4789 @th,96,24 $vni counter name $1$vni"; done
+    echo "} }"
+done | nft -f -
