@@ -28,5 +28,6 @@ for way in "rx netdev ingress eth0" "tx ip postrouting"; do
     for vni in VNIS; do echo "counter $1$vni { }"; done
     echo "chain $1 { type filter hook $3 ${4:+device $4} priority 0;"
     for vni in VNIS; do echo "udp dport 4789 @th,96,24 $vni counter name $1$vni"; done
-    echo "} }"
+    echo "}"
+    echo "}"
 done | nft -f -
