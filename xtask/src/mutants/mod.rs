@@ -60,13 +60,14 @@ const AREAS: [Area; 6] = [
         name: "exposure",
         package: "monitor",
         files: &["monitor/src/agent/exposure/**"],
-        tests: &["kernel_exposure", "kernel_forged"],
+        tests: &["kernel_exposure", "kernel_forged", "kernel_handover"],
     },
     Area {
         name: "books",
         package: "monitor",
         files: &["monitor/src/agent/*.rs", "monitor/src/agent/exported/**"],
         tests: &[
+            "docker",
             "kernel_attach",
             "kernel_attribution",
             "kernel_counts",
