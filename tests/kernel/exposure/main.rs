@@ -251,6 +251,31 @@ fn an_idle_flow_without_a_verdict_becomes_unknown() {
 }
 
 #[test]
+fn what_another_process_had_counted_goes_on() {
+    let mut kernel = load(&options());
+    let mut account = Account::new(kernel.counts());
+    let network = NetworkId::vni(VNI);
+    let count = |packets| Count {
+        packets,
+        bytes: packets * 100,
+    };
+    let of = |class| ExposureKey::new(Direction::Tx, network, class);
+    let left = [
+        (of(redis()), count(5)),
+        (of(Class::PENDING), count(2)),
+        (of(class(Protocol::Http, Exposure::Plaintext)), Count::ZERO),
+    ];
+    account.inherit(&left.into_iter().collect(), 3);
+    assert_eq!(account.evicted(), 3);
+    run(&mut kernel, Entry::Tc(Direction::Tx), &packet(40_000), 1);
+    let books = books(&account, Direction::Tx);
+    assert_eq!(books.pending, 1, "those of its own");
+    let mut classes = books.classes;
+    classes.sort_by_key(|(class, _)| class.0);
+    assert_eq!(classes, [(Class::UNKNOWN, count(2)), (redis(), count(5))]);
+}
+
+#[test]
 fn what_was_pending_and_is_in_no_flow_any_more_is_unknown() {
     let mut kernel = load(&options());
     let mut account = Account::new(kernel.counts());

@@ -107,7 +107,7 @@ impl ExportedNetworks {
         let in_exposure = counted
             .exposure
             .iter()
-            .filter_map(|row| vni_of(row.key.network()));
+            .filter_map(|row| row.key.network().vni_number());
         let there = in_traffic.chain(in_esp).chain(in_exposure);
         let there: HashSet<u32> = there.filter(|vni| !is_described(*vni)).collect();
         self.chosen.update(&there);
@@ -153,7 +153,7 @@ fn apply_to_exposure(
 ) {
     let mut reading = exposure.begin();
     counted.exposure.retain_mut(|row| {
-        let Some(vni) = vni_of(row.key.network()) else {
+        let Some(vni) = row.key.network().vni_number() else {
             return true;
         };
         let other = || words(other_exposure(row.key));
@@ -216,7 +216,8 @@ fn apply_to_pending(counted: &mut Counted, is_own: impl Fn(u32) -> bool) {
         bytes: 0,
     };
     counted.pending.retain(|row| {
-        let is_kept = vni_of(row.network).is_some_and(&is_own) || row.network == NetworkId::HOST;
+        let is_kept =
+            row.network.vni_number().is_some_and(&is_own) || row.network == NetworkId::HOST;
         if !is_kept {
             other.packets += row.packets;
             other.bytes += row.bytes;
@@ -238,10 +239,6 @@ fn other_exposure(key: ExposureKey) -> ExposureKey {
 
 fn words(key: ExposureKey) -> (u32, u32) {
     (key.network, key.class)
-}
-
-fn vni_of(network: NetworkId) -> Option<u32> {
-    (network.0 < NetworkId::OTHER.0).then_some(network.0)
 }
 
 #[cfg(test)]

@@ -222,7 +222,7 @@ impl Account {
         let mut packets = HashMap::<NetworkId, u64>::default();
         for (key, count) in sums.iter().chain(&self.credited) {
             let network = key.network();
-            let is_unknown = network.0 < NetworkId::OTHER.0
+            let is_unknown = network.vni_number().is_some()
                 && self.counts.flows.group(network) == Group::Unknown;
             if is_unknown {
                 *packets.entry(network).or_default() += count.packets;
@@ -353,8 +353,9 @@ impl Account {
         self.evicted
     }
 
-    /// Takes over what another process had counted. What was pending there is unknown: its flows are others here.
-    pub(in super::super) fn inherit(&mut self, rows: &HashMap<ExposureKey, Count>, evicted: u64) {
+    /// Takes over what another process had counted, and how many packets of it were evicted. What was pending there is unknown: its
+    /// flows are others here.
+    pub fn inherit(&mut self, rows: &HashMap<ExposureKey, Count>, evicted: u64) {
         for (key, count) in rows.iter().filter(|(_, count)| !count.is_zero()) {
             let key = match key.class() {
                 Class::PENDING => ExposureKey::new(key.direction(), key.network(), Class::UNKNOWN),
