@@ -39,7 +39,11 @@ fn lab() -> Lab {
 
 /// Starts the agent, which must be able to attribute.
 fn start(node: &Host) -> Agent<'_> {
-    let agent = Agent::start(node, &[]);
+    start_with(node, &[])
+}
+
+fn start_with<'a>(node: &'a Host, arguments: &[&str]) -> Agent<'a> {
+    let agent = Agent::start(node, arguments);
     let exact = value(&agent.metrics(), "overlay_esp_attribution");
     assert_eq!(exact, 1, "{}", agent.monitor.err());
     agent
@@ -92,7 +96,9 @@ fn two_networks_under_one_pair_of_associations_are_distinguished() {
     let lab = lab();
     let node = lab.node1();
     let before = both_ways(node, lab.node2());
-    let mut agent = start(node);
+    let mut agent = start_with(node, &["--forget-after", "10s"]);
+    let entries = || agent.metric(r#"overlay_map_entries{map="esp_networks"}"#);
+    let at_first = entries();
     let container = |name: &str| lab.container(name).unwrap();
     let pairs = [
         Pair::new(container(WEB), container(CLIENT), 5000),
@@ -117,6 +123,17 @@ fn two_networks_under_one_pair_of_associations_are_distinguished() {
             .map(|(vni, count)| (vni.as_str(), count.packets))
             .collect();
         assert_eq!(found, [("4096", packets[0]), ("4097", packets[1])]);
+    }
+    assert!(entries() > at_first);
+    wait_until("rows of networks that nothing describes leave", || {
+        entries() == at_first
+    });
+    let after = agent.metrics();
+    for direction in ["rx", "tx"] {
+        assert_eq!(
+            sum(&inside(&after, direction)),
+            sum(&inside(&page, direction))
+        );
     }
     agent.monitor.stop();
 }
