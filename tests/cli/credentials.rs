@@ -1,7 +1,7 @@
 //! Flows that show credentials: counted and logged by network and kind; accounts are named only if that is asked for.
 
 use monitor_lab::Lab;
-use overlay_tests::agent::Agent;
+use overlay_tests::agent::{Agent, rows};
 use overlay_tests::frame::{VNI, ethernet, ipv4, overlay, tcp};
 use overlay_tests::process::{Monitor, finish, program, wait_until};
 use overlay_tests::wire::Raw;
@@ -24,12 +24,12 @@ fn each_flow_with_credentials_is_counted_and_the_line_names_network_and_kinds() 
     let mut agent = Agent::start(lab.node1(), &arguments);
     let wire = Raw::open(lab.node2(), "eth0");
     let basic = "Authorization: Basic dXNlcjpwYXNzd29yZA==\r\n";
-    wire.send(&request(40000, ""));
+    let mut frames = vec![request(40000, "")];
     for port in 40001..40004 {
-        wire.send(&request(port, basic));
-        wire.send(&request(port, basic));
+        frames.extend([request(port, basic), request(port, basic)]);
     }
-    wire.send(&request(40004, "Cookie: session=4f6d2c\r\n"));
+    frames.push(request(40004, "Cookie: session=4f6d2c\r\n"));
+    frames.iter().for_each(|frame| wire.send(frame));
     let counted = |kind: &str, flows: u64| {
         format!("overlay_credential_flows_total{{vni=\"{VNI}\",kind=\"{kind}\"}} {flows}\n")
     };
@@ -38,6 +38,19 @@ fn each_flow_with_credentials_is_counted_and_the_line_names_network_and_kinds() 
         page = agent.metrics();
         page.contains(&counted("http_basic", 3)) && page.contains(&counted("cookie", 1))
     });
+    let exposed = |page: &str, what: &str| -> u64 {
+        let rows = rows(page, &format!("overlay_exposure_{what}_total"));
+        let rows = rows
+            .into_iter()
+            .filter(|(labels, _)| labels.contains("http"));
+        rows.map(|(_, value)| value).sum()
+    };
+    wait_until("all packets are readable", || {
+        page = agent.metrics();
+        exposed(&page, "packets") == frames.len() as u64
+    });
+    let bytes: usize = frames.iter().map(Vec::len).sum();
+    assert_eq!(exposed(&page, "bytes"), bytes as u64);
     for part in [
         format!("shop (VNI {VNI}): http is readable in plaintext"),
         "; credentials: http_basic".to_owned(),

@@ -138,6 +138,20 @@ pub fn is_complete(page: &str, of_each: usize) {
         let pending = sum("overlay_exposure_pending_packets");
         assert_eq!(exposure + pending, of_each, "VNI {vni}");
     }
+    // Seen from this node last, in this test.
+    let last = format!(
+        r#"overlay_violation_peer_timestamp_seconds{{vni="{VIOLATED}",direction="rx",peer=""#
+    );
+    let last: Vec<f64> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix(&last)?.split_once("\"} ")?.1.parse().ok())
+        .collect();
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+    let is_recent = |last: &f64| (now - 600.0..now + 1.0).contains(last);
+    assert!(
+        last.len() == 1 && last.iter().all(is_recent),
+        "{last:?}, and it is {now}"
+    );
     let violation =
         format!(r#"overlay_violation_packets_total{{vni="{VIOLATED}",direction="rx"}}"#);
     assert_eq!(value(page, &violation), of_each);
