@@ -7,7 +7,7 @@ use monitor::kernel::{Entry, Kernel};
 use monitor_classify::{CredentialKind, Verdict};
 use monitor_common::direction::Direction;
 use monitor_common::key::{Class, NetworkId};
-use overlay_tests::programs::{load, run};
+use overlay_tests::programs::{entries, load, run};
 
 use super::{VNI, note, only_flow, options, packet, plaintext, redis, sample};
 
@@ -127,5 +127,28 @@ fn a_flow_is_counted_once_under_the_credentials_that_its_samples_show() {
     for _ in 0..2 {
         verdicts.note_credentials(&sample(1, RX), network, &[kind]);
         assert_eq!(account.credential_flows(), [((network, kind), 1)].into());
+    }
+}
+
+#[test]
+fn a_verdict_is_in_use_when_packets_are_counted_under_it() {
+    for entry in entries() {
+        let mut kernel = load(&options());
+        let frame = packet(40_000);
+        run(&mut kernel, entry, &frame, 1);
+        let flow = only_flow(&kernel);
+        let in_use = |kernel: &Kernel| kernel.verdict_in_use(flow).unwrap();
+        assert_eq!(in_use(&kernel), None);
+        // Nothing is set where there is nothing.
+        kernel.rest_verdict(flow, redis()).unwrap();
+        assert_eq!(in_use(&kernel), None);
+        kernel.set_verdict(flow, redis()).unwrap();
+        assert_eq!(in_use(&kernel), Some((redis(), false)));
+        run(&mut kernel, entry, &frame, 1);
+        assert_eq!(in_use(&kernel), Some((redis(), true)));
+        kernel.rest_verdict(flow, redis()).unwrap();
+        assert_eq!(in_use(&kernel), Some((redis(), false)));
+        kernel.remove_verdict(flow).unwrap();
+        assert_eq!(in_use(&kernel), None);
     }
 }

@@ -34,15 +34,16 @@ use wire::Wire;
 /// `cargo xtask swarm`; the result is the exit code.
 pub(crate) fn main(ctx: &Ctx, args: &cli::Swarm) -> Result<u8> {
     let start = Instant::now();
-    apt::ensure(ctx, &packages::lab(), &[])?;
-    vm::prepare(ctx, vm::DEFAULT_KERNEL, None)?;
-    let trees: Vec<_> = engine::tree(ctx)?.into_iter().collect();
-    build::build(ctx, false)?;
     let folder = ctx.path("target/swarm");
     // What is in it afterwards is of this run.
     std::fs::remove_dir_all(&folder).ok();
     make_dir(&folder)?;
+    // First: without an image nothing of the rest is of use.
     let stack = Stack::gather(ctx, &folder)?;
+    apt::ensure(ctx, &packages::lab(), &[])?;
+    vm::prepare(ctx, vm::DEFAULT_KERNEL, None)?;
+    let trees: Vec<_> = engine::tree(ctx)?.into_iter().collect();
+    build::build(ctx, false)?;
     let out = build::out_dir(ctx, false)?;
     let busybox = vm::tools::busybox(ctx)?;
     let redis = vm::tools::on_path("redis-server").context("redis-server is not on the PATH")?;
