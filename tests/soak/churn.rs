@@ -10,6 +10,8 @@ use overlay_tests::frame::{overlay, redis_command};
 use overlay_tests::process::wait_until;
 use overlay_tests::wire::Raw;
 
+use crate::keys;
+
 /// A network that is described all the time.
 pub(super) const STEADY: u32 = 50_000;
 /// Packets that cross each interface that comes.
@@ -102,10 +104,14 @@ impl Networks {
     fn write(&self) {
         let mut text = format!(
             "listen = '127.0.0.1:{}'\ninterfaces = ['eth0', 'hot*']\ndocker = '{}'\nforget_after = 20\n\
-             unknown_networks = 100\n[[network]]\nvni = {STEADY}\nname = 'steady'\nencrypted = 'optional'\n",
+             unknown_networks = 100\n[[network]]\nvni = {STEADY}\nname = 'steady'\nencrypted = 'optional'\n\
+             [[network]]\nvni = {CROSSING}\nencrypted = 'optional'\n",
             Networks::PORT,
             self.socket
         );
+        if keys::ARE_THERE {
+            text += &format!("[[network]]\nvni = {}\nencrypted = 'required'\n", keys::VNI);
+        }
         for n in 0..AT_A_TIME {
             let vni = RELOADED + (self.reloads + n) % 1000;
             text += &format!("[[network]]\nvni = {vni}\nencrypted = 'required'\n");

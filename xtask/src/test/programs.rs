@@ -18,8 +18,9 @@ const VM_ONLY: &str = "vm_";
 /// The test program that leaves the kernel of the virtual machine locked down: it runs last.
 const LAST: &str = "vm_lockdown";
 /// Tests that a usual run leaves out, since each takes eight minutes and more by emulation: one sets up nine overlays, one
-/// runs benchmarks between two machines and kills them, one runs a Prometheus whose rules keep an alert for minutes.
-const LONG: &[&str] = &["vm_encryption", "vm_two_machines", "vm_alerts"];
+/// runs benchmarks between two machines and kills them, one runs a Prometheus whose rules keep an alert for minutes, one a
+/// Docker daemon that is killed.
+const LONG: &[&str] = &["vm_encryption", "vm_two_machines", "vm_alerts", "vm_soak"];
 /// The kernel tests that a usual run repeats in the virtual machine: how programs are loaded and attached is what
 /// differs most from kernel to kernel. `--matrix` and `--kernels` repeat all.
 const SMOKE: &[&str] = &["kernel_attach", "kernel_programs"];
