@@ -10,7 +10,7 @@ use overlay_tests::frame::{overlay, redis_command};
 use overlay_tests::process::wait_until;
 use overlay_tests::wire::Raw;
 
-use crate::keys;
+use super::keys;
 
 /// A network that is described all the time.
 pub(super) const STEADY: u32 = 50_000;
