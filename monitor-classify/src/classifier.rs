@@ -48,6 +48,10 @@ impl Classifier {
         (self.inspect)(p)
     }
 
+    pub(crate) const fn ports(&self) -> &'static [u16] {
+        self.ports
+    }
+
     /// Whether either end of the payload uses one of the usual ports.
     pub(crate) fn is_on_usual_port(&self, p: &Payload<'_>) -> bool {
         p.uses_port(self.ports)

@@ -1,5 +1,6 @@
 //! From a payload to a verdict: all classifiers are asked, and their findings compared.
 
+use crate::classifier::Classifier;
 use crate::finding::{Finding, Strength};
 use crate::names::{Confidence, Exposure, Protocol};
 use crate::nested;
@@ -8,22 +9,25 @@ use crate::protocol::CLASSIFIERS;
 use crate::secret;
 use crate::shape::randomness::{Look, look};
 use crate::unclaimed;
+use crate::usual_ports::rows_on_port;
 use crate::verdict::Verdict;
 
 /// How sure a claim is, and among equally sure ones whether a usual port
 /// supports it. A weak finding is a claim only because of its port, so its port
 /// does not count twice.
-type Rank = (Confidence, bool);
+pub(crate) type Rank = (Confidence, bool);
+/// No claim is surer.
+pub(crate) const HIGHEST: Rank = (Confidence::Certain, true);
 
 /// The surest claim so far.
-struct Claim {
-    rank: Rank,
-    protocol: Protocol,
+pub(crate) struct Claim {
+    pub(crate) rank: Rank,
+    pub(crate) protocol: Protocol,
     finding: Finding,
     /// Another protocol makes an equal claim.
-    contested: bool,
+    pub(crate) contested: bool,
     /// All findings with this claim are plaintext.
-    plaintext: bool,
+    pub(crate) plaintext: bool,
 }
 
 /// Classifies one payload.
@@ -77,12 +81,26 @@ fn decide(payload: &Payload<'_>) -> Verdict {
     }
 }
 
-fn surest(payload: &Payload<'_>) -> Option<Claim> {
+/// The surest claim on a payload.
+///
+/// Most payloads are certain on their usual port. No row without that port can make an equal claim then, so none is
+/// asked.
+pub(crate) fn surest(payload: &Payload<'_>) -> Option<Claim> {
+    let takes = |row: &&Classifier| row.takes(payload.transport);
+    let claim = surest_of(rows_on_port(payload).filter(takes), payload);
+    match claim {
+        Some(claim) if claim.rank == HIGHEST => Some(claim),
+        _ => surest_of(CLASSIFIERS.iter().filter(takes), payload),
+    }
+}
+
+/// The surest claim of some rows, in the order of the table.
+pub(crate) fn surest_of<'a>(
+    rows: impl Iterator<Item = &'a Classifier>,
+    payload: &Payload<'_>,
+) -> Option<Claim> {
     let mut surest: Option<Claim> = None;
-    for classifier in CLASSIFIERS {
-        if !classifier.takes(payload.transport) {
-            continue;
-        }
+    for classifier in rows {
         let Some(finding) = classifier.inspect(payload) else {
             continue;
         };

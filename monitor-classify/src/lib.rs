@@ -54,6 +54,7 @@ mod secret;
 mod shape;
 pub mod text;
 mod unclaimed;
+mod usual_ports;
 mod verdict;
 
 #[cfg(test)]

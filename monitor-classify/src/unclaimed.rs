@@ -6,9 +6,10 @@
 
 use crate::names::{Confidence, Exposure, Protocol};
 use crate::payload::Payload;
-use crate::protocol::{CLASSIFIERS, inspect_tls_rest};
+use crate::protocol::inspect_tls_rest;
 use crate::shape::randomness::{Look, look, repeats};
 use crate::shape::{certificate, magic, strings, text};
+use crate::usual_ports::rows_on_port;
 use crate::verdict::Verdict;
 
 /// Shortest text that is of the protocol of its port: once in two thousand times by chance.
@@ -78,9 +79,7 @@ pub(crate) fn classify(p: &Payload<'_>) -> Verdict {
 
 /// The protocol of text whose usual port is in use; none if several share it.
 fn protocol_of_port(p: &Payload<'_>) -> Option<Protocol> {
-    let mut rows = CLASSIFIERS
-        .iter()
-        .filter(|row| row.is_text() && row.takes(p.transport) && row.is_on_usual_port(p));
+    let mut rows = rows_on_port(p).filter(|row| row.is_text() && row.takes(p.transport));
     let protocol = rows.next()?.protocol();
     rows.next().is_none().then_some(protocol)
 }

@@ -12,6 +12,7 @@ mod samples;
 mod table;
 mod tls;
 mod unclaimed;
+mod usual_port;
 
 use super::*;
 
