@@ -38,6 +38,9 @@ impl Drop for Folder {
     }
 }
 
+/// What it says when its containerd was too slow.
+const SLOW: &str = "timeout waiting for containerd to start";
+
 /// The daemon on a host of the lab, with its files in a folder.
 pub struct Dockerd<'a> {
     host: &'a Host,
@@ -55,6 +58,21 @@ impl<'a> Dockerd<'a> {
     /// firewall rules and bridge; with the namespaces everything of it ends.
     #[must_use]
     pub fn start(host: &'a Host, folder: &'a Folder) -> Dockerd<'a> {
+        let mut daemon = Dockerd::begin(host, folder);
+        wait_until("Docker's daemon answers", || {
+            if let Some(ended) = daemon.process.child.try_wait().unwrap() {
+                let log = daemon.log();
+                // It gives its containerd 15 s, which are few on an emulated machine.
+                assert!(log.contains(SLOW), "{ended}: {log}");
+                daemon = Dockerd::begin(host, folder);
+            }
+            daemon.request("GET", "/_ping", "").0 == 200
+        });
+        daemon
+    }
+
+    /// Starts it.
+    fn begin(host: &'a Host, folder: &'a Folder) -> Dockerd<'a> {
         let (program, tree) = program();
         let mut command = host.command("unshare").unwrap();
         command.args([
@@ -81,17 +99,11 @@ impl<'a> Dockerd<'a> {
             .stdout(log.try_clone().unwrap())
             .stderr(log);
         let process = host.spawn(command).unwrap();
-        let mut daemon = Dockerd {
+        Dockerd {
             host,
             folder,
             process,
-        };
-        wait_until("Docker's daemon answers", || {
-            let ended = daemon.process.child.try_wait().unwrap();
-            assert!(ended.is_none(), "{ended:?}: {}", daemon.log());
-            daemon.request("GET", "/_ping", "").0 == 200
-        });
-        daemon
+        }
     }
 
     /// Status and body of a request of its API.
