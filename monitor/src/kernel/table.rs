@@ -13,6 +13,7 @@ use aya::Ebpf;
 use aya::maps::{Map, MapData};
 use monitor_common::count::Total;
 use monitor_common::shared::Shared;
+use smallvec::{SmallVec, smallvec};
 
 use super::bpf::{self, Command, Update};
 use crate::base::failure::Failure;
@@ -44,6 +45,9 @@ struct Batch {
     elem_flags: u64,
     flags: u64,
 }
+
+/// A key, or the values of a key. Most are small: three calls for each new flow take no memory of the heap.
+type Bytes = SmallVec<[u8; 64]>;
 
 /// A hash map or an array with keys `K` and values `V`.
 pub(super) struct Table<K, V> {
@@ -171,8 +175,8 @@ impl<K: Shared, V: Shared> Table<K, V> {
     /// # Errors
     /// A runtime failure with the kernel's error.
     pub(super) fn get(&self, key: K) -> Result<Option<Vec<V>>, Failure> {
-        self.read(Command::MapLookUp, key)
-            .map_err(|error| self.failure(error))
+        let value = self.look_up(key)?;
+        Ok(value.map(|value| each_cpu(&value).collect()))
     }
 
     /// The value under a key that the CPUs share; `None` if there is no such key.
@@ -180,7 +184,7 @@ impl<K: Shared, V: Shared> Table<K, V> {
     /// # Errors
     /// A runtime failure with the kernel's error.
     pub(super) fn get_one(&self, key: K) -> Result<Option<V>, Failure> {
-        Ok(self.get(key)?.and_then(|values| values.first().copied()))
+        Ok(self.look_up(key)?.and_then(|value| first(&value)))
     }
 
     /// Removes a key, and returns the value of each CPU; `None` if there was no such key. Before Linux 5.14 these are two
@@ -189,19 +193,8 @@ impl<K: Shared, V: Shared> Table<K, V> {
     /// # Errors
     /// A runtime failure with the kernel's error.
     pub(super) fn take(&self, key: K) -> Result<Option<Vec<V>>, Failure> {
-        match self.read(Command::MapLookUpAndDelete, key) {
-            Err(error)
-                if matches!(
-                    error.raw_os_error(),
-                    Some(libc::EINVAL | libc::EOPNOTSUPP | ENOTSUPP)
-                ) =>
-            {
-                let value = self.get(key)?;
-                self.remove(key)?;
-                Ok(value)
-            }
-            result => result.map_err(|error| self.failure(error)),
-        }
+        let value = self.look_up_and_delete(key)?;
+        Ok(value.map(|value| each_cpu(&value).collect()))
     }
 
     /// As [`Table::take`], of a value that the CPUs share.
@@ -209,15 +202,37 @@ impl<K: Shared, V: Shared> Table<K, V> {
     /// # Errors
     /// A runtime failure with the kernel's error.
     pub(super) fn take_one(&self, key: K) -> Result<Option<V>, Failure> {
-        Ok(self.take(key)?.and_then(|values| values.first().copied()))
+        let value = self.look_up_and_delete(key)?;
+        Ok(value.and_then(|value| first(&value)))
     }
 
-    fn read(&self, command: Command, key: K) -> io::Result<Option<Vec<V>>> {
-        let mut value = vec![0u8; self.value_len()];
+    fn look_up_and_delete(&self, key: K) -> Result<Option<Bytes>, Failure> {
+        match self.read(Command::MapLookUpAndDelete, key) {
+            Err(error)
+                if matches!(
+                    error.raw_os_error(),
+                    Some(libc::EINVAL | libc::EOPNOTSUPP | ENOTSUPP)
+                ) =>
+            {
+                let value = self.look_up(key)?;
+                self.remove(key)?;
+                Ok(value)
+            }
+            result => result.map_err(|error| self.failure(error)),
+        }
+    }
+
+    fn look_up(&self, key: K) -> Result<Option<Bytes>, Failure> {
+        self.read(Command::MapLookUp, key)
+            .map_err(|error| self.failure(error))
+    }
+
+    fn read(&self, command: Command, key: K) -> io::Result<Option<Bytes>> {
+        let mut value = smallvec![0; self.value_len()];
         // SAFETY: the key has the size of the map's, and there is room for the values of all CPUs.
         let result = unsafe { bpf::look_up(command, self.fd.as_fd(), &bytes(key), &mut value) };
         match result {
-            Ok(()) => Ok(Some(each_cpu(&value).collect())),
+            Ok(()) => Ok(Some(value)),
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
             Err(error) => Err(error),
         }
@@ -264,9 +279,10 @@ impl<K: Shared, V: Shared> Table<K, V> {
     }
 
     fn update(&self, key: K, value: V, update: Update) -> io::Result<()> {
-        let mut one = vec![0u8; stride::<V>()];
-        value.put(&mut one);
-        let all = one.repeat(self.copies);
+        let mut all: Bytes = smallvec![0; self.value_len()];
+        for one in all.chunks_exact_mut(stride::<V>()) {
+            value.put(one);
+        }
         // SAFETY: the key has the size of the map's, and the values are those of all CPUs.
         unsafe { bpf::update(self.fd.as_fd(), &bytes(key), &all, update) }
     }
@@ -343,8 +359,13 @@ fn each_cpu<V: Shared>(values: &[u8]) -> impl Iterator<Item = V> {
         .filter_map(|value| V::take(value).map(|(value, _)| value))
 }
 
-fn bytes<K: Shared>(key: K) -> Vec<u8> {
-    let mut out = vec![0; K::SIZE];
+/// The value of the first CPU, or that which all share.
+fn first<V: Shared>(values: &[u8]) -> Option<V> {
+    each_cpu(values).next()
+}
+
+fn bytes<K: Shared>(key: K) -> Bytes {
+    let mut out = smallvec![0; K::SIZE];
     key.put(&mut out);
     out
 }

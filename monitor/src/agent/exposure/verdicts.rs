@@ -20,12 +20,21 @@ use monitor_classify::{CredentialKind, Verdict};
 /// Flows of one generation; two are kept.
 const GENERATION: usize = 32_768;
 
+/// The verdict on a flow so far.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    verdict: FlowVerdict,
+    /// When it was about to be written to the kernel's map, `CLOCK_MONOTONIC` in nanoseconds: a sample that was taken before
+    /// was in the ring already.
+    written_ns: u64,
+}
+
 /// The verdicts on flows: updated with each sample, and written to the map that the kernel programs read.
 pub struct Verdicts {
     counts: Arc<Counts>,
     new: SyncSender<NewVerdict>,
-    young: HashMap<u64, FlowVerdict>,
-    old: HashMap<u64, FlowVerdict>,
+    young: HashMap<u64, Known>,
+    old: HashMap<u64, Known>,
     room: VerdictRoom,
     credential_flows: Arc<Mutex<CredentialFlows>>,
 }
@@ -80,9 +89,12 @@ impl Verdicts {
         if sample.flow == 0 || payload_len == 0 {
             return Ok(());
         }
-        let mut flow_verdict = self.known(sample)?;
-        let class = flow_verdict.update(verdict);
-        self.young.insert(sample.flow, flow_verdict);
+        let mut known = self.known(sample)?;
+        let class = known.verdict.update(verdict);
+        if class.is_some() {
+            known.written_ns = monotonic_ns();
+        }
+        self.young.insert(sample.flow, known);
         if self.young.len() >= GENERATION {
             self.old = std::mem::take(&mut self.young);
         }
@@ -95,7 +107,7 @@ impl Verdicts {
         };
         let Some(class) = class else {
             // A program may have taken its way out for another flow; the more packets it has the sooner it gets one again.
-            if let Some(class) = flow_verdict.class()
+            if let Some(class) = known.verdict.class()
                 && let Some(place) = place(class)
                 && !self.counts.has_slot(sample.flow)
                 && self.counts.verdict(sample.flow)? == Some(class)
@@ -139,26 +151,28 @@ impl Verdicts {
     }
 
     /// The verdict so far on the flow of a sample.
-    fn known(&mut self, sample: &Sample<'_>) -> Result<FlowVerdict, Failure> {
+    fn known(&mut self, sample: &Sample<'_>) -> Result<Known, Failure> {
         let young = self.young.get(&sample.flow).copied();
         let known = young.or_else(|| self.old.remove(&sample.flow));
+        let in_kernel = || self.counts.verdict(sample.flow);
         match (known, sample.trigger) {
-            // The kernel takes first samples of flows without a verdict. So this is a new connection between
-            // the same ports, or the verdict was removed; or the sample was in the ring when the verdict came.
-            (Some(known), Trigger::FlowStart) if known.has_verdict() => {
-                match self.counts.verdict(sample.flow)? {
-                    Some(_) => Ok(known),
-                    None => Ok(FlowVerdict::default()),
-                }
+            // The kernel takes first samples of flows without a verdict. So this is a new connection between the same ports,
+            // or the verdict was removed; unless the sample was in the ring when the verdict came.
+            (Some(known), Trigger::FlowStart)
+                if known.verdict.has_verdict() && sample.time_ns > known.written_ns =>
+            {
+                Ok(in_kernel()?.map(|_| known).unwrap_or_default())
             }
             (Some(known), _) => Ok(known),
             // Too old for the generations here, but still in the kernel's map.
-            (None, Trigger::Periodic) => Ok(self
-                .counts
-                .verdict(sample.flow)?
-                .map(FlowVerdict::of)
-                .unwrap_or_default()),
-            (None, Trigger::FlowStart) => Ok(FlowVerdict::default()),
+            (None, Trigger::Periodic) => {
+                let verdict = in_kernel()?.map(FlowVerdict::of).unwrap_or_default();
+                Ok(Known {
+                    verdict,
+                    written_ns: 0,
+                })
+            }
+            (None, Trigger::FlowStart) => Ok(Known::default()),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Classifies live samples with the earlier samples of their flows.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::stream::{Continuity, Stream};
 use super::verdict_merge::{better, is_conclusive};
+use crate::base::hash::HashMap;
 use crate::traffic::association_memory::AssociationMemory;
 use crate::traffic::layer::Layer;
 use crate::traffic::sample_record::SampleRecord;
@@ -55,8 +55,8 @@ pub struct LiveFlows {
 impl Default for LiveFlows {
     fn default() -> LiveFlows {
         LiveFlows {
-            young: HashMap::new(),
-            old: HashMap::new(),
+            young: HashMap::default(),
+            old: HashMap::default(),
             budget: BYTES,
             associations: AssociationMemory::default(),
         }
