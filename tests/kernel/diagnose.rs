@@ -119,11 +119,13 @@ fn rules_that_look_alike_do_not_count() {
                     {vni} 4098 limit rate 1/second {mark};
                     ct state new {vni} 4099 {mark};
                     udp dport 4000-5000 @th,96,24 4100 {mark};
-                    meta l4proto udp {vni} 4101 counter {mark}; }};
+                    meta l4proto udp {vni} 4101 counter {mark};
+                    ip protocol udp {vni} 4105 {mark}; }};
                 chain in {{ type filter hook input priority 0;
                     meta secpath missing {vni} 4096 quota over 1 mbytes drop;
                     meta secpath missing ip saddr 10.0.0.5 {vni} 4097 drop;
-                    meta secpath missing {vni} 4101 log counter drop; }}; }};
+                    meta secpath missing {vni} 4101 log counter drop;
+                    ip protocol udp meta secpath missing {vni} 4105 drop; }}; }};
               table ip asleep {{ flags dormant;
                 chain out {{ type filter hook output priority mangle; {vni} 4102 {mark}; }}; }}'"
         ),
@@ -138,9 +140,9 @@ fn rules_that_look_alike_do_not_count() {
         }
     }
     let found = read(host).rules;
-    let has = |set: &VniSet| (4096..4105).filter(|vni| set.has(*vni)).collect::<Vec<_>>();
-    assert_eq!(has(&found.marked), [4101], "{found:?}");
-    assert_eq!(has(&found.refused), [4101], "{found:?}");
+    let has = |set: &VniSet| (4096..4106).filter(|vni| set.has(*vni)).collect::<Vec<_>>();
+    assert_eq!(has(&found.marked), [4101, 4105], "{found:?}");
+    assert_eq!(has(&found.refused), [4101, 4105], "{found:?}");
 }
 
 /// As nft lets one write them by hand: one VNI, a range, a list with ranges, in tables of both versions of IP.

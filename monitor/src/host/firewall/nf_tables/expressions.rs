@@ -19,6 +19,8 @@ const DATA: u16 = 2;
 const VALUE: u16 = 1;
 const VERDICT: u16 = 2;
 const CODE: u16 = 1;
+/// UDP's number as the protocol above IP.
+const UDP: u8 = 17;
 /// `NF_DROP`.
 const DROP: u32 = 0;
 
@@ -30,7 +32,9 @@ enum Register {
     Ipsec,
     /// A value of the rule.
     Value(Vec<u8>),
-    /// The version of IP, the protocol, or UDP's port: Docker's rules have them too, and each VXLAN datagram fits.
+    /// The protocol above IP.
+    Protocol,
+    /// The version of IP, or UDP's port: Docker's rules have them too, and each VXLAN datagram fits.
     OfVxlan,
 }
 
@@ -98,11 +102,13 @@ impl<'a> Rule<'a> {
         }
     }
 
-    /// `NFTA_PAYLOAD_DREG`, `_BASE` (2 is the transport header), `_OFFSET` and `_LEN` in bytes.
+    /// `NFTA_PAYLOAD_DREG`, `_BASE` (1 is the network header, 2 the transport header), `_OFFSET` and `_LEN` in bytes.
     fn payload(&mut self, data: &[u8]) {
         let loaded = match [2, 3, 4].map(|at| number(data, at)) {
             [Some(2), Some(12), Some(3)] => Some(Register::Vni),
             [Some(2), Some(2), Some(2)] => Some(Register::OfVxlan),
+            // `ip protocol`, which iptables 1.8.11 and later make of `-p`. Nothing loads this byte of an IPv6 address alone.
+            [Some(1), Some(9), Some(1)] => Some(Register::Protocol),
             _ => None,
         };
         self.set_register(number(data, 1), loaded);
@@ -119,7 +125,8 @@ impl<'a> Rule<'a> {
             None => {
                 let loaded = match key {
                     Some(KEY_SECPATH) => Some(Register::Ipsec),
-                    Some(KEY_NFPROTO | KEY_L4PROTO) => Some(Register::OfVxlan),
+                    Some(KEY_NFPROTO) => Some(Register::OfVxlan),
+                    Some(KEY_L4PROTO) => Some(Register::Protocol),
                     _ => None,
                 };
                 self.set_register(number(data, 1), loaded);
@@ -170,9 +177,12 @@ impl<'a> Rule<'a> {
                 (EQUAL, [0]) => self.parts.of_cleartext = true,
                 _ => self.parts.narrowed = true,
             },
+            Some(Register::Protocol) if operator == EQUAL && value == [UDP] => {}
             Some(Register::OfVxlan) if operator == EQUAL => {}
             // An address, an interface, or whatever else Docker's rules do not look at.
-            Some(Register::OfVxlan | Register::Value(_)) | None => self.parts.narrowed = true,
+            Some(Register::Protocol | Register::OfVxlan | Register::Value(_)) | None => {
+                self.parts.narrowed = true
+            }
         }
     }
 

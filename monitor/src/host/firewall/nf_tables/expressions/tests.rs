@@ -153,6 +153,14 @@ fn iptables_rules_in_nf_tables_are_understood() {
     ]
     .concat();
     assert!(parse(&received).0.encrypts(Way::Received));
+    // `-p udp` of iptables 1.8.9, and of any for IPv6; of iptables 1.8.11 for IPv4.
+    for protocol in [meta(16, LOADS), payload(1, 9, 1)] {
+        let of = |number: u8| [protocol.clone(), compare(0, &[number])].concat();
+        let rule = |number: u8, rule: &[u8]| parse(&[&of(number), rule].concat()).0;
+        assert!(rule(17, &sent).encrypts(Way::Sent));
+        assert!(rule(17, &received).encrypts(Way::Received));
+        assert!(!rule(6, &sent).encrypts(Way::Sent));
+    }
     // `! --dport 4789`, as newer versions express it.
     let other_port = [payload(2, 2, 2), compare(1, &4789_u16.to_be_bytes())].concat();
     let negated = [other_port, bpf(), extension_of("target", mark_part())].concat();
