@@ -6,6 +6,7 @@ mod content;
 mod findings;
 mod image;
 mod product;
+mod rpm;
 mod tar;
 
 use std::fs;
@@ -50,7 +51,9 @@ pub(crate) fn main(ctx: &Ctx) -> Result<()> {
     make_dir(&folder)?;
     let deb = twice(&out, &folder, |to| deb(ctx, &deb_tool, &out, &commit, to))?;
     content::check(&deb)?;
-    let rpm = twice(&out, &folder, |to| rpm(ctx, &rpm_tool, &out, &commit, to))?;
+    let rpm = twice(&out, &folder, |to| {
+        rpm::make(ctx, &rpm_tool, &out, &commit, to)
+    })?;
     findings::none(ctx, &deb, &rpm)?;
     let parts = image::Parts {
         program: &program,
@@ -214,20 +217,6 @@ fn deb(ctx: &Ctx, tool: &Path, out: &Path, commit: &Commit, to: &Path) -> Result
         .env("CARGO_TARGET_DIR", out)
         // Times of files would differ.
         .env("SOURCE_DATE_EPOCH", &commit.seconds);
-    run(&mut cmd)
-}
-
-fn rpm(ctx: &Ctx, tool: &Path, out: &Path, commit: &Commit, to: &Path) -> Result<()> {
-    say("packing for RPM");
-    let mut cmd = Command::new(tool);
-    cmd.current_dir(&ctx.root)
-        .args(["generate-rpm", "--package", "monitor"])
-        .args(["--target", TARGET, "--profile", PROFILE, "--target-dir"])
-        .arg(out)
-        .args(["--source-date", &commit.seconds, "--output"])
-        .arg(to)
-        // No dependency is searched for: the program is static.
-        .args(["--auto-req", "disabled"]);
     run(&mut cmd)
 }
 
