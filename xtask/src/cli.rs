@@ -341,13 +341,16 @@ pub(crate) struct Bench {
 /// Check the monitor against a real Docker Swarm
 ///
 /// Two virtual machines on a private wire, each with the distribution's Docker
-/// engine, become a Swarm of two nodes. The agent runs there from the stack in
+/// engine or that of another Debian release, become a Swarm of two nodes. The agent runs there from the stack in
 /// deploy/swarm and the image that `cargo xtask package` has built. The story:
 /// an overlay network with a web app and Redis, plain; the same encrypted; the published port; then three
 /// accidents: the marking rule is lost, cleartext is injected, keys rotate. A
 /// table at the end compares the monitor's reports with the frames on the wire;
 /// where they differ the exit code is 1. Takes ten to twenty minutes and 8 GB of
 /// memory. Docker is unpacked below ~/.cache/overlay-monitor, not installed.
+///
+/// Debian 12's engine is 20.10, trixie's 26.1 and sid's 28.5 or later. They get the
+/// stack for their version, and come with the libraries of their release.
 ///
 /// The frames of the wire are kept in target/swarm/wire.pcap, the logs of the
 /// nodes beside it.
@@ -356,6 +359,9 @@ pub(crate) struct Swarm {
     /// End everything after so many seconds
     #[arg(long, default_value_t = 1800, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(60..))]
     pub(crate) timeout: u64,
+    /// Docker's engine of this Debian release, in place of the distribution's
+    #[arg(long, value_name = "RELEASE", value_parser = ["trixie", "sid"])]
+    pub(crate) engine: Option<String>,
     /// Only set the Swarm up, and run what is typed: `node1 docker node ls`
     #[arg(long)]
     pub(crate) shell: bool,

@@ -11,6 +11,8 @@ mod lint;
 mod metrics;
 mod monitoring;
 mod mutants;
+mod nodes;
+mod outcome;
 mod package;
 mod paths;
 mod proc;

@@ -78,6 +78,14 @@ impl Source {
         Ok(text.lines().map(str::to_owned).collect())
     }
 
+    /// `packages` and all that they need, each `name=version`, whatever this machine has installed.
+    pub(crate) fn with_dependencies(&self, packages: &[&str]) -> Result<Vec<String>> {
+        let nothing_installed = ["-o", "Dir::State::status=/dev/null"];
+        let mut cmd = Command::new("apt-get");
+        cmd.args(&self.options).args(nothing_installed);
+        simulate(cmd, packages)
+    }
+
     /// Downloads `packages` (`name` or `name=version`) and unpacks them into `tree`.
     pub(crate) fn unpack(&self, what: &str, packages: &[String], tree: &Path) -> Result<()> {
         let folder = tree.with_extension("deb");
@@ -127,11 +135,16 @@ fn mirror_of(targets: &str) -> Option<String> {
 
 /// `packages` and all of their dependencies that are not installed, each `name=version`.
 pub(crate) fn closure(packages: &[&str]) -> Result<Vec<String>> {
+    simulate(Command::new("apt-get"), packages)
+}
+
+/// What `apt_get`, with its options, would install.
+fn simulate(mut apt_get: Command, packages: &[&str]) -> Result<Vec<String>> {
     // A simulation needs no root, and may pretend to remove what stands in the way.
-    let mut cmd = Command::new("apt-get");
-    cmd.args(["install", "--simulate", "--no-install-recommends"])
+    apt_get
+        .args(["install", "--simulate", "--no-install-recommends"])
         .args(packages);
-    let list = parse_simulation(&capture(&mut cmd)?);
+    let list = parse_simulation(&capture(&mut apt_get)?);
     if list.is_empty() {
         bail!(
             "apt-get would install nothing for `{}`, although it is not there",

@@ -4,15 +4,17 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::agent::{self, Alarm};
-use super::frame::What;
 use super::keys::Ring;
-use super::node::{Node, both, now};
+use super::rules;
 use super::story::{Story, Vnis, heading, of_vni};
 use super::stranger;
 use super::table::Row;
+use crate::nodes::clock::now;
+use crate::nodes::frame::What;
+use crate::nodes::node::{Node, both};
 
 /// From the first packet on the wire to the line in the log.
 const PROMPT: f64 = 2.0;
@@ -26,11 +28,18 @@ const INJECTED: usize = 20;
 /// Docker does one in twelve hours.
 const ROTATIONS: usize = 10;
 
-/// What the log line of a violation must contain.
+/// What the log line of a violation must contain, and that on its cause.
 struct Expected {
     words: String,
     cause: &'static str,
+    /// What that on its cause must not contain, because it is not so.
+    wrong: &'static str,
 }
+
+/// Said where the agent finds the rules of no network. Those of the second network are there in each accident.
+const NO_RULES: &str = "no network on this host has one";
+/// Said where the agent does not find the rule that drops the network's cleartext. It is there in each accident.
+const ACCEPTED: &str = "so cleartext is accepted";
 
 impl Story {
     /// The rule is lost that marks a network's packets for encryption (CVE-2023-28841).
@@ -43,17 +52,19 @@ impl Story {
         })?;
         self.flow(true)?;
         let since = now();
-        let rule = marking_rule(&mut self.nodes[0], vni)?;
+        let rule = rules::marking(&mut self.nodes[0], vni)?;
         self.nodes[0].sh(&format!("iptables -t mangle -D {rule}"))?;
         let first = self.wire.first_cleartext(since, vni, PATIENCE);
         let first = first.map(|seen| seen.time);
         let sent = Expected {
             words: format!("cleartext was sent to {}", self.nodes[1].address),
             cause: "the rule that marks this network's datagrams for IPsec is missing",
+            wrong: NO_RULES,
         };
         let received = Expected {
             words: format!("cleartext was received from {}", self.nodes[0].address),
             cause: "that node encrypts with this one and sent cleartext",
+            wrong: ACCEPTED,
         };
         for (index, expected) in [sent, received].into_iter().enumerate() {
             self.alarm(STEP, index, before[index].len(), vni, &expected, first)?;
@@ -73,7 +84,7 @@ impl Story {
             node.compare_clocks()?;
             agent::alarms(node)
         })?;
-        let refused = refused(&mut self.nodes[1], vni)?;
+        let refused = rules::refused(&mut self.nodes[1], vni)?;
         let since = now();
         for _ in 0..INJECTED {
             stranger::inject(&self.wire, vni);
@@ -84,6 +95,7 @@ impl Story {
         let expected = Expected {
             words: format!("cleartext was received from {}", stranger::ADDRESS),
             cause: "the datagrams are injected",
+            wrong: ACCEPTED,
         };
         self.alarm(STEP, 1, before[1].len(), vni, &expected, first)?;
         let others = agent::alarms(&mut self.nodes[0])?.len() - before[0].len();
@@ -94,7 +106,7 @@ impl Story {
             wire: "nothing of it went to node1".to_owned(),
             agrees: others == 0,
         });
-        let now_refused = self::refused(&mut self.nodes[1], vni)? - refused;
+        let now_refused = rules::refused(&mut self.nodes[1], vni)? - refused;
         self.table.add(Row {
             step: STEP,
             question: "does the engine refuse it?".to_owned(),
@@ -200,10 +212,17 @@ impl Story {
         for alarm in alarm.iter().chain(&cause) {
             println!("  {}: {}", self.nodes[index].name, alarm.text);
         }
-        let cause = cause.is_some();
+        let wrong = cause
+            .as_ref()
+            .is_some_and(|cause| cause.text.contains(expected.wrong));
+        let cause = cause.is_some() && !wrong;
         let late_text =
             late.map_or_else(|| "nothing".to_owned(), |late| format!("{late:.2} s later"));
-        let cause_text = if cause { "named" } else { "not named" };
+        let cause_text = match (cause, wrong) {
+            (true, _) => "named".to_owned(),
+            (false, true) => format!("wrong, as it says `{}`", expected.wrong),
+            (false, false) => "not named".to_owned(),
+        };
         self.table.add(Row {
             step,
             question: format!(
@@ -239,7 +258,7 @@ impl Story {
             };
             let (rx, tx) = (said("rx"), said("tx"));
             let of = |to: usize| {
-                let is = |seen: &&super::wire::Seen| {
+                let is = |seen: &&crate::nodes::wire::Seen| {
                     seen.what == What::Vxlan { vni }
                         && seen.to == to
                         && (to == node || !seen.injected)
@@ -271,55 +290,5 @@ fn new_alarm(node: &mut Node, behind: usize, vni: u32, words: &str) -> Result<Op
             return Ok(found);
         }
         std::thread::sleep(Duration::from_millis(500));
-    }
-}
-
-/// The rule of chain OUTPUT that marks a network, without `-A`. Docker 20.10 to 23 match the VNI with
-/// `u32`: it stands in the upper three bytes of a word.
-fn marking_rule(node: &mut Node, vni: u32) -> Result<String> {
-    let rules = node.sh("iptables -t mangle -S OUTPUT")?;
-    rule(&rules, vni).with_context(|| {
-        format!(
-            "the engine made no marking rule for VNI {vni} on {}: {rules}",
-            node.name
-        )
-    })
-}
-
-fn rule(rules: &str, vni: u32) -> Option<String> {
-    let word = format!("={:#x}\"", vni << 8);
-    let found = rules.lines().find(|line| line.contains(&word))?;
-    found.strip_prefix("-A ").map(str::to_owned)
-}
-
-/// Packets that the engine's rule against cleartext has dropped.
-fn refused(node: &mut Node, vni: u32) -> Result<u64> {
-    let rules = node.sh("iptables-save -c -t filter")?;
-    let word = format!("={:#x}\"", vni << 8);
-    let line = rules
-        .lines()
-        .find(|line| line.contains(&word) && line.ends_with("-j DROP"))
-        .with_context(|| format!("the engine made no rule against cleartext of VNI {vni}"))?;
-    let packets = line
-        .trim_start_matches('[')
-        .split(':')
-        .next()
-        .unwrap_or_default();
-    packets.parse().context("iptables-save printed no counter")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rule_of_the_network_is_found() {
-        let rules = "-P OUTPUT ACCEPT\n\
-            -A OUTPUT -p udp -m udp --dport 4789 -m u32 --u32 \"0x0>>0x16&0x3c@0xc&0xffffff00=0x100200\" -j MARK --set-xmark 0xd0c4e3/0xffffffff\n\
-            -A OUTPUT -p udp -m udp --dport 4789 -m u32 --u32 \"0x0>>0x16&0x3c@0xc&0xffffff00=0x100300\" -j MARK --set-xmark 0xd0c4e3/0xffffffff\n";
-        let found = rule(rules, 4099).unwrap();
-        assert!(found.starts_with("OUTPUT -p udp"), "{found}");
-        assert!(found.contains("0x100300"), "{found}");
-        assert_eq!(rule(rules, 4096), None);
     }
 }

@@ -4,9 +4,9 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::node::Node;
 use super::stack::CONTAINER;
 use crate::metrics::Metrics;
+use crate::nodes::node::Node;
 use crate::proc::printable;
 
 /// The metrics of this moment.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::node::{Node, both};
+use crate::nodes::node::{Node, both};
 use crate::proc::quote;
 
 /// The application's network.
@@ -26,6 +26,12 @@ pub(super) fn engine(node: &mut Node) -> Result<()> {
     )
 }
 
+/// The engine's version.
+pub(super) fn version(node: &mut Node) -> Result<String> {
+    let text = node.sh("docker version --format '{{.Server.Version}}'")?;
+    Ok(text.trim().to_owned())
+}
+
 /// Makes a Swarm of both.
 pub(super) fn form(nodes: &mut [Node; 2]) -> Result<()> {
     let [manager, worker] = nodes;
@@ -42,7 +48,7 @@ pub(super) fn form(nodes: &mut [Node; 2]) -> Result<()> {
 
 /// Loads the image that a node runs.
 pub(super) fn load(node: &mut Node, folder: &Path) -> Result<()> {
-    let name = if node.address == super::node::NODES[0].address {
+    let name = if node.address == crate::nodes::node::NODES[0].address {
         "redis"
     } else {
         "app1-web"

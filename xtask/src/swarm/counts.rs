@@ -5,12 +5,12 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::agent;
-use super::frame::What;
-use super::node::both;
 use super::story::{QUIET, Story};
 use super::table::Row;
-use super::wire::Seen;
 use crate::metrics::{Count, Metrics};
+use crate::nodes::frame::What;
+use crate::nodes::node::both;
+use crate::nodes::wire::Seen;
 
 /// Of packets of one kind: counted by a node, or carried by the wire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -19,10 +19,14 @@ const IPTABLES: &[&str] = &[
     "ip6tables-restore",
 ];
 
-/// The tree, ready to use; `None` where the machine itself has Docker.
-pub(super) fn tree(ctx: &Ctx) -> Result<Option<PathBuf>> {
-    let Some(tree) = docker::engine(ctx)? else {
-        return Ok(None);
+/// The tree, ready to use; `None` where the machine itself has Docker and no other `release` is asked for.
+pub(super) fn tree(ctx: &Ctx, release: Option<&str>) -> Result<Option<PathBuf>> {
+    let tree = match release {
+        Some(suite) => docker::engine_of(ctx, suite)?,
+        None => match docker::engine(ctx)? {
+            Some(tree) => tree,
+            None => return Ok(None),
+        },
     };
     merge_usr(&tree)?;
     for name in IPTABLES {

@@ -8,7 +8,7 @@ use std::io::Read;
 
 use anyhow::{Context, Result, bail};
 
-use super::node::Node;
+use crate::nodes::node::Node;
 
 /// Docker's request id of states and policies, and its firewall mark.
 const MARK: &str = "0xd0c4e3";
@@ -149,7 +149,7 @@ impl Key {
 }
 
 fn addresses(node: &Node, index: usize) -> (String, String) {
-    let peer = super::node::NODES[1 - index].address;
+    let peer = crate::nodes::node::NODES[1 - index].address;
     (node.address.to_owned(), peer.to_owned())
 }
 

@@ -5,15 +5,13 @@ mod agent;
 mod app;
 mod counts;
 mod engine;
-mod frame;
 mod images;
 mod keys;
-mod node;
+mod rules;
 mod stack;
 mod story;
 mod stranger;
 mod table;
-mod wire;
 
 use std::io::BufRead;
 use std::path::Path;
@@ -21,15 +19,25 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use crate::nodes::clock::now;
+use crate::nodes::node::{self, Machine, Node, both};
 use crate::paths::{Ctx, make_dir};
 use crate::proc::say;
 use crate::setup::{apt, packages};
 use crate::{build, cli, vm};
-use node::{NODES, Node, both};
 use stack::Stack;
 use story::{Story, Vnis};
 use table::Table;
-use wire::Wire;
+
+/// Modules that Docker's engine looks for before it uses them.
+const LOAD: &[&str] = &[
+    "overlay",
+    "bridge",
+    "br_netfilter",
+    "ip_vs",
+    "xt_u32",
+    "nf_conntrack",
+];
 
 /// `cargo xtask swarm`; the result is the exit code.
 pub(crate) fn main(ctx: &Ctx, args: &cli::Swarm) -> Result<u8> {
@@ -39,10 +47,12 @@ pub(crate) fn main(ctx: &Ctx, args: &cli::Swarm) -> Result<u8> {
     std::fs::remove_dir_all(&folder).ok();
     make_dir(&folder)?;
     // First: without an image nothing of the rest is of use.
-    let stack = Stack::gather(ctx, &folder)?;
+    let stack = Stack::gather(ctx, &folder, stack::file_for(args.engine.as_deref()))?;
     apt::ensure(ctx, &packages::lab(), &[])?;
     vm::prepare(ctx, vm::DEFAULT_KERNEL, None)?;
-    let trees: Vec<_> = engine::tree(ctx)?.into_iter().collect();
+    let trees: Vec<_> = engine::tree(ctx, args.engine.as_deref())?
+        .into_iter()
+        .collect();
     build::build(ctx, false)?;
     let out = build::out_dir(ctx, false)?;
     let busybox = vm::tools::busybox(ctx)?;
@@ -50,13 +60,14 @@ pub(crate) fn main(ctx: &Ctx, args: &cli::Swarm) -> Result<u8> {
     images::make(&folder, "redis", &redis, &busybox)?;
     images::make(&folder, "app1-web", &out.join("overlay-lab"), &busybox)?;
 
-    let (wire, ends) = Wire::new(&folder.join("wire.pcap"))?;
-    let limit = Duration::from_secs(args.timeout);
-    let [first, second] = ends;
-    let nodes = [
-        Node::boot(ctx, &NODES[0], first, &trees, limit)?,
-        Node::boot(ctx, &NODES[1], second, &trees, limit)?,
-    ];
+    let machine = Machine {
+        kernel: vm::DEFAULT_KERNEL.to_owned(),
+        memory: 3072,
+        trees,
+        load: LOAD,
+        timeout: Duration::from_secs(args.timeout),
+    };
+    let (nodes, wire) = node::boot(ctx, &machine, &folder.join("wire.pcap"))?;
     let mut story = Story {
         nodes,
         wire,
@@ -95,12 +106,13 @@ fn play(story: &mut Story, stack: &Stack, folder: &Path, with_shell: bool) -> Re
     })?;
     since("both nodes are up");
     both(&mut story.nodes, app::engine)?;
-    since("both engines answer");
+    let version = app::version(&mut story.nodes[0])?;
+    since(&format!("both engines answer: Docker {version}"));
     app::form(&mut story.nodes)?;
     since("they are a Swarm of two");
     // Before there is a network for an application.
     stack.deploy(&mut story.nodes)?;
-    story.watched_since = node::now();
+    story.watched_since = now();
     since("the stack is deployed, and both agents watch");
     both(&mut story.nodes, |node| app::load(node, folder))?;
     since("the images are loaded");
@@ -113,7 +125,7 @@ fn play(story: &mut Story, stack: &Stack, folder: &Path, with_shell: bool) -> Re
     story.plain(&Vnis { ingress, app })?;
 
     app::remove(&mut story.nodes, &[app::NETWORK])?;
-    let encrypted = node::now();
+    let encrypted = now();
     let app = app::deploy(
         &mut story.nodes,
         &[app::NETWORK, app::SECOND],

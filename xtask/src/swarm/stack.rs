@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::node::{Node, both};
 use super::table::{Row, Table};
+use crate::nodes::node::{Node, both};
 use crate::paths::{Ctx, make_dir};
 use crate::proc::quote;
 
@@ -17,8 +17,10 @@ const WINDOW: Duration = Duration::from_secs(15);
 /// The name of the stack, and of its only service.
 const STACK: &str = "overlay-monitor";
 const SERVICE: &str = "overlay-monitor_agent";
-/// For Docker 20.10, the distribution's engine.
-const FILE: &str = "stack-20.10.yml";
+/// For Docker 23 or later.
+const STACK_FILE: &str = "stack.yml";
+/// For Docker 20.10, the engine of Debian 12.
+const OLD_STACK_FILE: &str = "stack-20.10.yml";
 /// The file of the configuration, which the stack names.
 const CONFIG: &str = "config.toml";
 /// To load the image, and to load the kernel programs where the verifier is emulated.
@@ -31,12 +33,21 @@ pub(super) const CONTAINER: &str = "$(docker ps -q --filter name=overlay-monitor
 pub(super) struct Stack {
     image: PathBuf,
     folder: PathBuf,
+    file: &'static str,
+}
+
+/// The stack for the engine of a Debian release; `None` is the distribution's.
+pub(super) fn file_for(release: Option<&str>) -> &'static str {
+    match release {
+        Some(_) => STACK_FILE,
+        None => OLD_STACK_FILE,
+    }
 }
 
 impl Stack {
-    /// Takes the image that `cargo xtask package` made and the stack of `deploy/swarm`, below `folder`. The configuration is
+    /// Takes the image that `cargo xtask package` made and this stack of `deploy/swarm`, below `folder`. The configuration is
     /// the delivered one, but for the interface, what is read outside the overlay, and the window.
-    pub(super) fn gather(ctx: &Ctx, folder: &Path) -> Result<Stack> {
+    pub(super) fn gather(ctx: &Ctx, folder: &Path, file: &'static str) -> Result<Stack> {
         let image = image(&ctx.path("target/package/dist"))?;
         let from = ctx.path("deploy/swarm");
         let to = folder.join("stack");
@@ -49,9 +60,13 @@ impl Stack {
             let path = to.join(name);
             fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
         };
-        write(FILE, &read(FILE)?)?;
+        write(file, &read(file)?)?;
         write(CONFIG, &config(&read(CONFIG)?)?)?;
-        Ok(Stack { image, folder: to })
+        Ok(Stack {
+            image,
+            folder: to,
+            file,
+        })
     }
 
     /// Loads the image on both nodes, deploys the stack on the manager, and waits until both agents watch the wire.
@@ -65,8 +80,9 @@ impl Stack {
             Ok(())
         })?;
         let deploy = format!(
-            "cd {} && docker stack deploy -c {FILE} {STACK}",
-            quoted(&self.folder)
+            "cd {} && docker stack deploy -c {} {STACK}",
+            quoted(&self.folder),
+            self.file
         );
         let (code, text) = nodes[0].run(&deploy, START)?;
         if code != 0 {

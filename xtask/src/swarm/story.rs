@@ -6,11 +6,12 @@ use anyhow::Result;
 
 use super::agent;
 use super::app;
-use super::frame::What;
-use super::node::{Node, both, now};
 use super::table::{Row, Table};
-use super::wire::{Seen, Wire};
 use crate::metrics::Metrics;
+use crate::nodes::clock::now;
+use crate::nodes::frame::What;
+use crate::nodes::node::{Node, both};
+use crate::nodes::wire::{Seen, Wire};
 
 /// Visits from each node in a step.
 const VISITS: u32 = 5;

@@ -1,6 +1,6 @@
 //! A third host on the wire: it sends cleartext into a network that is encrypted.
 
-use super::wire::Wire;
+use crate::nodes::wire::Wire;
 
 /// Its address; neither node knows it.
 pub(super) const ADDRESS: &str = "192.168.77.66";
@@ -74,8 +74,8 @@ fn checksum(header: &[u8]) -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::frame::{What, what};
     use super::*;
+    use crate::nodes::frame::{What, what};
 
     #[test]
     fn datagram_is_one_of_the_network() {

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::outcome::Row;
 use super::page::Page;
 use super::trial::{NAME, Trial};
 use super::{packages, traffic};
+use crate::outcome::Row;
 
 /// An upgrade beside packets, by emulation.
 const LIMIT: Duration = Duration::from_secs(600);

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::outcome::Row;
 use super::page::Page;
 use super::trial::Trial;
 use super::{packages, readme, traffic};
+use crate::outcome::Row;
 use crate::proc::say;
 
 const STEP: &str = "install";

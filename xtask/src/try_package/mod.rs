@@ -5,7 +5,6 @@ mod crossing;
 mod files;
 mod install;
 mod leave;
-mod outcome;
 mod packages;
 mod page;
 mod readme;
@@ -20,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use crate::outcome::Outcome;
 use crate::paths::{Ctx, make_dir, read};
 use crate::proc::{printable, say};
 use crate::setup::{apt, packages as host_packages};
@@ -27,7 +27,6 @@ use crate::vm::remote::Remote;
 use crate::{cli, vm};
 use attached::Attached;
 use files::Files;
-use outcome::Outcome;
 use trial::{Before, LIMIT, Trial};
 
 /// The result is the exit code.

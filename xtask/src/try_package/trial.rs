@@ -7,10 +7,10 @@ use anyhow::Result;
 
 use super::attached::Attached;
 use super::files::Files;
-use super::outcome::{Outcome, Row};
 use super::packages::Packages;
 use super::page::Page;
 use super::traffic::{self, Crossed};
+use crate::outcome::{Outcome, Row};
 use crate::vm::remote::Remote;
 
 /// The package, its unit and its program.

@@ -6,7 +6,7 @@ const VXLAN: u16 = 4789;
 
 /// What a frame carries between the nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum What {
+pub(crate) enum What {
     /// An overlay's datagram that anybody can read.
     Vxlan { vni: u32 },
     /// An IP fragment behind the first: it has no UDP header.
@@ -19,15 +19,15 @@ pub(super) enum What {
 
 /// Texts of the application that stood readable in a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Readable {
+pub(crate) struct Readable {
     /// `GET / HTTP/1.1`
-    pub(super) request: bool,
+    pub(crate) request: bool,
     /// `HGETALL ip`, in Redis' protocol.
-    pub(super) redis: bool,
+    pub(crate) redis: bool,
 }
 
 /// Reads an Ethernet frame.
-pub(super) fn what(frame: &[u8]) -> What {
+pub(crate) fn what(frame: &[u8]) -> What {
     ip(frame).unwrap_or(What::Host)
 }
 
@@ -56,7 +56,7 @@ fn ip(frame: &[u8]) -> Option<What> {
 }
 
 /// Looks for the application's texts.
-pub(super) fn readable(frame: &[u8]) -> Readable {
+pub(crate) fn readable(frame: &[u8]) -> Readable {
     let holds = |text: &[u8]| frame.windows(text.len()).any(|part| part == text);
     Readable {
         request: holds(b"GET / HTTP/1.1"),

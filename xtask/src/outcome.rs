@@ -3,22 +3,22 @@
 use crate::table::{Align, table};
 
 /// A row of the table.
-pub(super) struct Row {
-    pub(super) step: &'static str,
+pub(crate) struct Row {
+    pub(crate) step: &'static str,
     /// What was compared.
-    pub(super) what: String,
-    pub(super) expected: String,
-    pub(super) found: String,
-    pub(super) holds: bool,
+    pub(crate) what: String,
+    pub(crate) expected: String,
+    pub(crate) found: String,
+    pub(crate) holds: bool,
 }
 
 /// All rows so far.
 #[derive(Default)]
-pub(super) struct Outcome(Vec<Row>);
+pub(crate) struct Outcome(Vec<Row>);
 
 impl Outcome {
     /// Adds a row, and prints it.
-    pub(super) fn add(&mut self, row: Row) {
+    pub(crate) fn add(&mut self, row: Row) {
         println!(
             "  {} {}: {}\n      expected: {}\n      found:    {}",
             mark(row.holds),
@@ -31,7 +31,7 @@ impl Outcome {
     }
 
     /// Adds a row that holds where what was found is what was expected.
-    pub(super) fn same(
+    pub(crate) fn same(
         &mut self,
         step: &'static str,
         what: impl Into<String>,
@@ -49,7 +49,7 @@ impl Outcome {
     }
 
     /// Adds a row that holds where nothing was found.
-    pub(super) fn none(&mut self, step: &'static str, what: impl Into<String>, found: &[String]) {
+    pub(crate) fn none(&mut self, step: &'static str, what: impl Into<String>, found: &[String]) {
         self.add(Row {
             step,
             what: what.into(),
@@ -64,12 +64,12 @@ impl Outcome {
     }
 
     /// How many do not hold.
-    pub(super) fn failed(&self) -> usize {
+    pub(crate) fn failed(&self) -> usize {
         self.0.iter().filter(|row| !row.holds).count()
     }
 
     /// The table, in columns.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let columns = ["", "step", "compared", "expected", "found"];
         let rows = self.0.iter().map(|row| {
             let mut cells = vec![mark(row.holds).to_owned(), row.step.to_owned()];

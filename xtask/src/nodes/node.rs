@@ -1,36 +1,40 @@
 //! A node: a virtual machine with a card on the wire.
 
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::clock::now;
+use super::wire::Wire;
 use crate::paths::Ctx;
 use crate::vm;
 use crate::vm::remote::Remote;
 
-/// Modules that Docker's engine looks for before it uses them.
-const LOAD: &[&str] = &[
-    "virtio_net",
-    "overlay",
-    "bridge",
-    "br_netfilter",
-    "ip_vs",
-    "xt_u32",
-    "nf_conntrack",
-];
-
-/// What makes a node.
-pub(super) struct Plan {
-    pub(super) name: &'static str,
-    pub(super) address: &'static str,
-    pub(super) mac: &'static str,
+/// What distinguishes one node from the other.
+pub(crate) struct Plan {
+    pub(crate) name: &'static str,
+    pub(crate) address: &'static str,
+    pub(crate) mac: &'static str,
 }
 
-/// The nodes; the first is the manager.
-pub(super) const NODES: [Plan; 2] = [
+/// What both nodes have in common.
+pub(crate) struct Machine {
+    pub(crate) kernel: String,
+    /// MB of memory.
+    pub(crate) memory: u32,
+    /// Folders that lie over its root.
+    pub(crate) trees: Vec<PathBuf>,
+    /// Modules to load, beside that of the card.
+    pub(crate) load: &'static [&'static str],
+    /// After so long it is switched off.
+    pub(crate) timeout: Duration,
+}
+
+/// The nodes; in a Swarm the first is the manager.
+pub(crate) const NODES: [Plan; 2] = [
     Plan {
         name: "node1",
         address: "192.168.77.1",
@@ -44,9 +48,9 @@ pub(super) const NODES: [Plan; 2] = [
 ];
 
 /// A virtual machine that runs.
-pub(super) struct Node {
-    pub(super) name: &'static str,
-    pub(super) address: &'static str,
+pub(crate) struct Node {
+    pub(crate) name: &'static str,
+    pub(crate) address: &'static str,
     remote: Remote,
     /// Seconds that the guest's clock is ahead of ours.
     ahead: f64,
@@ -54,20 +58,16 @@ pub(super) struct Node {
 
 impl Node {
     /// Starts the machine; [`Node::ready`] waits for it.
-    pub(super) fn boot(
-        ctx: &Ctx,
-        plan: &Plan,
-        wire: UnixStream,
-        trees: &[PathBuf],
-        timeout: Duration,
-    ) -> Result<Self> {
+    fn boot(ctx: &Ctx, plan: &Plan, wire: UnixStream, machine: &Machine) -> Result<Self> {
+        let load = ["virtio_net"].iter().chain(machine.load);
         let job = vm::Job {
-            memory: 3072,
+            kernel: machine.kernel.clone(),
+            memory: machine.memory,
             cpus: 1,
-            timeout,
+            timeout: machine.timeout,
             name: plan.name.to_owned(),
-            trees: trees.to_vec(),
-            load: LOAD.iter().map(|name| (*name).to_owned()).collect(),
+            trees: machine.trees.clone(),
+            load: load.map(|name| (*name).to_owned()).collect(),
             wire: Some(vm::Wire {
                 end: Arc::new(wire),
                 mac: plan.mac.to_owned(),
@@ -83,13 +83,13 @@ impl Node {
     }
 
     /// Waits until the guest takes scripts, and compares the clocks.
-    pub(super) fn ready(&mut self) -> Result<()> {
+    pub(crate) fn ready(&mut self) -> Result<()> {
         self.remote.ready()?;
         self.compare_clocks()
     }
 
     /// Finds out how far the guest's clock is ahead.
-    pub(super) fn compare_clocks(&mut self) -> Result<()> {
+    pub(crate) fn compare_clocks(&mut self) -> Result<()> {
         // The shortest of some round trips says most.
         let mut best = f64::MAX;
         for _ in 0..5 {
@@ -106,23 +106,33 @@ impl Node {
     }
 
     /// Seconds since 1970 on our clock, of a moment on the guest's.
-    pub(super) fn our_time(&self, theirs: f64) -> f64 {
+    pub(crate) fn our_time(&self, theirs: f64) -> f64 {
         theirs - self.ahead
     }
 
     /// Runs a script as [`Remote::sh`] does.
-    pub(super) fn sh(&mut self, script: &str) -> Result<String> {
+    pub(crate) fn sh(&mut self, script: &str) -> Result<String> {
         self.remote.sh(script)
     }
 
     /// Runs a script as [`Remote::run`] does.
-    pub(super) fn run(&mut self, script: &str, limit: Duration) -> Result<(u8, String)> {
+    pub(crate) fn run(&mut self, script: &str, limit: Duration) -> Result<(u8, String)> {
         self.remote.run(script, limit)
     }
 }
 
+/// Boots both nodes with a wire between them, which records to `tape`.
+pub(crate) fn boot(ctx: &Ctx, machine: &Machine, tape: &Path) -> Result<([Node; 2], Wire)> {
+    let (wire, [first, second]) = Wire::new(tape)?;
+    let nodes = [
+        Node::boot(ctx, &NODES[0], first, machine)?,
+        Node::boot(ctx, &NODES[1], second, machine)?,
+    ];
+    Ok((nodes, wire))
+}
+
 /// Does the same on both nodes at once.
-pub(super) fn both<T: Send>(
+pub(crate) fn both<T: Send>(
     nodes: &mut [Node; 2],
     act: impl Fn(&mut Node) -> Result<T> + Sync,
 ) -> Result<[T; 2]> {
@@ -135,12 +145,4 @@ pub(super) fn both<T: Send>(
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         Ok([ours?, theirs?])
     })
-}
-
-/// Seconds since 1970.
-pub(super) fn now() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs_f64()
 }

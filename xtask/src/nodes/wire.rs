@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use super::clock::now;
 use super::frame::{Readable, What, readable, what};
-use super::node::now;
 
 /// Frames that are remembered: about a hundred times what the story sends.
 const MOST: usize = 4 << 20;
@@ -20,16 +20,16 @@ const LONGEST: usize = 70_000;
 
 /// A frame that crossed the wire.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// Seconds since 1970.
-    pub(super) time: f64,
+    pub(crate) time: f64,
     /// Which node it went to, 0 or 1.
-    pub(super) to: usize,
-    pub(super) bytes: usize,
+    pub(crate) to: usize,
+    pub(crate) bytes: usize,
     /// It came from neither node.
-    pub(super) injected: bool,
-    pub(super) what: What,
-    pub(super) readable: Readable,
+    pub(crate) injected: bool,
+    pub(crate) what: What,
+    pub(crate) readable: Readable,
 }
 
 /// What was recorded.
@@ -41,7 +41,7 @@ struct Tape {
 
 /// The wire; it lasts as long as the machines at its ends.
 #[derive(Clone)]
-pub(super) struct Wire {
+pub(crate) struct Wire {
     tape: Arc<Mutex<Tape>>,
     /// To the nodes.
     ends: [Arc<Mutex<UnixStream>>; 2],
@@ -49,7 +49,7 @@ pub(super) struct Wire {
 
 impl Wire {
     /// A wire that records to `path`, and the ends for two machines.
-    pub(super) fn new(path: &Path) -> Result<(Self, [UnixStream; 2])> {
+    pub(crate) fn new(path: &Path) -> Result<(Self, [UnixStream; 2])> {
         let pair = || UnixStream::pair().context("cannot make a socket pair");
         let ((first, first_guest), (second, second_guest)) = (pair()?, pair()?);
         let file =
@@ -95,7 +95,7 @@ impl Wire {
     }
 
     /// Puts a frame on the wire, towards a node, as any host on it could.
-    pub(super) fn inject(&self, to: usize, frame: &[u8]) {
+    pub(crate) fn inject(&self, to: usize, frame: &[u8]) {
         self.put(to, frame, true);
     }
 
@@ -110,14 +110,14 @@ impl Wire {
     }
 
     /// A copy of the record from a moment on.
-    pub(super) fn since(&self, time: f64) -> Vec<Seen> {
+    pub(crate) fn since(&self, time: f64) -> Vec<Seen> {
         let tape = lock(&self.tape);
         let start = tape.seen.partition_point(|seen| seen.time < time);
         tape.seen[start..].to_vec()
     }
 
     /// The first frame from a moment on that is of network `vni` and readable, waited for.
-    pub(super) fn first_cleartext(&self, since: f64, vni: u32, limit: Duration) -> Option<Seen> {
+    pub(crate) fn first_cleartext(&self, since: f64, vni: u32, limit: Duration) -> Option<Seen> {
         let end = Instant::now() + limit;
         loop {
             let seen = self.since(since);
@@ -132,7 +132,7 @@ impl Wire {
     }
 
     /// Finishes the file. An error if not all of it was written.
-    pub(super) fn flush(&self) -> Result<()> {
+    pub(crate) fn flush(&self) -> Result<()> {
         let mut tape = lock(&self.tape);
         tape.file.flush().context("cannot write the capture")?;
         if tape.failed {
