@@ -2,6 +2,7 @@
 //! bill of materials.
 
 mod bill;
+mod commit;
 mod content;
 mod findings;
 mod image;
@@ -15,8 +16,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use commit::Commit;
 pub(crate) use product::digest;
-use product::{PROGRAM, TARGET};
+use product::{PROFILE, PROGRAM, TARGET};
 
 use crate::paths::{Ctx, make_dir};
 use crate::proc::{capture, cargo_path, isolated_cargo, run, say};
@@ -27,8 +29,6 @@ use crate::setup::{apt, packages};
 const STATIC: &str = "-Ctarget-feature=+crt-static";
 /// Largest program, in bytes.
 const PROGRAM_MAX: u64 = 15_000_000;
-/// The profile of cargo.
-const PROFILE: &str = "packaged";
 const SUMS: &str = "SHA256SUMS";
 
 /// Builds the packages, and checks what is in them.
@@ -103,32 +103,6 @@ fn twice(out: &Path, folder: &Path, make: impl Fn(&Path) -> Result<()>) -> Resul
     let to = folder.join(first.file_name().context("the package has no name")?);
     fs::copy(&first, &to)?;
     Ok(to)
-}
-
-/// The commit that is checked out, with its time in seconds and as text.
-struct Commit {
-    revision: String,
-    seconds: String,
-    time: String,
-}
-
-impl Commit {
-    fn checked_out(ctx: &Ctx) -> Result<Commit> {
-        let show = |format: &str| -> Result<String> {
-            let mut cmd = Command::new("git");
-            cmd.current_dir(&ctx.root)
-                .env("TZ", "UTC")
-                .args(["log", "-1", "--date=format-local:%Y-%m-%dT%H:%M:%SZ"])
-                .arg(format!("--format={format}"));
-            let text = capture(&mut cmd).context("the commit stands in the packages")?;
-            Ok(text.trim().to_owned())
-        };
-        Ok(Commit {
-            revision: show("%H")?,
-            seconds: show("%ct")?,
-            time: show("%cd")?,
-        })
-    }
 }
 
 /// The version of the workspace.

@@ -8,8 +8,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 
-use super::product::{PROGRAM, TARGET};
-use super::{Commit, PROFILE};
+use super::commit::Commit;
+use super::product::{PROFILE, PROGRAM, TARGET};
 use crate::paths::{Ctx, make_dir, read};
 use crate::proc::{run, say};
 
