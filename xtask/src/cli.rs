@@ -67,6 +67,7 @@ pub(crate) enum Task {
     Demo,
     Bench(Bench),
     Swarm(Swarm),
+    TwoMachines(TwoMachines),
     Record(Record),
     Vm(Vm),
 }
@@ -365,6 +366,32 @@ pub(crate) struct Swarm {
     /// Only set the Swarm up, and run what is typed: `node1 docker node ls`
     #[arg(long)]
     pub(crate) shell: bool,
+}
+
+/// Measure encryption between two virtual machines, and kill either at any moment
+///
+/// Two virtual machines on a private wire run `overlay-lab bench encryption`, one
+/// with --listen and one with --to: by macvlan, then by ipvlan. Both reports are
+/// compared with each other and with the frames on the wire. Then either process
+/// is killed by SIGKILL at moments from the first connection to the end. Each
+/// machine has IPsec states and policies, firewall rules, devices and a namespace
+/// of its own, which must stay as they are, and nothing else may be left. A table
+/// at the end shows what was compared; where something does not hold the exit code
+/// is 1. Takes about half an hour and 4 GB of memory.
+///
+/// The frames of the wire are kept in target/two-machines/wire.pcap, what the
+/// programs printed beside it.
+#[derive(clap::Args)]
+pub(crate) struct TwoMachines {
+    /// Debian's kernel to boot
+    #[arg(long, default_value = crate::vm::DEFAULT_KERNEL)]
+    pub(crate) kernel: String,
+    /// End everything after so many seconds
+    #[arg(long, default_value_t = 5400, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(60..))]
+    pub(crate) timeout: u64,
+    /// Only these parts, separated by commas
+    #[arg(long, value_delimiter = ',', value_parser = ["macvlan", "ipvlan", "kill"], default_value = "macvlan,ipvlan,kill")]
+    pub(crate) only: Vec<String>,
 }
 
 /// Record real traffic of real servers as fixtures for the tests

@@ -21,6 +21,7 @@ mod swarm;
 mod table;
 mod test;
 mod try_package;
+mod two_machines;
 mod vm;
 
 use std::process::ExitCode;
@@ -73,6 +74,7 @@ fn start(cli: Cli) -> Result<ExitCode> {
         Task::Demo => return Ok(ExitCode::from(lab::demo(&ctx)?)),
         Task::Bench(args) => return Ok(ExitCode::from(lab::bench(&ctx, &args.args)?)),
         Task::Swarm(args) => return Ok(ExitCode::from(swarm::main(&ctx, &args)?)),
+        Task::TwoMachines(args) => return Ok(ExitCode::from(two_machines::main(&ctx, &args)?)),
         Task::Record(args) => return Ok(ExitCode::from(lab::record(&ctx, &args.args)?)),
         Task::Vm(args) => return Ok(ExitCode::from(vm::main(&ctx, args)?)),
     }

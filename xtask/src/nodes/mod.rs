@@ -1,4 +1,4 @@
-//! Two virtual machines on a wire of ours: the nodes of `cargo xtask swarm`.
+//! Two virtual machines on a wire of ours: `cargo xtask swarm` and `cargo xtask two-machines` run on them.
 //!
 //! | file | what |
 //! | --- | --- |
