@@ -14,6 +14,7 @@ use tokio_rustls::rustls::{
     StreamOwned,
 };
 
+use super::hang_up::ENDED;
 use super::message;
 
 /// Longest message, in bytes of JSON.
@@ -171,7 +172,7 @@ fn lost(error: &io::Error, limit: Duration) -> anyhow::Error {
             anyhow::anyhow!("the other machine has not answered within {limit:?}")
         }
         ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
-            anyhow::anyhow!("the other machine has ended the connection")
+            anyhow::anyhow!(ENDED)
         }
         _ => anyhow::anyhow!("the connection to the other machine is lost: {error}"),
     }

@@ -100,7 +100,7 @@ fn reach(host: &str, token: &Token) -> anyhow::Result<Channel> {
 
 /// Measures, and sends each measurement to the listener.
 fn drive(plan: &Plan, here: &Host, channel: Channel, agreed: Agreed) -> anyhow::Result<CostReport> {
-    let (start, run) = (Instant::now(), plan.run);
+    let start = Instant::now();
     let remote = Remote::new(channel)?;
     let spis: Vec<u32> = agreed.choice.spis().collect();
     if let Err(error) = in_use::refuse(here, agreed.choice.vni, &spis) {
@@ -108,10 +108,35 @@ fn drive(plan: &Plan, here: &Host, channel: Channel, agreed: Agreed) -> anyhow::
         let _ = remote.ask(&Request::Refuse(format!("{error:#}")));
         return Err(error);
     }
+    let (collected, done) =
+        measure(plan, start, &agreed, &remote).map_err(|error| remote.explain(error))?;
+    let seconds = start.elapsed().as_secs_f64();
+    remote.tell(&Request::Done(done, seconds))?;
+    // The listener closes the connection now, which is no accident.
+    drop(remote);
+    let two = TwoMachines {
+        receiver: agreed.other.machine.clone(),
+        sender_card: agreed.own.card.clone().without_mac(),
+        receiver_card: agreed.other.card.clone().without_mac(),
+        sender_via: agreed.own.via,
+        receiver_via: agreed.other.via,
+    };
+    let machine = agreed.own.machine.clone();
+    Ok(collected.report(machine, Some(two), done, seconds))
+}
+
+/// Sets each way up and measures it; the rounds that were done.
+fn measure(
+    plan: &Plan,
+    start: Instant,
+    agreed: &Agreed,
+    remote: &Rc<Remote>,
+) -> anyhow::Result<(Collected, u32)> {
+    let run = plan.run;
     let mut collected = Collected::new(run);
     let mut stages = Vec::new();
     for way in plan.ways.iter().copied() {
-        match build(way, &agreed, &remote)? {
+        match build(way, agreed, remote)? {
             SetUp::Ready((stage, driver)) => {
                 let facts = rounds::facts(&stage, run.offloads, driver)?;
                 remote.tell(&Request::Facts(way, Box::new(facts.clone())))?;
@@ -132,19 +157,7 @@ fn drive(plan: &Plan, here: &Host, channel: Channel, agreed: Agreed) -> anyhow::
         within,
         &mut |way, load, measured| remote.tell(&Request::Measured(way, load, Box::new(*measured))),
     )?;
-    let seconds = start.elapsed().as_secs_f64();
-    remote.tell(&Request::Done(done, seconds))?;
-    // The listener closes the connection now, which is no accident.
-    drop((stages, remote));
-    let two = TwoMachines {
-        receiver: agreed.other.machine.clone(),
-        sender_card: agreed.own.card.clone().without_mac(),
-        receiver_card: agreed.other.card.clone().without_mac(),
-        sender_via: agreed.own.via,
-        receiver_via: agreed.other.via,
-    };
-    let machine = agreed.own.machine.clone();
-    Ok(collected.report(machine, Some(two), done, seconds))
+    Ok((collected, done))
 }
 
 /// Sets both halves of a way up. With it comes the driver that encrypts on the other machine.

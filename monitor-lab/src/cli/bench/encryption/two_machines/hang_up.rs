@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -18,6 +18,9 @@ const PERIOD: Timespec = Timespec {
 };
 /// Who waits for a message reports the end better.
 const COURTESY: Duration = Duration::from_secs(2);
+
+/// What both sides say when the other one has gone.
+pub(super) const ENDED: &str = "the other machine has ended the connection";
 
 /// Looks until it is dropped.
 pub(super) struct Watch(Arc<AtomicBool>);
@@ -36,7 +39,7 @@ impl Watch {
                     }
                     thread::sleep(COURTESY);
                     if !until.load(Ordering::Relaxed) {
-                        eprintln!("overlay-lab: the other machine has ended the connection");
+                        eprintln!("overlay-lab: {ENDED}");
                         std::process::exit(4);
                     }
                 }
@@ -52,6 +55,21 @@ impl Drop for Watch {
     }
 }
 
+/// An error of something that was measured; with the reason, if it is that the other machine has gone meanwhile.
+pub(super) fn explain(error: anyhow::Error, socket: &TcpStream) -> anyhow::Error {
+    // An error of the connection says so already.
+    let known = error
+        .chain()
+        .any(|cause| cause.to_string().contains("the other machine"));
+    let end = Instant::now() + COURTESY;
+    while !known && Instant::now() < end {
+        if has_gone(socket) {
+            return error.context(ENDED);
+        }
+    }
+    error
+}
+
 /// Waits a moment for the other end to close.
 fn has_gone(socket: &TcpStream) -> bool {
     let wanted = PollFlags::RDHUP;
@@ -63,7 +81,6 @@ fn has_gone(socket: &TcpStream) -> bool {
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
-    use std::time::Instant;
 
     use super::*;
 
@@ -79,5 +96,20 @@ mod tests {
         while !has_gone(&near) {
             assert!(Instant::now() < end);
         }
+    }
+
+    #[test]
+    fn an_error_has_the_end_of_the_other_one_as_its_reason() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let far = listener.accept().unwrap().0;
+        let explained = |text: &'static str| format!("{:#}", explain(anyhow::anyhow!(text), &near));
+        assert_eq!(explained("requests failed"), "requests failed");
+        drop(far);
+        assert_eq!(
+            explained("requests failed"),
+            format!("{ENDED}: requests failed")
+        );
+        assert_eq!(explained(ENDED), ENDED);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use super::channel::Channel;
-use super::hang_up::Watch;
+use super::hang_up::{self, Watch};
 use super::message::{Answer, Request};
 use crate::cli::bench::encryption::far::{Far, Reading};
 use crate::cli::bench::encryption::way::Way;
@@ -28,6 +28,11 @@ impl Remote {
             channel: RefCell::new(channel),
             _watch: watch,
         }))
+    }
+
+    /// As of [`hang_up::explain`].
+    pub(super) fn explain(&self, error: anyhow::Error) -> anyhow::Error {
+        hang_up::explain(error, &self.channel.borrow().socket)
     }
 
     /// Asks, and waits for the answer.
