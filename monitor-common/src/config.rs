@@ -105,8 +105,8 @@ shared! {
         pub esp_places: u32,
         /// Elements of `BUCKETS` for described networks: a power of two.
         pub described_buckets: u32,
-        /// Keeps the size a multiple of eight bytes.
-        pub unused: u32,
+        /// Whether encryptions and decryptions are timed; 0 or 1.
+        pub esp_timing: u32,
         /// Ports for [`HostFlows::Ports`].
         pub host_ports: Ports<HOST_PORTS>,
     }
@@ -129,7 +129,7 @@ impl Config {
         slots: 0,
         esp_places: 1,
         described_buckets: 1,
-        unused: 0,
+        esp_timing: 0,
         host_ports: Ports([0; HOST_PORTS]),
     };
 }

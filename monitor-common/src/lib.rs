@@ -7,8 +7,8 @@
 //! * [`wire`]: one header per file, with offsets, lengths, and the meaning of its fields by RFC.
 //! * [`walk`]: from the outer link header to the encapsulation, and from there to the inner flow.
 //! * [`encapsulation`]: the table of encapsulations; [`reason`]: the table of why a packet was not parsed.
-//! * [`key`], [`count`], [`cpu_state`], [`sample`], [`config`], [`xfrm_layout`]: what the kernel programs and the agent
-//!   exchange, in the bytes of [`shared`]; [`map_size`]: how many entries the maps have; [`row_room`]: who may insert them.
+//! * [`key`], [`count`], [`cpu_state`], [`esp_time`], [`sample`], [`config`], [`xfrm_layout`]: what the kernel programs and the
+//!   agent exchange, in the bytes of [`shared`]; [`map_size`]: how many entries the maps have; [`row_room`]: who may insert them.
 //! * [`mod@bench`]: what the benchmark exchanges with its own kernel programs.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -24,6 +24,7 @@ pub mod cpu_state;
 pub mod direction;
 pub mod encapsulation;
 pub mod esp_slot;
+pub mod esp_time;
 pub mod key;
 pub mod link;
 pub mod load;

@@ -78,6 +78,19 @@ layout! {
         state_data,
         /// `crypto_aead.authsize`, 4 bytes.
         aead_check_len,
+        /// `xfrm_state.type`, a pointer; 0 where this member or one of those to `type_destructor` is not as expected. Then
+        /// encryptions are not timed.
+        state_type,
+        /// `xfrm_state.mtimer.function`, a pointer to a function of IPsec itself.
+        state_timer_function,
+        /// `xfrm_type.output`, a pointer.
+        type_output,
+        /// `xfrm_type.input`, a pointer.
+        type_input,
+        /// `xfrm_type.init_state`, a pointer.
+        type_init,
+        /// `xfrm_type.destructor`, a pointer.
+        type_destructor,
         /// `net.ns.inum`, 4 bytes.
         net_inode,
         /// `skb_shared_info.gso_size`, 2 bytes.

@@ -21,6 +21,7 @@ use monitor_common::row_room::{RowKey, RowMap};
 use monitor_common::wire::{VNI_MAX, esp, ipv4, ipv6, udp, vxlan};
 
 use crate::count;
+use crate::esp_time::{self, Note};
 use crate::kernel_struct::{Head, SkBuff, State, read};
 use crate::maps::ESP_NETWORKS;
 use crate::{rows, settings};
@@ -40,18 +41,22 @@ const HEADERS: usize = udp::LEN + vxlan::LEN;
 /// Counts a packet that a security association has just counted as sent.
 #[inline(always)]
 pub fn sent(state: State, skb: SkBuff) {
-    let _ = count_sent(state, skb);
+    let note = count_sent(state, skb).unwrap_or(Note::NONE);
+    // Also a packet that is none of an overlay: the one before it is not being encrypted any more.
+    esp_time::sent(state, note);
 }
 
 /// Counts a packet that was just decrypted, by security associations that have counted it as received.
 #[inline(always)]
 pub fn received(skb: SkBuff) {
-    let _ = count_received(skb);
+    if count_received(skb).is_none() {
+        esp_time::received_other();
+    }
 }
 
-/// `None` if nothing was counted.
+/// What was counted; `None` if nothing was.
 #[inline(always)]
-fn count_sent(state: State, skb: SkBuff) -> Option<()> {
+fn count_sent(state: State, skb: SkBuff) -> Option<Note> {
     if !encrypts(state)? {
         return None;
     }
@@ -61,13 +66,25 @@ fn count_sent(state: State, skb: SkBuff) -> Option<()> {
         return None;
     }
     let vni = vni_inside(skb, head)?;
-    let peer = match state.family()? {
+    let family = state.family()?;
+    let peer = match family {
         INET => v4(state.destination_v4()?),
         INET6 => v6(state.destination_v6()?),
         _ => return None,
     };
-    count(Direction::Tx, vni, peer, carried(state, skb, head)?);
-    Some(())
+    let carried = carried(state, skb, head)?;
+    count(Direction::Tx, vni, peer, carried);
+    Some(note(Direction::Tx, family, carried))
+}
+
+/// A packet to be timed. A super-packet is not: a device encrypts it.
+#[inline(always)]
+fn note(direction: Direction, family: u16, carried: EspCarried) -> Note {
+    if carried.packets == 1 {
+        Note::new(direction, carried.bytes, family == INET6)
+    } else {
+        Note::NONE
+    }
 }
 
 /// `None` if nothing was counted.
@@ -80,12 +97,15 @@ fn count_received(skb: SkBuff) -> Option<()> {
     let head = skb.head()?;
     let vni = vni_inside(skb, head)?;
     let header = head.at(skb.network_header()?);
-    let peer = match state.family()? {
+    let family = state.family()?;
+    let peer = match family {
         INET => v4(read(header + ipv4::SOURCE)?),
         INET6 => v6(read(header + ipv6::SOURCE)?),
         _ => return None,
     };
-    count(Direction::Rx, vni, peer, carried(state, skb, head)?);
+    let carried = carried(state, skb, head)?;
+    count(Direction::Rx, vni, peer, carried);
+    esp_time::received(state, note(Direction::Rx, family, carried));
     Some(())
 }
 

@@ -83,6 +83,22 @@ structures! {
         trailer_len -> u32 = state_trailer_len;
         /// `data`, of ESP.
         aead -> Aead = state_data;
+        /// `type`: the protocol's functions.
+        protocol_type -> u64 = state_type;
+        /// `mtimer.function`: address of a function of IPsec.
+        timer_function -> u64 = state_timer_function;
+    }
+
+    /// `struct xfrm_type`: the functions of a protocol, by their addresses.
+    ProtocolType {
+        /// `output`.
+        output -> u64 = type_output;
+        /// `input`.
+        input -> u64 = type_input;
+        /// `init_state`.
+        init -> u64 = type_init;
+        /// `destructor`.
+        destructor -> u64 = type_destructor;
     }
 
     /// `struct crypto_aead`: a cipher with its key.

@@ -17,6 +17,7 @@ mod ctx;
 mod driver;
 mod esp_networks;
 mod esp_slots;
+mod esp_time;
 mod exposure;
 mod fragment;
 mod inner;
@@ -34,8 +35,8 @@ mod verifier;
 mod walked;
 
 use aya_ebpf::bindings::{TC_ACT_UNSPEC, xdp_action};
-use aya_ebpf::macros::{classifier, fentry, fexit, xdp};
-use aya_ebpf::programs::{FEntryContext, FExitContext, TcContext, XdpContext};
+use aya_ebpf::macros::{classifier, fentry, fexit, perf_event, xdp};
+use aya_ebpf::programs::{FEntryContext, FExitContext, PerfEventContext, TcContext, XdpContext};
 use monitor_common::direction::Direction;
 use monitor_common::link::Link;
 
@@ -115,6 +116,13 @@ pub fn overlay_esp_received(ctx: FEntryContext) -> i32 {
 #[fentry]
 pub fn overlay_esp_received_v6(ctx: FEntryContext) -> i32 {
     esp_networks::received(SkBuff(ctx.arg::<*const u8>(0) as usize));
+    0
+}
+
+/// The event that interrupts each CPU at a fixed period.
+#[perf_event]
+pub fn overlay_esp_time(ctx: PerfEventContext) -> u32 {
+    esp_time::sample(&ctx);
     0
 }
 

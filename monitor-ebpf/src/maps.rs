@@ -6,6 +6,7 @@ use aya_ebpf::macros::btf_map;
 use monitor_common::count::{Count, EspCarried, EspCount};
 use monitor_common::cpu_state::{Bucket, CpuState};
 use monitor_common::esp_slot::{self, EspSlot};
+use monitor_common::esp_time::EspTimes;
 use monitor_common::key::{
     CounterKey, EspKey, EspNetworkKey, ExposureKey, FlowState, FlowVerdict, FragmentState,
     PeerCount, PeerKey, ReasonKey, Returned, Room, Share,
@@ -102,6 +103,10 @@ pub static SLOT_ROWS: Array<SlotRow, { 2 * map_size::SLOTS as usize }, MMAPABLE>
 /// sets its size, which grows with the CPUs.
 #[btf_map]
 pub static ESP_SLOTS: Array<EspSlot, { 2 * esp_slot::PLACES as usize }, MMAPABLE> = Array::new();
+
+/// Packets and samples of encryptions and decryptions, by direction and size, and the packet in hand.
+#[btf_map]
+pub static ESP_TIMES: PerCpuArray<EspTimes, 1> = PerCpuArray::new();
 
 /// What the first fragments of packets were.
 #[btf_map]

@@ -122,6 +122,12 @@ pub fn esp_places() -> u32 {
     setting!(esp_places)
 }
 
+/// Whether encryptions and decryptions are timed.
+#[inline(always)]
+pub fn esp_timing() -> bool {
+    setting!(esp_timing) != 0
+}
+
 /// Elements of `BUCKETS` for described networks: a power of two.
 #[inline(always)]
 pub fn described_buckets() -> u32 {

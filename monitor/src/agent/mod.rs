@@ -7,6 +7,7 @@
 mod attachments;
 pub mod confined;
 pub mod esp_networks;
+mod esp_timing;
 mod exported;
 pub mod exposure;
 pub mod handover;

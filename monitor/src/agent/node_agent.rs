@@ -12,6 +12,7 @@ use monitor_common::cpu_state::CpuState;
 use tokio::sync::watch;
 
 use super::esp_networks::EspBook;
+use super::esp_timing::EspTiming;
 use super::exported::Exported;
 use super::exposure::{Account, Verdicts};
 use super::ledger::{Ledger, Names};
@@ -54,6 +55,8 @@ pub struct Agent {
     /// A row that is not described leaves after this time without a packet.
     pub(super) forget_after: Duration,
     pub(super) esp_networks: EspBook,
+    /// `None` if encryptions are not timed.
+    pub(super) esp_timing: Option<EspTiming>,
     pub(super) selection: Selection,
     pub(super) selected: Selected,
     pub(super) hook: HookChoice,

@@ -202,6 +202,7 @@ impl Session {
         let done = |result: Result<(), Failure>| result.map(|()| None);
         tokio::select! {
             result = draining => done(result),
+            result = loops::esp_timing::keep_sampled(Arc::clone(&self.agent)) => done(result),
             result = loops::interfaces::keep_attached(self.agent) => done(result),
             result = loops::exposure_account::keep_settled(account) => done(result),
             result = violations => done(result),

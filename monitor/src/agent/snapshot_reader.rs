@@ -40,7 +40,9 @@ impl Agent {
         let reading = self.kernel.read()?;
         let snapshot = self.snapshot_from(reading, account.as_deref(), peers);
         drop(account);
-        Ok(self.evaluated(snapshot))
+        let mut snapshot = self.evaluated(snapshot);
+        snapshot.counted.esp_times = self.esp_timed()?;
+        Ok(snapshot)
     }
 
     /// What a reading of the maps says is counted. `peers` is the number of entries in `PEERS`.
@@ -140,6 +142,7 @@ impl Agent {
             esp_others,
             attribution: self.esp_networks.attribution().clone(),
             esp_overhead: self.kernel.counts_esp_overhead(),
+            esp_times: Vec::new(),
             unparsed,
             exposure,
             pending,

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use monitor_common::cpu_state::CpuState;
 
 use super::esp_networks::EspBook;
+use super::esp_timing::EspTiming;
 use super::exported::Exported;
 use super::exposure::Account;
 use super::handover::Predecessor;
@@ -63,6 +64,7 @@ impl Agent {
             exported: Arc::clone(&exported),
             forget_after: plan.forget_after,
             esp_networks: EspBook::default(),
+            esp_timing: None,
             selection: plan.selection.clone(),
             selected: Selected::default(),
             hook: plan.hook,
@@ -84,6 +86,9 @@ impl Agent {
         }
         if plan.load.esp_networks {
             agent.attribute_esp();
+        }
+        if plan.load.esp_timing && *agent.attribution() == Attribution::Exact {
+            agent.time_esp();
         }
         if let Some(predecessor) = &mut predecessor {
             agent.inherit(predecessor)?;
@@ -129,6 +134,19 @@ impl Agent {
             }
         }
         self.esp_networks = EspBook::new(attribution);
+    }
+
+    /// Prepares to time encryptions. A failure is logged, and nothing is timed.
+    fn time_esp(&mut self) {
+        match self.kernel.esp_timer() {
+            Ok(timer) => self.esp_timing = Some(EspTiming::new(timer)),
+            Err(reason) if uses_esp() => {
+                tracing::info!(
+                    "encryptions are not timed: {reason}; esp_timing = false silences this line"
+                );
+            }
+            Err(reason) => tracing::debug!("encryptions are not timed: {reason}"),
+        }
     }
 }
 

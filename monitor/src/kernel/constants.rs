@@ -10,11 +10,15 @@ use super::options::LoadOptions;
 use super::size::MapSizes;
 use crate::base::failure::Failure;
 
-/// The value of the programs' `CONFIG` global, for maps of these sizes.
+/// The value of the programs' `CONFIG` global, for maps of these sizes; `times_esp` is whether encryptions are timed.
 ///
 /// # Errors
 /// A usage failure for invalid host ports.
-pub(super) fn config(options: &LoadOptions, sizes: &MapSizes) -> Result<Config, Failure> {
+pub(super) fn config(
+    options: &LoadOptions,
+    sizes: &MapSizes,
+    times_esp: bool,
+) -> Result<Config, Failure> {
     let host_ports = if options.host_flows == HostFlows::Ports {
         Ports::new(&options.host_ports).ok_or_else(|| {
             Failure::usage(anyhow!(
@@ -40,7 +44,7 @@ pub(super) fn config(options: &LoadOptions, sizes: &MapSizes) -> Result<Config, 
         slots: sizes.slots,
         esp_places: sizes.esp_places,
         described_buckets: sizes.described_buckets,
-        unused: 0,
+        esp_timing: u32::from(times_esp),
         host_ports,
     })
 }

@@ -9,6 +9,7 @@ use monitor_common::count::{Count, EspCarried, EspCount, Total};
 use monitor_common::cpu_state::CpuState;
 use monitor_common::direction::Direction;
 use monitor_common::encapsulation::Encapsulation;
+use monitor_common::esp_time::{EspTimeCounts, EspTimes};
 use monitor_common::key::{
     Class, CounterKey, EspKey, EspNetworkKey, ExposureKey, FlowVerdict, NetworkId, ReasonKey,
 };
@@ -32,6 +33,7 @@ pub struct Counts {
     verdicts: Table<u64, FlowVerdict>,
     verdict_capacity: u32,
     ipsec: Table<u32, u32>,
+    esp_times: Table<u32, EspTimes>,
     /// What is counted without a look-up in a hash map; `None` if exposure is not counted.
     pub(super) slots: Option<FlowSlots>,
     pub(super) esp_slots: EspSlots,
@@ -54,6 +56,7 @@ impl Counts {
             verdicts: Table::new(map(ebpf, "VERDICTS")?, "VERDICTS", 1)?,
             verdict_capacity: sizes.verdicts,
             ipsec: Table::new(map(ebpf, "IPSEC")?, "IPSEC", 1)?,
+            esp_times: Table::new(map(ebpf, "ESP_TIMES")?, "ESP_TIMES", cpus)?,
             slots: match sizes.slots {
                 0 => None,
                 slots => Some(FlowSlots::new(ebpf, cpus, slots)?),
@@ -233,6 +236,15 @@ impl Counts {
     /// A runtime failure, if a map cannot be read.
     pub fn esp_networks(&self) -> Result<HashMap<EspNetworkKey, EspCarried>, Failure> {
         self.tables.esp_networks.totals()
+    }
+
+    /// Packets in ESP, and samples of their encryption and decryption, by direction and size, all CPUs added up.
+    ///
+    /// # Errors
+    /// A runtime failure, if the map cannot be read.
+    pub fn esp_times(&self) -> Result<EspTimeCounts, Failure> {
+        let each = self.esp_times.get(0)?.unwrap_or_default();
+        Ok(total(each.iter().map(EspTimes::counts)))
     }
 
     /// As [`Counts::take_counters`], networks and nodes in ESP.

@@ -182,6 +182,25 @@ fn layout(btf: &Btf, namespace: u32, page_shift: u32) -> Result<XfrmLayout, Reas
         state_data,
         aead_check_len,
     ] = added().unwrap_or_default();
+    // What only the time of encryptions depends on.
+    let timed = || {
+        Ok::<_, Reason>([
+            at("xfrm_state", "type", 8)?,
+            at("xfrm_state", "mtimer.function", 8)?,
+            at("xfrm_type", "output", 8)?,
+            at("xfrm_type", "input", 8)?,
+            at("xfrm_type", "init_state", 8)?,
+            at("xfrm_type", "destructor", 8)?,
+        ])
+    };
+    let [
+        state_type,
+        state_timer_function,
+        type_output,
+        type_input,
+        type_init,
+        type_destructor,
+    ] = timed().unwrap_or_default();
     Ok(XfrmLayout {
         namespace,
         skb_head: at("sk_buff", "head", 8)?,
@@ -208,6 +227,12 @@ fn layout(btf: &Btf, namespace: u32, page_shift: u32) -> Result<XfrmLayout, Reas
         state_trailer_len,
         state_data,
         aead_check_len,
+        state_type,
+        state_timer_function,
+        type_output,
+        type_input,
+        type_init,
+        type_destructor,
         net_inode: at("net", "ns.inum", 4)?,
         shared_gso_size: at("skb_shared_info", "gso_size", 2)?,
         shared_gso_segs: at("skb_shared_info", "gso_segs", 2)?,
@@ -230,5 +255,6 @@ mod tests {
         assert!(plan.layout.skb_data != plan.layout.skb_head);
         assert_ne!(plan.layout.namespace, 0);
         assert_ne!(plan.layout.state_data, 0);
+        assert_ne!(plan.layout.state_type, 0);
     }
 }

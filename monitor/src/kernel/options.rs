@@ -25,6 +25,8 @@ pub struct LoadOptions {
     pub exposure: bool,
     /// Whether packets in ESP are attributed to their networks, if the kernel supports it.
     pub esp_networks: bool,
+    /// Whether encryptions and decryptions of these packets are timed, if the kernel supports it.
+    pub esp_timing: bool,
     /// The caps on samples.
     pub caps: Caps,
     /// Whether cleartext of networks that must be encrypted is counted by node.
@@ -65,6 +67,7 @@ impl Default for LoadOptions {
             ring_bytes: 1 << 20,
             exposure: false,
             esp_networks: false,
+            esp_timing: false,
             caps: Caps::NONE,
             policy: false,
         }

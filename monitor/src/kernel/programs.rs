@@ -79,9 +79,6 @@ impl Kernel {
         })?;
         let sizes = MapSizes::for_cpus(cpus, options.ring_bytes);
         let sizes = sizes.of_what_is_used(options);
-        let config = constants::config(options, &sizes)?;
-        let seed = config.seed;
-        let config = config.to_bytes();
         let mut loader = EbpfLoader::new();
         let log_level =
             u8::from(tracing::enabled!(tracing::Level::DEBUG)) * aya_log::Level::Debug as u8;
@@ -94,6 +91,10 @@ impl Kernel {
         let layout = esp_plan
             .as_ref()
             .map_or(XfrmLayout::UNSET, |plan| plan.layout);
+        let times_esp = options.esp_timing && layout.state_type != 0;
+        let config = constants::config(options, &sizes, times_esp)?;
+        let seed = config.seed;
+        let config = config.to_bytes();
         let layout = layout.to_bytes();
         loader.override_global("XFRM", &layout[..], true);
         let memory = esp_plan

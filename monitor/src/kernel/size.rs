@@ -4,6 +4,7 @@ use monitor_common::count::{Count, EspCarried, EspCount};
 use monitor_common::cpu_state::{Bucket, CpuState};
 use monitor_common::direction::Direction;
 use monitor_common::esp_slot::{self, EspSlot};
+use monitor_common::esp_time::{EspTimes, LOOK_BYTES};
 use monitor_common::key::{
     CounterKey, EspKey, EspNetworkKey, ExposureKey, FlowState, FlowVerdict, FragmentState,
     PeerCount, PeerKey, ReasonKey, Returned, Share,
@@ -40,10 +41,15 @@ const FIXED: u64 = map_size::LEAVING as u64 * element(WORD, WORD)
     + map_size::REQUIRED_WORDS as u64 * WORD as u64
     + map_size::PEERS as u64 * element(PeerKey::SIZE, PeerCount::SIZE)
     + PORTS as u64;
-/// The arrays of one size that each CPU has one of, in bytes: `SCRATCH`, `WALKED`, `NEW_FLOW`, `STATE`.
-const PER_CPU: u64 =
-    (WORD + map_size::SCRATCH_BYTES + map_size::WALKED_BYTES + FlowState::SIZE + CpuState::SIZE)
-        as u64;
+/// The arrays of one size that each CPU has one of, in bytes: `SCRATCH`, `WALKED`, `NEW_FLOW`, `STATE`,
+/// `ESP_TIMES`, `LOOK`.
+const PER_CPU: u64 = (WORD
+    + map_size::SCRATCH_BYTES
+    + map_size::WALKED_BYTES
+    + FlowState::SIZE
+    + CpuState::SIZE
+    + EspTimes::SIZE
+    + LOOK_BYTES) as u64;
 
 /// How full a map is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

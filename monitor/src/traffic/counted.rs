@@ -94,6 +94,21 @@ pub struct EspOther {
     pub count: EspCarried,
 }
 
+/// Encryptions (sent) or decryptions (received) of one class of sizes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EspTime {
+    /// Received or sent.
+    pub direction: Direction,
+    /// The largest number of bytes that ESP carries in a packet of the class; `None` for the class without a limit.
+    pub size_limit: Option<u64>,
+    /// Packets during which samples were taken.
+    pub packets: u64,
+    /// Samples in which a packet of the class was in hand.
+    pub samples: u64,
+    /// The time that the samples stand for, in nanoseconds.
+    pub nanoseconds: u64,
+}
+
 /// Packets of a network with one verdict, in one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exposed {
@@ -144,6 +159,8 @@ pub struct Counted {
     pub attribution: Attribution,
     /// Whether the bytes that ESP adds are counted.
     pub esp_overhead: bool,
+    /// The time of encryptions and decryptions; empty if they are not timed.
+    pub esp_times: Vec<EspTime>,
     /// Packets that could not be parsed. Reasons that never occurred are present with 0.
     pub unparsed: Vec<Unparsed>,
     /// Packets and bytes by the verdict on their flow; empty if exposure is not watched.

@@ -5,6 +5,7 @@
 mod decryption;
 pub mod docker_networks;
 pub mod esp_faults;
+pub mod esp_timing;
 pub mod exposure_account;
 pub mod interfaces;
 pub(super) mod sampled_flows;

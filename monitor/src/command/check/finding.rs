@@ -22,6 +22,8 @@ pub enum Check {
     XdpPrograms,
     /// Whether ESP is attributed to networks.
     EspAttribution,
+    /// Whether encryptions are timed.
+    EspTiming,
     /// The JIT compiler.
     Jit,
     /// IPsec ESP in the kernel.
@@ -50,13 +52,14 @@ pub enum Check {
 
 impl Check {
     /// Every check.
-    pub const ALL: [Check; 18] = [
+    pub const ALL: [Check; 19] = [
         Check::KernelVersion,
         Check::Privileges,
         Check::Programs,
         Check::Tcx,
         Check::XdpPrograms,
         Check::EspAttribution,
+        Check::EspTiming,
         Check::Jit,
         Check::KernelEsp,
         Check::Selection,

@@ -15,6 +15,7 @@ pub(super) fn programs(findings: &mut Vec<Finding>) -> Result<bool, Failure> {
     let mut kernel = match Kernel::new(&LoadOptions {
         exposure: true,
         esp_networks: true,
+        esp_timing: true,
         policy: true,
         ..LoadOptions::default()
     }) {
@@ -53,7 +54,11 @@ pub(super) fn programs(findings: &mut Vec<Finding>) -> Result<bool, Failure> {
         )
     });
     findings.push(xdp(&mut kernel));
-    findings.push(attribution(&kernel.load_esp_attribution()));
+    let attributed = kernel.load_esp_attribution();
+    findings.push(attribution(&attributed));
+    if attributed == Attribution::Exact {
+        findings.push(timing(kernel.esp_timer().err()));
+    }
     Ok(has_tcx)
 }
 
@@ -96,6 +101,22 @@ fn attribution(attribution: &Attribution) -> Finding {
             format!(
                 "ESP is counted by peer only, so whether a network is encrypted is unknown: {reason}"
             ),
+        ),
+    }
+}
+
+/// `trouble` is why encryptions cannot be timed.
+fn timing(trouble: Option<String>) -> Finding {
+    match trouble {
+        None => works(
+            Check::EspTiming,
+            "time of ESP",
+            "encryptions and decryptions of overlays are timed by samples",
+        ),
+        Some(reason) => limited(
+            Check::EspTiming,
+            "no time of ESP",
+            format!("encryptions are not timed: {reason}"),
         ),
     }
 }

@@ -56,6 +56,9 @@ pub(super) struct File {
         deserialize_with = "file_value::number::<_, SNAP_MIN, SNAP_MAX>"
     )]
     pub(super) snap: Option<u32>,
+    /// Whether encryptions are timed.
+    #[serde(default, deserialize_with = "file_value::switch")]
+    pub(super) esp_timing: Option<bool>,
     /// Silence after which what is not described is forgotten.
     pub(super) forget_after: Option<ForgetAfter>,
     #[serde(default, deserialize_with = "file_value::number::<_, 0, { u32::MAX }>")]
@@ -254,6 +257,7 @@ mod tests {
             ("exposure = 'yes'", "true or false"),
             ("exposure = 1", "true or false"),
             ("listen = 9469", "such as \"127.0.0.1:9469\""),
+            ("esp_timing = 'no'", "true or false"),
             ("page = 'no'", "true or false"),
             ("hosts = 'node1'", "a list of host names, such as"),
             ("hosts = ['node1:9469']", "a list of host names, such as"),

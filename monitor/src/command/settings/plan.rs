@@ -40,6 +40,8 @@ pub struct Defaults {
     /// See [`LoadOptions`].
     pub esp_networks: bool,
     /// See [`LoadOptions`].
+    pub esp_timing: bool,
+    /// See [`LoadOptions`].
     pub caps: Caps,
     /// Whether states and violations of networks are evaluated.
     pub policy: bool,
@@ -56,6 +58,7 @@ impl Defaults {
         host_flows: HostFlows::Off,
         exposure: true,
         esp_networks: true,
+        esp_timing: true,
         caps: Caps::DEFAULT,
         policy: true,
         forgets: true,
@@ -64,6 +67,8 @@ impl Defaults {
     pub const AUDIT: Defaults = Defaults {
         snap: 512,
         host_flows: HostFlows::All,
+        // Its report has no time.
+        esp_timing: false,
         forgets: false,
         ..Defaults::RUN
     };
@@ -75,6 +80,7 @@ impl Defaults {
         host_flows: HostFlows::All,
         exposure: false,
         esp_networks: false,
+        esp_timing: false,
         caps: Caps::NONE,
         policy: false,
         forgets: false,
@@ -157,6 +163,7 @@ pub fn plan(
             udp_ports,
             exposure,
             esp_networks: defaults.esp_networks,
+            esp_timing: file.esp_timing.unwrap_or(true) && defaults.esp_timing,
             caps,
             policy: defaults.policy && !networks.is_empty(),
             ..LoadOptions::default()

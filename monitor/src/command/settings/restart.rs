@@ -34,6 +34,7 @@ pub fn needing_restart(running: &WatchPlan, new: &WatchPlan) -> Vec<&'static str
         ring_bytes: _,
         exposure,
         esp_networks: _,
+        esp_timing,
         caps: Caps { cpu, network },
         policy: _,
     } = load;
@@ -51,6 +52,7 @@ pub fn needing_restart(running: &WatchPlan, new: &WatchPlan) -> Vec<&'static str
         ("sample_every", *sample_every != to.sample_every),
         ("flow_samples", *flow_samples != to.flow_samples),
         ("snap", *snap != to.snap),
+        ("esp_timing", *esp_timing != to.esp_timing),
         ("window", *window != new.window),
         ("forget_after", *forget_after != new.forget_after),
         (

@@ -1,0 +1,218 @@
+//! The time of encryptions and decryptions: when it is sampled, and what the samples add up to.
+//!
+//! Samples are taken while ESP carries packets of overlays, and for some seconds after. Packets count as timed only meanwhile,
+//! so that time and packets belong together.
+
+use monitor_common::count::Total;
+use monitor_common::direction::Direction;
+use monitor_common::esp_time::{EspTimeCounts, PLACES, SIZES, size_limit};
+
+use super::node_agent::Agent;
+use crate::base::failure::Failure;
+use crate::kernel::EspTimer;
+use crate::traffic::counted::EspTime;
+
+/// Samples are taken until so many readings, one after the other, have found no packet.
+const SILENT_READINGS: u32 = 10;
+
+/// What to do with the events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Start,
+    Stop,
+}
+
+/// What was timed, and whether samples are taken.
+#[derive(Debug, Default)]
+struct Timed {
+    /// What was counted until samples were last stopped.
+    before: EspTimeCounts,
+    /// The counts from which on samples are taken; `None` while none are.
+    since: Option<EspTimeCounts>,
+    /// Packets at the last reading.
+    packets: u64,
+    /// Readings without a packet, one after the other.
+    silent: u32,
+}
+
+impl Timed {
+    /// What a reading of the packets so far asks for.
+    fn turn(&mut self, packets: u64) -> Option<Turn> {
+        let is_silent = packets == self.packets;
+        self.packets = packets;
+        self.silent = if is_silent { self.silent + 1 } else { 0 };
+        match self.since {
+            None if !is_silent => Some(Turn::Start),
+            Some(_) if self.silent >= SILENT_READINGS => Some(Turn::Stop),
+            _ => None,
+        }
+    }
+
+    /// Samples are taken from these counts on.
+    fn started(&mut self, now: EspTimeCounts) {
+        self.since = Some(now);
+    }
+
+    /// No samples are taken after these counts.
+    fn stopped(&mut self, now: EspTimeCounts) {
+        self.before = self.counts(now);
+        self.since = None;
+    }
+
+    /// What was timed, where the kernel has counted this so far.
+    fn counts(&self, now: EspTimeCounts) -> EspTimeCounts {
+        let mut counts = self.before;
+        if let Some(since) = self.since {
+            counts.add(now.since(since));
+        }
+        counts
+    }
+}
+
+/// The events, and what was timed.
+pub(super) struct EspTiming {
+    timer: EspTimer,
+    timed: Timed,
+}
+
+impl EspTiming {
+    pub(super) fn new(timer: EspTimer) -> EspTiming {
+        EspTiming {
+            timer,
+            timed: Timed::default(),
+        }
+    }
+
+    /// Starts or stops to take samples, as the packets in ESP ask for.
+    ///
+    /// # Errors
+    /// A runtime failure, if the map cannot be read or the kernel refuses.
+    fn update(
+        &mut self,
+        counts: impl Fn() -> Result<EspTimeCounts, Failure>,
+    ) -> Result<(), Failure> {
+        match self.timed.turn(counts()?.all_packets()) {
+            None => Ok(()),
+            Some(Turn::Start) => {
+                self.timer.start().map_err(Failure::runtime)?;
+                self.timed.started(counts()?);
+                Ok(())
+            }
+            Some(Turn::Stop) => self.stop(counts),
+        }
+    }
+
+    fn stop(&mut self, counts: impl Fn() -> Result<EspTimeCounts, Failure>) -> Result<(), Failure> {
+        self.timer.stop().map_err(Failure::runtime)?;
+        self.timed.stopped(counts()?);
+        Ok(())
+    }
+}
+
+impl Agent {
+    /// Whether encryptions and decryptions are timed.
+    #[must_use]
+    pub fn times_esp(&self) -> bool {
+        self.esp_timing.is_some()
+    }
+
+    /// Starts or stops to take samples of encryptions, as the packets in ESP ask for. To be called every second.
+    ///
+    /// # Errors
+    /// A runtime failure, if the map cannot be read or the kernel refuses.
+    pub fn update_esp_timing(&mut self) -> Result<(), Failure> {
+        let counts = || self.kernel.esp_times();
+        self.esp_timing
+            .as_mut()
+            .map_or(Ok(()), |timing| timing.update(counts))
+    }
+
+    /// What was timed, by direction and size.
+    ///
+    /// # Errors
+    /// A runtime failure, if the map cannot be read.
+    pub(super) fn esp_timed(&self) -> Result<Vec<EspTime>, Failure> {
+        let Some(timing) = &self.esp_timing else {
+            return Ok(Vec::new());
+        };
+        let counts = timing.timed.counts(self.kernel.esp_times()?);
+        Ok(rows(&counts, timing.timer.period()))
+    }
+}
+
+/// The rows in which something was counted.
+fn rows(counts: &EspTimeCounts, period: u64) -> Vec<EspTime> {
+    let all = (0..PLACES).zip(counts.packets.iter().zip(&counts.samples));
+    let rows = all.map(|(place, (packets, samples))| EspTime {
+        direction: match place / SIZES == Direction::Rx as usize {
+            true => Direction::Rx,
+            false => Direction::Tx,
+        },
+        size_limit: size_limit(place % SIZES),
+        packets: *packets,
+        samples: *samples,
+        nanoseconds: samples.saturating_mul(period),
+    });
+    rows.filter(|row| row.packets != 0 || row.samples != 0)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(packets: u64, samples: u64) -> EspTimeCounts {
+        let mut counts = EspTimeCounts::default();
+        (counts.packets[2], counts.samples[2]) = (packets, samples);
+        counts
+    }
+
+    #[test]
+    fn samples_are_taken_while_there_are_packets_and_for_a_while_after() {
+        let mut timed = Timed::default();
+        assert_eq!(timed.turn(0), None);
+        assert_eq!(timed.turn(5), Some(Turn::Start));
+        timed.started(counts(6, 0));
+        assert_eq!(timed.turn(9), None);
+        for _ in 1..SILENT_READINGS {
+            assert_eq!(timed.turn(9), None);
+        }
+        // A single packet begins the silence anew.
+        assert_eq!(timed.turn(10), None);
+        for _ in 1..SILENT_READINGS {
+            assert_eq!(timed.turn(10), None);
+        }
+        assert_eq!(timed.turn(10), Some(Turn::Stop));
+        timed.stopped(counts(10, 3));
+        assert_eq!(timed.turn(10), None);
+        assert_eq!(timed.turn(11), Some(Turn::Start));
+    }
+
+    #[test]
+    fn a_start_that_failed_is_tried_again() {
+        let mut timed = Timed::default();
+        assert_eq!(timed.turn(5), Some(Turn::Start));
+        assert_eq!(timed.turn(6), Some(Turn::Start));
+    }
+
+    #[test]
+    fn only_packets_that_were_timed_count() {
+        let mut timed = Timed::default();
+        assert_eq!(timed.counts(counts(5, 0)), counts(0, 0));
+        timed.started(counts(6, 1));
+        assert_eq!(timed.counts(counts(9, 3)), counts(3, 2));
+        timed.stopped(counts(10, 3));
+        assert_eq!(timed.counts(counts(50, 3)), counts(4, 2));
+        timed.started(counts(60, 3));
+        assert_eq!(timed.counts(counts(61, 4)), counts(5, 3));
+    }
+
+    #[test]
+    fn a_sample_stands_for_its_period() {
+        let rows = rows(&counts(7, 3), 10_000_000);
+        let [row] = &rows[..] else {
+            panic!("{rows:?}");
+        };
+        assert_eq!((row.size_limit, row.nanoseconds), (Some(512), 30_000_000));
+    }
+}

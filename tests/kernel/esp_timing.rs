@@ -1,0 +1,79 @@
+//! The events that time encryptions: this kernel takes the program, they start and stop, and without ESP nothing is counted.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
+
+use aya::programs::loaded_programs;
+use aya::sys::{Stats, enable_stats};
+use monitor::kernel::{Kernel, LoadOptions};
+use monitor_common::count::Total;
+
+/// How long there is load.
+const LOAD: Duration = Duration::from_secs(2);
+
+/// Runs of the program, and time in it.
+fn runs() -> (u64, Duration) {
+    let mine = loaded_programs().flatten().filter(|program| {
+        // The kernel keeps 15 bytes of a name.
+        program.name_as_str() == Some("overlay_esp_tim")
+    });
+    mine.fold((0, Duration::ZERO), |(runs, time), program| {
+        (runs + program.run_count(), time + program.run_time())
+    })
+}
+
+/// Sends datagrams to nobody, on the loopback, and returns how many.
+fn load() -> u32 {
+    let to = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let from = UdpSocket::bind("127.0.0.1:0").unwrap();
+    from.connect(to.local_addr().unwrap()).unwrap();
+    let (begun, mut sent) = (Instant::now(), 0);
+    while begun.elapsed() < LOAD {
+        for _ in 0..64 {
+            // A full buffer drops it.
+            drop(from.send(&[0x2e; 1000]));
+            sent += 1;
+        }
+    }
+    sent
+}
+
+#[test]
+fn the_events_start_and_stop_and_count_nothing_without_esp() {
+    let mut kernel = Kernel::new(&LoadOptions {
+        esp_networks: true,
+        esp_timing: true,
+        ..LoadOptions::default()
+    })
+    .unwrap();
+    let timer = kernel.esp_timer().unwrap();
+    let _stats = enable_stats(Stats::RunTime).unwrap();
+
+    let before = runs();
+    load();
+    assert_eq!(runs(), before, "the events are stopped at first");
+
+    timer.start().unwrap();
+    let sent = load();
+    timer.stop().unwrap();
+    let after = runs();
+    let taken = after.0 - before.0;
+    // The sender alone is in the kernel for most of the time.
+    let of_one_cpu = LOAD.as_nanos() as u64 / timer.period();
+    assert!(taken >= of_one_cpu / 4, "{taken} samples in {LOAD:?}");
+    println!(
+        "{taken} samples, {} datagrams: {:?} a sample, {:.4} % of a core",
+        sent,
+        (after.1 - before.1) / u32::try_from(taken).unwrap(),
+        (after.1 - before.1).as_secs_f64() / LOAD.as_secs_f64() * 100.0
+    );
+    assert!(kernel.esp_times().unwrap().is_zero());
+
+    load();
+    assert_eq!(runs(), after, "the events are stopped again");
+}
