@@ -3,6 +3,7 @@
 use monitor::surface::metrics::VIOLATION_PEERS;
 use monitor_classify::CredentialKind;
 use monitor_common::encapsulation::Encapsulation;
+use monitor_common::esp_time::PLACES;
 
 /// Nodes and networks that have series whatever their number on the wire.
 const OTHERS: usize = 1_024;
@@ -40,7 +41,8 @@ impl Size {
         let esp = 6 * (described + unknown + 1);
         let exposure = 2 * (2 * classes * (described + 2) + 3 * unknown) + described + unknown + 2;
         let credentials = CredentialKind::ALL.len() * (described + 2) + OTHERS;
+        let times = 3 * PLACES;
         let policy = 18 * described + 12 + VIOLATION_PEERS;
-        packets + by_node + esp + exposure + credentials + policy + 60 * interfaces + 150
+        packets + by_node + esp + times + exposure + credentials + policy + 60 * interfaces + 150
     }
 }

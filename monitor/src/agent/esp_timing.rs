@@ -73,13 +73,19 @@ impl Timed {
 pub(super) struct EspTiming {
     timer: EspTimer,
     timed: Timed,
+    /// What the process before this one had timed.
+    inherited: Vec<LeftTime>,
 }
+
+/// What one process leaves to the next: a place, packets, samples, and nanoseconds.
+pub(in crate::agent) type LeftTime = (usize, u64, u64, u64);
 
 impl EspTiming {
     pub(super) fn new(timer: EspTimer) -> EspTiming {
         EspTiming {
             timer,
             timed: Timed::default(),
+            inherited: Vec::new(),
         }
     }
 
@@ -132,29 +138,56 @@ impl Agent {
     /// # Errors
     /// A runtime failure, if the map cannot be read.
     pub(super) fn esp_timed(&self) -> Result<Vec<EspTime>, Failure> {
+        Ok(self.esp_times_left()?.into_iter().map(row).collect())
+    }
+
+    /// The same, as the next process takes it.
+    ///
+    /// # Errors
+    /// See [`Agent::esp_timed`].
+    pub(super) fn esp_times_left(&self) -> Result<Vec<LeftTime>, Failure> {
         let Some(timing) = &self.esp_timing else {
             return Ok(Vec::new());
         };
         let counts = timing.timed.counts(self.kernel.esp_times()?);
-        Ok(rows(&counts, timing.timer.period()))
+        Ok(totals(&counts, timing.timer.period(), &timing.inherited))
+    }
+
+    /// Adds what another process had timed.
+    pub(super) fn inherit_esp_times(&mut self, left: &[LeftTime]) {
+        if let Some(timing) = &mut self.esp_timing {
+            timing.inherited = left.to_vec();
+        }
     }
 }
 
-/// The rows in which something was counted.
-fn rows(counts: &EspTimeCounts, period: u64) -> Vec<EspTime> {
-    let all = (0..PLACES).zip(counts.packets.iter().zip(&counts.samples));
-    let rows = all.map(|(place, (packets, samples))| EspTime {
+/// The places in which something was counted.
+fn totals(counts: &EspTimeCounts, period: u64, inherited: &[LeftTime]) -> Vec<LeftTime> {
+    let own = (0..PLACES).zip(counts.packets.iter().zip(&counts.samples));
+    let all = own.map(|(place, (packets, samples))| {
+        let mut total = (place, *packets, *samples, samples.saturating_mul(period));
+        for (_, packets, samples, time) in inherited.iter().filter(|row| row.0 == place) {
+            total.1 = total.1.saturating_add(*packets);
+            total.2 = total.2.saturating_add(*samples);
+            total.3 = total.3.saturating_add(*time);
+        }
+        total
+    });
+    all.filter(|(_, packets, samples, _)| packets | samples != 0)
+        .collect()
+}
+
+fn row((place, packets, samples, nanoseconds): LeftTime) -> EspTime {
+    EspTime {
         direction: match place / SIZES == Direction::Rx as usize {
             true => Direction::Rx,
             false => Direction::Tx,
         },
         size_limit: size_limit(place % SIZES),
-        packets: *packets,
-        samples: *samples,
-        nanoseconds: samples.saturating_mul(period),
-    });
-    rows.filter(|row| row.packets != 0 || row.samples != 0)
-        .collect()
+        packets,
+        samples,
+        nanoseconds,
+    }
 }
 
 #[cfg(test)]
@@ -208,11 +241,15 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_stands_for_its_period() {
-        let rows = rows(&counts(7, 3), 10_000_000);
-        let [row] = &rows[..] else {
-            panic!("{rows:?}");
-        };
-        assert_eq!((row.size_limit, row.nanoseconds), (Some(512), 30_000_000));
+    fn a_sample_stands_for_its_period_beside_what_was_handed_over() {
+        let left = totals(&counts(7, 3), 10_000_000, &[]);
+        assert_eq!(left, [(2, 7, 3, 30_000_000)]);
+        let other_place = (11, 1, 1, 5);
+        let all = totals(&counts(1, 1), 40_000_000, &[left[0], other_place]);
+        assert_eq!(all, [(2, 8, 4, 70_000_000), other_place]);
+        let rows: Vec<_> = all.into_iter().map(row).collect();
+        let of = |row: &EspTime| (row.direction, row.size_limit);
+        assert_eq!(of(&rows[0]), (Direction::ALL[0], Some(512)));
+        assert_eq!(of(&rows[1]), (Direction::ALL[1], None));
     }
 }

@@ -93,6 +93,11 @@ const OF_A_PROCESS: [(c_long, bool); 3] = [
     (libc::SYS_prlimit64, true),
 ];
 
+/// The kind of request of ioctl(2) for events of `perf_event_open(2)`: the second byte of its number.
+const EVENT_REQUESTS: u64 = 0x2400;
+/// Starts and stops an event that is open. The other requests give it a program, a filter or an output.
+const EVENT_START_AND_STOP: [u64; 2] = [0x2400, 0x2401];
+
 /// Flags of clone(2) that make a namespace.
 const NAMESPACES: [i32; 7] = [
     libc::CLONE_NEWNS,
@@ -171,6 +176,12 @@ fn refused(bpf_commands: &[u32]) -> anyhow::Result<Rules> {
         }
         rules.insert(call, vec![SeccompRule::new(another)?]);
     }
+    let is_of_event = SeccompCmpOp::MaskedEq(0xff00);
+    let mut event_request = vec![condition_on(1, is_of_event, EVENT_REQUESTS)?];
+    for request in EVENT_START_AND_STOP {
+        event_request.push(condition_on(1, SeccompCmpOp::Ne, request)?);
+    }
+    rules.insert(libc::SYS_ioctl, vec![SeccompRule::new(event_request)?]);
     let clone = |flag: i32, value: u64| {
         let mask = u64::from(flag.cast_unsigned());
         let is_so = condition(SeccompCmpOp::MaskedEq(mask), mask * value)?;
@@ -185,7 +196,16 @@ fn refused(bpf_commands: &[u32]) -> anyhow::Result<Rules> {
 
 /// A condition on the first argument.
 fn condition(operator: SeccompCmpOp, value: u64) -> anyhow::Result<SeccompCondition> {
-    let condition = SeccompCondition::new(0, SeccompCmpArgLen::Dword, operator, value);
+    condition_on(0, operator, value)
+}
+
+/// A condition on an argument by its index.
+fn condition_on(
+    argument: u8,
+    operator: SeccompCmpOp,
+    value: u64,
+) -> anyhow::Result<SeccompCondition> {
+    let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value);
     condition.context("cannot make the filter of system calls")
 }
 

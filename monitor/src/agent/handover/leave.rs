@@ -70,6 +70,7 @@ impl Agent {
             policy,
             described: self.described.iter().copied().collect(),
             esp_nodes: self.esp_nodes.iter().copied().collect(),
+            esp_times: self.esp_times_left()?,
         };
         let waiting = waiting.unwrap_or_default();
         let record = Record::new(parts, &shown, &maps, encode(&peers), &waiting);

@@ -14,6 +14,7 @@ use monitor_common::key::{ExposureKey, Group, NetworkId};
 use monitor_common::shared::Shared;
 use serde::{Deserialize, Serialize};
 
+use crate::agent::esp_timing::LeftTime;
 use crate::base::failure::Failure;
 use crate::base::hash::HashMap;
 use crate::kernel::Reading;
@@ -54,6 +55,9 @@ pub(super) struct Record {
     pub(super) described: Vec<u32>,
     /// Nodes with which the host has an association.
     pub(super) esp_nodes: Vec<IpAddr>,
+    /// What was timed of encryptions. A version that timed nothing does not write it.
+    #[serde(default)]
+    pub(super) esp_times: Vec<LeftTime>,
 }
 
 /// A reading of the maps, each as its keys and values in the byte order of this machine, in base 64.
@@ -78,6 +82,7 @@ pub(super) struct Parts {
     pub(super) policy: Option<LeftPolicy>,
     pub(super) described: Vec<u32>,
     pub(super) esp_nodes: Vec<IpAddr>,
+    pub(super) esp_times: Vec<LeftTime>,
 }
 
 impl Record {
@@ -113,6 +118,7 @@ impl Record {
             policy: parts.policy,
             described: parts.described,
             esp_nodes: parts.esp_nodes,
+            esp_times: parts.esp_times,
         }
     }
 
@@ -270,6 +276,7 @@ mod tests {
             policy: None,
             described: vec![4096],
             esp_nodes: vec![IpAddr::from([192, 0, 2, 1])],
+            esp_times: vec![(3, 70, 2, 20)],
         };
         Record::new(
             parts,
@@ -292,6 +299,7 @@ mod tests {
         assert_eq!(read.counting_since().unwrap().as_millisecond(), 1_500);
         assert!(read.credentials().eq(written.credentials()));
         assert_eq!(read.credentials().count(), 1);
+        assert_eq!(read.esp_times, [(3, 70, 2, 20)]);
         assert_eq!((read.evicted, read.interfaces), (5, vec![(3, 0)]));
     }
 

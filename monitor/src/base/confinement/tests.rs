@@ -70,6 +70,7 @@ fn confine_and_try() -> io::Result<()> {
     let forked = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
     step(12, forked == -1 && errno() == libc::EPERM)?;
     step(13, reaches_no_other_process())?;
+    step(14, only_starts_and_stops_events())?;
     // A thread takes clone(2), since clone3(2) is hidden.
     step(
         11,
@@ -104,6 +105,19 @@ fn reaches_no_other_process() -> bool {
         && of(parent) == [libc::EPERM; 3]
         && call(libc::SYS_prlimit64, 0, 7, 0) == 0
         && is_x32_refused
+}
+
+/// Whether ioctl(2) on an event starts and stops it, and does nothing else. There is no event here: what gets through finds no
+/// descriptor.
+fn only_starts_and_stops_events() -> bool {
+    let request = |number: u64| {
+        // SAFETY: the descriptor is none, so nothing is read or written.
+        unsafe { libc::syscall(libc::SYS_ioctl, -1, number, 0) };
+        errno()
+    };
+    // `PERF_EVENT_IOC_ENABLE`, `_DISABLE`, and an unrelated one; then `_REFRESH`, `_SET_FILTER` and `_SET_BPF`.
+    [0x2400, 0x2401, 0x541b].map(request) == [libc::EBADF; 3]
+        && [0x2402, 0x4008_2406, 0x4004_2408].map(request) == [libc::EPERM; 3]
 }
 
 fn errno() -> i32 {

@@ -1,10 +1,11 @@
 //! All metrics: names, labels, help, and where their rows come from.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::definition::{Definition, Type};
 use super::network_rows as networks;
-use super::traffic_rows::{esp, esp_networks, exposure, network, traffic};
+use super::traffic_rows::{esp, esp_networks, esp_times, exposure, network, traffic};
 use crate::kernel::Attribution;
 
 /// All metrics.
@@ -89,6 +90,39 @@ pub const TABLE: &[Definition] = &[
         rows: |snapshot, rows| {
             let exact = matches!(snapshot.counted.attribution, Attribution::Exact);
             rows.value(&[], u64::from(exact))
+        },
+    },
+    Definition {
+        name: "esp_crypto_seconds",
+        kind: Type::Counter,
+        labels: &["direction", "size"],
+        help: "Seconds in the kernel's ESP output (tx) and input (rx) of overlay packets, estimated from samples; size is the most bytes that ESP carries in a packet of the class",
+        rows: |snapshot, rows| {
+            esp_times(snapshot, rows, |rows, labels, time| {
+                rows.seconds(labels, Duration::from_nanos(time.nanoseconds))
+            })
+        },
+    },
+    Definition {
+        name: "esp_crypto_samples",
+        kind: Type::Counter,
+        labels: &["direction", "size"],
+        help: "Samples that esp_crypto_seconds is estimated from; its relative standard error is 1 / sqrt(samples)",
+        rows: |snapshot, rows| {
+            esp_times(snapshot, rows, |rows, labels, time| {
+                rows.value(labels, time.samples)
+            })
+        },
+    },
+    Definition {
+        name: "esp_crypto_packets",
+        kind: Type::Counter,
+        labels: &["direction", "size"],
+        help: "Overlay packets that ESP encrypted (tx) or decrypted (rx) while samples were taken",
+        rows: |snapshot, rows| {
+            esp_times(snapshot, rows, |rows, labels, time| {
+                rows.value(labels, time.packets)
+            })
         },
     },
     Definition {

@@ -7,7 +7,7 @@ use monitor_common::key::NetworkId;
 
 use super::definition::Rows;
 use crate::agent::snapshot::Snapshot;
-use crate::traffic::counted::Vni;
+use crate::traffic::counted::{EspTime, Vni};
 use crate::traffic::exposure_class::of_class;
 
 /// Packets or bytes on the wire.
@@ -59,6 +59,22 @@ pub(super) fn esp_networks(
     }
     for row in &snapshot.counted.esp_others {
         rows.value(&[row.direction.label(), "other"], value(&row.count))?;
+    }
+    Ok(())
+}
+
+/// One value of the time of each direction and class of sizes.
+pub(super) fn esp_times(
+    snapshot: &Snapshot,
+    rows: &mut Rows<'_, '_>,
+    write: impl Fn(&mut Rows<'_, '_>, &[&str], &EspTime) -> fmt::Result,
+) -> fmt::Result {
+    for time in &snapshot.counted.esp_times {
+        let size = match time.size_limit {
+            Some(limit) => limit.to_string(),
+            None => "larger".to_owned(),
+        };
+        write(rows, &[time.direction.label(), &size], time)?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::base::privileges::Capabilities;
 use crate::host::process_use::ProcessUse;
 use crate::kernel::Attribution;
 use crate::traffic::counted::{Counted, EspNetwork, EspOther, EspPeer, Traffic, Unparsed, Vni};
-use crate::traffic::counted::{Exposed, Pending};
+use crate::traffic::counted::{EspTime, Exposed, Pending};
 use crate::traffic::counted_association::CountedAssociation;
 use crate::traffic::exposure_class::class;
 use monitor_classify::{CredentialKind, Exposure, Protocol};
@@ -83,6 +83,15 @@ fn snapshot() -> Snapshot {
         }],
         attribution: Attribution::Exact,
         esp_overhead: true,
+        esp_times: [(Direction::Tx, Some(2_048)), (Direction::Rx, None)]
+            .map(|(direction, size_limit)| EspTime {
+                direction,
+                size_limit,
+                packets: 5_000,
+                samples: 3,
+                nanoseconds: 30_000_000,
+            })
+            .into(),
         unparsed: vec![Unparsed {
             interface: interface.clone(),
             direction: Direction::Tx,
@@ -149,6 +158,9 @@ fn rows_come_out_as_the_contract_names_them() {
         r#"overlay_esp_overhead_bytes_total{direction="rx",vni="4096"} 160"#,
         r#"overlay_esp_overhead_bytes_total{direction="tx",vni="other"} 80"#,
         r#"overlay_esp_attribution 1"#,
+        r#"overlay_esp_crypto_seconds_total{direction="tx",size="2048"} 0.03"#,
+        r#"overlay_esp_crypto_samples_total{direction="tx",size="2048"} 3"#,
+        r#"overlay_esp_crypto_packets_total{direction="rx",size="larger"} 5000"#,
         r#"overlay_unparsed_packets_total{interface="eth0",direction="tx",reason="vxlan_no_vni"} 3"#,
         r#"overlay_samples_total{outcome="sent"} 0"#,
         r#"overlay_exposure_packets_total{direction="tx",vni="4096",protocol="http",exposure="plaintext"} 7"#,
