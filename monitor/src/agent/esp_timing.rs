@@ -7,7 +7,6 @@ use monitor_common::count::Total;
 use monitor_common::direction::Direction;
 use monitor_common::esp_time::{EspTimeCounts, PLACES, SIZES, size_limit};
 
-use super::node_agent::Agent;
 use crate::base::failure::Failure;
 use crate::kernel::EspTimer;
 use crate::traffic::counted::EspTime;
@@ -93,7 +92,7 @@ impl EspTiming {
     ///
     /// # Errors
     /// A runtime failure, if the map cannot be read or the kernel refuses.
-    fn update(
+    pub(super) fn update(
         &mut self,
         counts: impl Fn() -> Result<EspTimeCounts, Failure>,
     ) -> Result<(), Failure> {
@@ -108,56 +107,24 @@ impl EspTiming {
         }
     }
 
+    /// What was timed in all, where the kernel has counted this so far.
+    pub(super) fn totals(&self, now: EspTimeCounts) -> Vec<LeftTime> {
+        totals(
+            &self.timed.counts(now),
+            self.timer.period(),
+            &self.inherited,
+        )
+    }
+
+    /// Adds what another process had timed.
+    pub(super) fn inherit(&mut self, left: &[LeftTime]) {
+        self.inherited = left.to_vec();
+    }
+
     fn stop(&mut self, counts: impl Fn() -> Result<EspTimeCounts, Failure>) -> Result<(), Failure> {
         self.timer.stop().map_err(Failure::runtime)?;
         self.timed.stopped(counts()?);
         Ok(())
-    }
-}
-
-impl Agent {
-    /// Whether encryptions and decryptions are timed.
-    #[must_use]
-    pub fn times_esp(&self) -> bool {
-        self.esp_timing.is_some()
-    }
-
-    /// Starts or stops to take samples of encryptions, as the packets in ESP ask for. To be called every second.
-    ///
-    /// # Errors
-    /// A runtime failure, if the map cannot be read or the kernel refuses.
-    pub fn update_esp_timing(&mut self) -> Result<(), Failure> {
-        let counts = || self.kernel.esp_times();
-        self.esp_timing
-            .as_mut()
-            .map_or(Ok(()), |timing| timing.update(counts))
-    }
-
-    /// What was timed, by direction and size.
-    ///
-    /// # Errors
-    /// A runtime failure, if the map cannot be read.
-    pub(super) fn esp_timed(&self) -> Result<Vec<EspTime>, Failure> {
-        Ok(self.esp_times_left()?.into_iter().map(row).collect())
-    }
-
-    /// The same, as the next process takes it.
-    ///
-    /// # Errors
-    /// See [`Agent::esp_timed`].
-    pub(super) fn esp_times_left(&self) -> Result<Vec<LeftTime>, Failure> {
-        let Some(timing) = &self.esp_timing else {
-            return Ok(Vec::new());
-        };
-        let counts = timing.timed.counts(self.kernel.esp_times()?);
-        Ok(totals(&counts, timing.timer.period(), &timing.inherited))
-    }
-
-    /// Adds what another process had timed.
-    pub(super) fn inherit_esp_times(&mut self, left: &[LeftTime]) {
-        if let Some(timing) = &mut self.esp_timing {
-            timing.inherited = left.to_vec();
-        }
     }
 }
 
@@ -177,7 +144,7 @@ fn totals(counts: &EspTimeCounts, period: u64, inherited: &[LeftTime]) -> Vec<Le
         .collect()
 }
 
-fn row((place, packets, samples, nanoseconds): LeftTime) -> EspTime {
+pub(super) fn row((place, packets, samples, nanoseconds): LeftTime) -> EspTime {
     EspTime {
         direction: match place / SIZES == Direction::Rx as usize {
             true => Direction::Rx,

@@ -6,6 +6,7 @@
 
 mod attachments;
 pub mod confined;
+mod encryption_times;
 pub mod esp_networks;
 mod esp_timing;
 mod exported;
