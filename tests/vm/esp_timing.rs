@@ -180,6 +180,23 @@ fn samples_say_how_long_encryption_takes_as_the_tracer_of_functions_does() {
         }
     }
 
+    // Packets that arrive long after they were sent, while the CPU has little else to do.
+    let delay = [
+        "qdisc", "add", "dev", "eth0", "root", "netem", "delay", "50ms",
+    ];
+    lab.node2().run("tc", &delay).unwrap();
+    let (direction, size) = ("rx", SIZES[1].1);
+    let before = timed(&agent.metrics(), direction, size);
+    flood(&pair, 1, SIZES[1].0, duration(TIME) * 2);
+    let after = timed(&agent.metrics(), direction, size);
+    let (packets, samples) = (after.0 - before.0, after.1 - before.1);
+    let mean = (after.2 - before.2) / packets as f64;
+    println!(
+        "{direction}, late: {:.1} us sampled ({packets} packets, {samples} samples)",
+        mean * 1e6
+    );
+    assert!(samples > 5, "{samples} samples");
+
     // Nothing else has a row, and the other node's packets are not this one's.
     let page = agent.metrics();
     assert_eq!(rows(&page, "overlay_esp_crypto_packets_total").len(), 4);
