@@ -1,5 +1,6 @@
 //! What was expected of each step, and what was found.
 
+use crate::proc::say;
 use crate::table::{Align, table};
 
 /// A row of the table.
@@ -63,8 +64,17 @@ impl Outcome {
         });
     }
 
+    /// The exit code of the command, which prints how many do not hold.
+    pub(crate) fn conclude(&self) -> u8 {
+        let failed = self.failed();
+        if failed > 0 {
+            say(format!("{failed} comparisons do not hold"));
+        }
+        u8::from(failed > 0)
+    }
+
     /// How many do not hold.
-    pub(crate) fn failed(&self) -> usize {
+    fn failed(&self) -> usize {
         self.0.iter().filter(|row| !row.holds).count()
     }
 

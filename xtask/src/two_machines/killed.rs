@@ -81,17 +81,7 @@ pub(super) fn kill_each(trial: &mut Trial) -> Result<()> {
 
 fn kill(trial: &mut Trial, moment: &Moment, victim: Side) -> Result<()> {
     const STEP: &str = "kill -9";
-    let measure = [
-        "--ways",
-        WAYS,
-        "--runs",
-        "1",
-        "--milliseconds",
-        "100",
-        "--limit",
-        "10",
-    ];
-    run::start(&mut trial.nodes, &trial.program, "macvlan", &measure)?;
+    run::start(&mut trial.nodes, &trial.program, "macvlan", WAYS, 10)?;
     match moment.after {
         Reached => run::until_reached(&mut trial.nodes[Listener.node()], PATIENCE)?,
         Printed(side, text) => run::until(&mut trial.nodes[side.node()], text, PATIENCE)?,

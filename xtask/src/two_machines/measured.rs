@@ -25,17 +25,7 @@ const DATAGRAMS: usize = 8;
 pub(super) fn measure(trial: &mut Trial, via: &'static str) -> Result<()> {
     let begin = Instant::now();
     let since = now();
-    let measure = [
-        "--ways",
-        WAYS,
-        "--runs",
-        "1",
-        "--milliseconds",
-        "100",
-        "--limit",
-        "20",
-    ];
-    run::start(&mut trial.nodes, &trial.program, via, &measure)?;
+    run::start(&mut trial.nodes, &trial.program, via, WAYS, 20)?;
     run::until(
         &mut trial.nodes[Side::Listener.node()],
         "has connected",

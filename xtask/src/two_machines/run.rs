@@ -52,12 +52,14 @@ pub(super) struct End {
     pub(super) said: String,
 }
 
-/// Starts both sides: the listener with `--via`, the other one with what it measures. They go on while scripts run.
+/// Starts both sides, over cards of the kind `via`: one short round of each way, for `limit` minutes at most. They go on while
+/// scripts run.
 pub(super) fn start(
     nodes: &mut [Node; 2],
     program: &Path,
     via: &str,
-    measure: &[&str],
+    ways: &str,
+    limit: u32,
 ) -> Result<()> {
     launch(
         &mut nodes[0],
@@ -69,7 +71,9 @@ pub(super) fn start(
     let said = said(&mut nodes[0])?;
     let token = token(&said).with_context(|| format!("the listener printed no token: {said}"))?;
     let to = nodes[0].address;
-    let arguments = [&["--to", to, "--quick", "--via", via], measure].concat();
+    let limit = limit.to_string();
+    let mut arguments = vec!["--to", to, "--quick", "--via", via, "--ways", ways];
+    arguments.extend(["--limit", &limit, "--runs", "1", "--milliseconds", "100"]);
     launch(&mut nodes[1], program, &arguments, Some(token))
 }
 

@@ -57,7 +57,7 @@ impl Drop for Watch {
 
 /// An error of something that was measured; with the reason, if it is that the other machine has gone meanwhile.
 pub(super) fn explain(error: anyhow::Error, socket: &TcpStream) -> anyhow::Error {
-    // An error of the connection says so already.
+    // The text of an error of the connection begins with it already.
     let known = error
         .chain()
         .any(|cause| cause.to_string().contains("the other machine"));
