@@ -25,8 +25,6 @@ const TRACING: &str = "/sys/kernel/tracing";
 const SIZES: [(usize, &str); 2] = [(100, "256"), (1_300, "2048")];
 /// A function of the kernel that each packet passes and that does next to nothing: what the tracer measures of it is the tracer.
 const TRIVIAL: &str = "ip_send_check";
-/// Datagrams between two looks at the clock.
-const FEW: u64 = 64;
 /// How long packets are timed at a time, by samples and by the tracer.
 const WINDOW: [Duration; 2] = [Duration::from_secs(2), Duration::from_millis(500)];
 /// How long each direction and size is timed, where nothing else is asked for. Then the error of the samples is large.
@@ -44,12 +42,17 @@ fn lab() -> Lab {
     build().or_else(|_| build()).or_else(|_| build()).unwrap()
 }
 
-/// Sends datagrams of one size for a time, and returns how many.
+/// Sends datagrams of one size for a time, and returns how many. Pauses of changing length keep packets and samples from having
+/// one pace, which they would where the machine's clock counts instructions.
 fn flood(pair: &Pair, from: usize, length: usize, time: Duration) -> u64 {
-    let (begun, mut sent) = (Instant::now(), 0);
+    let (begun, mut sent) = (Instant::now(), 0_u64);
     while begun.elapsed() < time {
-        pair.send(from, (0..FEW).map(|_| length));
-        sent += FEW;
+        let few = 1 + sent * 7 % 31;
+        pair.send(from, (0..few).map(|_| length));
+        sent += few;
+        let pause = Duration::from_micros(sent * 379 % 1_500);
+        let begun = Instant::now();
+        while begun.elapsed() < pause {}
     }
     sent
 }
@@ -187,7 +190,10 @@ fn samples_say_how_long_encryption_takes_as_the_tracer_of_functions_does() {
     lab.node2().run("tc", &delay).unwrap();
     let (direction, size) = ("rx", SIZES[1].1);
     let before = timed(&agent.metrics(), direction, size);
-    flood(&pair, 1, SIZES[1].0, duration(TIME) * 2);
+    let begun = Instant::now();
+    while begun.elapsed() < duration(TIME) * 2 {
+        pair.send(1, [SIZES[1].0; 32]);
+    }
     let after = timed(&agent.metrics(), direction, size);
     let (packets, samples) = (after.0 - before.0, after.1 - before.1);
     let mean = (after.2 - before.2) / packets as f64;
