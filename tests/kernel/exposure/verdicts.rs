@@ -7,9 +7,10 @@ use monitor::kernel::{Entry, Kernel};
 use monitor_classify::{CredentialKind, Verdict};
 use monitor_common::direction::Direction;
 use monitor_common::key::{Class, NetworkId};
+use monitor_common::sample::Sample;
 use overlay_tests::programs::{entries, load, run};
 
-use super::{VNI, note, only_flow, options, packet, plaintext, redis, sample};
+use super::{VNI, note, only_flow, options, packet, plaintext, redis, sample, syn};
 
 const RX: Direction = Direction::Rx;
 
@@ -151,4 +152,30 @@ fn a_verdict_is_in_use_when_packets_are_counted_under_it() {
         kernel.remove_verdict(flow).unwrap();
         assert_eq!(in_use(&kernel), None);
     }
+}
+
+/// The samples of both connections are alike: what is known of the first one must not pass for the second one's verdict.
+#[test]
+fn a_new_connection_that_speaks_the_same_gets_a_verdict_of_its_own() {
+    let entry = Entry::Tc(Direction::Rx);
+    let mut kernel = load(&options());
+    let account = Account::new(kernel.counts());
+    let mut verdicts = account.verdicts();
+    let frame = packet(40_000);
+    run(&mut kernel, entry, &frame, 1);
+    let flow = only_flow(&kernel);
+    note(&mut verdicts, flow, Direction::Rx);
+    assert_eq!(kernel.verdict(flow).unwrap(), Some(redis()));
+    // One that was in the ring when the verdict came.
+    note(&mut verdicts, flow, Direction::Rx);
+    run(&mut kernel, entry, &syn(&frame), 1);
+    assert_eq!(kernel.verdict(flow).unwrap(), None);
+    let later = Sample {
+        time_ns: u64::MAX,
+        ..sample(flow, Direction::Rx)
+    };
+    verdicts
+        .note(&later, NetworkId::vni(VNI), Some(VNI), 14, &plaintext())
+        .unwrap();
+    assert_eq!(kernel.verdict(flow).unwrap(), Some(redis()));
 }
