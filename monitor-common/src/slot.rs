@@ -16,12 +16,17 @@ pub const SLOT_BITS: u32 = 20;
 pub const SLOT_MASK: u64 = (1 << SLOT_BITS) - 1;
 /// Lines of `SLOT_LINES`. A power of two.
 pub const LINES: u32 = 32_768;
+/// Lines among which is a flow's first one: those at the start. They are few, so that thousands of flows touch few pages
+/// and cache lines. A power of two.
+pub const NEAR_LINES: u32 = 4_096;
 /// Where the index of a flow's second line begins in its hash. The first one begins behind the slot: both are part of
 /// the tag.
 const SECOND_SHIFT: u32 = 64 - LINES.trailing_zeros();
 
-const _: () =
-    assert!(LINES.is_power_of_two() && SLOT_BITS + LINES.trailing_zeros() <= SECOND_SHIFT);
+const _: () = assert!(LINES.is_power_of_two() && NEAR_LINES.is_power_of_two());
+const _: () = assert!(
+    NEAR_LINES <= LINES && SLOT_BITS + NEAR_LINES.trailing_zeros() <= SECOND_SHIFT
+);
 
 shared! {
     /// An element of `SLOT_LINES`.
@@ -55,7 +60,7 @@ shared! {
 #[must_use]
 pub const fn lines(flow: u64) -> [u32; 2] {
     [
-        (flow >> SLOT_BITS) as u32 & (LINES - 1),
+        (flow >> SLOT_BITS) as u32 & (NEAR_LINES - 1),
         (flow >> SECOND_SHIFT) as u32 & (LINES - 1),
     ]
 }
@@ -108,10 +113,10 @@ mod tests {
     fn each_line_is_reached_by_two_ranges_of_bits() {
         assert_eq!(lines(0), [0, 0]);
         for line in 0..LINES {
-            assert_eq!(lines(u64::from(line) << SLOT_BITS)[0], line);
+            assert_eq!(lines(u64::from(line) << SLOT_BITS)[0], line % NEAR_LINES);
             assert_eq!(lines(u64::from(line) << SECOND_SHIFT)[1], line);
         }
-        assert_eq!(lines(u64::MAX), [LINES - 1; 2]);
+        assert_eq!(lines(u64::MAX), [NEAR_LINES - 1, LINES - 1]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use monitor_common::count::Count;
 use monitor_common::link::Link;
+use monitor_common::walk::usual::inner::Ends;
 use monitor_common::walk::{self, InnerKind, OuterKind};
 use monitor_common::wire::udp;
 
@@ -49,11 +50,25 @@ pub fn count<P: Packet>(packet: &P, headers: u32) -> Count {
     }
 }
 
-/// Notes the length of the headers that every segment of a super-packet has: up to its innermost transport header, at
-/// which it is segmented.
+/// The count of a frame that may be a super-packet, with a usual flow inside a datagram whose header ends at `datagram`.
+#[inline(always)]
+pub fn count_of_flow<P: Packet>(packet: &P, ends: Ends, datagram: usize) -> Count {
+    count(packet, headers_of_flow(packet, ends, datagram) as u32)
+}
+
+/// The length of the headers that every segment of a super-packet has: up to its innermost transport header, at which it
+/// is segmented.
 ///
 /// A tunnel made in user space may have its UDP datagrams segmented instead (`UDP_SEGMENT`, UDP GRO): then the packet
 /// inside ends with the first segment, and the headers end with the outer UDP header.
+#[inline(always)]
+fn headers_of_flow<P: Packet>(packet: &P, ends: Ends, datagram: usize) -> usize {
+    let segment_end = datagram + packet.segments().0 as usize;
+    let is_datagram = ends.packet <= segment_end && segment_end < packet.frame_len();
+    if is_datagram { datagram } else { ends.headers }
+}
+
+/// Notes the length of the headers that every segment of a super-packet has.
 #[inline(always)]
 pub fn segment_headers<P: Packet>(packet: &P) {
     let (size, _) = packet.segments();
@@ -72,13 +87,15 @@ pub fn segment_headers<P: Packet>(packet: &P) {
         return;
     };
     let inner = walk::inner(packet, at, link);
-    let segment_end = datagram + size as usize;
-    let is_datagram = walked.kind == OuterKind::Overlay as u32
-        && inner.network.end <= segment_end
-        && segment_end < packet.frame_len();
-    walked.segment_headers = if is_datagram || !matches!(inner.kind, InnerKind::Flow) {
-        datagram as u32
-    } else {
-        inner.payload as u32
+    let ends = Ends {
+        headers: inner.payload,
+        packet: inner.network.end,
     };
+    walked.segment_headers = if !matches!(inner.kind, InnerKind::Flow) {
+        datagram
+    } else if walked.kind == OuterKind::Overlay as u32 {
+        headers_of_flow(packet, ends, datagram)
+    } else {
+        ends.headers
+    } as u32;
 }

@@ -9,6 +9,7 @@ use monitor_common::link::Link;
 use monitor_common::walk;
 use monitor_common::walk::usual::inner::{self, Flow};
 use monitor_common::walk::usual::{Shape, v4, v6};
+use monitor_common::wire::vxlan;
 
 use crate::ctx::Packet;
 use crate::inner::hashed_network;
@@ -29,13 +30,13 @@ pub fn count<P: Packet>(packet: &P, direction: Direction) -> Step {
         Shape::Unusual => return count_v6(packet, direction),
         Shape::Vxlan | Shape::Esp => {}
     }
-    if !super_packet::is_one(packet) || is_decrypted(packet, direction) {
+    if is_decrypted(packet, direction) {
         return Step::Walk;
     }
-    let one = super_packet::one(packet);
+    let is_one = super_packet::is_one(packet);
     let addresses = start.addresses();
     if let Shape::Esp = shape {
-        if walk::may_be_null_in_v4(packet, settings::udp_port) {
+        if !is_one || walk::may_be_null_in_v4(packet, settings::udp_port) {
             return Step::Walk;
         }
         return esp(
@@ -43,19 +44,26 @@ pub fn count<P: Packet>(packet: &P, direction: Direction) -> Step {
             direction,
             (start.spi(), start.sequence()),
             &addresses,
-            one,
+            super_packet::one(packet),
         );
     }
     let vni = start.vni();
+    let counted = if is_one {
+        super_packet::one(packet)
+    } else if let Some(ends) = inner::ends_in_v4(packet) {
+        super_packet::count_of_flow(packet, ends, v4::INNER - vxlan::LEN)
+    } else {
+        return Step::Walk;
+    };
     if policy::is_required(vni) {
-        policy::cleartext(direction, vni, &addresses, one);
+        policy::cleartext(direction, vni, &addresses, counted);
     }
     let flow = if settings::exposure_on() {
         inner::in_v4(packet)
     } else {
         None
     };
-    vxlan(packet, direction, vni, flow, v4::INNER, one)
+    count_vxlan(packet, direction, vni, flow, v4::INNER, counted)
 }
 
 /// As [`count`], on IPv6.
@@ -67,34 +75,42 @@ fn count_v6<P: Packet>(packet: &P, direction: Direction) -> Step {
         Shape::Host | Shape::Unusual => return Step::Walk,
         Shape::Vxlan | Shape::Esp => {}
     }
-    if !super_packet::is_one(packet) || is_decrypted(packet, direction) {
+    if is_decrypted(packet, direction) {
         return Step::Walk;
     }
-    let one = super_packet::one(packet);
+    let is_one = super_packet::is_one(packet);
     if let Shape::Esp = shape {
-        if walk::may_be_null_in_v6(packet, settings::udp_port) {
+        if !is_one || walk::may_be_null_in_v6(packet, settings::udp_port) {
             return Step::Walk;
         }
         let (Some(association), Some(addresses)) = (v6::association(packet), v6::addresses(packet))
         else {
             return Step::Walk;
         };
+        let one = super_packet::one(packet);
         return esp(packet, direction, association, &addresses, one);
     }
     let Some(vni) = v6::vni(packet) else {
         return Step::Walk;
     };
+    let counted = if is_one {
+        super_packet::one(packet)
+    } else if let Some(ends) = inner::ends_in_v6(packet) {
+        super_packet::count_of_flow(packet, ends, v6::INNER - vxlan::LEN)
+    } else {
+        return Step::Walk;
+    };
     if policy::is_required(vni)
         && let Some(addresses) = v6::addresses(packet)
     {
-        policy::cleartext(direction, vni, &addresses, one);
+        policy::cleartext(direction, vni, &addresses, counted);
     }
     let flow = if settings::exposure_on() {
         inner::in_v6(packet)
     } else {
         None
     };
-    vxlan(packet, direction, vni, flow, v6::INNER, one)
+    count_vxlan(packet, direction, vni, flow, v6::INNER, counted)
 }
 
 /// Counts an ESP packet, of an association by its SPI and sequence number.
@@ -116,18 +132,18 @@ fn esp<P: Packet>(
 
 /// Counts a VXLAN packet whose frame starts at `inner_at`. `flow` if exposure is on and its flow has the usual shape.
 #[inline(always)]
-fn vxlan<P: Packet>(
+fn count_vxlan<P: Packet>(
     packet: &P,
     direction: Direction,
     vni: u32,
     flow: Option<Flow>,
     inner_at: usize,
-    one: Count,
+    counted: Count,
 ) -> Step {
     let Some(flow) = flow else {
-        return match by_vni(packet, direction, vni, one) {
+        return match by_vni(packet, direction, vni, counted) {
             Some(step) => step,
-            None => inside_of_vxlan(vni, inner_at, one, 0),
+            None => inside_of_vxlan(vni, inner_at, counted, 0),
         };
     };
     let (hash, _) = flow_hash(
@@ -137,38 +153,38 @@ fn vxlan<P: Packet>(
         &flow.addresses,
         (flow.source_port, flow.destination_port),
     );
-    if !slots::count(hash, packet.ifindex(), direction, vni, one) {
-        if let Some(step) = by_vni(packet, direction, vni, one) {
+    if !slots::count(hash, packet.ifindex(), direction, vni, counted) {
+        if let Some(step) = by_vni(packet, direction, vni, counted) {
             return step;
         }
         let Some(class) = exposure::verdict(hash) else {
-            return inside_of_vxlan(vni, inner_at, one, 0);
+            return inside_of_vxlan(vni, inner_at, counted, 0);
         };
-        exposure::count(direction, NetworkId::vni(vni), class, one);
+        exposure::count(direction, NetworkId::vni(vni), class, counted);
     }
     if !sample::is_due() {
         return Step::Done;
     }
-    inside_of_vxlan(vni, inner_at, one, COUNTED | DUE)
+    inside_of_vxlan(vni, inner_at, counted, COUNTED | DUE)
 }
 
 /// Counts a VXLAN packet under its VNI. `None` if its inside is to be walked, else what is left to do.
 #[inline(always)]
-fn by_vni<P: Packet>(packet: &P, direction: Direction, vni: u32, one: Count) -> Option<Step> {
+fn by_vni<P: Packet>(packet: &P, direction: Direction, vni: u32, counted: Count) -> Option<Step> {
     let ifindex = packet.ifindex();
-    let admitted = count::packet(ifindex, direction, Encapsulation::Vxlan, vni, one);
+    let admitted = count::packet(ifindex, direction, Encapsulation::Vxlan, vni, counted);
     if !settings::looks_inside() {
         return Some(Step::Done);
     }
     if !admitted {
-        return Some(not_admitted(direction, one));
+        return Some(not_admitted(direction, counted));
     }
     None
 }
 
 /// Notes the place of the inside of a VXLAN packet.
 #[inline(always)]
-fn inside_of_vxlan(vni: u32, inner: usize, one: Count, flags: u32) -> Step {
+fn inside_of_vxlan(vni: u32, inner: usize, counted: Count, flags: u32) -> Step {
     let Some(walked) = Walked::slot() else {
         return Step::Done;
     };
@@ -178,8 +194,8 @@ fn inside_of_vxlan(vni: u32, inner: usize, one: Count, flags: u32) -> Step {
     walked.inner_offset = inner as u32;
     walked.link = Link::Ethernet as u32;
     walked.network_id = NetworkId::vni(vni).0;
-    walked.packets = one.packets;
-    walked.bytes = one.bytes;
+    walked.packets = counted.packets;
+    walked.bytes = counted.bytes;
     walked.flags = flags;
     Step::Inside
 }

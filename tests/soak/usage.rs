@@ -91,7 +91,7 @@ impl Usages {
         self.all.push(usage);
         if self.shown.elapsed() > Duration::from_secs(60) {
             self.shown = Instant::now();
-            println!("{} s: {usage:?}", self.all.len());
+            println!("after {} rounds: {usage:?}", self.all.len());
         }
     }
 

@@ -38,8 +38,21 @@ impl Drop for Folder {
     }
 }
 
-/// What it says when its containerd was too slow.
-const SLOW: &str = "timeout waiting for containerd to start";
+/// Starts containerd, waits for its socket, and becomes the daemon. Docker would give a containerd that it starts itself
+/// 15 s, which are few on a busy emulated machine.
+///
+/// What a killed daemon left is removed. Its process ids, and those of its containerd, are another namespace's: a thread
+/// of the new daemon may have the same number, and be taken for containerd.
+const SCRIPT: &str = r#"set -e
+mount -t tmpfs tmpfs /run
+cd "$1"
+rm -rf pid exec containerd.sock
+printf 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n' > containerd.toml
+containerd --config containerd.toml --root "$1/containerd" --state "$1/exec/containerd" --address "$1/containerd.sock" &
+until [ -S containerd.sock ]; do kill -0 $!; sleep 0.1; done
+exec "$0" --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" --host "unix://$1/docker.sock" \
+    --containerd "$1/containerd.sock" --storage-driver vfs --bridge none --iptables=false
+"#;
 
 /// The daemon on a host of the lab, with its files in a folder.
 pub struct Dockerd<'a> {
@@ -58,21 +71,6 @@ impl<'a> Dockerd<'a> {
     /// firewall rules and bridge; with the namespaces everything of it ends.
     #[must_use]
     pub fn start(host: &'a Host, folder: &'a Folder) -> Dockerd<'a> {
-        let mut daemon = Dockerd::begin(host, folder);
-        wait_until("Docker's daemon answers", || {
-            if let Some(ended) = daemon.process.child.try_wait().unwrap() {
-                let log = daemon.log();
-                // It gives its containerd 15 s, which are few on an emulated machine.
-                assert!(log.contains(SLOW), "{ended}: {log}");
-                daemon = Dockerd::begin(host, folder);
-            }
-            daemon.request("GET", "/_ping", "").0 == 200
-        });
-        daemon
-    }
-
-    /// Starts it.
-    fn begin(host: &'a Host, folder: &'a Folder) -> Dockerd<'a> {
         let (program, tree) = program();
         let mut command = host.command("unshare").unwrap();
         command.args([
@@ -83,11 +81,8 @@ impl<'a> Dockerd<'a> {
             "--kill-child",
             "--mount-proc",
         ]);
-        // A socket that a killed daemon left is replaced by the next one. Its process ids, and those of its containerd,
-        // are another namespace's: a thread of the new daemon may have the same number, and be taken for containerd.
         command
-            .args(["sh", "-c"])
-            .arg(r#"mount -t tmpfs tmpfs /run && rm -rf "$1/pid" "$1/exec" && exec "$0" --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" --host "unix://$1/docker.sock" --storage-driver vfs --bridge none --iptables=false"#)
+            .args(["sh", "-c", SCRIPT])
             .arg(&program)
             .arg(&folder.0);
         if let Some(tree) = tree {
@@ -98,12 +93,18 @@ impl<'a> Dockerd<'a> {
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log);
-        let process = host.spawn(command).unwrap();
-        Dockerd {
+        let mut daemon = Dockerd {
             host,
             folder,
-            process,
-        }
+            process: host.spawn(command).unwrap(),
+        };
+        wait_until("Docker's daemon answers", || {
+            if let Some(ended) = daemon.process.child.try_wait().unwrap() {
+                panic!("{ended}: {}", daemon.log());
+            }
+            daemon.request("GET", "/_ping", "").0 == 200
+        });
+        daemon
     }
 
     /// Status and body of a request of its API.

@@ -29,6 +29,13 @@ pub const fn opens(flags: u8) -> bool {
     flags & (SYN | ACK) == SYN
 }
 
+/// Header length in bytes, options included, by the byte at [`OFFSET_AT`]: 0 to 60, at least 20 in a valid header.
+#[inline(always)]
+#[must_use]
+pub const fn header_len(offset: u8) -> usize {
+    ((offset >> 4) as usize) << 2
+}
+
 /// A TCP header without its options.
 #[derive(Clone, Copy, Debug)]
 pub struct Tcp(pub [u8; LEN]);
@@ -48,11 +55,11 @@ impl Tcp {
         be16(&self.0, DESTINATION)
     }
 
-    /// Header length in bytes, options included: 0 to 60, at least 20 in a valid header.
+    /// See [`header_len`].
     #[inline(always)]
     #[must_use]
     pub const fn header_len(&self) -> usize {
-        ((self.0[DATA_OFFSET] >> 4) as usize) << 2
+        header_len(self.0[DATA_OFFSET])
     }
 
     /// The flag byte: CWR ECE URG ACK PSH RST SYN FIN, from the high bit down.

@@ -26,9 +26,7 @@ pub(crate) fn main(ctx: &Ctx, args: &cli::Test) -> Result<bool> {
     let kernels = kernels(args);
     // What is missing is installed before the long steps, or stops here.
     apt::ensure(ctx, &packages::tests(), &[])?;
-    if !args.vm_only {
-        docker::engine(ctx)?;
-    }
+    docker::engine(ctx)?;
     for kernel in &kernels {
         vm::prepare(ctx, kernel, None)?;
     }

@@ -18,9 +18,18 @@ pub struct Flow {
     pub destination_port: u16,
 }
 
-/// Declares the function for the Ethernet frame at an offset: only constants make one bounds check of it.
+/// Where parts of a packet of a usual flow end: offsets in bytes from the start of the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// Its headers, up to the transport header.
+    pub headers: usize,
+    /// The packet inside, by its own length field.
+    pub packet: usize,
+}
+
+/// Declares the functions for the Ethernet frame at an offset: only constants make one bounds check of it.
 macro_rules! flow_at {
-    ($(#[$doc:meta])* $name:ident, $at:expr) => {
+    ($(#[$doc:meta])* $name:ident, $(#[$ends_doc:meta])* $ends:ident, $at:expr) => {
         $(#[$doc])*
         #[inline(always)]
         pub fn $name<L: Load + ?Sized>(packet: &L) -> Option<Flow> {
@@ -84,6 +93,37 @@ macro_rules! flow_at {
                 destination_port: bytes.be16::<{ V6_L4 + 2 }>(),
             })
         }
+
+        $(#[$ends_doc])*
+        #[inline(always)]
+        pub fn $ends<L: Load + ?Sized>(packet: &L) -> Option<Ends> {
+            const L3: usize = $at + eth::LEN;
+            const V4_L4: usize = L3 + ipv4::LEN;
+            const V6_L4: usize = L3 + ipv6::LEN;
+            $name(packet)?;
+            let bytes = packet.window::<{ V4_L4 + udp::LEN }>()?;
+            if bytes.be16::<{ L3 - 2 }>() == eth::IPV4 {
+                let headers = if bytes.byte::<{ L3 + 9 }>() == tcp::PROTOCOL {
+                    let bytes = packet.window::<{ V4_L4 + tcp::LEN }>()?;
+                    V4_L4 + tcp::header_len(bytes.byte::<{ V4_L4 + tcp::OFFSET_AT }>())
+                } else {
+                    V4_L4 + udp::LEN
+                };
+                let packet = L3 + bytes.be16::<{ L3 + 2 }>() as usize;
+                return Some(Ends { headers, packet });
+            }
+            let bytes = packet.window::<{ V6_L4 + udp::LEN }>()?;
+            let headers = if bytes.byte::<{ L3 + 6 }>() == tcp::PROTOCOL {
+                let bytes = packet.window::<{ V6_L4 + tcp::LEN }>()?;
+                V6_L4 + tcp::header_len(bytes.byte::<{ V6_L4 + tcp::OFFSET_AT }>())
+            } else {
+                V6_L4 + udp::LEN
+            };
+            let payload = bytes.be16::<{ L3 + 4 }>() as usize;
+            let packet = V6_L4 + payload;
+            // 0: too long for the field, as the kernel's super-packets may be.
+            (payload != 0).then_some(Ends { headers, packet })
+        }
     };
 }
 
@@ -91,12 +131,16 @@ flow_at!(
     /// The flow inside a packet of [`super::Shape::Vxlan`] on IPv4, if it is of the usual shape and the packet does not open
     /// a TCP connection. `None` for every other one, which is left to [`crate::walk::inner`].
     in_v4,
+    /// The ends of a packet in which [`in_v4`] finds a flow. `None` where it finds none, or only the walk finds the ends.
+    ends_in_v4,
     super::v4::INNER
 );
 
 flow_at!(
     /// As [`in_v4`], on IPv6.
     in_v6,
+    /// The ends of a packet in which [`in_v6`] finds a flow. `None` where it finds none, or only the walk finds the ends.
+    ends_in_v6,
     super::v6::INNER
 );
 
@@ -104,7 +148,7 @@ flow_at!(
 /// one between the same ports does not hold for it.
 #[inline(always)]
 fn goes_on(offset: u8, flags: u8) -> Option<()> {
-    ((offset >> 4) as usize >= tcp::LEN / 4 && !tcp::opens(flags)).then_some(())
+    (tcp::header_len(offset) >= tcp::LEN && !tcp::opens(flags)).then_some(())
 }
 
 #[cfg(test)]
@@ -139,10 +183,10 @@ mod tests {
 
     /// Asserts that a flow found at fixed offsets is that of the whole walk. Returns whether one was found.
     fn agrees(bytes: &[u8], at: usize) -> bool {
-        let found = if at == v4::INNER {
-            in_v4(bytes)
+        let (found, ends) = if at == v4::INNER {
+            (in_v4(bytes), ends_in_v4(bytes))
         } else {
-            in_v6(bytes)
+            (in_v6(bytes), ends_in_v6(bytes))
         };
         let Some(found) = found else {
             return false;
@@ -160,6 +204,15 @@ mod tests {
         );
         let addresses = walk::addresses(bytes, &inner.network);
         assert_eq!(addresses, Some(found.addresses));
+        let walked = Ends {
+            headers: inner.payload,
+            packet: inner.network.end,
+        };
+        if let Some(ends) = ends {
+            assert_eq!(ends, walked, "{bytes:02x?}");
+        } else {
+            assert_eq!(walked.packet, bytes.len(), "{bytes:02x?}");
+        }
         true
     }
 
@@ -171,6 +224,11 @@ mod tests {
                     let (good, headers) = frame(at, ethertype, protocol);
                     let is_usual = protocol == 6 || protocol == 17;
                     assert_eq!(agrees(&good, at), is_usual, "{ethertype:#x} {protocol}");
+                    let ends = match at == v4::INNER {
+                        true => ends_in_v4(good.as_slice()),
+                        false => ends_in_v6(good.as_slice()),
+                    };
+                    assert_eq!(ends.is_some(), is_usual);
                     for position in at..headers {
                         for value in 0..=255 {
                             let mut bytes = good.clone();

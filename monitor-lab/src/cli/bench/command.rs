@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     #[arg(long, global = true, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1000..=10_000_000))]
     packets: u32,
     /// Frames in each measurement (`live`)
-    #[arg(long, global = true, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1000..=10_000_000))]
+    #[arg(long, global = true, default_value_t = 600_000, value_parser = clap::value_parser!(u32).range(1000..=10_000_000))]
     frames: u32,
     /// Seconds of each measurement (`iperf`)
     #[arg(long, global = true, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=60))]

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::thread;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use monitor_lab::{Host, Process};
 
 use super::cases::Features;
@@ -156,6 +157,32 @@ impl Watching<'_> {
             Watcher::Monitor(..) => Ok(Some(agent_metrics::scrape(self.host)?.vxlan.rx_packets)),
             Watcher::Nothing | Watcher::Empty(_) | Watcher::Tcpdump | Watcher::Nftables => Ok(None),
         }
+    }
+
+    /// Sends packets of all flows, once, and where verdicts are given again until each flow has one.
+    pub(super) fn until_flows_are_known(
+        &self,
+        mut send: impl FnMut() -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        /// After the last packet the agent has credited the flows with a new verdict in this time.
+        const CREDITED: Duration = Duration::from_millis(300);
+        /// Samples are limited by CPU and network, and an inconclusive flow takes several.
+        const ATTEMPTS: u32 = 100;
+        let gives_verdicts =
+            matches!(self.watcher, Watcher::Monitor(_, features) if features.by_flow);
+        send()?;
+        if !gives_verdicts {
+            return Ok(());
+        }
+        for _ in 0..ATTEMPTS {
+            thread::sleep(CREDITED);
+            let page = agent_metrics::get(self.host, "/metrics")?;
+            if agent_metrics::sum(&page, "overlay_exposure_pending_packets", |_| true) == 0 {
+                return Ok(());
+            }
+            send()?;
+        }
+        bail!("after {ATTEMPTS} attempts some flows still have no verdict")
     }
 
     /// Its process id, if it is a process.
