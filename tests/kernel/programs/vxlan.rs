@@ -101,35 +101,109 @@ fn a_scan_of_vnis_fills_the_map_and_then_counts_as_other() {
     assert_eq!(kernel.state().unwrap().counters_overflow, other);
 }
 
+/// `gso_segs` and `gso_size` of `struct __sk_buff` (`include/uapi/linux/bpf.h`), and its size.
+const SEGMENTS: usize = 164;
+const SIZE: usize = 176;
+const CONTEXT: usize = 192;
+
+/// What a frame is counted as, as many packets (0: it does not say) with so many bytes of payload each. With exposure on,
+/// as much waits for a verdict.
+fn weigh(kernel: &mut Kernel, frame: &[u8], segments: u32, size: usize) -> (u64, u64) {
+    let mut context = [0; CONTEXT];
+    context[SEGMENTS..SEGMENTS + 4].copy_from_slice(&segments.to_ne_bytes());
+    context[SIZE..SIZE + 4].copy_from_slice(&(size as u32).to_ne_bytes());
+    let run = TestRunOptions {
+        data_in: Some(frame),
+        ctx_in: Some(&context),
+        ..TestRunOptions::default()
+    };
+    let key = CounterKey::new(IFINDEX, Direction::Rx, Encapsulation::Vxlan, VNI);
+    let counted = |kernel: &Kernel| {
+        let count = kernel.counters().unwrap().get(&key).copied();
+        let pending = kernel.exposure().unwrap().into_values();
+        (
+            count.unwrap_or_default(),
+            pending.map(|row| row.bytes).sum::<u64>(),
+        )
+    };
+    let (before, pending) = counted(kernel);
+    kernel.test_run(Entry::Tc(Direction::Rx), run).unwrap();
+    let (now, waits) = counted(kernel);
+    let count = now.since(before);
+    assert!(waits == pending || waits == pending + count.bytes);
+    (count.packets, count.bytes)
+}
+
+/// One with a usual flow is weighed at fixed offsets. With an option in the outer header the same takes the walk, and has
+/// the option in each of its packets.
+#[test]
+fn a_super_packet_weighs_the_same_at_fixed_offsets_and_in_the_walk() {
+    const PAYLOAD: [u8; 1500] = [0x2e; 1500];
+    let mut with_options = tcp(40_000, 443, &[]);
+    with_options[12] = 0x80;
+    with_options.extend([1; 12]);
+    with_options.extend(PAYLOAD);
+    let exposure = LoadOptions {
+        exposure: true,
+        ..LoadOptions::default()
+    };
+    let mut kernels = [load(&counting()), load(&exposure)];
+    let mut kinds = 0;
+    for (protocol, segment) in [
+        (6, tcp(40_000, 443, &PAYLOAD)),
+        (6, with_options),
+        (17, udp(40_000, 443, &PAYLOAD)),
+    ] {
+        for inner in [
+            ethernet(0x0800, &ipv4(protocol, &[], &segment)),
+            ethernet(0x86dd, &ipv6(protocol, &segment)),
+        ] {
+            let one = vxlan(VNI, &inner);
+            // A tunnel in user space: the datagrams are the segments.
+            let two = [one.clone(), one.clone()].concat();
+            for (inside, size) in [(&one, 500), (&one, 1_398), (&two, one.len())] {
+                let datagram = udp(49_152, 4789, inside);
+                let option = [&[17, 0, 1, 4, 0, 0, 0, 0], datagram.as_slice()].concat();
+                let on_ipv4 = |options| ethernet(0x0800, &ipv4(17, options, &datagram));
+                for (usual, walked, more) in [
+                    (on_ipv4(&[]), on_ipv4(&[1; 4]), 4),
+                    (
+                        ethernet(0x86dd, &ipv6(17, &datagram)),
+                        ethernet(0x86dd, &ipv6(60, &option)),
+                        8,
+                    ),
+                ] {
+                    for kernel in &mut kernels {
+                        for segments in [0, 3] {
+                            let (packets, bytes) = weigh(kernel, &usual, segments, size);
+                            assert!(packets > 1);
+                            let walked = weigh(kernel, &walked, segments, size);
+                            assert_eq!(walked, (packets, bytes + packets * more));
+                            kinds += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(kinds, 3 * 2 * 3 * 2 * 2 * 2);
+    let [_, exposure] = &kernels;
+    assert!(!exposure.exposure().unwrap().is_empty());
+}
+
 /// A guest's super-packet may not say how many packets it stands for: they follow from its payload.
 #[test]
 fn a_super_packet_without_a_number_of_segments_is_counted_by_its_payload() {
-    /// `gso_segs` and `gso_size` of `struct __sk_buff` (`include/uapi/linux/bpf.h`), and its size.
-    const SEGMENTS: usize = 164;
-    const SIZE: usize = 176;
-    const CONTEXT: usize = 192;
-    const PIECE: u64 = 500;
+    const PIECE: usize = 500;
     let segment = tcp(40_000, 443, &[0x2e; 2250]);
-    let inner = ethernet(0x0800, &ipv4(6, &[], &segment));
-    let frame = overlay(7, &inner);
+    let frame = overlay(VNI, &ethernet(0x0800, &ipv4(6, &[], &segment)));
     let headers = frame.len() as u64 - 2250;
-    for (segments, expected) in [(0u32, 5), (3, 3)] {
-        for way in [Direction::Rx, Direction::Tx] {
-            let entry = Entry::Tc(way);
-            let mut kernel = load(&counting());
-            let mut context = [0; CONTEXT];
-            context[SEGMENTS..SEGMENTS + 4].copy_from_slice(&segments.to_ne_bytes());
-            context[SIZE..SIZE + 4].copy_from_slice(&(PIECE as u32).to_ne_bytes());
-            let options = TestRunOptions {
-                data_in: Some(&frame),
-                ctx_in: Some(&context),
-                ..TestRunOptions::default()
-            };
-            kernel.test_run(entry, options).unwrap();
-            let key = CounterKey::new(IFINDEX, way, Encapsulation::Vxlan, 7);
-            let count = kernel.counters().unwrap()[&key];
-            let bytes = frame.len() as u64 + (expected - 1) * headers;
-            assert_eq!((count.packets, count.bytes), (expected, bytes), "{entry:?}");
-        }
+    for (segments, expected) in [(0, 5), (3, 3)] {
+        let bytes = frame.len() as u64 + (expected - 1) * headers;
+        let mut kernel = load(&counting());
+        assert_eq!(
+            weigh(&mut kernel, &frame, segments, PIECE),
+            (expected, bytes)
+        );
     }
 }
