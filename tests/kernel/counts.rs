@@ -1,9 +1,13 @@
 //! Counts are equal, to the packet and byte, to what was sent and to the kernel's own device counters.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::time::Duration;
+
 use monitor_lab::{CLIENT, DeviceStats, Host, Lab, WEB};
-use overlay_tests::agent::{Agent, rows};
+use overlay_tests::agent::{Agent, rows, seconds, value};
 use overlay_tests::attached::tc;
+use overlay_tests::flood;
+use overlay_tests::frame::{VNI, overlay, redis_command};
 use overlay_tests::process::wait_until;
 use overlay_tests::wire::Pair;
 
@@ -125,4 +129,27 @@ fn tc_counts_every_packet_and_byte_of_each_vni() {
 #[test]
 fn xdp_counts_every_packet_and_byte_of_each_vni() {
     counts_are_exact(&["--hook", "xdp"], ["xdp", tc()]);
+}
+
+#[test]
+fn the_runs_of_the_programs_and_their_time_are_exported() {
+    const FRAMES: usize = 500;
+    let lab = Lab::builder().quiet(true).build().unwrap();
+    let received = || lab.node1().device_stats("eth0").unwrap().rx_packets;
+    let before = received();
+    let agent = Agent::start(lab.node1(), &["--hook", "tc", "--program-stats"]);
+    let frame = |_| overlay(VNI, &redis_command());
+    flood::at_a_rate(lab.node2(), "eth0", FRAMES, Duration::from_secs(1), frame);
+    let program = r#"{program="overlay_tc_ingress"}"#;
+    wait_until("a run for each frame", || {
+        let runs = value(
+            &agent.metrics(),
+            &format!("overlay_program_runs_total{program}"),
+        );
+        runs >= FRAMES as u64 && runs == received() - before
+    });
+    let page = agent.metrics();
+    let time = seconds(&page, &format!("overlay_program_run_seconds_total{program}")).unwrap();
+    // Far from zero and from a second: nanoseconds were not taken for another unit.
+    assert!((1e-8..1e-3).contains(&(time / FRAMES as f64)), "{time} s");
 }

@@ -43,6 +43,8 @@ impl Size {
         let credentials = CredentialKind::ALL.len() * (described + 2) + OTHERS;
         let times = 3 * PLACES;
         let policy = 18 * described + 12 + VIOLATION_PEERS;
-        packets + by_node + esp + times + exposure + credentials + policy + 60 * interfaces + 150
+        // Two of each of the twelve programs, with statistics.
+        let agent = 60 * interfaces + 150 + 2 * 12;
+        packets + by_node + esp + times + exposure + credentials + policy + agent
     }
 }

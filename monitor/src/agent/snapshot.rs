@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::base::confinement::Held;
 use crate::host::process_use::ProcessUse;
+use crate::kernel::ProgramRuns;
 use crate::policy::PolicyReport;
 use crate::traffic::counted::Counted;
 
@@ -14,6 +15,8 @@ pub struct Snapshot {
     pub counted: Counted,
     /// Requirements, states and violations of networks.
     pub policy: PolicyReport,
+    /// The runs of the kernel programs; empty where the kernel keeps no statistics of them.
+    pub program_runs: Vec<ProgramRuns>,
     /// The privileges that the agent holds.
     pub held: Option<Held>,
     /// What the agent uses of the machine; `None` if that is not known. Read by the endpoint, without the agent's lock, as all

@@ -77,6 +77,7 @@ impl Agent {
         snapshot.counted.lost = self.lost;
         snapshot.counted.unwatched_ports = self.unwatched_ports();
         snapshot.held = Some(self.held().clone());
+        snapshot.program_runs = self.kernel.program_runs();
         self.evaluate_networks(&mut snapshot);
         snapshot
     }

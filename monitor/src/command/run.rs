@@ -25,6 +25,7 @@ use crate::base::signals::{Ending, Signals};
 use crate::command::cli::RunArgs;
 use crate::command::reload::Reload;
 use crate::command::settings::{self, CONFIG_FILE, Defaults};
+use crate::kernel::measure_programs;
 use crate::policy::SharedPolicy;
 use crate::surface::http::{self, OwnHosts, Site, WebConfig};
 use crate::surface::plaintext_log::PlaintextLog;
@@ -42,6 +43,8 @@ pub struct Started {
     web: WebConfig,
     manager: Arc<ServiceManager>,
     session: Session,
+    /// Keeps the kernel at measuring its programs.
+    _measuring: Option<OwnedFd>,
 }
 
 /// Starts to watch, and gives up the privileges that only this takes. Goes on from what the process before this one has left
@@ -90,6 +93,16 @@ fn start_after(
         manager: Arc::clone(&manager),
     };
     let session = Session::start_after(predecessor, &plan, options)?;
+    let measuring = if args.program_stats {
+        let refused = |failure: &Failure| {
+            tracing::warn!(
+                "{failure}; `sysctl kernel.bpf_stats_enabled=1` makes it do so whoever runs the agent"
+            );
+        };
+        measure_programs().inspect_err(refused).ok()
+    } else {
+        None
+    };
     if args.keep_privileges {
         tracing::warn!(
             "the agent keeps all privileges that it was started with: --keep-privileges is for debugging"
@@ -117,6 +130,7 @@ fn start_after(
         web,
         manager,
         session,
+        _measuring: measuring,
     })
 }
 
@@ -129,6 +143,7 @@ pub(super) async fn run(started: Started, signals: Signals) -> Result<(), Failur
         web,
         manager,
         session,
+        _measuring,
     } = started;
     let listener = tokio::net::TcpListener::from_std(listener)
         .context("cannot serve")

@@ -142,6 +142,11 @@ impl Kernel {
         }
     }
 
+    /// All programs by their names, loaded or not.
+    pub(super) fn programs(&self) -> impl Iterator<Item = (&str, &Program)> {
+        self.ebpf.programs()
+    }
+
     /// A program by its name.
     pub(super) fn program_mut(&mut self, name: &str) -> Result<&mut Program, Failure> {
         self.ebpf.program_mut(name).ok_or_else(|| {

@@ -37,6 +37,10 @@ pub struct RunArgs {
     /// Show the names of accounts in evidence
     #[arg(long)]
     pub show_users: bool,
+    /// Make the kernel measure the runs of all eBPF programs of this machine, as the sysctl kernel.bpf_stats_enabled does;
+    /// takes CAP_SYS_ADMIN
+    #[arg(long)]
+    pub program_stats: bool,
     /// For debugging: keep all privileges after the start
     #[arg(long)]
     pub keep_privileges: bool,

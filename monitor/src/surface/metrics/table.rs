@@ -395,6 +395,26 @@ pub const TABLE: &[Definition] = &[
         },
     },
     Definition {
+        name: "program_runs",
+        kind: Type::Counter,
+        labels: &["program"],
+        help: "Runs of a kernel program of the agent since it was loaded, while the kernel keeps statistics (--program-stats, or the sysctl kernel.bpf_stats_enabled); absent without",
+        rows: |snapshot, rows| {
+            let mut programs = snapshot.program_runs.iter();
+            programs.try_for_each(|of| rows.value(&[&of.program], of.runs))
+        },
+    },
+    Definition {
+        name: "program_run_seconds",
+        kind: Type::Counter,
+        labels: &["program"],
+        help: "Time of these runs, with the time of measuring them",
+        rows: |snapshot, rows| {
+            let mut programs = snapshot.program_runs.iter();
+            programs.try_for_each(|of| rows.seconds(&[&of.program], of.time))
+        },
+    },
+    Definition {
         name: "build_info",
         kind: Type::Gauge,
         labels: &["version", "revision", "kernel"],
