@@ -33,6 +33,8 @@ shared! {
         pub esp_networks_overflow: u64,
         /// Packets counted as unknown, because their network had its share of `FLOWS`.
         pub flows_refused: u64,
+        /// Verdicts that were removed because a new connection began between the same ports.
+        pub verdicts_forgotten: u64,
         /// When `SHARES` was last found full: `CLOCK_MONOTONIC` in units of 2^30 ns, plus 1; 0 if it never was.
         pub shares_full: u64,
     }
@@ -54,6 +56,7 @@ impl CpuState {
             peers_overflow,
             esp_networks_overflow,
             flows_refused,
+            verdicts_forgotten,
             shares_full: _,
         } = *more;
         (self.countdown, self.shares_full) = (0, 0);
@@ -69,6 +72,7 @@ impl CpuState {
             (&mut self.peers_overflow, peers_overflow),
             (&mut self.esp_networks_overflow, esp_networks_overflow),
             (&mut self.flows_refused, flows_refused),
+            (&mut self.verdicts_forgotten, verdicts_forgotten),
         ] {
             total.add(more);
         }
@@ -92,6 +96,7 @@ impl CpuState {
                 .esp_networks_overflow
                 .since(before.esp_networks_overflow),
             flows_refused: self.flows_refused.since(before.flows_refused),
+            verdicts_forgotten: self.verdicts_forgotten.since(before.verdicts_forgotten),
             shares_full: 0,
         }
     }

@@ -29,11 +29,16 @@ pub fn verdict(flow: u64) -> Option<Class> {
     }
 }
 
-/// Removes the verdict on a flow.
+/// Removes the verdict on a flow, and counts it if there was one: the agent need not look for verdicts while none goes.
 #[inline(always)]
 pub fn forget(flow: u64) {
     slots::forget(flow);
-    let _ = VERDICTS.remove(flow);
+    if VERDICTS.remove(flow).is_ok()
+        && let Some(state) = count::state()
+    {
+        // SAFETY: this CPU's own slot.
+        unsafe { (*state).verdicts_forgotten += 1 };
+    }
 }
 
 /// Counts packets of a network under a class.

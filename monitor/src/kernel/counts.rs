@@ -2,6 +2,7 @@
 
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use aya::Ebpf;
@@ -32,6 +33,8 @@ pub struct Counts {
     pub(super) rows: Arc<Rows>,
     verdicts: Table<u64, FlowVerdict>,
     verdict_capacity: u32,
+    /// Verdicts that this process removed or replaced.
+    verdicts_changed: AtomicU64,
     ipsec: Table<u32, u32>,
     esp_times: Table<u32, EspTimes>,
     /// What is counted without a look-up in a hash map; `None` if exposure is not counted.
@@ -55,6 +58,7 @@ impl Counts {
             tables: CountTables::new(ebpf, cpus)?,
             verdicts: Table::new(map(ebpf, "VERDICTS")?, "VERDICTS", 1)?,
             verdict_capacity: sizes.verdicts,
+            verdicts_changed: AtomicU64::new(0),
             ipsec: Table::new(map(ebpf, "IPSEC")?, "IPSEC", 1)?,
             esp_times: Table::new(map(ebpf, "ESP_TIMES")?, "ESP_TIMES", cpus)?,
             slots: match sizes.slots {
@@ -363,6 +367,24 @@ impl Counts {
         self.verdicts.set(flow, unused(class))
     }
 
+    /// The same of a flow that has had one.
+    ///
+    /// # Errors
+    /// See [`Counts::set_verdict`].
+    pub fn replace_verdict(&self, flow: u64, class: Class) -> Result<(), Failure> {
+        self.verdicts_changed.fetch_add(1, Ordering::Release);
+        self.set_verdict(flow, class)
+    }
+
+    /// How many verdicts were removed or replaced so far, by this process or by the programs.
+    ///
+    /// # Errors
+    /// A runtime failure, if a map cannot be read.
+    pub fn verdict_changes(&self) -> Result<u64, Failure> {
+        let changed = self.verdicts_changed.load(Ordering::Acquire);
+        Ok(changed + self.state()?.verdicts_forgotten)
+    }
+
     /// Counts the packets of a flow, on which there is a verdict, without a look-up in a hash map from now on, if there
     /// is room. `place` says what they are: VXLAN packets of this VNI on this interface, under the flow's verdict.
     pub fn give_slot(&self, flow: u64, place: SlotKey) {
@@ -412,6 +434,7 @@ impl Counts {
     /// # Errors
     /// A runtime failure, if the map cannot be changed.
     pub fn remove_verdict(&self, flow: u64) -> Result<(), Failure> {
+        self.verdicts_changed.fetch_add(1, Ordering::Release);
         if let Some(slots) = &self.slots {
             slots.take(flow);
         }

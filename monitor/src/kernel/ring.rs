@@ -7,7 +7,7 @@ use anyhow::Context;
 use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
 use jiff::Timestamp;
-use monitor_common::sample::Sample;
+use monitor_common::sample::{Sample, Trigger};
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, sleep};
 
@@ -17,7 +17,8 @@ use crate::base::failure::Failure;
 /// How often the ring is drained. The kernel wakes this process earlier only if much is waiting, because waking costs
 /// more than a sample.
 const PERIOD: Duration = Duration::from_millis(20);
-/// The same once [`QUIET`] has passed without a sample: each look costs a node without traffic as much as one with it.
+/// The same once [`QUIET`] has passed without the first sample of a flow: its verdict is what is waited for. Each look costs
+/// a node on which no flow begins as much as any other.
 const QUIET_PERIOD: Duration = Duration::from_millis(100);
 const QUIET: Duration = Duration::from_secs(1);
 /// Number of samples handled before other tasks run.
@@ -39,9 +40,9 @@ pub async fn drain(
     let mut ring = ring
         .context("cannot wait for samples")
         .map_err(Failure::runtime)?;
-    let mut came = Instant::now();
+    let mut began = Instant::now();
     loop {
-        let period = if came.elapsed() < QUIET {
+        let period = if began.elapsed() < QUIET {
             PERIOD
         } else {
             QUIET_PERIOD
@@ -57,15 +58,15 @@ pub async fn drain(
         }
         let clock = Clock::now();
         loop {
-            let samples = match batch(ring.get_mut(), clock, &mut handle) {
-                ControlFlow::Continue(samples) => samples,
+            let batch = match batch(ring.get_mut(), clock, &mut handle) {
+                ControlFlow::Continue(batch) => batch,
                 ControlFlow::Break(result) => return result,
             };
             drained();
-            if samples != 0 {
-                came = Instant::now();
+            if batch.has_first {
+                began = Instant::now();
             }
-            if samples < BATCH {
+            if batch.is_last {
                 break;
             }
             tokio::task::yield_now().await;
@@ -73,20 +74,34 @@ pub async fn drain(
     }
 }
 
-/// Handles one batch of samples, and says how many there were: fewer than [`BATCH`] if the ring is empty now.
+/// What was in one batch of samples.
+#[derive(Default)]
+struct Batch {
+    /// A first sample of a flow.
+    has_first: bool,
+    /// The ring is empty now.
+    is_last: bool,
+}
+
+/// Handles one batch of samples.
 fn batch(
     ring: &mut RingBuf<MapData>,
     clock: Clock,
     handle: &mut impl FnMut(&Sample<'_>, Timestamp) -> ControlFlow<Result<(), Failure>>,
-) -> ControlFlow<Result<(), Failure>, usize> {
-    for samples in 0..BATCH {
+) -> ControlFlow<Result<(), Failure>, Batch> {
+    let mut batch = Batch::default();
+    for _ in 0..BATCH {
         let Some(bytes) = ring.next() else {
-            return ControlFlow::Continue(samples);
+            batch.is_last = true;
+            break;
         };
         match Sample::parse(&bytes) {
-            Some(sample) => handle(&sample, clock.at(sample.time_ns))?,
+            Some(sample) => {
+                batch.has_first |= sample.trigger == Trigger::FlowStart;
+                handle(&sample, clock.at(sample.time_ns))?;
+            }
             None => tracing::warn!("skipped a malformed sample of {} bytes", bytes.len()),
         }
     }
-    ControlFlow::Continue(BATCH)
+    ControlFlow::Continue(batch)
 }

@@ -12,6 +12,7 @@ use monitor_common::key::{Class, ExposureKey, FlowState, Group, NetworkId};
 use super::super::exported::Exported;
 use super::super::idle_rows::IdleRows;
 use super::new_verdict::NewVerdict;
+use super::verdict_changes::VerdictChanges;
 use super::verdicts::Verdicts;
 use crate::base::clock::monotonic_ns;
 use crate::base::failure::Failure;
@@ -49,6 +50,7 @@ pub struct Account {
     new_verdicts: Receiver<NewVerdict>,
     /// The first of them, not yet old enough.
     next: Option<NewVerdict>,
+    verdict_changes: VerdictChanges,
     sender: SyncSender<NewVerdict>,
     credential_flows: Arc<Mutex<CredentialFlows>>,
     /// Packets of forgotten networks that were pending and in a flow: part of the sums of the map.
@@ -80,6 +82,7 @@ impl Account {
             refused: 0,
             new_verdicts,
             next: None,
+            verdict_changes: VerdictChanges::default(),
             sender,
             credential_flows: Arc::default(),
             carried: HashMap::default(),
@@ -130,7 +133,10 @@ impl Account {
         if self.is_left {
             return Ok(false);
         }
-        let old = monotonic_ns().saturating_sub(RUNNING_NS);
+        let changes = self.counts.verdict_changes()?;
+        let now = monotonic_ns();
+        self.verdict_changes.note(changes, now);
+        let old = now.saturating_sub(RUNNING_NS);
         let mut is_more = true;
         for _ in 0..AT_ONCE {
             let next = self.next.take();
@@ -144,7 +150,8 @@ impl Account {
                 break;
             }
             // A SYN has removed the verdict: the flow is a new connection between the same ports.
-            if self.counts.verdict(new.flow)? != Some(new.class) {
+            if self.verdict_changes.any_since(new.begun_ns)
+                && self.counts.verdict(new.flow)? != Some(new.class) {
                 continue;
             }
             if let Some(state) = self.counts.flows.take(new.flow)? {

@@ -3,6 +3,7 @@
 
 mod account;
 mod new_verdict;
+mod verdict_changes;
 mod verdict_room;
 mod verdicts;
 

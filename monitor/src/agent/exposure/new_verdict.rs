@@ -6,6 +6,8 @@ use monitor_common::key::Class;
 pub(super) struct NewVerdict {
     pub(super) flow: u64,
     pub(super) class: Class,
-    /// When: `CLOCK_MONOTONIC` in nanoseconds.
+    /// When it was about to be written: `CLOCK_MONOTONIC` in nanoseconds, as below.
+    pub(super) begun_ns: u64,
+    /// When it was written.
     pub(super) time_ns: u64,
 }

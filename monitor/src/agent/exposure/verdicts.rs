@@ -90,6 +90,7 @@ impl Verdicts {
             return Ok(());
         }
         let mut known = self.known(sample)?;
+        let is_first = !known.verdict.has_verdict();
         let class = known.verdict.update(verdict);
         if class.is_some() {
             known.written_ns = monotonic_ns();
@@ -117,7 +118,10 @@ impl Verdicts {
             return Ok(());
         };
         self.room.make_room(&self.counts, sample.flow, network)?;
-        self.counts.set_verdict(sample.flow, class)?;
+        match is_first {
+            true => self.counts.set_verdict(sample.flow, class)?,
+            false => self.counts.replace_verdict(sample.flow, class)?,
+        }
         if let Some(place) = place(class) {
             self.counts.give_slot(sample.flow, place);
         }
@@ -125,6 +129,7 @@ impl Verdicts {
         drop(self.new.try_send(NewVerdict {
             flow: sample.flow,
             class,
+            begun_ns: known.written_ns,
             time_ns: monotonic_ns(),
         }));
         Ok(())
