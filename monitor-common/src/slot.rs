@@ -24,9 +24,8 @@ pub const NEAR_LINES: u32 = 4_096;
 const SECOND_SHIFT: u32 = 64 - LINES.trailing_zeros();
 
 const _: () = assert!(LINES.is_power_of_two() && NEAR_LINES.is_power_of_two());
-const _: () = assert!(
-    NEAR_LINES <= LINES && SLOT_BITS + NEAR_LINES.trailing_zeros() <= SECOND_SHIFT
-);
+const _: () =
+    assert!(NEAR_LINES <= LINES && SLOT_BITS + NEAR_LINES.trailing_zeros() <= SECOND_SHIFT);
 
 shared! {
     /// An element of `SLOT_LINES`.

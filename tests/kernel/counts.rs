@@ -149,7 +149,11 @@ fn the_runs_of_the_programs_and_their_time_are_exported() {
         runs >= FRAMES as u64 && runs == received() - before
     });
     let page = agent.metrics();
-    let time = seconds(&page, &format!("overlay_program_run_seconds_total{program}")).unwrap();
+    let time = seconds(
+        &page,
+        &format!("overlay_program_run_seconds_total{program}"),
+    )
+    .unwrap();
     // Far from zero and from a second: nanoseconds were not taken for another unit.
     assert!((1e-8..1e-3).contains(&(time / FRAMES as f64)), "{time} s");
 }

@@ -151,7 +151,8 @@ impl Account {
             }
             // A SYN has removed the verdict: the flow is a new connection between the same ports.
             if self.verdict_changes.any_since(new.begun_ns)
-                && self.counts.verdict(new.flow)? != Some(new.class) {
+                && self.counts.verdict(new.flow)? != Some(new.class)
+            {
                 continue;
             }
             if let Some(state) = self.counts.flows.take(new.flow)? {
