@@ -96,7 +96,7 @@ fn start_after(
     let measuring = if args.program_stats {
         let refused = |failure: &Failure| {
             tracing::warn!(
-                "{failure}; `sysctl kernel.bpf_stats_enabled=1` makes it do so whoever runs the agent"
+                "{failure}; `sysctl kernel.bpf_stats_enabled=1` switches it on without this privilege of the agent"
             );
         };
         measure_programs().inspect_err(refused).ok()
