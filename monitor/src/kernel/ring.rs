@@ -7,20 +7,16 @@ use anyhow::Context;
 use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
 use jiff::Timestamp;
-use monitor_common::sample::{Sample, Trigger};
+use monitor_common::sample::Sample;
 use tokio::io::unix::AsyncFd;
-use tokio::time::{Instant, sleep};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::base::clock::Clock;
 use crate::base::failure::Failure;
 
 /// How often the ring is drained. The kernel wakes this process earlier only if much is waiting, because waking costs
-/// more than a sample.
-const PERIOD: Duration = Duration::from_millis(20);
-/// The same once [`QUIET`] has passed without the first sample of a flow: its verdict is what is waited for. Each look costs
-/// a node on which no flow begins as much as any other.
-const QUIET_PERIOD: Duration = Duration::from_millis(100);
-const QUIET: Duration = Duration::from_secs(1);
+/// more than a sample. A verdict comes later by as much: packets until then are counted as pending, and credited with it.
+const PERIOD: Duration = Duration::from_millis(100);
 /// Number of samples handled before other tasks run.
 const BATCH: usize = 256;
 
@@ -40,15 +36,11 @@ pub async fn drain(
     let mut ring = ring
         .context("cannot wait for samples")
         .map_err(Failure::runtime)?;
-    let mut began = Instant::now();
+    let mut tick = interval(PERIOD);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
-        let period = if began.elapsed() < QUIET {
-            PERIOD
-        } else {
-            QUIET_PERIOD
-        };
         tokio::select! {
-            () = sleep(period) => {}
+            _ = tick.tick() => {}
             ready = ring.readable() => {
                 ready.context("cannot wait for samples").map_err(Failure::runtime)?.clear_ready();
             }
@@ -58,15 +50,12 @@ pub async fn drain(
         }
         let clock = Clock::now();
         loop {
-            let batch = match batch(ring.get_mut(), clock, &mut handle) {
-                ControlFlow::Continue(batch) => batch,
+            let samples = match batch(ring.get_mut(), clock, &mut handle) {
+                ControlFlow::Continue(samples) => samples,
                 ControlFlow::Break(result) => return result,
             };
             drained();
-            if batch.has_first {
-                began = Instant::now();
-            }
-            if batch.is_last {
+            if samples < BATCH {
                 break;
             }
             tokio::task::yield_now().await;
@@ -74,34 +63,20 @@ pub async fn drain(
     }
 }
 
-/// What was in one batch of samples.
-#[derive(Default)]
-struct Batch {
-    /// A first sample of a flow.
-    has_first: bool,
-    /// The ring is empty now.
-    is_last: bool,
-}
-
-/// Handles one batch of samples.
+/// Handles one batch of samples. Returns how many there were: fewer than [`BATCH`] if the ring is empty now.
 fn batch(
     ring: &mut RingBuf<MapData>,
     clock: Clock,
     handle: &mut impl FnMut(&Sample<'_>, Timestamp) -> ControlFlow<Result<(), Failure>>,
-) -> ControlFlow<Result<(), Failure>, Batch> {
-    let mut batch = Batch::default();
-    for _ in 0..BATCH {
+) -> ControlFlow<Result<(), Failure>, usize> {
+    for samples in 0..BATCH {
         let Some(bytes) = ring.next() else {
-            batch.is_last = true;
-            break;
+            return ControlFlow::Continue(samples);
         };
         match Sample::parse(&bytes) {
-            Some(sample) => {
-                batch.has_first |= sample.trigger == Trigger::FlowStart;
-                handle(&sample, clock.at(sample.time_ns))?;
-            }
+            Some(sample) => handle(&sample, clock.at(sample.time_ns))?,
             None => tracing::warn!("skipped a malformed sample of {} bytes", bytes.len()),
         }
     }
-    ControlFlow::Continue(batch)
+    ControlFlow::Continue(BATCH)
 }

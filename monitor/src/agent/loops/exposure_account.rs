@@ -9,7 +9,8 @@ use tokio::time::MissedTickBehavior;
 use crate::agent::exposure::{Account, now};
 use crate::base::failure::Failure;
 
-/// How often flows with a new verdict are credited.
+/// How often flows with a new verdict are credited. As often as the ring is drained, and in step with that: one wake serves
+/// both.
 const CREDIT: Duration = Duration::from_millis(100);
 /// All flows are looked at every so many times, those without a verdict too.
 const ALL: u32 = 20;
@@ -25,44 +26,20 @@ pub async fn keep_settled(account: Option<Arc<Mutex<Account>>>) -> Result<(), Fa
         return std::future::pending().await;
     };
     let mut tick = tokio::time::interval(CREDIT);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut since_all = ALL;
     let mut said = None;
     loop {
         tick.tick().await;
         since_all += 1;
-        // A thread is not woken for nothing. A lock that is taken has a scrape or a credit behind it.
-        let has_work = since_all.is_multiple_of(CROWDED)
-            || since_all >= ALL
-            || account
-                .try_lock()
-                .map_or(true, |mut account| account.has_new_verdict());
-        if !has_work {
-            continue;
-        }
-        let account = Arc::clone(&account);
-        // Many flows take a while; samples are read meanwhile.
-        let settled = tokio::task::spawn_blocking(move || {
-            let lock = || account.lock().unwrap_or_else(PoisonError::into_inner);
-            let classified = loop {
-                let settled = lock().settle_classified();
-                match settled {
-                    Ok(true) => std::thread::yield_now(),
-                    settled => break settled,
-                }
-            };
-            let mut account = lock();
-            // Also after a failure: what is removed then may be the room that was missing.
-            let all = since_all >= ALL || since_all >= CROWDED && account.is_crowded()?;
-            if all {
-                account.settle(now())?;
-            }
-            classified.map(|_| all)
-        });
-        let settled = settled
-            .await
-            .context("the account of exposure")
-            .map_err(Failure::runtime)?;
+        let few = match since_all.is_multiple_of(CROWDED) || since_all >= ALL {
+            true => None,
+            false => settle_few(&account),
+        };
+        let settled = match few {
+            Some(settled) => settled.map(|()| false),
+            None => settle_many(Arc::clone(&account), since_all).await,
+        };
         // A failure loses nothing: what is not credited stays pending until it works again.
         if let Ok(true) = settled {
             since_all = 0;
@@ -73,4 +50,43 @@ pub async fn keep_settled(account: Option<Arc<Mutex<Account>>>) -> Result<(), Fa
         }
         said = trouble;
     }
+}
+
+/// Credits the flows with a new verdict where those are few: a change of threads would cost more. `None` if more are left,
+/// or if a scrape or a credit has the account.
+fn settle_few(account: &Mutex<Account>) -> Option<Result<(), Failure>> {
+    let mut account = account.try_lock().ok()?;
+    if !account.has_new_verdict() {
+        return Some(Ok(()));
+    }
+    match account.settle_classified() {
+        Ok(true) => None,
+        settled => Some(settled.map(|_| ())),
+    }
+}
+
+/// Credits the flows with a new verdict, and looks at all if it is time for that; whether it was. Many flows take a while;
+/// samples are read meanwhile.
+async fn settle_many(account: Arc<Mutex<Account>>, since_all: u32) -> Result<bool, Failure> {
+    let settled = tokio::task::spawn_blocking(move || {
+        let lock = || account.lock().unwrap_or_else(PoisonError::into_inner);
+        let classified = loop {
+            let settled = lock().settle_classified();
+            match settled {
+                Ok(true) => std::thread::yield_now(),
+                settled => break settled,
+            }
+        };
+        let mut account = lock();
+        // Also after a failure: what is removed then may be the room that was missing.
+        let all = since_all >= ALL || since_all >= CROWDED && account.is_crowded()?;
+        if all {
+            account.settle(now())?;
+        }
+        classified.map(|_| all)
+    });
+    settled
+        .await
+        .context("the account of exposure")
+        .map_err(Failure::runtime)?
 }

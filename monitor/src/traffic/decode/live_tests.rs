@@ -165,6 +165,36 @@ fn the_body_right_behind_a_header_is_http_as_far_as_it_goes() {
     assert_eq!(split.flows.kept().1, split.flows.held());
 }
 
+/// A body may hold any bytes, such as a recorded answer: as long as its header says so it is a body.
+#[test]
+fn no_other_protocol_is_looked_for_inside_a_body() {
+    const LONG: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n";
+    const INSIDE: &[u8] = b"HTTP/1.1 404 Not Found\r\n\r\n";
+    let start = 100 + u32::try_from(LONG.len()).unwrap();
+    let length = u32::try_from(INSIDE.len()).unwrap();
+    let mut live = Live::new();
+    live.take(&segment(false, 80, 100, PSH, LONG));
+    assert!(is_body(&live.take(&segment(false, 80, start, PSH, INSIDE))));
+    // It reaches beyond the end of the body.
+    let next = start + length;
+    assert!(!is_body(&live.take(&segment(false, 80, next, PSH, INSIDE))));
+
+    let mut gap = Live::new();
+    gap.take(&segment(false, 80, 100, PSH, LONG));
+    let beyond = start + 1;
+    assert!(!is_body(
+        &gap.take(&segment(false, 80, beyond, PSH, INSIDE))
+    ));
+
+    // After a silence it is another conversation.
+    let mut silent = Live::new();
+    silent.take(&segment(false, 80, 100, PSH, LONG));
+    silent.now = Timestamp::from_second(61).unwrap();
+    assert!(!is_body(
+        &silent.take(&segment(false, 80, start, PSH, INSIDE))
+    ));
+}
+
 #[test]
 fn a_flow_with_a_sample_every_forty_seconds_is_one() {
     let mut live = Live::new();

@@ -72,10 +72,13 @@ impl LiveFlows {
         payload: &Payload<'_>,
         sequence: Option<u32>,
     ) -> Verdict {
-        let alone = classify(payload);
         let Some((key, end)) = key(record, payload) else {
-            return alone;
+            return classify(payload);
         };
+        if let Some(body) = self.inside_body(&key, end, record.time, payload, sequence) {
+            return body;
+        }
+        let alone = classify(payload);
         if is_conclusive(&alone) {
             match http_rest(payload) {
                 rest @ 1.. if is_readable_http(&alone) => {
@@ -131,6 +134,33 @@ impl LiveFlows {
         }
         self.keep(key, open);
         verdict
+    }
+
+    /// The verdict on a payload that is inside the body of a message of HTTP, by the length in the header of that and by the
+    /// sequence number. Bytes of a body may look like any protocol, and most samples of long messages are of bodies: no
+    /// classifier is asked.
+    fn inside_body(
+        &mut self,
+        key: &LiveKey,
+        end: usize,
+        now: Timestamp,
+        payload: &Payload<'_>,
+        sequence: Option<u32>,
+    ) -> Option<Verdict> {
+        let open = self.young.get_mut(key)?;
+        let rest = open.bodies[end];
+        let is_recent = now.duration_since(open.last).abs() <= SILENCE;
+        let is_inside = rest != u64::MAX && rest >= u64::from(payload.wire_len);
+        if !is_recent || !is_inside || !open.streams[end].is_next(sequence) {
+            return None;
+        }
+        open.last = now;
+        open.streams[end].advance(sequence, payload.wire_len);
+        open.bodies[end] = rest - u64::from(payload.wire_len);
+        if open.bodies == [0; 2] {
+            self.remove(key);
+        }
+        Some(http_body(payload))
     }
 
     /// Keeps a flow for the rest of a message, whose first packet was conclusive.

@@ -58,6 +58,12 @@ impl Stream {
         (number, continuity)
     }
 
+    /// Whether a payload with this sequence number continues the last one without a gap, and repeats none of it.
+    #[inline]
+    pub(super) fn is_next(&self, sequence: Option<u32>) -> bool {
+        sequence.is_some() && sequence == self.next
+    }
+
     /// Starts a connection: its opening segment takes one sequence number.
     pub(super) fn open(&mut self, sequence: u32) {
         self.next = Some(sequence.wrapping_add(1));
@@ -159,6 +165,8 @@ mod tests {
         assert_eq!(stream.advance(Some(7), 2), (5, Continuity::Gap));
         assert_eq!(stream.advance(Some(9), 1), (6, Continuity::Continues(0)));
         assert_eq!(stream.advance(None, 1), (7, Continuity::Gap));
+        assert!(stream.is_next(Some(10)) && !stream.is_next(Some(9)) && !stream.is_next(None));
+        assert!(!Stream::default().is_next(None));
         stream.open(99);
         assert_eq!(stream.advance(Some(100), 1), (8, Continuity::Continues(0)));
     }
