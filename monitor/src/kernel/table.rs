@@ -7,6 +7,7 @@ use std::hash::Hash;
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, anyhow};
 use aya::Ebpf;
@@ -55,6 +56,8 @@ pub(super) struct Table<K, V> {
     /// Values of each key: 1, or one for each possible CPU.
     copies: usize,
     name: &'static str,
+    /// How many rows there were when all were read last.
+    rows: AtomicUsize,
     kinds: PhantomData<fn() -> (K, V)>,
 }
 
@@ -74,6 +77,7 @@ impl<K: Shared, V: Shared> Table<K, V> {
             fd,
             copies: cpus,
             name,
+            rows: AtomicUsize::new(0),
             kinds: PhantomData,
         })
     }
@@ -101,6 +105,7 @@ impl<K: Shared, V: Shared> Table<K, V> {
             fd,
             copies: cpus,
             name,
+            rows: AtomicUsize::new(0),
             kinds: PhantomData,
         })
     }
@@ -333,9 +338,12 @@ impl<K: Shared + Eq + Hash, V: Shared + Total> Table<K, V> {
     /// A runtime failure with the kernel's error.
     pub(super) fn totals(&self) -> Result<HashMap<K, V>, Failure> {
         let mut all = HashMap::default();
+        // A table that grows is copied again and again.
+        all.reserve(self.rows.load(Ordering::Relaxed));
         self.each(|key, values| {
             all.insert(key, total(values));
         })?;
+        self.rows.store(all.len(), Ordering::Relaxed);
         Ok(all)
     }
 }

@@ -424,6 +424,8 @@ impl Account {
         let mut exposed: HashMap<(u32, u32), Count> = HashMap::default();
         exposed.reserve(entries);
         let mut pending: HashMap<NetworkId, Count> = HashMap::default();
+        // A network has a class, too.
+        pending.reserve(entries / 2);
         for (key, count) in &sums {
             if key.class() == Class::PENDING {
                 let settled = self.settled.get(key).copied().unwrap_or_default();

@@ -69,10 +69,9 @@ impl Options {
         Way::ALL.into_iter().filter(wanted)
     }
 
-    /// No round begins that would end later than this.
-    fn limit(&self) -> Duration {
-        let minutes = if self.quick { 3 } else { 15 };
-        Duration::from_secs(60 * minutes)
+    /// No round begins that would end later than so many minutes, unless a limit is given.
+    fn minutes(&self) -> u64 {
+        if self.quick { 3 } else { 15 }
     }
 }
 
@@ -91,7 +90,7 @@ pub(in crate::cli::bench) fn run(
             let plan = Plan {
                 run: options.run(runs),
                 ways: options.ways().collect(),
-                time: options.limit(),
+                time: Duration::from_secs(60 * options.minutes()),
             };
             two_machines::connect(two_machines, host, &plan, machine)
         }
@@ -116,7 +115,7 @@ fn on_this_machine(
             SetUp::LeftOut(why) => collected.leave_out(way, why),
         }
     }
-    let within = (start, options.limit());
+    let within = (start, options.two_machines.limit_or(options.minutes()));
     let done = rounds::measure(&stages, &mut collected, &run, within, &mut |_, _, _| Ok(()))?;
     Ok(collected.report(machine, None, done, start.elapsed().as_secs_f64()))
 }

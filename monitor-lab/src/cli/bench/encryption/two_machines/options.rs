@@ -50,7 +50,8 @@ pub(in crate::cli::bench::encryption) struct PairOptions {
     /// Minutes in which the other machine must connect (listener)
     #[arg(long, value_name = "MINUTES", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=60))]
     wait: u64,
-    /// Minutes after which both machines end, whatever happens [default: 25, with --quick 8]
+    /// Minutes after which no further round begins [default: 15, with --quick 3]; between two machines, after which both end,
+    /// whatever happens [default: 25, with --quick 8]
     #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..=120))]
     limit: Option<u64>,
 }
@@ -82,7 +83,12 @@ impl PairOptions {
     /// When both end.
     pub(super) fn limit(&self, quick: bool) -> Duration {
         let default = if quick { 8 } else { 25 };
-        Duration::from_secs(60 * self.limit.unwrap_or(default))
+        self.limit_or(default)
+    }
+
+    /// The limit that is given, or else so many minutes.
+    pub(in crate::cli::bench::encryption) fn limit_or(&self, minutes: u64) -> Duration {
+        Duration::from_secs(60 * self.limit.unwrap_or(minutes))
     }
 
     /// First address, and length of the prefix.
