@@ -15,6 +15,8 @@ use aya::programs::loaded_programs;
 use aya::sys::{Stats, enable_stats};
 use monitor_lab::{CLIENT, Lab, WEB};
 use overlay_tests::agent::{Agent, rows, seconds, value};
+use overlay_tests::associations::{gcm, ip, protect, send};
+use overlay_tests::frame::{redis_command, vxlan};
 use overlay_tests::process::wait_until;
 use overlay_tests::scale::duration;
 use overlay_tests::wire::Pair;
@@ -211,6 +213,68 @@ fn samples_say_how_long_encryption_takes_as_the_tracer_of_functions_does() {
         thread::sleep(Duration::from_secs(2));
         runs() == before
     });
+}
+
+/// ESP over IPv6 has functions of its own in the kernel.
+#[test]
+fn encryption_over_ipv6_is_timed() {
+    const ADDRESSES: [&str; 2] = ["fd00:77::1", "fd00:77::2"];
+    const DATAGRAMS: usize = 32;
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let lab = lab();
+    for (host, address) in [lab.node1(), lab.node2()].into_iter().zip(ADDRESSES) {
+        host.run("sysctl", &["-qw", "net.ipv6.conf.eth0.disable_ipv6=0"])
+            .unwrap();
+        ip(host, &format!("addr add {address}/64 dev eth0 nodad"));
+    }
+    protect(&lab, ADDRESSES, 0x6000, &gcm());
+    let agent = Agent::start(lab.node1(), &[]);
+    let datagrams = vec![vxlan(99, &redis_command()); DATAGRAMS];
+    let back = [ADDRESSES[1], ADDRESSES[0]];
+    let ways = [
+        ("tx", lab.node1(), ADDRESSES, "esp6_output"),
+        ("rx", lab.node2(), back, "esp6_input"),
+    ];
+    for (direction, host, addresses, function) in ways {
+        let flood = |time: Duration| {
+            let (begun, mut sent) = (Instant::now(), 0);
+            while begun.elapsed() < time {
+                send(host, addresses, &datagrams);
+                sent += DATAGRAMS as u64;
+            }
+            sent
+        };
+        let now = || timed(&agent.metrics(), direction, "128");
+        wait_until("samples are taken", || {
+            flood(Duration::from_millis(200));
+            now().0 > 0
+        });
+        let before = now();
+        let sent = flood(duration(TIME) * 2);
+        let after = now();
+        let [mut calls, _] = traced(function, || {
+            flood(WINDOW[1]);
+        });
+        let [with_interrupts, whole] = means(&mut calls);
+        let (packets, samples) = (after.0 - before.0, after.1 - before.1);
+        assert_eq!(packets, sent, "{direction}");
+        assert!(samples > 0, "{direction}");
+        let sampled = (after.2 - before.2) / packets as f64;
+        let error = 1.0 / (samples as f64).sqrt();
+        println!(
+            "IPv6, {direction}: {:.1} us sampled ({packets} packets, {samples} samples, +- {:.1} %); the tracer has {:.1} us with \
+             itself, and {:.1} us with interrupts ({} calls)",
+            sampled * 1e6,
+            error * 100.0,
+            whole * 1e6,
+            with_interrupts * 1e6,
+            calls.len(),
+        );
+        // What the tracer takes itself is in its time: these packets pass no function that does nothing.
+        let margin = APART + 3.0 * error;
+        assert!(sampled > whole / 2.0 * (1.0 - margin), "{direction}");
+        assert!(sampled < with_interrupts * (1.0 + margin), "{direction}");
+    }
 }
 
 #[test]
