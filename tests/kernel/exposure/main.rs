@@ -205,6 +205,44 @@ fn a_verdict_that_a_syn_has_removed_credits_nothing() {
     assert_eq!((after.pending, after.classes.len()), (2, 0));
 }
 
+/// A later sample shows more before the account comes to the flow.
+#[test]
+fn a_verdict_that_was_replaced_credits_nothing_under_the_old_one() {
+    let entry = Entry::Tc(Direction::Rx);
+    let mut kernel = load(&options());
+    let mut account = Account::new(kernel.counts());
+    let mut verdicts = account.verdicts();
+    let frame = packet(40_000);
+    run(&mut kernel, entry, &frame, 3);
+    let flow = only_flow(&kernel);
+    let text = Verdict {
+        protocol: Protocol::Unknown,
+        confidence: Confidence::Likely,
+        ..plaintext()
+    };
+    verdicts
+        .note(
+            &sample(flow, Direction::Rx),
+            NetworkId::vni(VNI),
+            Some(VNI),
+            14,
+            &text,
+        )
+        .unwrap();
+    let old = kernel.verdict(flow).unwrap();
+    note(&mut verdicts, flow, Direction::Rx);
+    assert_ne!(kernel.verdict(flow).unwrap(), old, "it was replaced");
+    sleep(RUNNING * 2);
+    account.settle_classified().unwrap();
+    let after = books(&account, Direction::Rx);
+    let credited = after
+        .classes
+        .iter()
+        .map(|(class, count)| (*class, count.packets));
+    let credited: Vec<_> = credited.collect();
+    assert_eq!((after.pending, credited), (0, vec![(redis(), 3)]));
+}
+
 /// The same frame as the first of a connection.
 fn syn(frame: &[u8]) -> Vec<u8> {
     let mut syn = frame.to_vec();
