@@ -139,9 +139,14 @@ fn plaintext() -> Verdict {
 
 /// Such a sample is plaintext.
 fn note(verdicts: &mut Verdicts, flow: u64, direction: Direction) {
+    note_as(verdicts, flow, direction, &plaintext());
+}
+
+/// Such a sample has this verdict.
+fn note_as(verdicts: &mut Verdicts, flow: u64, direction: Direction, verdict: &Verdict) {
     let (sample, network) = (sample(flow, direction), NetworkId::vni(VNI));
     verdicts
-        .note(&sample, network, Some(VNI), 14, &plaintext())
+        .note(&sample, network, Some(VNI), 14, verdict)
         .unwrap();
 }
 
@@ -220,15 +225,7 @@ fn a_verdict_that_was_replaced_credits_nothing_under_the_old_one() {
         confidence: Confidence::Likely,
         ..plaintext()
     };
-    verdicts
-        .note(
-            &sample(flow, Direction::Rx),
-            NetworkId::vni(VNI),
-            Some(VNI),
-            14,
-            &text,
-        )
-        .unwrap();
+    note_as(&mut verdicts, flow, Direction::Rx, &text);
     let old = kernel.verdict(flow).unwrap();
     note(&mut verdicts, flow, Direction::Rx);
     assert_ne!(kernel.verdict(flow).unwrap(), old, "it was replaced");

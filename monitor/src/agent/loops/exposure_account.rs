@@ -37,7 +37,9 @@ pub async fn keep_settled(account: Option<Arc<Mutex<Account>>>) -> Result<(), Fa
             false => settle_few(&account),
         };
         let settled = match few {
-            Some(settled) => settled.map(|()| false),
+            // It may have had nothing to do: that does not end the trouble of the last time.
+            Some(Ok(())) => continue,
+            Some(Err(failure)) => Err(failure),
             None => settle_many(Arc::clone(&account), since_all).await,
         };
         // A failure loses nothing: what is not credited stays pending until it works again.

@@ -147,6 +147,10 @@ impl LiveFlows {
         payload: &Payload<'_>,
         sequence: Option<u32>,
     ) -> Option<Verdict> {
+        if !self.young.contains_key(key) {
+            let open = self.old.remove(key)?;
+            self.young.insert(*key, open);
+        }
         let open = self.young.get_mut(key)?;
         let rest = open.bodies[end];
         let is_recent = now.duration_since(open.last).abs() <= SILENCE;
