@@ -45,11 +45,56 @@ pub const fn place(direction: Direction, bytes: u64) -> usize {
     direction as usize * SIZES + class
 }
 
+/// The direction of an index of [`place`], and the largest size of its class.
+#[must_use]
+pub const fn of_place(place: usize) -> (Direction, Option<u64>) {
+    let direction = match place / SIZES == Direction::Rx as usize {
+        true => Direction::Rx,
+        false => Direction::Tx,
+    };
+    (direction, size_limit(place % SIZES))
+}
+
+shared! {
+    /// An encryption that is timed.
+    pub struct Encryption {
+        /// Address of `struct sk_buff`.
+        pub packet: u64,
+        /// The index of the packet, plus 1.
+        pub place_plus_1: u64,
+        /// When it began, in nanoseconds of the monotonic clock; 0 if there is none.
+        pub begun: u64,
+    }
+}
+
+shared! {
+    /// A decryption that is timed.
+    pub struct Decryption {
+        /// Address of `struct sk_buff`; 0 if there is none.
+        pub packet: u64,
+        /// When it began, in nanoseconds of the monotonic clock.
+        pub begun: u64,
+        /// Address of `struct task_struct` of the task that was current.
+        pub task: u64,
+    }
+}
+
 shared! {
     /// Element of `ESP_TIMES`: what one CPU keeps of its encryptions and decryptions.
     pub struct EspTimes {
         /// The index of the packet that is being encrypted, plus 1; 0 if the last packet was not one of an overlay.
         pub sending: u64,
+        /// The encryption that is timed.
+        pub encryption: Encryption,
+        /// Packets until the next one that is timed.
+        pub until_sent: u64,
+        /// The packet whose decryption is timed.
+        pub decryption: Decryption,
+        /// Address of `struct sk_buff` of a packet that was timed and had not been handed on when the cipher was called for the
+        /// next one; 0 if there is none.
+        pub left: u64,
+        /// Calls until the next one that is timed.
+        pub until_received: u64,
         /// Samples in packets that are being decrypted, and whose size is not known yet.
         pub receiving: u64,
         /// Addresses of `struct xfrm_type` of the associations in use, by family; 0 until a packet was seen.
@@ -127,7 +172,7 @@ mod tests {
             for bytes in 0..5_000 {
                 let at = place(direction, bytes);
                 let class = at % SIZES;
-                assert_eq!(at / SIZES, direction as usize);
+                assert_eq!(of_place(at), (direction, size_limit(class)));
                 assert!(size_limit(class).is_none_or(|limit| bytes <= limit));
                 let below = class.checked_sub(1).and_then(size_limit);
                 assert!(below.is_none_or(|limit| bytes > limit), "{bytes}");

@@ -7,7 +7,7 @@
 //! * [`wire`]: one header per file, with offsets, lengths, and the meaning of its fields by RFC.
 //! * [`walk`]: from the outer link header to the encapsulation, and from there to the inner flow.
 //! * [`encapsulation`]: the table of encapsulations; [`reason`]: the table of why a packet was not parsed.
-//! * [`key`], [`count`], [`cpu_state`], [`esp_time`], [`sample`], [`config`], [`xfrm_layout`]: what the kernel programs and the
+//! * [`key`], [`count`], [`cpu_state`], [`esp_time`], [`packet_time`], [`sample`], [`config`], [`xfrm_layout`]: what the kernel programs and the
 //!   agent exchange, in the bytes of [`shared`]; [`map_size`]: how many entries the maps have; [`row_room`]: who may insert them.
 //! * [`mod@bench`]: what the benchmark exchanges with its own kernel programs.
 #![no_std]
@@ -29,6 +29,7 @@ pub mod key;
 pub mod link;
 pub mod load;
 pub mod map_size;
+pub mod packet_time;
 pub mod reason;
 pub mod recent;
 pub mod row_room;

@@ -91,6 +91,8 @@ layout! {
         type_init,
         /// `xfrm_type.destructor`, a pointer.
         type_destructor,
+        /// `aead_request.base.data`, a pointer; 0 where it is not known. Then single packets are not timed.
+        request_data,
         /// `net.ns.inum`, 4 bytes.
         net_inode,
         /// `skb_shared_info.gso_size`, 2 bytes.

@@ -43,7 +43,7 @@ const HEADERS: usize = udp::LEN + vxlan::LEN;
 pub fn sent(state: State, skb: SkBuff) {
     let note = count_sent(state, skb).unwrap_or(Note::NONE);
     // Also a packet that is none of an overlay: the one before it is not being encrypted any more.
-    esp_time::sent(state, note);
+    esp_time::sent(state, skb, note);
 }
 
 /// Counts a packet that was just decrypted, by security associations that have counted it as received.
@@ -105,7 +105,7 @@ fn count_received(skb: SkBuff) -> Option<()> {
     };
     let carried = carried(state, skb, head)?;
     count(Direction::Rx, vni, peer, carried);
-    esp_time::received(state, note(Direction::Rx, family, carried));
+    esp_time::received(state, skb, note(Direction::Rx, family, carried));
     Some(())
 }
 

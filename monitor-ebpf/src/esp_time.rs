@@ -18,9 +18,9 @@ use aya_ebpf::programs::PerfEventContext;
 use monitor_common::direction::Direction;
 use monitor_common::esp_time::{self, EspTimes, FAMILIES, FRAMES, PLACES};
 
-use crate::kernel_struct::{ProtocolType, State};
+use crate::kernel_struct::{ProtocolType, SkBuff, State};
 use crate::maps::ESP_TIMES;
-use crate::settings;
+use crate::{packet_time, settings};
 
 /// What a sample looks at.
 #[btf_map]
@@ -74,20 +74,22 @@ impl Note {
 
 /// Notes the packet that is encrypted next on this CPU.
 #[inline(always)]
-pub fn sent(state: State, note: Note) {
+pub fn sent(state: State, packet: SkBuff, note: Note) {
     let Some(times) = times() else { return };
     // SAFETY: this CPU's own element.
     let times = unsafe { &mut *times };
     times.sending = note.place_plus_1();
+    times.encryption.begun = 0;
     if note.place_plus_1() != 0 {
         learn(times, state, note.is_v6());
         count(times, note.place_plus_1(), 0);
+        packet_time::begin_sent(times, packet, note.place_plus_1());
     }
 }
 
-/// Gives the samples of the packet that this CPU has just decrypted to its size.
+/// Gives the samples and the time of the packet that this CPU has just decrypted to its size.
 #[inline(always)]
-pub fn received(state: State, note: Note) {
+pub fn received(state: State, packet: SkBuff, note: Note) {
     let Some(times) = times() else { return };
     // SAFETY: this CPU's own element.
     let times = unsafe { &mut *times };
@@ -95,20 +97,23 @@ pub fn received(state: State, note: Note) {
     times.receiving = 0;
     learn(times, state, note.is_v6());
     count(times, note.place_plus_1(), samples);
+    packet_time::end_received(times, packet, note.place_plus_1());
 }
 
-/// Forgets the samples of a packet that turned out to be none of an overlay.
+/// Forgets the samples and the time of a packet that turned out to be none of an overlay.
 #[inline(always)]
 pub fn received_other() {
     if let Some(times) = times() {
         // SAFETY: this CPU's own element.
-        unsafe { (*times).receiving = 0 };
+        let times = unsafe { &mut *times };
+        times.receiving = 0;
+        times.decryption.packet = 0;
     }
 }
 
 /// This CPU's element; `None` if nothing is timed.
 #[inline(always)]
-fn times() -> Option<*mut EspTimes> {
+pub fn times() -> Option<*mut EspTimes> {
     if settings::esp_timing() {
         ESP_TIMES.get_ptr_mut(0)
     } else {

@@ -107,6 +107,12 @@ structures! {
         check_len -> u32 = aead_check_len;
     }
 
+    /// `struct aead_request`: a call of a cipher.
+    Request {
+        /// `base.data`, which ESP sets to the packet: address of `struct sk_buff`.
+        packet -> u64 = request_data;
+    }
+
     /// `struct net`: a network namespace.
     Net {
         /// `ns.inum`: its inode number.

@@ -24,6 +24,7 @@ mod inner;
 mod kernel_struct;
 mod maps;
 mod outer;
+mod packet_time;
 mod policy;
 mod rows;
 mod sample;
@@ -42,7 +43,7 @@ use monitor_common::link::Link;
 
 use crate::ctx::{Buffers, OneBuffer, Tc};
 use crate::driver::run;
-use crate::kernel_struct::{SkBuff, State};
+use crate::kernel_struct::{Request, SkBuff, State};
 
 /// XDP, ingress, for frames that may span several buffers (jumbo MTU; Linux 5.18 and later).
 #[xdp(frags)]
@@ -123,6 +124,23 @@ pub fn overlay_esp_received_v6(ctx: FEntryContext) -> i32 {
 #[perf_event]
 pub fn overlay_esp_time(ctx: PerfEventContext) -> u32 {
     esp_time::sample(&ctx);
+    0
+}
+
+/// Exit of `crypto_aead_encrypt`.
+#[fexit]
+pub fn overlay_encrypted(ctx: FExitContext) -> i32 {
+    packet_time::encrypted(
+        Request(ctx.arg::<*const u8>(0) as usize),
+        ctx.arg::<i32>(1),
+    );
+    0
+}
+
+/// Entry of `crypto_aead_decrypt`.
+#[fentry]
+pub fn overlay_decrypt(ctx: FEntryContext) -> i32 {
+    packet_time::decrypt(Request(ctx.arg::<*const u8>(0) as usize));
     0
 }
 

@@ -12,6 +12,7 @@ use monitor_common::key::{
     PeerCount, PeerKey, ReasonKey, Returned, Room, Share,
 };
 use monitor_common::map_size;
+use monitor_common::packet_time::PacketTimes;
 use monitor_common::row_room::{RowMap, RowRoom};
 use monitor_common::slot::{self, Line, SlotRow};
 
@@ -107,6 +108,10 @@ pub static ESP_SLOTS: Array<EspSlot, { 2 * esp_slot::PLACES as usize }, MMAPABLE
 /// Packets and samples of encryptions and decryptions, by direction and size, and the packet in hand.
 #[btf_map]
 pub static ESP_TIMES: PerCpuArray<EspTimes, 1> = PerCpuArray::new();
+
+/// Times of single packets in ESP, by direction and size.
+#[btf_map]
+pub static PACKET_TIMES: PerCpuArray<PacketTimes, 1> = PerCpuArray::new();
 
 /// What the first fragments of packets were.
 #[btf_map]

@@ -1,5 +1,7 @@
 //! What the agent has timed of encryptions and decryptions.
 
+use monitor_common::packet_time::PacketTimes;
+
 use super::esp_timing::{LeftTime, row};
 use super::node_agent::Agent;
 use crate::base::failure::Failure;
@@ -23,6 +25,17 @@ impl Agent {
             .map_or(Ok(()), |timing| timing.update(counts))
     }
 
+    /// The times of single packets.
+    ///
+    /// # Errors
+    /// A runtime failure, if the map cannot be read.
+    pub(super) fn packet_times(&self) -> Result<PacketTimes, Failure> {
+        match &self.esp_timing {
+            Some(timing) => Ok(timing.of_packets(self.kernel.packet_times()?)),
+            None => Ok(PacketTimes::default()),
+        }
+    }
+
     /// What was timed, by direction and size.
     ///
     /// # Errors
@@ -43,9 +56,9 @@ impl Agent {
     }
 
     /// Adds what another process had timed.
-    pub(super) fn inherit_esp_times(&mut self, left: &[LeftTime]) {
+    pub(super) fn inherit_esp_times(&mut self, left: &[LeftTime], packets: PacketTimes) {
         if let Some(timing) = &mut self.esp_timing {
-            timing.inherit(left);
+            timing.inherit(left, packets);
         }
     }
 }

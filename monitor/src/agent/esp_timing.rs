@@ -1,11 +1,12 @@
-//! The time of encryptions and decryptions: when it is sampled, and what the samples add up to.
+//! The time of encryptions and decryptions: when it is sampled, and what the samples add up to; and the
+//! times of single packets.
 //!
 //! Samples are taken while ESP carries packets of overlays, and for some seconds after. Packets count as timed only meanwhile,
 //! so that time and packets belong together.
 
 use monitor_common::count::Total;
-use monitor_common::direction::Direction;
-use monitor_common::esp_time::{EspTimeCounts, PLACES, SIZES, size_limit};
+use monitor_common::esp_time::{EspTimeCounts, PLACES, of_place};
+use monitor_common::packet_time::PacketTimes;
 
 use crate::base::failure::Failure;
 use crate::kernel::EspTimer;
@@ -74,6 +75,8 @@ pub(super) struct EspTiming {
     timed: Timed,
     /// What the process before this one had timed.
     inherited: Vec<LeftTime>,
+    /// The same of single packets.
+    inherited_packets: PacketTimes,
 }
 
 /// What one process leaves to the next: a place, packets, samples, and nanoseconds.
@@ -85,7 +88,15 @@ impl EspTiming {
             timer,
             timed: Timed::default(),
             inherited: Vec::new(),
+            inherited_packets: PacketTimes::default(),
         }
+    }
+
+    /// The times of single packets in all, where the kernel has counted this so far.
+    pub(super) fn of_packets(&self, now: PacketTimes) -> PacketTimes {
+        let mut all = self.inherited_packets;
+        all.add(now);
+        all
     }
 
     /// Starts or stops to take samples, as the packets in ESP ask for.
@@ -117,8 +128,9 @@ impl EspTiming {
     }
 
     /// Adds what another process had timed.
-    pub(super) fn inherit(&mut self, left: &[LeftTime]) {
+    pub(super) fn inherit(&mut self, left: &[LeftTime], packets: PacketTimes) {
         self.inherited = left.to_vec();
+        self.inherited_packets = packets;
     }
 
     fn stop(&mut self, counts: impl Fn() -> Result<EspTimeCounts, Failure>) -> Result<(), Failure> {
@@ -145,12 +157,10 @@ fn totals(counts: &EspTimeCounts, period: u64, inherited: &[LeftTime]) -> Vec<Le
 }
 
 pub(super) fn row((place, packets, samples, nanoseconds): LeftTime) -> EspTime {
+    let (direction, size_limit) = of_place(place);
     EspTime {
-        direction: match place / SIZES == Direction::Rx as usize {
-            true => Direction::Rx,
-            false => Direction::Tx,
-        },
-        size_limit: size_limit(place % SIZES),
+        direction,
+        size_limit,
         packets,
         samples,
         nanoseconds,
@@ -160,6 +170,7 @@ pub(super) fn row((place, packets, samples, nanoseconds): LeftTime) -> EspTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use monitor_common::direction::Direction;
 
     fn counts(packets: u64, samples: u64) -> EspTimeCounts {
         let mut counts = EspTimeCounts::default();

@@ -5,6 +5,7 @@ use std::sync::{MutexGuard, PoisonError};
 use std::time::Instant;
 
 use anyhow::anyhow;
+use monitor_common::packet_time::PacketTimes;
 
 use super::exposure::Account;
 use super::ledger::Rows;
@@ -42,6 +43,7 @@ impl Agent {
         drop(account);
         let mut snapshot = self.evaluated(snapshot);
         snapshot.counted.esp_times = self.esp_timed()?;
+        snapshot.counted.packet_times = self.packet_times()?;
         Ok(snapshot)
     }
 
@@ -144,6 +146,7 @@ impl Agent {
             attribution: self.esp_networks.attribution().clone(),
             esp_overhead: self.kernel.counts_esp_overhead(),
             esp_times: Vec::new(),
+            packet_times: PacketTimes::default(),
             unparsed,
             exposure,
             pending,

@@ -139,7 +139,12 @@ impl Agent {
     /// Prepares to time encryptions. A failure is logged, and nothing is timed.
     fn time_esp(&mut self) {
         match self.kernel.esp_timer() {
-            Ok(timer) => self.esp_timing = Some(EspTiming::new(timer)),
+            Ok(timer) => {
+                self.esp_timing = Some(EspTiming::new(timer));
+                if let Some(reason) = self.kernel.no_packet_times() {
+                    tracing::debug!("single packets are not timed in ESP: {reason}");
+                }
+            }
             Err(reason) if uses_esp() => {
                 tracing::info!(
                     "encryptions are not timed: {reason}; esp_timing = false silences this line"

@@ -14,6 +14,7 @@ use monitor_common::esp_time::{EspTimeCounts, EspTimes};
 use monitor_common::key::{
     Class, CounterKey, EspKey, EspNetworkKey, ExposureKey, FlowVerdict, NetworkId, ReasonKey,
 };
+use monitor_common::packet_time::PacketTimes;
 use monitor_common::row_room::RowMap;
 
 use super::count_tables::CountTables;
@@ -37,6 +38,7 @@ pub struct Counts {
     verdicts_changed: AtomicU64,
     ipsec: Table<u32, u32>,
     esp_times: Table<u32, EspTimes>,
+    packet_times: Table<u32, PacketTimes>,
     /// What is counted without a look-up in a hash map; `None` if exposure is not counted.
     pub(super) slots: Option<FlowSlots>,
     pub(super) esp_slots: EspSlots,
@@ -61,6 +63,7 @@ impl Counts {
             verdicts_changed: AtomicU64::new(0),
             ipsec: Table::new(map(ebpf, "IPSEC")?, "IPSEC", 1)?,
             esp_times: Table::new(map(ebpf, "ESP_TIMES")?, "ESP_TIMES", cpus)?,
+            packet_times: Table::new(map(ebpf, "PACKET_TIMES")?, "PACKET_TIMES", cpus)?,
             slots: match sizes.slots {
                 0 => None,
                 slots => Some(FlowSlots::new(ebpf, cpus, slots)?),
@@ -249,6 +252,15 @@ impl Counts {
     pub fn esp_times(&self) -> Result<EspTimeCounts, Failure> {
         let each = self.esp_times.get(0)?.unwrap_or_default();
         Ok(total(each.iter().map(EspTimes::counts)))
+    }
+
+    /// Times of single packets in ESP, all CPUs added up.
+    ///
+    /// # Errors
+    /// A runtime failure, if the map cannot be read.
+    pub fn packet_times(&self) -> Result<PacketTimes, Failure> {
+        let each = self.packet_times.get(0)?.unwrap_or_default();
+        Ok(total(each.into_iter()))
     }
 
     /// As [`Counts::take_counters`], networks and nodes in ESP.

@@ -4,7 +4,7 @@ use aya::Btf as KernelBtf;
 use aya::programs::{FEntry, FExit, Program, ProgramError};
 
 use super::btf::Reason;
-use super::esp_plan::{Attribution, Point, RECEIVED, RECEIVED_V6, SENT_OFFLOAD};
+use super::esp_plan::{Attribution, CIPHER, Point, RECEIVED, RECEIVED_V6, SENT_OFFLOAD};
 use super::load_errors;
 use super::programs::Kernel;
 use crate::base::decryption::Decryption;
@@ -51,18 +51,51 @@ impl Kernel {
         let btf = KernelBtf::from_sys_fs()
             .map_err(|error| format!("the kernel's BTF cannot be read: {error}"))?;
         for point in &points {
-            let (name, function) = *point;
-            match self.tracing(name)? {
-                Tracing::Exit(program) => loaded(program.load(function, &btf)),
-                Tracing::Entry(program) => loaded(program.load(function, &btf)),
-            }
-            .map_err(|error| describe(*point, "load", error))?;
+            self.load_tracing(*point, &btf)?;
+        }
+        if self.times_esp {
+            // Here, as the kernel's BTF is large.
+            self.packet_times = self.load_for_packet_times(&btf);
         }
         Ok(points)
     }
 
+    /// Loads the programs that time single packets, up to the first failure.
+    fn load_for_packet_times(&mut self, btf: &KernelBtf) -> Result<(), Reason> {
+        let plan = self.esp_plan.as_ref().map_err(Clone::clone)?;
+        if plan.layout.request_data == 0 {
+            return Err("the kernel's structures of ciphers are not as expected".to_owned());
+        }
+        let mut points = CIPHER.into_iter();
+        points.try_for_each(|point| self.load_tracing(point, btf))
+    }
+
+    /// Why single packets are not timed in ESP, once [`Kernel::attribute_esp`] was called; `None` if they are.
+    #[must_use]
+    pub fn no_packet_times(&self) -> Option<&str> {
+        self.packet_times.as_ref().err().map(String::as_str)
+    }
+
+    /// Loads a tracing program.
+    fn load_tracing(&mut self, point: Point, btf: &KernelBtf) -> Result<(), Reason> {
+        let (name, function) = point;
+        match self.tracing(name)? {
+            Tracing::Exit(program) => loaded(program.load(function, btf)),
+            Tracing::Entry(program) => loaded(program.load(function, btf)),
+        }
+        .map_err(|error| describe(point, "load", error))
+    }
+
     /// Attaches loaded programs, up to the first failure.
     fn attach_to_xfrm(&mut self, points: &[Point]) -> Result<(), Reason> {
+        self.attach_tracing(points)?;
+        if self.packet_times.is_ok() {
+            self.packet_times = self.attach_tracing(&CIPHER);
+        }
+        Ok(())
+    }
+
+    fn attach_tracing(&mut self, points: &[Point]) -> Result<(), Reason> {
         for point in points {
             match self.tracing(point.0)? {
                 Tracing::Exit(program) => program.attach().map(drop),
@@ -90,6 +123,7 @@ impl Kernel {
     /// Detaches all programs: after a failure the counts of the others would be incomplete.
     fn detach_from_xfrm(&mut self) {
         let all = SENT_OFFLOAD.iter().chain([&RECEIVED, &RECEIVED_V6]);
+        let all = all.chain(&CIPHER);
         for (name, _) in all {
             let unloaded = match self.tracing(name) {
                 Ok(Tracing::Exit(program)) => program.unload(),

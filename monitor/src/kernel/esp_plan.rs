@@ -38,6 +38,12 @@ const SENT_PLAIN: [Point; 3] = [
 pub(super) const RECEIVED: Point = ("overlay_esp_received", "xfrm4_transport_finish");
 pub(super) const RECEIVED_V6: Point = ("overlay_esp_received_v6", "xfrm6_transport_finish");
 
+/// The points between which single packets are timed, beside those for all packets.
+pub(super) const CIPHER: [Point; 2] = [
+    ("overlay_encrypted", "crypto_aead_encrypt"),
+    ("overlay_decrypt", "crypto_aead_decrypt"),
+];
+
 /// Whether ESP packets are attributed to their networks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Attribution {
@@ -201,6 +207,7 @@ fn layout(btf: &Btf, namespace: u32, page_shift: u32) -> Result<XfrmLayout, Reas
         type_init,
         type_destructor,
     ] = timed().unwrap_or_default();
+    let request_data = at("aead_request", "base.data", 8).unwrap_or_default();
     Ok(XfrmLayout {
         namespace,
         skb_head: at("sk_buff", "head", 8)?,
@@ -233,6 +240,7 @@ fn layout(btf: &Btf, namespace: u32, page_shift: u32) -> Result<XfrmLayout, Reas
         type_input,
         type_init,
         type_destructor,
+        request_data,
         net_inode: at("net", "ns.inum", 4)?,
         shared_gso_size: at("skb_shared_info", "gso_size", 2)?,
         shared_gso_segs: at("skb_shared_info", "gso_segs", 2)?,
@@ -256,5 +264,6 @@ mod tests {
         assert_ne!(plan.layout.namespace, 0);
         assert_ne!(plan.layout.state_data, 0);
         assert_ne!(plan.layout.state_type, 0);
+        assert_ne!(plan.layout.request_data, 0);
     }
 }

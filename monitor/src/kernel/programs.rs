@@ -63,6 +63,10 @@ pub struct Kernel {
     sizes: MapSizes,
     /// How ESP is attributed to networks on this kernel, or why it cannot be.
     pub(super) esp_plan: Result<esp_plan::Plan, Unavailable>,
+    /// Whether encryptions are to be timed.
+    pub(super) times_esp: bool,
+    /// Whether single packets can be timed in ESP, or why not.
+    pub(super) packet_times: Result<(), Unavailable>,
 }
 
 impl Kernel {
@@ -118,6 +122,8 @@ impl Kernel {
             ebpf,
             sizes,
             esp_plan,
+            times_esp,
+            packet_times: Err("it was not requested".to_owned()),
         })
     }
 

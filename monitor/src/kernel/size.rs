@@ -10,6 +10,7 @@ use monitor_common::key::{
     PeerCount, PeerKey, ReasonKey, Returned, Share,
 };
 use monitor_common::map_size;
+use monitor_common::packet_time::PacketTimes;
 use monitor_common::slot::{LINES, Line, SlotRow};
 use monitor_common::udp_port::PORTS;
 
@@ -42,14 +43,15 @@ const FIXED: u64 = map_size::LEAVING as u64 * element(WORD, WORD)
     + map_size::PEERS as u64 * element(PeerKey::SIZE, PeerCount::SIZE)
     + PORTS as u64;
 /// The arrays of one size that each CPU has one of, in bytes: `SCRATCH`, `WALKED`, `NEW_FLOW`, `STATE`,
-/// `ESP_TIMES`, `LOOK`.
+/// `ESP_TIMES`, `LOOK`, `PACKET_TIMES`.
 const PER_CPU: u64 = (WORD
     + map_size::SCRATCH_BYTES
     + map_size::WALKED_BYTES
     + FlowState::SIZE
     + CpuState::SIZE
     + EspTimes::SIZE
-    + LOOK_BYTES) as u64;
+    + LOOK_BYTES
+    + PacketTimes::SIZE) as u64;
 
 /// How full a map is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use monitor_common::cpu_state::CpuState;
 use monitor_common::direction::Direction;
 use monitor_common::encapsulation::Encapsulation;
 use monitor_common::key::{ExposureKey, NetworkId};
+use monitor_common::packet_time::PacketTimes;
 use monitor_common::reason::Reason;
 
 use super::association_activity::Activity;
@@ -161,6 +162,8 @@ pub struct Counted {
     pub esp_overhead: bool,
     /// The time of encryptions and decryptions; empty if they are not timed.
     pub esp_times: Vec<EspTime>,
+    /// Times of single packets in ESP; 0 where they are not timed.
+    pub packet_times: PacketTimes,
     /// Packets that could not be parsed. Reasons that never occurred are present with 0.
     pub unparsed: Vec<Unparsed>,
     /// Packets and bytes by the verdict on their flow; empty if exposure is not watched.

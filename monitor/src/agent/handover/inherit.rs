@@ -99,7 +99,7 @@ impl Agent {
         );
         self.esp_networks.inherit(from.shown.esp_networks.iter());
         self.inherited = from.shown.state;
-        self.inherit_esp_times(&from.record.esp_times);
+        self.inherit_esp_times(&from.record.esp_times, from.record.packet_times());
         self.counting_since = from.record.counting_since()?;
         if let Some(account) = &self.account {
             let mut account = account.lock().unwrap_or_else(PoisonError::into_inner);

@@ -71,6 +71,7 @@ impl Agent {
             described: self.described.iter().copied().collect(),
             esp_nodes: self.esp_nodes.iter().copied().collect(),
             esp_times: self.esp_times_left()?,
+            packet_times: self.packet_times()?,
         };
         let waiting = waiting.unwrap_or_default();
         let record = Record::new(parts, &shown, &maps, encode(&peers), &waiting);

@@ -11,6 +11,7 @@ use monitor_classify::CredentialKind;
 use monitor_common::count::Count;
 use monitor_common::cpu_state::CpuState;
 use monitor_common::key::{ExposureKey, Group, NetworkId};
+use monitor_common::packet_time::PacketTimes;
 use monitor_common::shared::Shared;
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +59,9 @@ pub(super) struct Record {
     /// What was timed of encryptions. A version that timed nothing does not write it.
     #[serde(default)]
     pub(super) esp_times: Vec<LeftTime>,
+    /// The same of single packets, as its bytes in base 64.
+    #[serde(default)]
+    packet_times: String,
 }
 
 /// A reading of the maps, each as its keys and values in the byte order of this machine, in base 64.
@@ -83,6 +87,7 @@ pub(super) struct Parts {
     pub(super) described: Vec<u32>,
     pub(super) esp_nodes: Vec<IpAddr>,
     pub(super) esp_times: Vec<LeftTime>,
+    pub(super) packet_times: PacketTimes,
 }
 
 impl Record {
@@ -119,6 +124,7 @@ impl Record {
             described: parts.described,
             esp_nodes: parts.esp_nodes,
             esp_times: parts.esp_times,
+            packet_times: STANDARD.encode(parts.packet_times.to_bytes()),
         }
     }
 
@@ -140,6 +146,12 @@ impl Record {
             start.version
         );
         serde_json::from_slice(bytes).context("its record is not readable")
+    }
+
+    /// The times of single packets; nothing where another version has other buckets.
+    pub(super) fn packet_times(&self) -> PacketTimes {
+        let bytes = STANDARD.decode(&self.packet_times).unwrap_or_default();
+        PacketTimes::from_bytes(&bytes).unwrap_or_default()
     }
 
     /// When the counters began.
@@ -260,6 +272,12 @@ mod tests {
         }
     }
 
+    fn packet_times() -> PacketTimes {
+        let mut counts = PacketTimes::default();
+        counts.buckets[3][1] = 70;
+        counts
+    }
+
     fn record() -> Record {
         let parts = Parts {
             counting_since: Timestamp::from_millisecond(1_500).unwrap(),
@@ -277,6 +295,7 @@ mod tests {
             described: vec![4096],
             esp_nodes: vec![IpAddr::from([192, 0, 2, 1])],
             esp_times: vec![(3, 70, 2, 20)],
+            packet_times: packet_times(),
         };
         Record::new(
             parts,
@@ -300,6 +319,7 @@ mod tests {
         assert!(read.credentials().eq(written.credentials()));
         assert_eq!(read.credentials().count(), 1);
         assert_eq!(read.esp_times, [(3, 70, 2, 20)]);
+        assert_eq!(read.packet_times(), packet_times());
         assert_eq!((read.evicted, read.interfaces), (5, vec![(3, 0)]));
     }
 

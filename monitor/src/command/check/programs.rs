@@ -57,7 +57,7 @@ pub(super) fn programs(findings: &mut Vec<Finding>) -> Result<bool, Failure> {
     let attributed = kernel.load_esp_attribution();
     findings.push(attribution(&attributed));
     if attributed == Attribution::Exact {
-        findings.push(timing(kernel.esp_timer().err()));
+        findings.push(timing(kernel.esp_timer().err(), kernel.no_packet_times()));
     }
     Ok(has_tcx)
 }
@@ -106,14 +106,20 @@ fn attribution(attribution: &Attribution) -> Finding {
 }
 
 /// `trouble` is why encryptions cannot be timed.
-fn timing(trouble: Option<String>) -> Finding {
-    match trouble {
-        None => works(
+/// Why nothing is timed, and why no single packet is.
+fn timing(trouble: Option<String>, no_packets: Option<&str>) -> Finding {
+    match (trouble, no_packets) {
+        (None, None) => works(
             Check::EspTiming,
             "time of ESP",
-            "encryptions and decryptions of overlays are timed by samples",
+            "encryptions and decryptions of overlays are timed by samples, and one packet in 64 by itself",
         ),
-        Some(reason) => limited(
+        (None, Some(reason)) => limited(
+            Check::EspTiming,
+            "time of ESP by samples only",
+            format!("encryptions are timed by samples, and no single packet is: {reason}"),
+        ),
+        (Some(reason), _) => limited(
             Check::EspTiming,
             "no time of ESP",
             format!("encryptions are not timed: {reason}"),

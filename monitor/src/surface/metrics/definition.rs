@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
@@ -17,6 +17,8 @@ pub enum Type {
     Counter,
     /// A current value.
     Gauge,
+    /// Counts by the largest value of each bucket. Its names get the suffixes `_bucket`, `_sum` and `_count`.
+    Histogram,
 }
 
 /// A row of the table.
@@ -38,7 +40,7 @@ impl Definition {
     pub fn full_name(&self, prefix: &str) -> String {
         let suffix = match self.kind {
             Type::Counter => "_total",
-            Type::Gauge => "",
+            Type::Gauge | Type::Histogram => "",
         };
         format!("{prefix}_{}{suffix}", self.name)
     }
@@ -49,6 +51,7 @@ impl Definition {
             Type::Gauge => {
                 ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(encoder)
             }
+            Type::Histogram => Err(fmt::Error),
         }
     }
 }
@@ -82,6 +85,21 @@ impl<'a, 'b> Rows<'a, 'b> {
         self.row(values, |definition, encoder| match definition.kind {
             Type::Counter => ConstCounter::new(value).encode(encoder),
             Type::Gauge => ConstGauge::new(value).encode(encoder),
+            Type::Histogram => Err(fmt::Error),
+        })
+    }
+
+    /// The buckets of a histogram, each with the largest value in it and its own count, and the sum of all values.
+    pub(super) fn buckets(
+        &mut self,
+        values: &[&str],
+        sum: f64,
+        buckets: &[(f64, u64)],
+    ) -> fmt::Result {
+        debug_assert_eq!(self.definition.kind, Type::Histogram);
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        self.row(values, |_, mut encoder| {
+            encoder.encode_histogram::<NoLabelSet>(sum, count, buckets, None)
         })
     }
 

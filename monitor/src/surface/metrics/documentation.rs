@@ -18,6 +18,7 @@ pub fn documentation() -> String {
         let kind = match row.kind {
             Type::Counter => "counter",
             Type::Gauge => "gauge",
+            Type::Histogram => "histogram",
         };
         let labels = row.labels.join(", ");
         page.push_str(&format!(

@@ -37,6 +37,7 @@ impl Collector for Encoder {
             let kind = match definition.kind {
                 Type::Counter => MetricType::Counter,
                 Type::Gauge => MetricType::Gauge,
+                Type::Histogram => MetricType::Histogram,
             };
             let encoder =
                 encoder.encode_descriptor(definition.name, definition.help, None, kind)?;

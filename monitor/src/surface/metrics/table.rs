@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::definition::{Definition, Type};
 use super::network_rows as networks;
-use super::traffic_rows::{esp, esp_networks, esp_times, exposure, network, traffic};
+use super::traffic_rows::{
+    asynchronous, esp, esp_networks, esp_times, exposure, network, packet_times, traffic,
+};
 use crate::kernel::Attribution;
 
 /// All metrics.
@@ -124,6 +126,20 @@ pub const TABLE: &[Definition] = &[
                 rows.value(labels, time.packets)
             })
         },
+    },
+    Definition {
+        name: "esp_packet_seconds",
+        kind: Type::Histogram,
+        labels: &["direction", "size"],
+        help: "Seconds that the kernel's ESP took for single overlay packets, one in 64: to encrypt them (tx) or to decrypt them (rx); size is the most bytes that ESP carries in a packet of the class",
+        rows: packet_times,
+    },
+    Definition {
+        name: "esp_packet_asynchronous",
+        kind: Type::Counter,
+        labels: &["direction"],
+        help: "Overlay packets, one in 64, that the kernel left to another thread or a device to encrypt (tx) or decrypt (rx), so that their time is not known",
+        rows: asynchronous,
     },
     Definition {
         name: "esp_sequence_used_ratio",

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use monitor_common::count::Total;
+use monitor_common::direction::Direction;
+use monitor_common::esp_time::of_place;
 use monitor_common::key::NetworkId;
+use monitor_common::packet_time;
 
 use super::definition::Rows;
 use crate::agent::snapshot::Snapshot;
@@ -70,13 +74,54 @@ pub(super) fn esp_times(
     write: impl Fn(&mut Rows<'_, '_>, &[&str], &EspTime) -> fmt::Result,
 ) -> fmt::Result {
     for time in &snapshot.counted.esp_times {
-        let size = match time.size_limit {
-            Some(limit) => limit.to_string(),
-            None => "larger".to_owned(),
-        };
-        write(rows, &[time.direction.label(), &size], time)?;
+        let labels = [time.direction.label(), &size(time.size_limit)];
+        write(rows, &labels, time)?;
     }
     Ok(())
+}
+
+/// Times of single packets in ESP.
+pub(super) fn packet_times(snapshot: &Snapshot, rows: &mut Rows<'_, '_>) -> fmt::Result {
+    let counts = &snapshot.counted.packet_times;
+    for (place, (buckets, nanoseconds)) in
+        counts.buckets.iter().zip(&counts.nanoseconds).enumerate()
+    {
+        if buckets.iter().all(|packets| *packets == 0) {
+            continue;
+        }
+        let buckets = buckets.iter().enumerate().map(|(bucket, packets)| {
+            let limit = packet_time::limit(bucket).map_or(f64::MAX, in_seconds);
+            (limit, *packets)
+        });
+        let buckets: Vec<(f64, u64)> = buckets.collect();
+        let (direction, size_limit) = of_place(place);
+        let labels = [direction.label(), &size(size_limit)];
+        rows.buckets(&labels, in_seconds(*nanoseconds), &buckets)?;
+    }
+    Ok(())
+}
+
+/// Packets that could not be timed, once any packet was seen.
+pub(super) fn asynchronous(snapshot: &Snapshot, rows: &mut Rows<'_, '_>) -> fmt::Result {
+    let counts = &snapshot.counted.packet_times;
+    if counts.is_zero() {
+        return Ok(());
+    }
+    Direction::ALL.into_iter().try_for_each(|direction| {
+        rows.value(
+            &[direction.label()],
+            counts.asynchronous[direction as usize],
+        )
+    })
+}
+
+fn in_seconds(nanoseconds: u64) -> f64 {
+    nanoseconds as f64 / 1e9
+}
+
+/// The label `size`.
+fn size(limit: Option<u64>) -> String {
+    limit.map_or_else(|| "larger".to_owned(), |limit| limit.to_string())
 }
 
 /// Packets or bytes by what is readable.

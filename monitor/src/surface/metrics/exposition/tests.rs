@@ -4,7 +4,9 @@ use caps::Capability;
 use monitor_common::count::{Count, EspCarried, EspCount};
 use monitor_common::direction::Direction;
 use monitor_common::encapsulation::Encapsulation;
+use monitor_common::esp_time;
 use monitor_common::key::{Class, ExposureKey, NetworkId};
+use monitor_common::packet_time::PacketTimes;
 use monitor_common::reason::Reason;
 
 use super::super::documentation;
@@ -44,6 +46,14 @@ fn snapshot() -> Snapshot {
         spi,
         count,
     };
+    let mut packet_times = PacketTimes::default();
+    let place = esp_time::place(Direction::Tx, 1_400);
+    (
+        packet_times.buckets[place][1],
+        packet_times.buckets[place][12],
+    ) = (2, 1);
+    packet_times.nanoseconds[place] = 900_000;
+    packet_times.asynchronous[Direction::Rx as usize] = 3;
     let counted = Counted {
         traffic: vec![Traffic {
             interface: interface.clone(),
@@ -92,6 +102,7 @@ fn snapshot() -> Snapshot {
                 nanoseconds: 30_000_000,
             })
             .into(),
+        packet_times,
         unparsed: vec![Unparsed {
             interface: interface.clone(),
             direction: Direction::Tx,
@@ -161,6 +172,13 @@ fn rows_come_out_as_the_contract_names_them() {
         r#"overlay_esp_crypto_seconds_total{direction="tx",size="2048"} 0.03"#,
         r#"overlay_esp_crypto_samples_total{direction="tx",size="2048"} 3"#,
         r#"overlay_esp_crypto_packets_total{direction="rx",size="larger"} 5000"#,
+        r#"overlay_esp_packet_seconds_sum{direction="tx",size="2048"} 0.0009"#,
+        r#"overlay_esp_packet_seconds_count{direction="tx",size="2048"} 3"#,
+        r#"overlay_esp_packet_seconds_bucket{le="2.5e-7",direction="tx",size="2048"} 0"#,
+        r#"overlay_esp_packet_seconds_bucket{le="5e-7",direction="tx",size="2048"} 2"#,
+        r#"overlay_esp_packet_seconds_bucket{le="0.000512",direction="tx",size="2048"} 2"#,
+        r#"overlay_esp_packet_seconds_bucket{le="+Inf",direction="tx",size="2048"} 3"#,
+        r#"overlay_esp_packet_asynchronous_total{direction="rx"} 3"#,
         r#"overlay_unparsed_packets_total{interface="eth0",direction="tx",reason="vxlan_no_vni"} 3"#,
         r#"overlay_samples_total{outcome="sent"} 0"#,
         r#"overlay_exposure_packets_total{direction="tx",vni="4096",protocol="http",exposure="plaintext"} 7"#,

@@ -1,0 +1,153 @@
+//! How long ESP takes for single packets of overlays.
+//!
+//! One packet in 64 is timed. The time of a sent one begins in `esp_time::sent`, where its association counts it, and ends where
+//! the call of the cipher returns (`crypto_aead_encrypt`). That of a received one begins where the cipher is called
+//! (`crypto_aead_decrypt`; crypto/aead.c), and ends in `esp_time::received`, where IPsec hands it on. The request of a call has
+//! the packet: so a call of anyone else, such as TLS in the kernel or an encrypted disk, is not counted.
+//!
+//! A packet whose call has returned before the cipher was done is decrypted in another thread or by a device. For a sent one the
+//! call says so (`-EINPROGRESS`). A received one is handed on while another task is current, or after the cipher was called for
+//! the next packet on this CPU: IPsec decrypts one packet after the other otherwise.
+
+use aya_ebpf::helpers::{bpf_get_current_task, bpf_get_prandom_u32, bpf_ktime_get_ns};
+use monitor_common::direction::Direction;
+use monitor_common::esp_time::{Decryption, Encryption, EspTimes, PLACES};
+use monitor_common::packet_time::{self, BUCKETS, PacketTimes};
+
+use crate::esp_time::times;
+use crate::kernel_struct::{Request, SkBuff};
+use crate::maps::PACKET_TIMES;
+use crate::verifier::opaque;
+
+/// `EINPROGRESS` (`include/uapi/asm-generic/errno.h`).
+const IN_PROGRESS: i32 = -115;
+
+/// A packet of an overlay is about to be encrypted on this CPU; times it if it is its turn.
+#[inline(always)]
+pub fn begin_sent(times: &mut EspTimes, packet: SkBuff, place_plus_1: u64) {
+    if is_next(&mut times.until_sent) {
+        times.encryption = Encryption {
+            packet: packet.0 as u64,
+            place_plus_1,
+            begun: now(),
+        };
+    }
+}
+
+/// A call of a cipher that encrypts has returned.
+#[inline(always)]
+pub fn encrypted(request: Request, result: i32) {
+    let Some(times) = times() else { return };
+    // SAFETY: this CPU's own element.
+    let times = unsafe { &mut *times };
+    // A copy: a soft interrupt may encrypt another packet meanwhile.
+    let encryption = times.encryption;
+    if encryption.begun == 0 || request.packet() != Some(encryption.packet) {
+        return;
+    }
+    let time = now().wrapping_sub(encryption.begun);
+    times.encryption.begun = 0;
+    match result {
+        0 => add(encryption.place_plus_1, time),
+        IN_PROGRESS => add_asynchronous(Direction::Tx),
+        _ => {}
+    }
+}
+
+/// A cipher is called to decrypt; times the packet if it is its turn.
+#[inline(always)]
+pub fn decrypt(request: Request) {
+    let Some(times) = times() else { return };
+    // SAFETY: this CPU's own element.
+    let times = unsafe { &mut *times };
+    if times.decryption.packet != 0 {
+        // It was dropped, or is decrypted elsewhere.
+        times.left = times.decryption.packet;
+        times.decryption.packet = 0;
+    }
+    // The buffer of a packet that was dropped has a new one.
+    if times.left != 0 && request.packet() == Some(times.left) {
+        times.left = 0;
+    }
+    if !is_next(&mut times.until_received) {
+        return;
+    }
+    if let Some(packet) = request.packet() {
+        times.decryption = Decryption {
+            packet,
+            begun: now(),
+            // SAFETY: the helper takes nothing.
+            task: unsafe { bpf_get_current_task() },
+        };
+    }
+}
+
+/// IPsec hands on a packet of an overlay, of this index by direction and size, plus 1.
+#[inline(always)]
+pub fn end_received(times: &mut EspTimes, packet: SkBuff, place_plus_1: u64) {
+    let packet = packet.0 as u64;
+    if times.decryption.packet == packet {
+        let time = now().wrapping_sub(times.decryption.begun);
+        times.decryption.packet = 0;
+        // SAFETY: the helper takes nothing.
+        if unsafe { bpf_get_current_task() } == times.decryption.task {
+            add(place_plus_1, time);
+        } else {
+            add_asynchronous(Direction::Rx);
+        }
+    } else if times.left == packet {
+        times.left = 0;
+        add_asynchronous(Direction::Rx);
+    }
+}
+
+/// Counts down to the next packet that is timed.
+#[inline(always)]
+fn is_next(until: &mut u64) -> bool {
+    if *until != 0 {
+        *until -= 1;
+        return false;
+    }
+    // SAFETY: the helper takes nothing.
+    *until = packet_time::until_next(unsafe { bpf_get_prandom_u32() });
+    true
+}
+
+#[inline(always)]
+fn now() -> u64 {
+    // SAFETY: the helper takes nothing.
+    unsafe { bpf_ktime_get_ns() }
+}
+
+#[inline(always)]
+fn counts() -> Option<&'static mut PacketTimes> {
+    // SAFETY: this CPU's own element.
+    PACKET_TIMES
+        .get_ptr_mut(0)
+        .map(|counts| unsafe { &mut *counts })
+}
+
+#[inline(always)]
+fn add(place_plus_1: u64, time: u64) {
+    let place = place_plus_1.wrapping_sub(1) as usize;
+    if place >= PLACES {
+        return;
+    }
+    let index = place * BUCKETS + packet_time::bucket(time);
+    let Some(counts) = counts() else { return };
+    // Each is compared where it is used.
+    let buckets = counts.buckets.as_flattened_mut();
+    if let Some(packets) = buckets.get_mut(opaque(index)) {
+        *packets += 1;
+    }
+    if let Some(sum) = counts.nanoseconds.get_mut(opaque(place)) {
+        *sum += time;
+    }
+}
+
+#[inline(always)]
+fn add_asynchronous(direction: Direction) {
+    if let Some(counts) = counts() {
+        counts.asynchronous[direction as usize] += 1;
+    }
+}

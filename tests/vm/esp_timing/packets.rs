@@ -1,0 +1,212 @@
+//! The time of single packets.
+
+use super::*;
+
+/// One packet in so many is timed.
+const EVERY: u64 = 64;
+/// How many are timed of each direction and size, at least.
+const FEW: u64 = 30;
+/// The longest time that this may take.
+const LONGEST: Duration = Duration::from_secs(1_000);
+
+/// Packets that were timed, by bucket, each with the longest time in it; and the sum of their times in seconds.
+#[derive(Debug)]
+struct Timed {
+    buckets: Vec<(f64, u64)>,
+    seconds: f64,
+}
+
+impl Timed {
+    /// Those of a direction and a size on a page.
+    fn of(page: &str, direction: &str, size: &str) -> Timed {
+        let labels = format!(r#"direction="{direction}",size="{size}""#);
+        let sum = format!("overlay_esp_packet_seconds_sum{{{labels}}}");
+        let is_mine = |line: &&str| {
+            line.starts_with("overlay_esp_packet_seconds_bucket") && line.contains(&labels)
+        };
+        let mut below = 0;
+        let buckets = page.lines().filter(is_mine).map(|line| {
+            let limit = line.split('"').nth(1).unwrap();
+            let limit = limit.parse().unwrap_or(f64::INFINITY);
+            let packets: u64 = line.rsplit(' ').next().unwrap().parse().unwrap();
+            let own = packets - below;
+            below = packets;
+            (limit, own)
+        });
+        Timed {
+            buckets: buckets.collect(),
+            seconds: seconds(page, &sum).unwrap_or_default(),
+        }
+    }
+
+    fn packets(&self) -> u64 {
+        self.buckets.iter().map(|(_, packets)| packets).sum()
+    }
+
+    /// The bucket of a time in seconds.
+    fn bucket(&self, time: f64) -> usize {
+        let is_below = |(limit, _): &(f64, u64)| *limit < time;
+        self.buckets.partition_point(is_below)
+    }
+
+    /// The bucket of the packet in the middle.
+    fn median(&self) -> usize {
+        let mut left = self.packets() / 2;
+        let mut buckets = self.buckets.iter();
+        let is_there = |(_, packets): &(f64, u64)| {
+            let is_there = *packets > left;
+            left = left.saturating_sub(*packets);
+            is_there
+        };
+        buckets.position(is_there).unwrap()
+    }
+
+    /// What came since another reading.
+    fn since(self, before: &Timed) -> Timed {
+        let earlier = |at: usize| before.buckets.get(at).map_or(0, |(_, packets)| *packets);
+        let buckets = self.buckets.into_iter().enumerate();
+        Timed {
+            buckets: buckets
+                .map(|(at, (limit, packets))| (limit, packets - earlier(at)))
+                .collect(),
+            seconds: self.seconds - before.seconds,
+        }
+    }
+}
+
+/// Buckets say a time to a factor of two: to compare means, let many packets pass where the machine's clock counts instructions.
+#[test]
+fn single_packets_take_as_long_as_the_tracer_of_functions_says() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let lab = lab();
+    let ends = [WEB, CLIENT].map(|name| lab.container(name).unwrap());
+    let pair = Pair::new(ends[0], ends[1], 5_000);
+    let agent = Agent::start(lab.node1(), &[]);
+    for (from, direction, functions) in [
+        (0, "tx", ["crypto_aead_encrypt", "esp_output"]),
+        (1, "rx", ["crypto_aead_decrypt", "esp_input"]),
+    ] {
+        for (length, size) in SIZES {
+            let now = || Timed::of(&agent.metrics(), direction, size);
+            let (before, begun, mut sent) = (now(), Instant::now(), 0);
+            while now().packets() < before.packets() + FEW || begun.elapsed() < duration(TIME) {
+                assert!(
+                    begun.elapsed() < LONGEST,
+                    "{direction}, {size}: {:?}",
+                    now()
+                );
+                sent += flood(&pair, from, length, Duration::from_secs(1));
+            }
+            let times = now().since(&before);
+            // The whole call of ESP begins before the cipher's, and ends after it.
+            let [cipher, whole] = functions.map(|function| {
+                let [mut traced, mut trivial] = traced(function, || {
+                    flood(&pair, from, length, WINDOW[1]);
+                });
+                let [_, tracer] = means(&mut trivial);
+                let means = means(&mut traced).map(|mean| mean - tracer);
+                (means, traced[traced.len() / 2] - tracer)
+            });
+            let us = |time: f64| format!("{:.1} us", time * 1e6);
+            println!(
+                "{direction}, up to {size} bytes: {} ({} of {sent} packets); the tracer has {} for {}, and {} for {}; with \
+                 interrupts {} and {}; {:?}",
+                us(times.seconds / times.packets() as f64),
+                times.packets(),
+                us(cipher.0[1]),
+                functions[0],
+                us(whole.0[1]),
+                functions[1],
+                us(cipher.0[0]),
+                us(whole.0[0]),
+                times.buckets,
+            );
+            let expected = sent / EVERY;
+            assert!(
+                (expected / 2..=expected * 2).contains(&times.packets()),
+                "{direction}, {size}: {} of {sent}",
+                times.packets()
+            );
+            let [least, most] = [cipher.1, whole.1].map(|time| times.bucket(time));
+            let median = times.median();
+            assert!(
+                least <= median + 1 && median <= most + 1,
+                "{direction}, {size}: medians of {} and {}",
+                us(cipher.1),
+                us(whole.1)
+            );
+        }
+    }
+
+    // Others use the same cipher meanwhile: a tunnel between the nodes.
+    tunnel(&lab);
+    let all = || {
+        let page = agent.metrics();
+        let counts = rows(&page, "overlay_esp_packet_seconds_count");
+        counts.into_iter().map(|(_, packets)| packets).sum::<u64>()
+    };
+    let ends = ENDS.map(|end| end.to_string());
+    let wire = || lab.node1().device_stats("eth0").unwrap().tx_packets;
+    let (begun, before, wire_before, mut few) = (Instant::now(), all(), wire(), 0);
+    while begun.elapsed() < Duration::from_secs(10) {
+        few += 2;
+        pair.send(0, [100]);
+        pair.send(1, [100]);
+        for _ in 0..4 {
+            send(lab.node1(), [&ends[0], &ends[1]], &vec![vec![0; 900]; 16]);
+            send(lab.node2(), [&ends[1], &ends[0]], &vec![vec![0; 900]; 16]);
+        }
+    }
+    let (timed, carried) = (all() - before, wire() - wire_before);
+    println!("{timed} timed of {few} packets, beside {carried} sent in all");
+    assert!(carried > few * 10, "{carried} packets");
+    assert!(
+        timed <= 5 + few / EVERY * 3,
+        "{timed} timed of {few} packets"
+    );
+}
+
+/// What is encrypted and decrypted by threads of the kernel (`pcrypt`), after the call has returned.
+#[test]
+fn packets_that_the_kernel_leaves_to_its_threads_are_told_apart() {
+    const ADDRESSES: [&str; 2] = ["fd00:77::1", "fd00:77::2"];
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let modprobe = |arguments: &[&str]| Command::new("/sbin/modprobe").args(arguments).output();
+    // The module that makes the instance does not stay, which is an error.
+    drop(modprobe(&["tcrypt", "alg=pcrypt(rfc4106(gcm(aes)))", "type=3"]).unwrap());
+    let crypto = fs::read_to_string("/proc/crypto").unwrap();
+    assert!(crypto.contains(": pcrypt(rfc4106("), "{crypto}");
+    let lab = lab();
+    for (host, address) in [lab.node1(), lab.node2()].into_iter().zip(ADDRESSES) {
+        host.run("sysctl", &["-qw", "net.ipv6.conf.eth0.disable_ipv6=0"])
+            .unwrap();
+        ip(host, &format!("addr add {address}/64 dev eth0 nodad"));
+    }
+    protect(&lab, ADDRESSES, 0x6000, &gcm());
+    let agent = Agent::start(lab.node1(), &[]);
+    let datagrams = vec![vxlan(99, &redis_command()); 8];
+    let back = [ADDRESSES[1], ADDRESSES[0]];
+    wait_until("both directions are seen", || {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(1) {
+            send(lab.node1(), ADDRESSES, &datagrams);
+            send(lab.node2(), back, &datagrams);
+        }
+        let page = agent.metrics();
+        let of = |direction| {
+            let labels = format!(r#"{{direction="{direction}"}}"#);
+            value(
+                &page,
+                &format!("overlay_esp_packet_asynchronous_total{labels}"),
+            )
+        };
+        of("tx") > 0 && of("rx") > 0
+    });
+    let counts = rows(&agent.metrics(), "overlay_esp_packet_seconds_count");
+    assert_eq!(counts, [], "none of them is timed");
+    drop(agent);
+    drop(lab);
+    wait_until("the module is removed", || {
+        modprobe(&["-r", "pcrypt"]).unwrap().status.success()
+    });
+}
