@@ -1,6 +1,6 @@
 //! How long ESP took for single packets of overlays, by direction and size.
 //!
-//! One packet in [`EVERY`] is timed: a sent one from where its association counts it until the cipher has encrypted it, a received
+//! While packets are timed, one in [`EVERY`] is: a sent one from where its association counts it until the cipher has encrypted it, a received
 //! one from where the cipher is called until IPsec hands it on.
 
 use crate::count::Total;
@@ -16,7 +16,7 @@ const FIRST: u64 = 250;
 pub const BUCKETS: usize = LIMITS + 1;
 
 /// One packet in so many is timed, on average: a power of two.
-pub const EVERY: u32 = 64;
+pub const EVERY: u32 = 8;
 
 /// The longest time in a bucket, in nanoseconds; `None` for the last bucket, which has no limit.
 #[must_use]

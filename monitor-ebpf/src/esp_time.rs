@@ -18,7 +18,7 @@ use aya_ebpf::programs::PerfEventContext;
 use monitor_common::direction::Direction;
 use monitor_common::esp_time::{self, EspTimes, FAMILIES, FRAMES, PLACES};
 
-use crate::kernel_struct::{ProtocolType, SkBuff, State};
+use crate::kernel_struct::{ProtocolType, Request, SkBuff, State};
 use crate::maps::ESP_TIMES;
 use crate::{packet_time, settings};
 
@@ -111,9 +111,27 @@ pub fn received_other() {
     }
 }
 
+/// A call of a cipher that encrypts has returned.
+#[inline(always)]
+pub fn encrypted(request: Request, result: i32) {
+    if let Some(times) = times() {
+        // SAFETY: this CPU's own element.
+        packet_time::end_sent(unsafe { &mut *times }, request, result);
+    }
+}
+
+/// A cipher is called to decrypt.
+#[inline(always)]
+pub fn decrypt(request: Request) {
+    if let Some(times) = times() {
+        // SAFETY: this CPU's own element.
+        packet_time::begin_received(unsafe { &mut *times }, request);
+    }
+}
+
 /// This CPU's element; `None` if nothing is timed.
 #[inline(always)]
-pub fn times() -> Option<*mut EspTimes> {
+fn times() -> Option<*mut EspTimes> {
     if settings::esp_timing() {
         ESP_TIMES.get_ptr_mut(0)
     } else {

@@ -130,7 +130,7 @@ pub fn overlay_esp_time(ctx: PerfEventContext) -> u32 {
 /// Exit of `crypto_aead_encrypt`.
 #[fexit]
 pub fn overlay_encrypted(ctx: FExitContext) -> i32 {
-    packet_time::encrypted(
+    esp_time::encrypted(
         Request(ctx.arg::<*const u8>(0) as usize),
         ctx.arg::<i32>(1),
     );
@@ -140,7 +140,7 @@ pub fn overlay_encrypted(ctx: FExitContext) -> i32 {
 /// Entry of `crypto_aead_decrypt`.
 #[fentry]
 pub fn overlay_decrypt(ctx: FEntryContext) -> i32 {
-    packet_time::decrypt(Request(ctx.arg::<*const u8>(0) as usize));
+    esp_time::decrypt(Request(ctx.arg::<*const u8>(0) as usize));
     0
 }
 

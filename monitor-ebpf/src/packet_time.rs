@@ -1,20 +1,22 @@
 //! How long ESP takes for single packets of overlays.
 //!
-//! One packet in 64 is timed. The time of a sent one begins in `esp_time::sent`, where its association counts it, and ends where
-//! the call of the cipher returns (`crypto_aead_encrypt`). That of a received one begins where the cipher is called
-//! (`crypto_aead_decrypt`; crypto/aead.c), and ends in `esp_time::received`, where IPsec hands it on. The request of a call has
-//! the packet: so a call of anyone else, such as TLS in the kernel or an encrypted disk, is not counted.
+//! While the agent times packets, one in eight is, and only then the programs on the calls of the cipher are attached. The time of
+//! a sent packet begins in `esp_time::sent`, where its association counts it, and ends where the call of the cipher returns
+//! (`crypto_aead_encrypt`). That of a received one begins where the cipher is called (`crypto_aead_decrypt`; crypto/aead.c), and
+//! ends in `esp_time::received`, where IPsec hands it on. The request of a call has the packet: so a call of anyone else, such as
+//! TLS in the kernel or an encrypted disk, is not counted.
 //!
 //! A packet whose call has returned before the cipher was done is decrypted in another thread or by a device. For a sent one the
 //! call says so (`-EINPROGRESS`). A received one is handed on while another task is current, or after the cipher was called for
 //! the next packet on this CPU: IPsec decrypts one packet after the other otherwise.
+
+use core::ptr::read_volatile;
 
 use aya_ebpf::helpers::{bpf_get_current_task, bpf_get_prandom_u32, bpf_ktime_get_ns};
 use monitor_common::direction::Direction;
 use monitor_common::esp_time::{Decryption, Encryption, EspTimes, PLACES};
 use monitor_common::packet_time::{self, BUCKETS, PacketTimes};
 
-use crate::esp_time::times;
 use crate::kernel_struct::{Request, SkBuff};
 use crate::maps::PACKET_TIMES;
 use crate::verifier::opaque;
@@ -22,10 +24,22 @@ use crate::verifier::opaque;
 /// `EINPROGRESS` (`include/uapi/asm-generic/errno.h`).
 const IN_PROGRESS: i32 = -115;
 
+/// Not 0 while packets are timed. Written by user space only; in a section of its own, because user space writes the whole section.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".data.packets")]
+static PACKETS: u32 = 0;
+
+/// Whether packets are timed.
+#[inline(always)]
+fn is_on() -> bool {
+    // SAFETY: a static, always valid. Volatile, because user space changes it.
+    unsafe { read_volatile(&raw const PACKETS) != 0 }
+}
+
 /// A packet of an overlay is about to be encrypted on this CPU; times it if it is its turn.
 #[inline(always)]
 pub fn begin_sent(times: &mut EspTimes, packet: SkBuff, place_plus_1: u64) {
-    if is_next(&mut times.until_sent) {
+    if is_on() && is_next(&mut times.until_sent) {
         times.encryption = Encryption {
             packet: packet.0 as u64,
             place_plus_1,
@@ -36,10 +50,7 @@ pub fn begin_sent(times: &mut EspTimes, packet: SkBuff, place_plus_1: u64) {
 
 /// A call of a cipher that encrypts has returned.
 #[inline(always)]
-pub fn encrypted(request: Request, result: i32) {
-    let Some(times) = times() else { return };
-    // SAFETY: this CPU's own element.
-    let times = unsafe { &mut *times };
+pub fn end_sent(times: &mut EspTimes, request: Request, result: i32) {
     // A copy: a soft interrupt may encrypt another packet meanwhile.
     let encryption = times.encryption;
     if encryption.begun == 0 || request.packet() != Some(encryption.packet) {
@@ -56,10 +67,7 @@ pub fn encrypted(request: Request, result: i32) {
 
 /// A cipher is called to decrypt; times the packet if it is its turn.
 #[inline(always)]
-pub fn decrypt(request: Request) {
-    let Some(times) = times() else { return };
-    // SAFETY: this CPU's own element.
-    let times = unsafe { &mut *times };
+pub fn begin_received(times: &mut EspTimes, request: Request) {
     if times.decryption.packet != 0 {
         // It was dropped, or is decrypted elsewhere.
         times.left = times.decryption.packet;
@@ -85,6 +93,10 @@ pub fn decrypt(request: Request) {
 /// IPsec hands on a packet of an overlay, of this index by direction and size, plus 1.
 #[inline(always)]
 pub fn end_received(times: &mut EspTimes, packet: SkBuff, place_plus_1: u64) {
+    if !is_on() {
+        // What is left of the last time has nothing to do with this packet.
+        return;
+    }
     let packet = packet.0 as u64;
     if times.decryption.packet == packet {
         let time = now().wrapping_sub(times.decryption.begun);

@@ -1,10 +1,13 @@
 //! What the agent has timed of encryptions and decryptions.
 
+use std::sync::Arc;
+
 use monitor_common::packet_time::PacketTimes;
 
 use super::esp_timing::{LeftTime, row};
 use super::node_agent::Agent;
 use crate::base::failure::Failure;
+use crate::kernel::PacketTimer;
 use crate::traffic::counted::EspTime;
 
 impl Agent {
@@ -23,6 +26,12 @@ impl Agent {
         self.esp_timing
             .as_mut()
             .map_or(Ok(()), |timing| timing.update(counts))
+    }
+
+    /// What times single packets, while ESP carries packets of overlays.
+    #[must_use]
+    pub fn packet_timer(&self) -> Option<Arc<PacketTimer>> {
+        self.esp_timing.as_ref()?.packet_timer()
     }
 
     /// The times of single packets.

@@ -4,12 +4,14 @@
 //! Samples are taken while ESP carries packets of overlays, and for some seconds after. Packets count as timed only meanwhile,
 //! so that time and packets belong together.
 
+use std::sync::Arc;
+
 use monitor_common::count::Total;
 use monitor_common::esp_time::{EspTimeCounts, PLACES, of_place};
 use monitor_common::packet_time::PacketTimes;
 
 use crate::base::failure::Failure;
-use crate::kernel::EspTimer;
+use crate::kernel::{EspTimer, PacketTimer};
 use crate::traffic::counted::EspTime;
 
 /// Samples are taken until so many readings, one after the other, have found no packet.
@@ -73,6 +75,8 @@ impl Timed {
 pub(super) struct EspTiming {
     timer: EspTimer,
     timed: Timed,
+    /// Times single packets; `None` where the kernel does not permit that.
+    packets: Option<Arc<PacketTimer>>,
     /// What the process before this one had timed.
     inherited: Vec<LeftTime>,
     /// The same of single packets.
@@ -83,13 +87,19 @@ pub(super) struct EspTiming {
 pub(in crate::agent) type LeftTime = (usize, u64, u64, u64);
 
 impl EspTiming {
-    pub(super) fn new(timer: EspTimer) -> EspTiming {
+    pub(super) fn new(timer: EspTimer, packets: Option<PacketTimer>) -> EspTiming {
         EspTiming {
             timer,
             timed: Timed::default(),
+            packets: packets.map(Arc::new),
             inherited: Vec::new(),
             inherited_packets: PacketTimes::default(),
         }
+    }
+
+    /// What times single packets, while ESP carries packets of overlays.
+    pub(super) fn packet_timer(&self) -> Option<Arc<PacketTimer>> {
+        self.timed.since.and(self.packets.clone())
     }
 
     /// The times of single packets in all, where the kernel has counted this so far.

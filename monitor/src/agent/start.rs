@@ -140,10 +140,10 @@ impl Agent {
     fn time_esp(&mut self) {
         match self.kernel.esp_timer() {
             Ok(timer) => {
-                self.esp_timing = Some(EspTiming::new(timer));
-                if let Some(reason) = self.kernel.no_packet_times() {
+                let packets = self.kernel.packet_timer().inspect_err(|reason| {
                     tracing::debug!("single packets are not timed in ESP: {reason}");
-                }
+                });
+                self.esp_timing = Some(EspTiming::new(timer, packets.ok()));
             }
             Err(reason) if uses_esp() => {
                 tracing::info!(

@@ -25,6 +25,8 @@ pub enum Command {
     ObjectInfo = 15,
     /// `BPF_PROG_QUERY`.
     ProgramQuery = 16,
+    /// `BPF_RAW_TRACEPOINT_OPEN`, which attaches tracing programs too.
+    RawTracepointOpen = 17,
     /// `BPF_MAP_LOOKUP_AND_DELETE_ELEM`.
     MapLookUpAndDelete = 21,
     /// `BPF_MAP_LOOKUP_BATCH`.
@@ -42,7 +44,7 @@ pub enum Command {
 impl Command {
     /// What a started agent calls: it reads and writes maps, attaches programs, and looks for those of others. It makes no map,
     /// loads no program and pins nothing.
-    pub const AFTER_START: [Command; 12] = [
+    pub const AFTER_START: [Command; 13] = [
         Command::MapLookUp,
         Command::MapUpdate,
         Command::MapDelete,
@@ -51,6 +53,7 @@ impl Command {
         Command::ProgramById,
         Command::ObjectInfo,
         Command::ProgramQuery,
+        Command::RawTracepointOpen,
         Command::MapLookUpAndDelete,
         Command::MapLookUpBatch,
         Command::LinkCreate,

@@ -1,5 +1,7 @@
 //! Attaches the programs that attribute ESP to networks.
 
+use std::os::fd::{AsFd, BorrowedFd};
+
 use aya::Btf as KernelBtf;
 use aya::programs::{FEntry, FExit, Program, ProgramError};
 
@@ -70,12 +72,6 @@ impl Kernel {
         points.try_for_each(|point| self.load_tracing(point, btf))
     }
 
-    /// Why single packets are not timed in ESP, once [`Kernel::attribute_esp`] was called; `None` if they are.
-    #[must_use]
-    pub fn no_packet_times(&self) -> Option<&str> {
-        self.packet_times.as_ref().err().map(String::as_str)
-    }
-
     /// Loads a tracing program.
     fn load_tracing(&mut self, point: Point, btf: &KernelBtf) -> Result<(), Reason> {
         let (name, function) = point;
@@ -88,14 +84,6 @@ impl Kernel {
 
     /// Attaches loaded programs, up to the first failure.
     fn attach_to_xfrm(&mut self, points: &[Point]) -> Result<(), Reason> {
-        self.attach_tracing(points)?;
-        if self.packet_times.is_ok() {
-            self.packet_times = self.attach_tracing(&CIPHER);
-        }
-        Ok(())
-    }
-
-    fn attach_tracing(&mut self, points: &[Point]) -> Result<(), Reason> {
         for point in points {
             match self.tracing(point.0)? {
                 Tracing::Exit(program) => program.attach().map(drop),
@@ -107,7 +95,7 @@ impl Kernel {
     }
 
     /// A tracing program by its name.
-    fn tracing(&mut self, name: &str) -> Result<Tracing<'_>, Reason> {
+    pub(super) fn tracing(&mut self, name: &str) -> Result<Tracing<'_>, Reason> {
         match self
             .program_mut(name)
             .map_err(|failure| failure.to_string())?
@@ -137,9 +125,20 @@ impl Kernel {
 }
 
 /// A program that traces a function of the kernel.
-enum Tracing<'a> {
+pub(super) enum Tracing<'a> {
     Entry(&'a mut FEntry),
     Exit(&'a mut FExit),
+}
+
+impl Tracing<'_> {
+    /// The descriptor of the loaded program.
+    pub(super) fn fd(&self) -> Result<BorrowedFd<'_>, ProgramError> {
+        match self {
+            Tracing::Entry(program) => program.fd(),
+            Tracing::Exit(program) => program.fd(),
+        }
+        .map(AsFd::as_fd)
+    }
 }
 
 /// Why a program cannot trace its function, with what was tried.

@@ -14,6 +14,7 @@ use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use aya_log::EbpfLogger;
 use monitor_common::direction::Direction;
 use monitor_common::reason::Reason;
+use monitor_common::shared::Shared;
 use monitor_common::xfrm_layout::{Memory, XfrmLayout};
 
 use super::attach;
@@ -24,6 +25,7 @@ use super::esp_plan;
 use super::load_errors;
 use super::options::LoadOptions;
 use super::size::MapSizes;
+use super::table::{Table, map};
 use crate::base::failure::Failure;
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/overlay-monitor.bpf.o"));
@@ -65,7 +67,7 @@ pub struct Kernel {
     pub(super) esp_plan: Result<esp_plan::Plan, Unavailable>,
     /// Whether encryptions are to be timed.
     pub(super) times_esp: bool,
-    /// Whether single packets can be timed in ESP, or why not.
+    /// Whether the programs that time single packets in ESP are loaded, or why they are not.
     pub(super) packet_times: Result<(), Unavailable>,
 }
 
@@ -146,6 +148,15 @@ impl Kernel {
             Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(()),
             Err(error) => Err(load_errors::program("load", name, error)),
         }
+    }
+
+    /// A map of the object as a table.
+    pub(super) fn table<K: Shared, V: Shared>(
+        &self,
+        name: &'static str,
+        cpus: usize,
+    ) -> Result<Table<K, V>, Failure> {
+        Table::new(map(&self.ebpf, name)?, name, cpus)
     }
 
     /// All programs by their names, loaded or not.

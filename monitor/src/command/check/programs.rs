@@ -57,7 +57,10 @@ pub(super) fn programs(findings: &mut Vec<Finding>) -> Result<bool, Failure> {
     let attributed = kernel.load_esp_attribution();
     findings.push(attribution(&attributed));
     if attributed == Attribution::Exact {
-        findings.push(timing(kernel.esp_timer().err(), kernel.no_packet_times()));
+        findings.push(timing(
+            kernel.esp_timer().err(),
+            kernel.packet_timer().err(),
+        ));
     }
     Ok(has_tcx)
 }
@@ -107,12 +110,12 @@ fn attribution(attribution: &Attribution) -> Finding {
 
 /// `trouble` is why encryptions cannot be timed.
 /// Why nothing is timed, and why no single packet is.
-fn timing(trouble: Option<String>, no_packets: Option<&str>) -> Finding {
+fn timing(trouble: Option<String>, no_packets: Option<String>) -> Finding {
     match (trouble, no_packets) {
         (None, None) => works(
             Check::EspTiming,
             "time of ESP",
-            "encryptions and decryptions of overlays are timed by samples, and one packet in 64 by itself",
+            "encryptions and decryptions of overlays are timed by samples, and some packets by themselves",
         ),
         (None, Some(reason)) => limited(
             Check::EspTiming,
