@@ -15,7 +15,7 @@ const FIRST: u64 = 250;
 /// Buckets: one for each limit, and one for what took longer.
 pub const BUCKETS: usize = LIMITS + 1;
 
-/// One packet in so many is timed, on average: a power of two.
+/// One packet in so many is timed, on average.
 pub const EVERY: u32 = 8;
 
 /// The longest time in a bucket, in nanoseconds; `None` for the last bucket, which has no limit.
@@ -46,7 +46,7 @@ pub const fn bucket(nanoseconds: u64) -> usize {
 #[inline(always)]
 #[must_use]
 pub const fn until_next(random: u32) -> u64 {
-    (random % (2 * EVERY)) as u64
+    (random % (2 * EVERY - 1)) as u64
 }
 
 shared! {
@@ -133,9 +133,9 @@ mod tests {
     #[test]
     fn one_packet_in_so_many_is_timed() {
         // A packet is timed when none is left, and each one before it takes one.
-        let all = 2 * EVERY;
+        let all = 2 * EVERY - 1;
         let distance: u64 = (0..all).map(|random| until_next(random) + 1).sum();
-        assert_eq!(distance / u64::from(all), u64::from(EVERY));
+        assert_eq!(distance, u64::from(all * EVERY));
         assert_eq!(until_next(all + 5), 5);
     }
 }

@@ -46,10 +46,11 @@ pub fn sent(state: State, skb: SkBuff) {
     esp_time::sent(state, skb, note);
 }
 
-/// Counts a packet that was just decrypted, by security associations that have counted it as received.
+/// Counts a packet that was just decrypted, by security associations that have counted it as received. `is_resumed`: see
+/// `packet_time`.
 #[inline(always)]
-pub fn received(skb: SkBuff) {
-    if count_received(skb).is_none() {
+pub fn received(skb: SkBuff, is_resumed: bool) {
+    if count_received(skb, is_resumed).is_none() {
         esp_time::received_other();
     }
 }
@@ -89,7 +90,7 @@ fn note(direction: Direction, family: u16, carried: EspCarried) -> Note {
 
 /// `None` if nothing was counted.
 #[inline(always)]
-fn count_received(skb: SkBuff) -> Option<()> {
+fn count_received(skb: SkBuff, is_resumed: bool) -> Option<()> {
     let state = association(skb)?;
     if skb.protocol()? != udp::PROTOCOL {
         return None;
@@ -105,7 +106,7 @@ fn count_received(skb: SkBuff) -> Option<()> {
     };
     let carried = carried(state, skb, head)?;
     count(Direction::Rx, vni, peer, carried);
-    esp_time::received(state, skb, note(Direction::Rx, family, carried));
+    esp_time::received(state, skb, note(Direction::Rx, family, carried), is_resumed);
     Some(())
 }
 

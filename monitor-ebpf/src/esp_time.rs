@@ -89,7 +89,7 @@ pub fn sent(state: State, packet: SkBuff, note: Note) {
 
 /// Gives the samples and the time of the packet that this CPU has just decrypted to its size.
 #[inline(always)]
-pub fn received(state: State, packet: SkBuff, note: Note) {
+pub fn received(state: State, packet: SkBuff, note: Note, is_resumed: bool) {
     let Some(times) = times() else { return };
     // SAFETY: this CPU's own element.
     let times = unsafe { &mut *times };
@@ -97,7 +97,7 @@ pub fn received(state: State, packet: SkBuff, note: Note) {
     times.receiving = 0;
     learn(times, state, note.is_v6());
     count(times, note.place_plus_1(), samples);
-    packet_time::end_received(times, packet, note.place_plus_1());
+    packet_time::end_received(times, packet, note.place_plus_1(), is_resumed);
 }
 
 /// Forgets the samples and the time of a packet that turned out to be none of an overlay.

@@ -109,15 +109,13 @@ pub fn overlay_esp_sent_esn(ctx: FExitContext) -> i32 {
 /// Entry of `xfrm4_transport_finish`.
 #[fentry]
 pub fn overlay_esp_received(ctx: FEntryContext) -> i32 {
-    esp_networks::received(SkBuff(ctx.arg::<*const u8>(0) as usize));
-    0
+    esp_received(&ctx)
 }
 
 /// Entry of `xfrm6_transport_finish`.
 #[fentry]
 pub fn overlay_esp_received_v6(ctx: FEntryContext) -> i32 {
-    esp_networks::received(SkBuff(ctx.arg::<*const u8>(0) as usize));
-    0
+    esp_received(&ctx)
 }
 
 /// The event that interrupts each CPU at a fixed period.
@@ -130,10 +128,7 @@ pub fn overlay_esp_time(ctx: PerfEventContext) -> u32 {
 /// Exit of `crypto_aead_encrypt`.
 #[fexit]
 pub fn overlay_encrypted(ctx: FExitContext) -> i32 {
-    esp_time::encrypted(
-        Request(ctx.arg::<*const u8>(0) as usize),
-        ctx.arg::<i32>(1),
-    );
+    esp_time::encrypted(Request(ctx.arg::<*const u8>(0) as usize), ctx.arg::<i32>(1));
     0
 }
 
@@ -141,6 +136,14 @@ pub fn overlay_encrypted(ctx: FExitContext) -> i32 {
 #[fentry]
 pub fn overlay_decrypt(ctx: FEntryContext) -> i32 {
     esp_time::decrypt(Request(ctx.arg::<*const u8>(0) as usize));
+    0
+}
+
+/// `int …(struct sk_buff *skb, int async)`.
+#[inline(always)]
+fn esp_received(ctx: &FEntryContext) -> i32 {
+    let packet = SkBuff(ctx.arg::<*const u8>(0) as usize);
+    esp_networks::received(packet, ctx.arg::<i32>(1) != 0);
     0
 }
 

@@ -6,9 +6,11 @@
 //! ends in `esp_time::received`, where IPsec hands it on. The request of a call has the packet: so a call of anyone else, such as
 //! TLS in the kernel or an encrypted disk, is not counted.
 //!
-//! A packet whose call has returned before the cipher was done is decrypted in another thread or by a device. For a sent one the
-//! call says so (`-EINPROGRESS`). A received one is handed on while another task is current, or after the cipher was called for
-//! the next packet on this CPU: IPsec decrypts one packet after the other otherwise.
+//! A cipher may be made of others, which are called in the same way with the same packet: the innermost call counts.
+//!
+//! A packet whose call has returned before the cipher was done is encrypted or decrypted in another thread or by a device. For a
+//! sent one the call says so (`-EINPROGRESS`), for a received one the argument `async` of the function that hands it on. It is
+//! recognised if it is handed on on the same CPU, while another task is current or after the cipher was called for the next packet.
 
 use core::ptr::read_volatile;
 
@@ -23,6 +25,8 @@ use crate::verifier::opaque;
 
 /// `EINPROGRESS` (`include/uapi/asm-generic/errno.h`).
 const IN_PROGRESS: i32 = -115;
+/// No call takes so long, in nanoseconds: the time began with another packet at the same address.
+const TOO_LONG: u64 = 1_000_000_000;
 
 /// Not 0 while packets are timed. Written by user space only; in a section of its own, because user space writes the whole section.
 #[unsafe(no_mangle)]
@@ -39,7 +43,8 @@ fn is_on() -> bool {
 /// A packet of an overlay is about to be encrypted on this CPU; times it if it is its turn.
 #[inline(always)]
 pub fn begin_sent(times: &mut EspTimes, packet: SkBuff, place_plus_1: u64) {
-    if is_on() && is_next(&mut times.until_sent) {
+    // A packet has a security path on its way out if a device or the queue's end encrypts it (`xfrm_offload`).
+    if is_on() && is_next(&mut times.until_sent) && packet.sec_path().is_none() {
         times.encryption = Encryption {
             packet: packet.0 as u64,
             place_plus_1,
@@ -69,11 +74,11 @@ pub fn end_sent(times: &mut EspTimes, request: Request, result: i32) {
 #[inline(always)]
 pub fn begin_received(times: &mut EspTimes, request: Request) {
     if times.decryption.packet != 0 {
-        // It was dropped, or is decrypted elsewhere.
+        // It was dropped, or is decrypted elsewhere; or this is a call within the call.
         times.left = times.decryption.packet;
         times.decryption.packet = 0;
     }
-    // The buffer of a packet that was dropped has a new one.
+    // The call within, or the buffer of a packet that was dropped has a new one.
     if times.left != 0 && request.packet() == Some(times.left) {
         times.left = 0;
     }
@@ -90,26 +95,33 @@ pub fn begin_received(times: &mut EspTimes, request: Request) {
     }
 }
 
-/// IPsec hands on a packet of an overlay, of this index by direction and size, plus 1.
+/// IPsec hands on a packet of an overlay, of this index by direction and size, plus 1. `is_resumed` is the argument `async` of the
+/// function that does so: not 0 for a packet that was decrypted elsewhere, and for all that GRO has decrypted.
 #[inline(always)]
-pub fn end_received(times: &mut EspTimes, packet: SkBuff, place_plus_1: u64) {
+pub fn end_received(times: &mut EspTimes, packet: SkBuff, place_plus_1: u64, is_resumed: bool) {
     if !is_on() {
         // What is left of the last time has nothing to do with this packet.
         return;
     }
     let packet = packet.0 as u64;
-    if times.decryption.packet == packet {
-        let time = now().wrapping_sub(times.decryption.begun);
+    let decryption = times.decryption;
+    if !is_resumed {
+        // IPsec decrypts one packet after the other: any other one was dropped.
         times.decryption.packet = 0;
-        // SAFETY: the helper takes nothing.
-        if unsafe { bpf_get_current_task() } == times.decryption.task {
-            add(place_plus_1, time);
-        } else {
-            add_asynchronous(Direction::Rx);
+        if decryption.packet == packet {
+            add(place_plus_1, now().wrapping_sub(decryption.begun));
         }
-    } else if times.left == packet {
+        return;
+    }
+    if times.left == packet {
         times.left = 0;
         add_asynchronous(Direction::Rx);
+    } else if decryption.packet == packet {
+        times.decryption.packet = 0;
+        // SAFETY: the helper takes nothing.
+        if unsafe { bpf_get_current_task() } != decryption.task {
+            add_asynchronous(Direction::Rx);
+        }
     }
 }
 
@@ -142,7 +154,7 @@ fn counts() -> Option<&'static mut PacketTimes> {
 #[inline(always)]
 fn add(place_plus_1: u64, time: u64) {
     let place = place_plus_1.wrapping_sub(1) as usize;
-    if place >= PLACES {
+    if place >= PLACES || time > TOO_LONG {
         return;
     }
     let index = place * BUCKETS + packet_time::bucket(time);

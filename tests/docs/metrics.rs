@@ -18,7 +18,12 @@ const PROGRAMS: [&str; 3] = ["overlay_tc_", "overlay_xdp", "overlay_esp_sent"];
 
 #[test]
 fn every_metric_that_is_named_exists() {
-    let names: Vec<String> = TABLE.iter().map(|row| row.full_name(PREFIX)).collect();
+    let names = TABLE.iter().flat_map(|row| {
+        let mut names = row.series(PREFIX);
+        names.push(row.full_name(PREFIX));
+        names
+    });
+    let names: Vec<String> = names.collect();
     let mut named = 0;
     for document in DOCUMENTS {
         let text = super::document(document);

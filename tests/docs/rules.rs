@@ -76,7 +76,9 @@ fn check(expression: &str, recorded: &BTreeSet<String>) -> usize {
         } else if name.contains(':') {
             assert!(recorded.contains(name), "{name} in {expression}");
         } else if name.starts_with("overlay_") {
-            let row = TABLE.iter().find(|row| row.full_name(PREFIX) == name);
+            let row = TABLE
+                .iter()
+                .find(|row| row.series(PREFIX).iter().any(|of| of == name));
             let row = row.unwrap_or_else(|| panic!("{name} in {expression}"));
             found += 1;
             if let Some(matchers) = list('{', '}') {

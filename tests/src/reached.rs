@@ -51,7 +51,7 @@ impl Promise {
     #[must_use]
     pub fn all() -> BTreeSet<Promise> {
         let metrics = TABLES.iter().flat_map(|(prefix, table)| {
-            let names = table.iter().map(|metric| metric.full_name(prefix));
+            let names = table.iter().flat_map(|metric| metric.series(prefix));
             names.map(Promise::Metric)
         });
         let reasons = Reason::ALL.iter().map(|reason| reason.label().to_owned());

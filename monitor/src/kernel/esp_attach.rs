@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use aya::Btf as KernelBtf;
 use aya::programs::{FEntry, FExit, Program, ProgramError};
+use aya::util::KernelVersion;
 
 use super::btf::Reason;
 use super::esp_plan::{Attribution, CIPHER, Point, RECEIVED, RECEIVED_V6, SENT_OFFLOAD};
@@ -55,7 +56,7 @@ impl Kernel {
         for point in &points {
             self.load_tracing(*point, &btf)?;
         }
-        if self.times_esp {
+        if self.times_packets {
             // Here, as the kernel's BTF is large.
             self.packet_times = self.load_for_packet_times(&btf);
         }
@@ -65,6 +66,10 @@ impl Kernel {
     /// Loads the programs that time single packets, up to the first failure.
     fn load_for_packet_times(&mut self, btf: &KernelBtf) -> Result<(), Reason> {
         let plan = self.esp_plan.as_ref().map_err(Clone::clone)?;
+        if KernelVersion::current().is_ok_and(|version| version < KernelVersion::new(5, 13, 0)) {
+            // "bpf: Allow trampoline re-attach for tracing and lsm programs"
+            return Err("before Linux 5.13 a tracing program can be attached only once".to_owned());
+        }
         if plan.layout.request_data == 0 {
             return Err("the kernel's structures of ciphers are not as expected".to_owned());
         }

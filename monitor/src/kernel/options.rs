@@ -27,6 +27,8 @@ pub struct LoadOptions {
     pub esp_networks: bool,
     /// Whether encryptions and decryptions of these packets are timed, if the kernel supports it.
     pub esp_timing: bool,
+    /// Whether single packets are timed then and now, if the kernel supports it; with `esp_timing` only.
+    pub esp_packet_timing: bool,
     /// The caps on samples.
     pub caps: Caps,
     /// Whether cleartext of networks that must be encrypted is counted by node.
@@ -68,6 +70,7 @@ impl Default for LoadOptions {
             exposure: false,
             esp_networks: false,
             esp_timing: false,
+            esp_packet_timing: false,
             caps: Caps::NONE,
             policy: false,
         }

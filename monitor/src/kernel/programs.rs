@@ -65,8 +65,8 @@ pub struct Kernel {
     sizes: MapSizes,
     /// How ESP is attributed to networks on this kernel, or why it cannot be.
     pub(super) esp_plan: Result<esp_plan::Plan, Unavailable>,
-    /// Whether encryptions are to be timed.
-    pub(super) times_esp: bool,
+    /// Whether single packets are to be timed in ESP.
+    pub(super) times_packets: bool,
     /// Whether the programs that time single packets in ESP are loaded, or why they are not.
     pub(super) packet_times: Result<(), Unavailable>,
 }
@@ -124,7 +124,7 @@ impl Kernel {
             ebpf,
             sizes,
             esp_plan,
-            times_esp,
+            times_packets: times_esp && options.esp_packet_timing,
             packet_times: Err("it was not requested".to_owned()),
         })
     }

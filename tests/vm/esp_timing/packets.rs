@@ -1,13 +1,19 @@
 //! The time of single packets.
 
-use aya::programs::Program;
+use std::sync::Arc;
+
+use aya::programs::{Program, loaded_links};
+use aya::util::KernelVersion;
 use aya::{Btf, Ebpf, EbpfLoader};
+use monitor::kernel::{Attribution, Kernel, LoadOptions};
 use monitor_common::config::Config;
 
 use super::*;
 
-/// One packet in so many is timed, in the agent's first minute with ESP.
+/// One packet in so many is timed, for half a minute from the agent's first one in ESP on.
 const EVERY: u64 = 8;
+/// The longest time that packets are sent: the agent's own ends while packets are still timed.
+const LONGEST: Duration = Duration::from_secs(20);
 
 /// Packets that were timed, by bucket, each with the longest time in it; and the sum of their times in seconds.
 #[derive(Debug)]
@@ -74,6 +80,23 @@ impl Timed {
     }
 }
 
+/// Whether this kernel can attach a tracing program only once.
+fn is_too_old() -> bool {
+    KernelVersion::current().unwrap() < KernelVersion::new(5, 13, 0)
+}
+
+/// Samples are taken all the same.
+fn no_packet_is_timed(lab: &Lab, pair: &Pair) {
+    let agent = Agent::start(lab.node1(), &[]);
+    wait_until("samples are taken", || {
+        flood(pair, 0, 100, Duration::from_secs(1));
+        timed(&agent.metrics(), "tx", "256").0 > 0
+    });
+    flood(pair, 0, 100, Duration::from_secs(3));
+    let page = agent.metrics();
+    assert!(!page.contains("overlay_esp_packet_seconds_"), "{page}");
+}
+
 /// Buckets say a time to a factor of two: to compare means, let many packets pass where the machine's clock counts instructions.
 #[test]
 fn single_packets_take_as_long_as_the_tracer_of_functions_says() {
@@ -81,6 +104,9 @@ fn single_packets_take_as_long_as_the_tracer_of_functions_says() {
     let lab = lab();
     let ends = [WEB, CLIENT].map(|name| lab.container(name).unwrap());
     let pair = Pair::new(ends[0], ends[1], 5_000);
+    if is_too_old() {
+        return no_packet_is_timed(&lab, &pair);
+    }
     for (from, direction, functions) in [
         (0, "tx", ["crypto_aead_encrypt", "esp_output"]),
         (1, "rx", ["crypto_aead_decrypt", "esp_input"]),
@@ -93,7 +119,7 @@ fn single_packets_take_as_long_as_the_tracer_of_functions_says() {
                 now().packets() > 0
             });
             let (before, begun, mut sent) = (now(), Instant::now(), 0);
-            while begun.elapsed() < duration(TIME) {
+            while begun.elapsed() < duration(TIME).min(LONGEST) {
                 sent += flood(&pair, from, length, Duration::from_secs(1));
             }
             let times = now().since(&before);
@@ -161,10 +187,26 @@ fn single_packets_take_as_long_as_the_tracer_of_functions_says() {
     let (timed, carried) = (all() - before, wire() - wire_before);
     println!("{timed} timed of {few} packets, beside {carried} sent in all");
     assert!(carried > few * 10, "{carried} packets");
-    assert!(
-        timed <= 5 + few / EVERY * 3,
-        "{timed} timed of {few} packets"
-    );
+    assert!(timed > 0, "packets are timed");
+    assert!(timed < few / 2, "{timed} timed of {few} packets");
+
+    let attached = || {
+        let mine = loaded_programs().flatten().filter(|program| {
+            // The kernel keeps 15 bytes of a name.
+            ["overlay_encrypt", "overlay_decrypt"]
+                .map(Some)
+                .contains(&program.name_as_str())
+        });
+        let mine: Vec<u32> = mine.map(|program| program.id()).collect();
+        let links = loaded_links().flatten();
+        links
+            .filter(|link| mine.contains(&link.program_id()))
+            .count()
+    };
+    assert_eq!(attached(), 2, "while packets are timed");
+    wait_until("the programs are detached after a silence", || {
+        attached() == 0
+    });
 }
 
 /// What is encrypted and decrypted by threads of the kernel (`pcrypt`), after the call has returned.
@@ -172,6 +214,11 @@ fn single_packets_take_as_long_as_the_tracer_of_functions_says() {
 fn packets_that_the_kernel_leaves_to_its_threads_are_told_apart() {
     const ADDRESSES: [&str; 2] = ["fd00:77::1", "fd00:77::2"];
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    if is_too_old() {
+        let lab = lab();
+        let ends = [WEB, CLIENT].map(|name| lab.container(name).unwrap());
+        return no_packet_is_timed(&lab, &Pair::new(ends[0], ends[1], 5_000));
+    }
     let modprobe = |arguments: &[&str]| Command::new("/sbin/modprobe").args(arguments).output();
     // The module that makes the instance does not stay, which is an error.
     drop(modprobe(&["tcrypt", "alg=pcrypt(rfc4106(gcm(aes)))", "type=3"]).unwrap());
@@ -199,7 +246,7 @@ fn packets_that_the_kernel_leaves_to_its_threads_are_told_apart() {
             let labels = format!(r#"{{direction="{direction}"}}"#);
             value(
                 &page,
-                &format!("overlay_esp_packet_asynchronous_total{labels}"),
+                &format!("overlay_esp_asynchronous_packets_total{labels}"),
             )
         };
         // With several CPUs a packet may be handed on on another one than the agent remembers it on.
@@ -226,15 +273,18 @@ const FUNCTION: &str = if cfg!(target_arch = "aarch64") {
     "__x64_sys_getpgid"
 };
 
-/// The time of a call of getpgid(2), in nanoseconds.
+/// The time of a call of getpgid(2), in nanoseconds: the shortest of several means, since others interrupt an emulated machine.
 fn call() -> f64 {
-    const CALLS: u32 = 20_000;
-    let begun = Instant::now();
-    for _ in 0..CALLS {
-        // SAFETY: the call takes a number.
-        unsafe { libc::getpgid(0) };
-    }
-    begun.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)
+    const CALLS: u32 = 2_000;
+    let means = (0..20).map(|_| {
+        let begun = Instant::now();
+        for _ in 0..CALLS {
+            // SAFETY: the call takes a number.
+            unsafe { libc::getpgid(0) };
+        }
+        begun.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)
+    });
+    means.fold(f64::INFINITY, f64::min)
 }
 
 fn object() -> Ebpf {
@@ -248,9 +298,10 @@ fn object() -> Ebpf {
     loader.load_file(OBJECT).unwrap()
 }
 
-/// What each call of a cipher pays for the packets that are timed: little beside what a system call takes that does nothing.
+/// What each call of a cipher pays for the packets that are timed. Where the clock counts instructions it is two thirds and half of
+/// the system call.
 #[test]
-fn a_call_that_is_not_timed_costs_less_than_a_system_call() {
+fn a_call_that_is_not_timed_costs_no_more_than_three_system_calls() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let btf = Btf::from_sys_fs().unwrap();
     let mut ratios = [Vec::new(), Vec::new()];
@@ -281,6 +332,36 @@ fn a_call_that_is_not_timed_costs_less_than_a_system_call() {
         ratios.sort_unstable_by(f64::total_cmp);
         let median = ratios[ratios.len() / 2];
         assert!(median > 0.0, "the program did not run");
-        assert!(median < 1.0, "{median:.2} of a system call");
+        assert!(median < 3.0, "{median:.2} of a system call");
+    }
+}
+
+/// They are attached again every ten minutes.
+#[test]
+fn the_programs_can_be_attached_again_and_leave_nothing() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kernel = Kernel::new(&LoadOptions {
+        esp_networks: true,
+        esp_timing: true,
+        esp_packet_timing: true,
+        ..LoadOptions::default()
+    })
+    .unwrap();
+    let loaded = kernel.load_esp_attribution();
+    assert_eq!(loaded, Attribution::Exact);
+    let timer = match kernel.packet_timer() {
+        Ok(timer) => Arc::new(timer),
+        Err(reason) => {
+            assert!(is_too_old() && reason.contains("5.13"), "{reason}");
+            return;
+        }
+    };
+    let links = || loaded_links().flatten().count();
+    let before = links();
+    for _ in 0..3 {
+        let timing = timer.start().unwrap();
+        assert_eq!(links(), before + 2);
+        drop(timing);
+        wait_until("they are detached", || links() == before);
     }
 }

@@ -320,6 +320,13 @@ mod tests {
         assert_eq!(read.credentials().count(), 1);
         assert_eq!(read.esp_times, [(3, 70, 2, 20)]);
         assert_eq!(read.packet_times(), packet_times());
+        for other in ["", "AAAA", "?"] {
+            let read = Record {
+                packet_times: other.to_owned(),
+                ..record()
+            };
+            assert_eq!(read.packet_times(), PacketTimes::default(), "{other:?}");
+        }
         assert_eq!((read.evicted, read.interfaces), (5, vec![(3, 0)]));
     }
 

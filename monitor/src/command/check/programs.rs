@@ -16,6 +16,7 @@ pub(super) fn programs(findings: &mut Vec<Finding>) -> Result<bool, Failure> {
         exposure: true,
         esp_networks: true,
         esp_timing: true,
+        esp_packet_timing: true,
         policy: true,
         ..LoadOptions::default()
     }) {
@@ -108,7 +109,6 @@ fn attribution(attribution: &Attribution) -> Finding {
     }
 }
 
-/// `trouble` is why encryptions cannot be timed.
 /// Why nothing is timed, and why no single packet is.
 fn timing(trouble: Option<String>, no_packets: Option<String>) -> Finding {
     match (trouble, no_packets) {

@@ -59,6 +59,9 @@ pub(super) struct File {
     /// Whether encryptions are timed.
     #[serde(default, deserialize_with = "file_value::switch")]
     pub(super) esp_timing: Option<bool>,
+    /// Whether single packets are timed in ESP.
+    #[serde(default, deserialize_with = "file_value::switch")]
+    pub(super) esp_packet_timing: Option<bool>,
     /// Silence after which what is not described is forgotten.
     pub(super) forget_after: Option<ForgetAfter>,
     #[serde(default, deserialize_with = "file_value::number::<_, 0, { u32::MAX }>")]
@@ -258,6 +261,7 @@ mod tests {
             ("exposure = 1", "true or false"),
             ("listen = 9469", "such as \"127.0.0.1:9469\""),
             ("esp_timing = 'no'", "true or false"),
+            ("esp_packet_timing = 1", "true or false"),
             ("page = 'no'", "true or false"),
             ("hosts = 'node1'", "a list of host names, such as"),
             ("hosts = ['node1:9469']", "a list of host names, such as"),

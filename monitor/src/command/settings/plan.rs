@@ -42,6 +42,8 @@ pub struct Defaults {
     /// See [`LoadOptions`].
     pub esp_timing: bool,
     /// See [`LoadOptions`].
+    pub esp_packet_timing: bool,
+    /// See [`LoadOptions`].
     pub caps: Caps,
     /// Whether states and violations of networks are evaluated.
     pub policy: bool,
@@ -59,6 +61,7 @@ impl Defaults {
         exposure: true,
         esp_networks: true,
         esp_timing: true,
+        esp_packet_timing: true,
         caps: Caps::DEFAULT,
         policy: true,
         forgets: true,
@@ -69,6 +72,7 @@ impl Defaults {
         host_flows: HostFlows::All,
         // Its report has no time.
         esp_timing: false,
+        esp_packet_timing: false,
         forgets: false,
         ..Defaults::RUN
     };
@@ -81,6 +85,7 @@ impl Defaults {
         exposure: false,
         esp_networks: false,
         esp_timing: false,
+        esp_packet_timing: false,
         caps: Caps::NONE,
         policy: false,
         forgets: false,
@@ -164,6 +169,7 @@ pub fn plan(
             exposure,
             esp_networks: defaults.esp_networks,
             esp_timing: file.esp_timing.unwrap_or(true) && defaults.esp_timing,
+            esp_packet_timing: file.esp_packet_timing.unwrap_or(true) && defaults.esp_packet_timing,
             caps,
             policy: defaults.policy && !networks.is_empty(),
             ..LoadOptions::default()

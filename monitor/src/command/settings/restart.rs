@@ -35,6 +35,7 @@ pub fn needing_restart(running: &WatchPlan, new: &WatchPlan) -> Vec<&'static str
         exposure,
         esp_networks: _,
         esp_timing,
+        esp_packet_timing,
         caps: Caps { cpu, network },
         policy: _,
     } = load;
@@ -53,6 +54,10 @@ pub fn needing_restart(running: &WatchPlan, new: &WatchPlan) -> Vec<&'static str
         ("flow_samples", *flow_samples != to.flow_samples),
         ("snap", *snap != to.snap),
         ("esp_timing", *esp_timing != to.esp_timing),
+        (
+            "esp_packet_timing",
+            *esp_packet_timing != to.esp_packet_timing,
+        ),
         ("window", *window != new.window),
         ("forget_after", *forget_after != new.forget_after),
         (

@@ -45,6 +45,18 @@ impl Definition {
         format!("{prefix}_{}{suffix}", self.name)
     }
 
+    /// The names of its series below this prefix.
+    #[must_use]
+    pub fn series(&self, prefix: &str) -> Vec<String> {
+        let name = self.full_name(prefix);
+        match self.kind {
+            Type::Counter | Type::Gauge => vec![name],
+            Type::Histogram => ["_bucket", "_sum", "_count"]
+                .map(|suffix| format!("{name}{suffix}"))
+                .into(),
+        }
+    }
+
     fn encode(&self, value: u64, encoder: MetricEncoder<'_>) -> fmt::Result {
         match self.kind {
             Type::Counter => ConstCounter::new(value).encode(encoder),

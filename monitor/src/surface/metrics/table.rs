@@ -131,14 +131,14 @@ pub const TABLE: &[Definition] = &[
         name: "esp_packet_seconds",
         kind: Type::Histogram,
         labels: &["direction", "size"],
-        help: "Seconds that the kernel's ESP took for single overlay packets, one in 8 of one minute in ten: to encrypt them (tx) or to decrypt them (rx); size is the most bytes that ESP carries in a packet of the class",
+        help: "Seconds that the kernel's ESP took for single overlay packets, one in 8 of half a minute in ten: to encrypt them (tx) or to decrypt them (rx); size is the most bytes that ESP carries in a packet of the class",
         rows: packet_times,
     },
     Definition {
-        name: "esp_packet_asynchronous",
+        name: "esp_asynchronous_packets",
         kind: Type::Counter,
         labels: &["direction"],
-        help: "Overlay packets, one in 8 of one minute in ten, that the kernel left to another thread or a device to encrypt (tx) or decrypt (rx), so that their time is not known",
+        help: "Overlay packets, of those that are timed, that the kernel left to another thread or a device to encrypt (tx) or decrypt (rx), so that their time is not known; at least so many",
         rows: asynchronous,
     },
     Definition {

@@ -178,7 +178,7 @@ fn rows_come_out_as_the_contract_names_them() {
         r#"overlay_esp_packet_seconds_bucket{le="5e-7",direction="tx",size="2048"} 2"#,
         r#"overlay_esp_packet_seconds_bucket{le="0.000512",direction="tx",size="2048"} 2"#,
         r#"overlay_esp_packet_seconds_bucket{le="+Inf",direction="tx",size="2048"} 3"#,
-        r#"overlay_esp_packet_asynchronous_total{direction="rx"} 3"#,
+        r#"overlay_esp_asynchronous_packets_total{direction="rx"} 3"#,
         r#"overlay_unparsed_packets_total{interface="eth0",direction="tx",reason="vxlan_no_vni"} 3"#,
         r#"overlay_samples_total{outcome="sent"} 0"#,
         r#"overlay_exposure_packets_total{direction="tx",vni="4096",protocol="http",exposure="plaintext"} 7"#,

@@ -128,8 +128,8 @@ fn markdown(report: &CostReport) -> String {
     let mut text = format!(
         "# What encryption costs\n\n{}\n\n{}\n\n{}\n\n![CPU time as a plot](encryption-cost.svg)\n",
         wrapped(
-            "Written by `cargo xtask bench encryption --docs docs`, not by hand; [encryption-cost.json](encryption-cost.json) \
-             has the same numbers. They are of one machine: measure on yours."
+            "Written by `cargo xtask bench encryption`, not by hand; [encryption-cost.json](encryption-cost.json) has the same \
+             numbers. They are of one machine: measure on yours."
         ),
         wrapped(&format!("The machine, on {}", machines(report))),
         wrapped(&method(report))
