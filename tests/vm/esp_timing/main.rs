@@ -134,17 +134,20 @@ fn nothing_is_timed_where_it_is_switched_off() {
     let ends = [WEB, CLIENT].map(|name| lab.container(name).unwrap());
     let pair = Pair::new(ends[0], ends[1], 5_000);
     let file = std::env::temp_dir().join("overlay-esp-timing.toml");
-    fs::write(&file, "interfaces = [\"eth0\"]\nesp_timing = false\n").unwrap();
-    let agent = Agent::configured(lab.node1(), 9_469, file.to_str().unwrap());
-    for _ in 0..3 {
-        flood(&pair, 0, 1_000, Duration::from_secs(1));
-    }
-    let page = agent.metrics();
-    assert!(page.contains("overlay_esp_network_packets_total"), "{page}");
-    for name in [
-        "overlay_esp_crypto_seconds_total{",
-        "overlay_esp_packet_seconds_",
-    ] {
-        assert!(!page.contains(name), "{page}");
+    for (key, is_sampled) in [("esp_timing", false), ("esp_packet_timing", true)] {
+        fs::write(&file, format!("interfaces = [\"eth0\"]\n{key} = false\n")).unwrap();
+        let agent = Agent::configured(lab.node1(), 9_469, file.to_str().unwrap());
+        for _ in 0..3 {
+            flood(&pair, 0, 1_000, Duration::from_secs(1));
+        }
+        let page = agent.metrics();
+        let has = |name: &str| page.contains(name);
+        assert!(has("overlay_esp_network_packets_total"), "{page}");
+        assert_eq!(
+            has("overlay_esp_crypto_packets_total{"),
+            is_sampled,
+            "{page}"
+        );
+        assert!(!has("overlay_esp_packet_seconds_"), "{page}");
     }
 }
