@@ -4,6 +4,7 @@ use monitor::surface::metrics::VIOLATION_PEERS;
 use monitor_classify::CredentialKind;
 use monitor_common::encapsulation::Encapsulation;
 use monitor_common::esp_time::PLACES;
+use monitor_common::packet_time::BUCKETS;
 
 /// Nodes and networks that have series whatever their number on the wire.
 const OTHERS: usize = 1_024;
@@ -41,10 +42,11 @@ impl Size {
         let esp = 6 * (described + unknown + 1);
         let exposure = 2 * (2 * classes * (described + 2) + 3 * unknown) + described + unknown + 2;
         let credentials = CredentialKind::ALL.len() * (described + 2) + OTHERS;
-        let times = 3 * PLACES;
+        // A histogram has a sum and a count beside its buckets.
+        let times = 3 * PLACES + (BUCKETS + 2) * PLACES + 2;
         let policy = 18 * described + 12 + VIOLATION_PEERS;
-        // Two of each of the twelve programs, with statistics.
-        let agent = 60 * interfaces + 150 + 2 * 12;
+        // Two of each of the fourteen programs, with statistics.
+        let agent = 60 * interfaces + 150 + 2 * 14;
         packets + by_node + esp + times + exposure + credentials + policy + agent
     }
 }
