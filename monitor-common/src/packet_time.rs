@@ -1,7 +1,7 @@
 //! How long ESP took for single packets of overlays, by direction and size.
 //!
-//! While packets are timed, one in [`EVERY`] is: a sent one from where its association counts it until the cipher has encrypted it, a received
-//! one from where the cipher is called until IPsec hands it on.
+//! While packets are timed, one in [`EVERY`] is: a sent one from where its association counts it until the cipher has encrypted
+//! it, a received one from where the cipher is called until IPsec hands it on.
 
 use crate::count::Total;
 use crate::direction::Direction;

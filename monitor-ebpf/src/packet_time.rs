@@ -8,9 +8,9 @@
 //!
 //! A cipher may be made of others, which are called in the same way with the same packet: the innermost call counts.
 //!
-//! A packet whose call has returned before the cipher was done is encrypted or decrypted in another thread or by a device. For a
-//! sent one the call says so (`-EINPROGRESS`), for a received one the argument `async` of the function that hands it on. It is
-//! recognised if it is handed on on the same CPU, while another task is current or after the cipher was called for the next packet.
+//! A packet whose call has returned before the cipher was done is encrypted or decrypted in another thread or by a device. The call
+//! returns `-EINPROGRESS` for a sent one. A received one is recognised by the argument `async` of `xfrm4_transport_finish`, if that runs
+//! on the same CPU, while another task is current or after the cipher was called for the next packet.
 
 use core::ptr::read_volatile;
 

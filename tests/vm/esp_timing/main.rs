@@ -30,6 +30,8 @@ use overlay_tests::wire::Pair;
 const TRACING: &str = "/sys/kernel/tracing";
 /// Payloads of datagrams, and the class of what ESP carries of them: UDP, VXLAN and the inner headers are 58 bytes.
 const SIZES: [(usize, &str); 2] = [(100, "256"), (1_300, "2048")];
+/// Addresses of the nodes that [`protect_ipv6`] gives.
+const ADDRESSES: [&str; 2] = ["fd00:77::1", "fd00:77::2"];
 /// A function of the kernel that each packet passes and that does next to nothing: what the tracer measures of it is the tracer.
 const TRIVIAL: &str = "ip_send_check";
 /// How long packets are timed at a time, by samples and by the tracer.
@@ -47,6 +49,16 @@ static ALONE: Mutex<()> = Mutex::new(());
 fn lab() -> Lab {
     let build = || Lab::builder().encrypted(true).quiet(true).build();
     build().or_else(|_| build()).or_else(|_| build()).unwrap()
+}
+
+/// Gives the nodes IPv6 addresses, between which ESP protects what no device of the lab sends.
+fn protect_ipv6(lab: &Lab) {
+    for (host, address) in [lab.node1(), lab.node2()].into_iter().zip(ADDRESSES) {
+        host.run("sysctl", &["-qw", "net.ipv6.conf.eth0.disable_ipv6=0"])
+            .unwrap();
+        ip(host, &format!("addr add {address}/64 dev eth0 nodad"));
+    }
+    protect(lab, ADDRESSES, 0x6000, &gcm());
 }
 
 /// Sends datagrams of one size for a time, and returns how many. Pauses of changing length keep packets and samples from having

@@ -213,8 +213,7 @@ fn single_packets_take_as_long_as_the_tracer_of_functions_says() {
 
 /// What is encrypted and decrypted by threads of the kernel (`pcrypt`), after the call has returned.
 #[test]
-fn packets_that_the_kernel_leaves_to_its_threads_are_told_apart() {
-    const ADDRESSES: [&str; 2] = ["fd00:77::1", "fd00:77::2"];
+fn packets_that_the_kernel_leaves_to_its_threads_are_counted_apart() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     if is_too_old() {
         let lab = lab();
@@ -227,12 +226,7 @@ fn packets_that_the_kernel_leaves_to_its_threads_are_told_apart() {
     let crypto = fs::read_to_string("/proc/crypto").unwrap();
     assert!(crypto.contains(": pcrypt(rfc4106("), "{crypto}");
     let lab = lab();
-    for (host, address) in [lab.node1(), lab.node2()].into_iter().zip(ADDRESSES) {
-        host.run("sysctl", &["-qw", "net.ipv6.conf.eth0.disable_ipv6=0"])
-            .unwrap();
-        ip(host, &format!("addr add {address}/64 dev eth0 nodad"));
-    }
-    protect(&lab, ADDRESSES, 0x6000, &gcm());
+    protect_ipv6(&lab);
     let agent = Agent::start(lab.node1(), &[]);
     let datagrams = vec![vxlan(99, &redis_command()); 8];
     let back = [ADDRESSES[1], ADDRESSES[0]];

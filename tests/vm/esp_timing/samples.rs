@@ -100,16 +100,10 @@ fn samples_say_how_long_encryption_takes_as_the_tracer_of_functions_does() {
 /// ESP over IPv6 has functions of its own in the kernel.
 #[test]
 fn encryption_over_ipv6_is_timed() {
-    const ADDRESSES: [&str; 2] = ["fd00:77::1", "fd00:77::2"];
     const DATAGRAMS: usize = 32;
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let lab = lab();
-    for (host, address) in [lab.node1(), lab.node2()].into_iter().zip(ADDRESSES) {
-        host.run("sysctl", &["-qw", "net.ipv6.conf.eth0.disable_ipv6=0"])
-            .unwrap();
-        ip(host, &format!("addr add {address}/64 dev eth0 nodad"));
-    }
-    protect(&lab, ADDRESSES, 0x6000, &gcm());
+    protect_ipv6(&lab);
     let agent = Agent::start(lab.node1(), &[]);
     let datagrams = vec![vxlan(99, &redis_command()); DATAGRAMS];
     let back = [ADDRESSES[1], ADDRESSES[0]];

@@ -138,7 +138,7 @@ pub const TABLE: &[Definition] = &[
         name: "esp_asynchronous_packets",
         kind: Type::Counter,
         labels: &["direction"],
-        help: "Overlay packets, of those that are timed, that the kernel left to another thread or a device to encrypt (tx) or decrypt (rx), so that their time is not known; at least so many",
+        help: "Overlay packets that were to be timed and that the kernel left to another thread or a device to encrypt (tx) or decrypt (rx): a lower bound",
         rows: asynchronous,
     },
     Definition {
