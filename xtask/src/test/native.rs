@@ -127,19 +127,20 @@ impl Job {
             .collect();
         let log = logs.join(format!("{file}.log"));
         let kept = std::fs::write(&log, &output).is_ok();
-        let word = if fine && tally.failed == 0 {
-            "ok    "
-        } else {
-            "FAILED"
-        };
-        let mut text = format!(
-            "{word} {:>6.1} s  {}: {} passed, {} failed\n",
-            took.as_secs_f64(),
-            self.name,
-            tally.passed,
-            tally.failed
-        );
-        if !(fine && tally.failed == 0) {
+        let is_ok = fine && tally.failed == 0;
+        let word = if is_ok { "ok    " } else { "FAILED" };
+        let mut text = String::new();
+        // A crate without unit tests is not worth a line.
+        if !is_ok || tally.passed > 0 {
+            text = format!(
+                "{word} {:>6.1} s  {}: {} passed, {} failed\n",
+                took.as_secs_f64(),
+                self.name,
+                tally.passed,
+                tally.failed
+            );
+        }
+        if !is_ok {
             text.push_str(&output);
             if let Err(why) = outcome {
                 text.push_str(&format!("{}: {why}\n", self.name));
