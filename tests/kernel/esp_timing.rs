@@ -9,13 +9,13 @@ use std::mem;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use aya::maps::{Map, MapData, PerCpuArray, PerCpuValues, loaded_maps};
-use aya::programs::loaded_programs;
+use aya::maps::{Map, PerCpuArray, PerCpuValues};
 use aya::sys::{Stats, enable_stats};
 use aya::util::nr_cpus;
 use monitor::kernel::{Kernel, LoadOptions};
 use monitor_common::count::Total;
 use monitor_common::esp_time::EspTimes;
+use overlay_tests::held;
 
 /// How long there is load.
 const LOAD: Duration = Duration::from_secs(2);
@@ -27,13 +27,9 @@ const WORDS: usize = EspTimes::SIZE / 8;
 
 /// Runs of the program, and time in it.
 fn runs() -> (u64, Duration) {
-    let mine = loaded_programs().flatten().filter(|program| {
-        // The kernel keeps 15 bytes of a name.
-        program.name_as_str() == Some("overlay_esp_tim")
-    });
-    mine.fold((0, Duration::ZERO), |(runs, time), program| {
-        (runs + program.run_count(), time + program.run_time())
-    })
+    // The kernel keeps 15 bytes of a name.
+    let program = held::program(std::process::id(), "overlay_esp_tim");
+    (program.run_count(), program.run_time())
 }
 
 /// Sends datagrams to nobody, on the loopback, and returns how many.
@@ -54,10 +50,7 @@ fn load() -> u32 {
 
 /// Lets the samples look at the stack, as on a CPU that has carried ESP: the map gets an address of IPsec, which no stack has.
 fn let_them_look() {
-    let mine = loaded_maps().flatten().find(|map| {
-        map.name_as_str() == Some("ESP_TIMES") && map.value_size() as usize == EspTimes::SIZE
-    });
-    let data = MapData::from_id(mine.unwrap().id()).unwrap();
+    let data = held::map(std::process::id(), "ESP_TIMES");
     let map = Map::PerCpuArray(data);
     let mut map = PerCpuArray::<_, [u64; WORDS]>::try_from(map).unwrap();
     let mut element = [0; WORDS];

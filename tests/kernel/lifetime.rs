@@ -1,39 +1,23 @@
 //! How long what a first fragment was holds for later ones. A program of its own: it looks for the only map of its name.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use aya::maps::{HashMap, Map, MapData};
+use aya::maps::{HashMap, Map};
 use monitor::kernel::Kernel;
 use monitor_common::encapsulation::Encapsulation;
 use monitor_common::key::{CounterKey, FragmentState};
 use monitor_common::reason::Reason;
 use overlay_tests::frame::{ethernet, ipv4, redis_command, udp, vxlan};
+use overlay_tests::held;
 use overlay_tests::programs::{IFINDEX, counting, direction, entries, load, run};
 
 const VNI: u32 = 7;
 /// `IP_FRAG_TIME` (`include/net/ip.h`): how long Linux waits for the other fragments, in nanoseconds.
 const WAITS: u64 = 30_000_000_000;
 
-/// A map of this process by its name.
-fn map(name: &str) -> HashMap<MapData, u64, [u8; FragmentState::SIZE]> {
-    let folder = std::fs::read_dir("/proc/self/fdinfo").unwrap();
-    let ids = folder.filter_map(|file| {
-        let text = std::fs::read_to_string(file.ok()?.path()).ok()?;
-        let id = text.lines().find_map(|line| line.strip_prefix("map_id:"))?;
-        id.trim().parse().ok()
-    });
-    let mut maps = ids.filter_map(|id| {
-        let data = MapData::from_id(id).unwrap();
-        let info = data.info().unwrap();
-        (info.name_as_str() == Some(name)).then_some(data)
-    });
-    let found = maps.next().unwrap();
-    assert!(maps.next().is_none(), "one map of this name");
-    HashMap::try_from(Map::LruHashMap(found)).unwrap()
-}
-
 /// Makes what was seen of first fragments older by this many nanoseconds.
 fn age(by: u64) {
-    let mut fragments = map("FRAGMENTS");
+    let map = Map::LruHashMap(held::map(std::process::id(), "FRAGMENTS"));
+    let mut fragments = HashMap::<_, u64, [u8; FragmentState::SIZE]>::try_from(map).unwrap();
     let all: Vec<_> = fragments.iter().map(Result::unwrap).collect();
     assert_eq!(all.len(), 1);
     for (key, mut state) in all {

@@ -18,7 +18,8 @@ use monitor_lab::Lab;
 use overlay_tests::agent::{Agent, rows, value};
 use overlay_tests::flood;
 use overlay_tests::frame::{ethernet, ip_between, overlay, tcp};
-use overlay_tests::kernel_flood::{self, Flood};
+use overlay_tests::held;
+use overlay_tests::kernel_flood::Flood;
 use overlay_tests::process::wait_until;
 use overlay_tests::scale::{duration, in_vm};
 
@@ -266,7 +267,8 @@ fn flood_and_find(way: Way, networks: Networks, of_other: u32) -> (String, u64) 
                 vni: networks.vni,
                 vni_mask: networks.vni_mask,
             };
-            let program = kernel_flood::program(agent.monitor.id(), "overlay_tc_ingr");
+            let program = held::program(agent.monitor.id(), "overlay_tc_ingr");
+            let program = program.fd().unwrap();
             let run = |seed| flood.run(lab.node1(), "eth0", &program, seed, time);
             in_threads(vec![random.next(), random.next()], run, meanwhile)
         }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use aya::maps::loaded_maps;
-use aya::programs::loaded_programs;
+use aya::maps::{MapData, loaded_maps};
+use aya::programs::{ProgramInfo, loaded_programs};
 
 /// What a process holds. Names are cut to 15 bytes, as the kernel cuts them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,8 +53,42 @@ impl Held {
     }
 }
 
+/// Numbers of what a process holds, as `field` has them. All files are read before anything is opened by its number: the kernel lists
+/// this folder of `/proc` while it is read, and what this process opens meanwhile could be there twice.
+fn numbers(pid: u32, field: &str) -> BTreeSet<u32> {
+    let files = files(pid);
+    let lines = files.iter().flat_map(|info| info.lines());
+    lines
+        .filter_map(|line| line.strip_prefix(field))
+        .map(|number| number.trim().parse().unwrap())
+        .collect()
+}
+
+/// The only map of this name, which the kernel has cut to 15 bytes, that a process holds. Other processes may have maps of the same name.
+#[must_use]
+pub fn map(pid: u32, name: &str) -> MapData {
+    let ids = numbers(pid, "map_id:");
+    let all = loaded_maps().flatten();
+    let mut maps = all.filter(|map| map.name_as_str() == Some(name) && ids.contains(&map.id()));
+    let found = maps.next().unwrap();
+    assert!(maps.next().is_none(), "one map is called {name}");
+    MapData::from_id(found.id()).unwrap()
+}
+
+/// The program of this name, which the kernel has cut to 15 bytes, that a process holds: the first that it loaded, where the names of
+/// several begin alike.
+#[must_use]
+pub fn program(pid: u32, name: &str) -> ProgramInfo {
+    let ids = numbers(pid, "prog_id:");
+    // The kernel lists programs in the order of their numbers.
+    let mut programs = loaded_programs()
+        .flatten()
+        .filter(|program| program.name_as_str() == Some(name) && ids.contains(&program.id()));
+    programs.next().unwrap()
+}
+
 /// What the kernel says of each open file of a process. A file that is closed meanwhile is left out.
-pub(crate) fn files(pid: u32) -> Vec<String> {
+fn files(pid: u32) -> Vec<String> {
     let Ok(all) = fs::read_dir(format!("/proc/{pid}/fdinfo")) else {
         return Vec::new();
     };

@@ -7,12 +7,10 @@ use std::time::{Duration, Instant};
 
 use aya::Ebpf;
 use aya::maps::{PerCpuArray, PerCpuValues, ProgramArray};
-use aya::programs::{ProgramFd, SchedClassifier, TestRun, TestRunOptions, loaded_programs};
+use aya::programs::{ProgramFd, SchedClassifier, TestRun, TestRunOptions};
 use aya::util::nr_cpus;
 use monitor_common::bench::Varied;
 use monitor_lab::Host;
-
-use crate::held::files;
 
 /// Runs in one system call.
 const BATCH: u32 = 50_000;
@@ -27,21 +25,6 @@ pub struct Flood<'a> {
     pub vni: u32,
     /// The number of VNIs, a power of two, less one.
     pub vni_mask: u32,
-}
-
-/// The program of a process that the kernel lists by this name, which it has cut to 15 bytes.
-#[must_use]
-pub fn program(pid: u32, name: &str) -> ProgramFd {
-    let ids: Vec<String> = files(pid)
-        .iter()
-        .flat_map(|info| info.lines())
-        .filter_map(|line| line.strip_prefix("prog_id:"))
-        .map(|id| id.trim().to_owned())
-        .collect();
-    let program = loaded_programs().flatten().find(|program| {
-        program.name_as_str() == Some(name) && ids.contains(&program.id().to_string())
-    });
-    program.unwrap().fd().unwrap()
 }
 
 impl Flood<'_> {
