@@ -6,7 +6,11 @@ use aya::Ebpf;
 use monitor_common::count::{Count, EspCarried, EspCount, Total};
 use monitor_common::cpu_state::CpuState;
 use monitor_common::key::{CounterKey, EspKey, EspNetworkKey, ExposureKey, ReasonKey};
+use monitor_common::row_room::RowMap;
 
+use super::known_rows::KnownRows;
+use super::rows::Rows;
+use super::size::MapSizes;
 use super::table::{Table, map};
 use crate::base::failure::Failure;
 use crate::base::hash::HashMap;
@@ -19,6 +23,25 @@ pub(super) struct CountTables {
     pub(super) reasons: Table<ReasonKey, u64>,
     pub(super) exposure: Table<ExposureKey, Count>,
     pub(super) state: Table<u32, CpuState>,
+}
+
+/// What is known of the keys of those into which programs insert rows.
+pub(super) struct KnownCounts {
+    pub(super) counters: KnownRows<CounterKey>,
+    pub(super) esp: KnownRows<EspKey>,
+    pub(super) esp_networks: KnownRows<EspNetworkKey>,
+    pub(super) exposure: KnownRows<ExposureKey>,
+}
+
+impl KnownCounts {
+    pub(super) fn new(sizes: &MapSizes) -> KnownCounts {
+        KnownCounts {
+            counters: KnownRows::new(RowMap::Counters, sizes.counters),
+            esp: KnownRows::new(RowMap::Esp, sizes.esp),
+            esp_networks: KnownRows::new(RowMap::EspNetworks, sizes.esp_networks),
+            exposure: KnownRows::new(RowMap::Exposure, sizes.exposure),
+        }
+    }
 }
 
 /// What the maps held at one moment, all CPUs added up.
@@ -50,6 +73,7 @@ impl CountTables {
         })
     }
 
+    /// Walks through all maps.
     pub(super) fn read(&self) -> Result<Reading, Failure> {
         Ok(Reading {
             counters: self.counters.totals()?,
@@ -57,6 +81,18 @@ impl CountTables {
             esp_networks: self.esp_networks.totals()?,
             reasons: self.reasons.totals()?,
             exposure: self.exposure.totals()?,
+            state: self.state()?,
+        })
+    }
+
+    /// The same where the numbers of rows are kept.
+    pub(super) fn read_known(&self, known: &KnownCounts, rows: &Rows) -> Result<Reading, Failure> {
+        Ok(Reading {
+            counters: known.counters.totals(rows, &self.counters)?,
+            esp: known.esp.totals(rows, &self.esp)?,
+            esp_networks: known.esp_networks.totals(rows, &self.esp_networks)?,
+            reasons: self.reasons.totals()?,
+            exposure: known.exposure.totals(rows, &self.exposure)?,
             state: self.state()?,
         })
     }

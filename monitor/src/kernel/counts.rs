@@ -17,7 +17,7 @@ use monitor_common::key::{
 use monitor_common::packet_time::PacketTimes;
 use monitor_common::row_room::RowMap;
 
-use super::count_tables::CountTables;
+use super::count_tables::{CountTables, KnownCounts};
 use super::flows::Flows;
 use super::interface_rows::{self, Row};
 use super::peers::Peers;
@@ -31,6 +31,7 @@ use crate::base::hash::HashMap;
 /// The maps that are read or written while the programs run.
 pub struct Counts {
     pub(super) tables: CountTables,
+    pub(super) known: KnownCounts,
     pub(super) rows: Arc<Rows>,
     verdicts: Table<u64, FlowVerdict>,
     verdict_capacity: u32,
@@ -58,6 +59,7 @@ impl Counts {
         let rows = Arc::new(Rows::new(ebpf, sizes)?);
         let counts = Counts {
             tables: CountTables::new(ebpf, cpus)?,
+            known: KnownCounts::new(sizes),
             verdicts: Table::new(map(ebpf, "VERDICTS")?, "VERDICTS", 1)?,
             verdict_capacity: sizes.verdicts,
             verdicts_changed: AtomicU64::new(0),
@@ -73,6 +75,7 @@ impl Counts {
             peers: Peers::new(
                 map(ebpf, "REQUIRED")?,
                 map(ebpf, "PEERS")?,
+                sizes,
                 Arc::clone(&rows),
             )?,
             rows,
@@ -154,7 +157,10 @@ impl Counts {
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn counters(&self) -> Result<HashMap<CounterKey, Count>, Failure> {
-        let mut rows = self.tables.counters.totals()?;
+        let mut rows = self
+            .known
+            .counters
+            .totals(&self.rows, &self.tables.counters)?;
         if let Some(slots) = &self.slots {
             slots.add_counters(&mut rows);
         }
@@ -166,7 +172,7 @@ impl Counts {
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn esp(&self) -> Result<HashMap<EspKey, EspCount>, Failure> {
-        let mut rows = self.tables.esp.totals()?;
+        let mut rows = self.known.esp.totals(&self.rows, &self.tables.esp)?;
         self.esp_slots.add(&mut rows);
         Ok(rows)
     }
@@ -242,7 +248,8 @@ impl Counts {
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn esp_networks(&self) -> Result<HashMap<EspNetworkKey, EspCarried>, Failure> {
-        self.tables.esp_networks.totals()
+        let known = &self.known.esp_networks;
+        known.totals(&self.rows, &self.tables.esp_networks)
     }
 
     /// Packets in ESP, and samples of their encryption and decryption, by direction and size, all CPUs added up.
@@ -305,7 +312,10 @@ impl Counts {
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn exposure(&self) -> Result<HashMap<ExposureKey, Count>, Failure> {
-        let mut rows = self.tables.exposure.totals()?;
+        let mut rows = self
+            .known
+            .exposure
+            .totals(&self.rows, &self.tables.exposure)?;
         if let Some(slots) = &self.slots {
             slots.add_exposure(&mut rows);
         }

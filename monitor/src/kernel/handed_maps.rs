@@ -86,7 +86,7 @@ impl Counts {
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn read(&self) -> Result<Reading, Failure> {
-        let mut reading = self.tables.read()?;
+        let mut reading = self.tables.read_known(&self.known, &self.rows)?;
         self.add_slots(&mut reading);
         Ok(reading)
     }

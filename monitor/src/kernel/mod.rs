@@ -18,6 +18,7 @@ mod flows;
 mod grace;
 mod handed_maps;
 mod interface_rows;
+mod known_rows;
 mod load_errors;
 mod options;
 mod packet_timer;

@@ -8,7 +8,9 @@ use monitor_common::direction::Direction;
 use monitor_common::key::{PeerCount, PeerKey, required_bit};
 use monitor_common::row_room::RowMap;
 
+use super::known_rows::KnownRows;
 use super::rows::Rows;
+use super::size::MapSizes;
 use super::table::Table;
 use crate::base::failure::Failure;
 use crate::base::hash::HashMap;
@@ -17,14 +19,21 @@ use crate::base::hash::HashMap;
 pub struct Peers {
     required: Table<u32, u64>,
     peers: Table<PeerKey, PeerCount>,
+    known: KnownRows<PeerKey>,
     rows: Arc<Rows>,
 }
 
 impl Peers {
-    pub(super) fn new(required: &Map, peers: &Map, rows: Arc<Rows>) -> Result<Peers, Failure> {
+    pub(super) fn new(
+        required: &Map,
+        peers: &Map,
+        sizes: &MapSizes,
+        rows: Arc<Rows>,
+    ) -> Result<Peers, Failure> {
         Ok(Peers {
             required: Table::new(required, "REQUIRED", 1)?,
             peers: Table::new(peers, "PEERS", 1)?,
+            known: KnownRows::new(RowMap::Peers, sizes.peers),
             rows,
         })
     }
@@ -56,7 +65,7 @@ impl Peers {
     /// # Errors
     /// A runtime failure, if the map cannot be read.
     pub fn read(&self) -> Result<HashMap<PeerKey, PeerCount>, Failure> {
-        self.peers.all()
+        self.known.all(&self.rows, &self.peers)
     }
 
     /// The map's descriptor, with its name.

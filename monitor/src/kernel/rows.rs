@@ -24,6 +24,7 @@ use crate::base::failure::Failure;
 
 /// Who has which rows.
 pub(super) struct Rows {
+    inserted: Table<u32, u64>,
     room: Table<u32, RowRoom>,
     leaving: Table<u64, u64>,
     removing: Table<u32, u32>,
@@ -31,6 +32,15 @@ pub(super) struct Rows {
     books: Mutex<[Book; RowMap::ALL.len()]>,
     /// Held while rows are removed: one list at a time.
     removal: Mutex<()>,
+}
+
+/// How often the keys of a map changed: while both numbers stay, it has the same keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct RowNumbers {
+    /// Rows that programs have inserted.
+    pub(super) inserted: u64,
+    /// Rows that the agent has inserted or removed.
+    pub(super) changed: u64,
 }
 
 /// The rows of one map.
@@ -42,6 +52,8 @@ struct Book {
     own: HashSet<u64>,
     /// Rows of programs that the agent has removed.
     returned: u64,
+    /// Rows that the agent has inserted or removed.
+    changed: u64,
 }
 
 impl Book {
@@ -59,7 +71,20 @@ impl Book {
             kept: capacity / part,
             own: HashSet::new(),
             returned: 0,
+            changed: 0,
         }
+    }
+
+    /// The agent has inserted this row.
+    fn has_inserted(&mut self, row: u64) {
+        self.own.insert(row);
+        self.changed += 1;
+    }
+
+    /// The agent has removed this row, its own or one of the programs.
+    fn has_removed(&mut self, row: u64) {
+        self.returned += u64::from(!self.own.remove(&row));
+        self.changed += 1;
     }
 
     fn room(&self, map: RowMap) -> RowRoom {
@@ -83,6 +108,7 @@ impl Book {
 impl Rows {
     pub(super) fn new(ebpf: &Ebpf, sizes: &MapSizes) -> Result<Rows, Failure> {
         let rows = Rows {
+            inserted: Table::new(map(ebpf, "INSERTED")?, "INSERTED", 1)?,
             room: Table::new(map(ebpf, "ROWS_ROOM")?, "ROWS_ROOM", 1)?,
             leaving: Table::new(map(ebpf, "LEAVING")?, "LEAVING", 1)?,
             removing: Table::new(map(ebpf, ".data.removing")?, ".data.removing", 1)?,
@@ -108,6 +134,18 @@ impl Rows {
         self.grace.wait()
     }
 
+    /// How often the keys of a map changed.
+    ///
+    /// # Errors
+    /// A runtime failure with the kernel's error.
+    pub(super) fn numbers(&self, map: RowMap) -> Result<RowNumbers, Failure> {
+        let changed = self.books()[map as usize].changed;
+        Ok(RowNumbers {
+            inserted: self.inserted.get_one(map as u32)?.unwrap_or_default(),
+            changed,
+        })
+    }
+
     fn publish(&self, map: RowMap) -> Result<(), Failure> {
         let room = self.books()[map as usize].room(map);
         self.room.set(map as u32, room)
@@ -124,7 +162,7 @@ impl Rows {
         key: K,
     ) -> Result<(), Failure> {
         if table.insert(key, V::default())? {
-            self.books()[map as usize].own.insert(key.leaving());
+            self.books()[map as usize].has_inserted(key.leaving());
             self.publish(map)?;
         }
         Ok(())
@@ -203,10 +241,7 @@ impl Rows {
     }
 
     fn removed(&self, map: RowMap, key: &impl RowKey) {
-        let book = &mut self.books()[map as usize];
-        if !book.own.remove(&key.leaving()) {
-            book.returned += 1;
-        }
+        self.books()[map as usize].has_removed(key.leaving());
     }
 }
 
