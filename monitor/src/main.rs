@@ -47,8 +47,8 @@ fn start(cli: Cli, log_format: Format) -> Result<(), Failure> {
     let held = HeldSignals::hold();
     // The only thread: what it gives up, no other has.
     let started = command::start(cli)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+    // One thread, which waits for its timers itself: threads that wake each other for each of them would cost more than the work.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")

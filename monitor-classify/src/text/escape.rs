@@ -21,7 +21,7 @@ pub fn escape(untrusted: impl AsRef<[u8]>, max: usize) -> String {
     let window = &bytes[..bytes.len().min(max.saturating_mul(4).saturating_add(4))];
     let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'\\';
     if bytes.len() <= max && bytes.iter().all(is_plain) {
-        return bytes.iter().copied().map(char::from).collect();
+        return String::from_utf8_lossy(bytes).into_owned();
     }
     let mut line = Line::new(max);
     for chunk in window.utf8_chunks() {

@@ -21,6 +21,7 @@ use super::node_agent::{Agent, SharedAgent};
 use super::watch_plan::WatchPlan;
 use super::watchdog::Watchdog;
 use crate::agent::loops::sampled_flows::SampledFlows;
+use crate::base::beat::{Beat, Beats};
 use crate::base::confinement::Held;
 use crate::base::failure::Failure;
 use crate::base::service_manager::ServiceManager;
@@ -189,7 +190,10 @@ impl Session {
                 interface: &interface,
             })
         };
-        let draining = ring::drain(self.ring, self.log, handle, || watchdog.drained());
+        let beats = Beats::new()?;
+        let draining = ring::drain(self.ring, beats.follow(), self.log, handle, || {
+            watchdog.drained()
+        });
         let networks = self.docker.subscribe();
         let violations = watch_policy(
             self.policy,
@@ -197,14 +201,18 @@ impl Session {
             networks,
             self.options.update_over,
             &watchdog,
+            beats.follow(),
         );
         let docker = keep_listed(self.options.docker, udp_ports, self.docker);
         let done = |result: Result<(), Failure>| result.map(|()| None);
         tokio::select! {
+            // First what beats, then what follows it: all in one wake.
+            biased;
+            result = beats.run() => result.map(|never| match never {}),
             result = draining => done(result),
             result = loops::esp_timing::keep_sampled(Arc::clone(&self.agent)) => done(result),
-            result = loops::interfaces::keep_attached(self.agent) => done(result),
-            result = loops::exposure_account::keep_settled(account) => done(result),
+            result = loops::interfaces::keep_attached(self.agent, beats.follow()) => done(result),
+            result = loops::exposure_account::keep_settled(account, beats.follow()) => done(result),
             result = violations => done(result),
             result = docker => done(result),
             result = loops::sampled_flows::forget_silent(&flows, forget_after) => done(result),
@@ -220,12 +228,13 @@ async fn watch_policy(
     networks: watch::Receiver<docker::DockerStatus>,
     update_over: Duration,
     watchdog: &Watchdog,
+    beat: Beat,
 ) -> Result<(), Failure> {
     let Some(policy) = policy else {
         return std::future::pending().await;
     };
     tokio::select! {
-        result = loops::violations::keep_current(Arc::clone(&agent), policy, networks, update_over, watchdog) => result,
+        result = loops::violations::keep_current(Arc::clone(&agent), policy, networks, update_over, watchdog, beat) => result,
         result = loops::esp_faults::log_causes(agent) => result,
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! It imports no other layer of this crate, only `monitor-common`. Every layer calls it.
 
+pub mod beat;
 pub mod clock;
 pub mod confinement;
 pub(crate) mod decryption;

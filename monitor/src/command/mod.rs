@@ -22,8 +22,6 @@ pub mod settings;
 mod tail;
 mod top;
 
-use anyhow::Context;
-
 use crate::base::failure::Failure;
 use crate::base::signals::Signals;
 use cli::{
@@ -82,12 +80,7 @@ pub fn start(cli: Cli) -> Result<Started, Failure> {
 /// A failure with its exit code and a message that says what to do.
 pub async fn run(started: Started, signals: Signals) -> Result<(), Failure> {
     match started {
-        // On a thread of the runtime, which waits for its timers itself. The thread that called would be woken by another
-        // one at each of them, fifty times a second.
-        Started::Run(agent) => tokio::spawn(run::run(*agent, signals))
-            .await
-            .context("the agent ended")
-            .map_err(Failure::runtime)?,
+        Started::Run(agent) => run::run(*agent, signals).await,
         Started::Audit(audit) => audit::run(*audit, signals.end_only()).await,
         Started::Tail(tail) => tail::run(*tail, signals.end_only()).await,
         Started::Top(args) => top::run(&args, signals.end_only()).await,

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rustix::fs::MemfdFlags;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::agent::confined::FilesLater;
 use crate::agent::handover::{self, Legacy, Predecessor};
@@ -27,7 +27,7 @@ use crate::command::reload::Reload;
 use crate::command::settings::{self, CONFIG_FILE, Defaults};
 use crate::kernel::measure_programs;
 use crate::policy::SharedPolicy;
-use crate::surface::http::{self, OwnHosts, Site, WebConfig};
+use crate::surface::http::{self, OwnHosts, Server, Site, WebConfig};
 use crate::surface::plaintext_log::PlaintextLog;
 
 /// At the end, tasks that are under way may hold the agent for this long.
@@ -145,9 +145,6 @@ pub(super) async fn run(started: Started, signals: Signals) -> Result<(), Failur
         session,
         _measuring,
     } = started;
-    let listener = tokio::net::TcpListener::from_std(listener)
-        .context("cannot serve")
-        .map_err(Failure::runtime)?;
     let watching = format!("watching {}", session.describe());
     tracing::info!("{watching}");
     tracing::info!("serving {}://{}/metrics", web.scheme(), plan.listen);
@@ -161,16 +158,12 @@ pub(super) async fn run(started: Started, signals: Signals) -> Result<(), Failur
     }
 
     let agent = session.agent();
-    let (stop_http, stopped) = oneshot::channel::<()>();
     let site = Site {
         web: Arc::new(web),
         hosts: OwnHosts::new(&plan.hosts),
         has_page: plan.page,
     };
-    let serving = tokio::spawn(http::serve(listener, session.agent(), site, async {
-        // Sent, or dropped with the sender: both mean stop.
-        drop(stopped.await);
-    }));
+    let mut server = Server::start(listener, session.agent(), site)?;
     manager.ready(&watching);
     let policy = session.policy();
     let plaintext = Mutex::new(PlaintextLog::default());
@@ -205,13 +198,10 @@ pub(super) async fn run(started: Started, signals: Signals) -> Result<(), Failur
         result = session.run(log_plaintext, stop) => result,
         result = reload.at(requests) => result.map(|never| match never {}),
         never = log_left_out(&plaintext) => match never {},
+        failure = server.failed() => Err(failure),
     };
     manager.stopping();
-    drop(stop_http);
-    serving
-        .await
-        .context("the HTTP endpoint failed")
-        .map_err(Failure::runtime)?;
+    server.stop().await?;
     let agent = alone(agent).await;
     match (result, agent) {
         (result, None) => {

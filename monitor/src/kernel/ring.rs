@@ -1,7 +1,6 @@
 //! Drains the sample ring.
 
 use std::ops::ControlFlow;
-use std::time::Duration;
 
 use anyhow::Context;
 use aya::maps::{MapData, RingBuf};
@@ -9,24 +8,25 @@ use aya_log::EbpfLogger;
 use jiff::Timestamp;
 use monitor_common::sample::Sample;
 use tokio::io::unix::AsyncFd;
-use tokio::time::{MissedTickBehavior, interval};
 
+use crate::base::beat::Beat;
 use crate::base::clock::Clock;
 use crate::base::failure::Failure;
 
-/// How often the ring is drained. The kernel wakes this process earlier only if much is waiting, because waking costs
-/// more than a sample. A verdict comes later by as much: packets until then are counted as pending, and credited with it.
-const PERIOD: Duration = Duration::from_millis(100);
 /// Number of samples handled before other tasks run.
 const BATCH: usize = 256;
 
 /// Passes samples to the handler until it breaks, and forwards the log of the programs. Malformed samples, which a bug
 /// would cause, are logged and skipped. `drained` is called after each batch, also an empty one.
 ///
+/// The ring is drained at each beat. The kernel wakes this process earlier only if much is waiting, because waking costs
+/// more than a sample. A verdict comes later by as much: packets until then are counted as pending, and credited with it.
+///
 /// # Errors
 /// A runtime failure if the ring cannot be polled, or the error of the handler.
 pub async fn drain(
     ring: RingBuf<MapData>,
+    mut beat: Beat,
     mut log: Option<EbpfLogger<&'static dyn log::Log>>,
     mut handle: impl FnMut(&Sample<'_>, Timestamp) -> ControlFlow<Result<(), Failure>>,
     mut drained: impl FnMut(),
@@ -36,11 +36,9 @@ pub async fn drain(
     let mut ring = ring
         .context("cannot wait for samples")
         .map_err(Failure::runtime)?;
-    let mut tick = interval(PERIOD);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         tokio::select! {
-            _ = tick.tick() => {}
+            () = beat.next() => {}
             ready = ring.readable() => {
                 ready.context("cannot wait for samples").map_err(Failure::runtime)?.clear_ready();
             }

@@ -29,7 +29,7 @@ use crate::traffic::counted::Counted;
 /// The policy, shared between the agent and its loops.
 pub type SharedPolicy = Arc<Mutex<Policy>>;
 
-/// Events not logged yet. The loops log them four times a second, so the bound is reached only if no loop runs.
+/// Events not logged yet. The loops log them five times a second, so the bound is reached only if no loop runs.
 const EVENTS: usize = 1024;
 
 /// Requirements, history and violations, and the kernel maps that they are evaluated from.
@@ -142,29 +142,56 @@ impl Policy {
     pub fn poll(&mut self) -> Result<(), Failure> {
         // A network that the kernel refuses must not hide the violations of the others.
         let written = self.write_requirements();
-        self.poll_peers()?;
+        let now = monotonic_ns();
+        let idle = self.read_peers(now)?;
+        self.remove_peers(&idle)?;
+        self.end_violations(now);
         written
     }
 
-    fn poll_peers(&mut self) -> Result<(), Failure> {
+    /// As [`Policy::poll`], but returns `false`, and may have done a part of it, if there are rows to remove: that waits for
+    /// the programs.
+    ///
+    /// # Errors
+    /// See [`Policy::poll`].
+    pub fn poll_without_waiting(&mut self) -> Result<bool, Failure> {
+        let written = self.write_requirements();
+        let now = monotonic_ns();
+        if !self.read_peers(now)?.is_empty() {
+            return Ok(false);
+        }
+        self.end_violations(now);
+        written.map(|()| true)
+    }
+
+    /// Opens and extends violations. Returns the rows that are idle, which are removed so that forged node addresses cannot
+    /// fill the map for ever.
+    fn read_peers(&mut self, now: u64) -> Result<Vec<PeerKey>, Failure> {
         self.clock.follow();
         let rows = self.counts.peers.read()?;
         self.peers = rows.len();
         self.update(&rows);
-        let now = monotonic_ns();
-        // Idle rows are removed, so that forged node addresses cannot fill the map for ever.
-        let expired = idle(&rows, now, self.window, |vni| self.requirements.has(vni));
-        if !expired.is_empty() {
-            let mut last = HashMap::default();
-            let taken = self.counts.peers.take(&expired, |key, count| {
-                last.insert(key, count);
-            });
-            self.update(&last);
-            for path in last.keys().filter_map(path) {
-                self.violations.forget(&path);
-            }
-            taken?;
+        Ok(idle(&rows, now, self.window, |vni| {
+            self.requirements.has(vni)
+        }))
+    }
+
+    fn remove_peers(&mut self, idle: &[PeerKey]) -> Result<(), Failure> {
+        if idle.is_empty() {
+            return Ok(());
         }
+        let mut last = HashMap::default();
+        let taken = self.counts.peers.take(idle, |key, count| {
+            last.insert(key, count);
+        });
+        self.update(&last);
+        for path in last.keys().filter_map(path) {
+            self.violations.forget(&path);
+        }
+        taken
+    }
+
+    fn end_violations(&mut self, now: u64) {
         let now = self.clock.moment(now);
         let since = |violation: &Violation| {
             let last = Instant::now().checked_sub(now.since(violation.tally.last));
@@ -172,7 +199,6 @@ impl Policy {
         };
         let ended = self.violations.end(now, self.window, since);
         self.queue(ended);
-        Ok(())
     }
 
     fn update(&mut self, rows: &HashMap<PeerKey, PeerCount>) {

@@ -1,36 +1,33 @@
 //! Settles the account of exposure while flows come and go.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use anyhow::Context;
-use tokio::time::MissedTickBehavior;
 
 use crate::agent::exposure::{Account, now};
+use crate::base::beat::Beat;
 use crate::base::failure::Failure;
 
-/// How often flows with a new verdict are credited. As often as the ring is drained, and in step with that: one wake serves
-/// both.
-const CREDIT: Duration = Duration::from_millis(100);
-/// All flows are looked at every so many times, those without a verdict too.
+/// All flows are looked at every so many beats, those without a verdict too.
 const ALL: u32 = 20;
 /// The same while the map has no room for new flows.
 const CROWDED: u32 = 5;
 
-/// Settles the account until the future is dropped. Without an account, it waits for ever.
+/// Settles the account at each beat, until the future is dropped. Without an account, it waits for ever.
 ///
 /// # Errors
 /// A runtime failure, if a task fails. A refusal of the kernel is logged, and tried again.
-pub async fn keep_settled(account: Option<Arc<Mutex<Account>>>) -> Result<(), Failure> {
+pub async fn keep_settled(
+    account: Option<Arc<Mutex<Account>>>,
+    mut beat: Beat,
+) -> Result<(), Failure> {
     let Some(account) = account else {
         return std::future::pending().await;
     };
-    let mut tick = tokio::time::interval(CREDIT);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut since_all = ALL;
     let mut said = None;
     loop {
-        tick.tick().await;
+        beat.next().await;
         since_all += 1;
         let few = match since_all.is_multiple_of(CROWDED) || since_all >= ALL {
             true => None,

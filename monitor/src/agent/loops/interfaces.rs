@@ -9,6 +9,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::decryption;
 use crate::agent::node_agent::SharedAgent;
+use crate::base::beat::Beat;
 use crate::base::failure::Failure;
 use crate::host::interface::{ChangeEvents, ChangeSubscription};
 
@@ -23,10 +24,10 @@ const WITHOUT_EVENTS: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// A runtime failure, if the agent cannot go on. A refusal of the kernel is logged and retried.
-pub async fn keep_attached(agent: SharedAgent) -> Result<(), Failure> {
+pub async fn keep_attached(agent: SharedAgent, beat: Beat) -> Result<(), Failure> {
     tokio::select! {
         result = interfaces(Arc::clone(&agent)) => result,
-        result = decryption::enable_once_loaded(agent) => result,
+        result = decryption::enable_once_loaded(agent, beat) => result,
     }
 }
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 use monitor_common::direction::Direction;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
 
 use crate::agent::node_agent::SharedAgent;
 use crate::agent::watchdog::Watchdog;
+use crate::base::beat::{self, Beat};
 use crate::base::failure::Failure;
 use crate::host::described_network::shown;
 use crate::host::facts::HostFacts;
@@ -21,7 +21,8 @@ use crate::policy::violation::{Breach, Event};
 use crate::policy::{Policy, SharedPolicy, Violation, violation_text};
 
 /// How often cleartext of networks that must be encrypted is polled: a violation is logged within two seconds.
-const POLL: Duration = Duration::from_millis(250);
+const POLL: Duration = beat::PERIOD.saturating_mul(POLL_BEATS);
+const POLL_BEATS: u32 = 2;
 /// Bounds of the time between updates of the states.
 const UPDATE_MAX: Duration = Duration::from_secs(5);
 const UPDATE_FORBIDDEN: Duration = Duration::from_secs(1);
@@ -61,14 +62,16 @@ pub(in crate::agent) async fn keep_current(
     mut docker: watch::Receiver<docker::DockerStatus>,
     window: Duration,
     watchdog: &Watchdog,
+    mut beat: Beat,
 ) -> Result<(), Failure> {
-    let mut tick = tokio::time::interval(POLL);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut said, mut spot) = (None, None);
     let mut updated = None::<tokio::time::Instant>;
     let (mut opened, mut explaining) = (Vec::new(), JoinSet::new());
     loop {
-        let now = tick.tick().await;
+        for _ in 0..POLL_BEATS {
+            beat.next().await;
+        }
+        let now = tokio::time::Instant::now();
         let longest = if lock(&policy).has_forbidden() {
             UPDATE_FORBIDDEN
         } else {
@@ -83,27 +86,32 @@ pub(in crate::agent) async fn keep_current(
         let due = networks.is_some()
             || updated.is_none_or(|at| now.duration_since(at) + POLL / 2 >= period);
         let shared = (Arc::clone(&agent), Arc::clone(&policy));
-        let result = tokio::task::spawn_blocking(move || {
-            let (agent, policy) = shared;
-            if let Some(networks) = networks {
-                lock(&policy).set_docker(networks);
-            }
-            if due {
-                let mut agent = agent
-                    .lock()
-                    .map_err(|_| Failure::runtime(anyhow::anyhow!("the agent failed")))?;
-                agent.prepare_networks();
-                lock(&policy).set_offloaded(offloaded());
-                agent.update_states()?;
-                Ok(Some(
-                    lock(&policy).networks().blind_spot(agent.attribution()),
-                ))
-            } else {
-                lock(&policy).poll().map(|()| None)
-            }
-        });
-        let result: Result<Option<Option<String>>, Failure> =
-            result.await.map_err(Failure::runtime)?;
+        let elsewhere = || {
+            tokio::task::spawn_blocking(move || {
+                let (agent, policy) = shared;
+                if let Some(networks) = networks {
+                    lock(&policy).set_docker(networks);
+                }
+                if due {
+                    let mut agent = agent
+                        .lock()
+                        .map_err(|_| Failure::runtime(anyhow::anyhow!("the agent failed")))?;
+                    agent.prepare_networks();
+                    lock(&policy).set_offloaded(offloaded());
+                    agent.update_states()?;
+                    Ok(Some(
+                        lock(&policy).networks().blind_spot(agent.attribution()),
+                    ))
+                } else {
+                    lock(&policy).poll().map(|()| None)
+                }
+            })
+        };
+        let polled = if due { None } else { poll_here(&policy) };
+        let result: Result<Option<Option<String>>, Failure> = match polled {
+            Some(polled) => polled.map(|()| None),
+            None => elsewhere().await.map_err(Failure::runtime)?,
+        };
         let trouble = match result {
             Ok(None) => None,
             Ok(Some(now_blind)) => {
@@ -131,6 +139,16 @@ pub(in crate::agent) async fn keep_current(
         if let Some(explained) = explaining.try_join_next() {
             explained.map_err(Failure::runtime)?;
         }
+    }
+}
+
+/// Polls on this thread: to use another one would cost more than most polls. `None` if it takes longer, or if another thread
+/// has the policy.
+fn poll_here(policy: &SharedPolicy) -> Option<Result<(), Failure>> {
+    let mut policy = policy.try_lock().ok()?;
+    match policy.poll_without_waiting() {
+        Ok(false) => None,
+        polled => Some(polled.map(|_| ())),
     }
 }
 

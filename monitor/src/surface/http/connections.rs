@@ -151,7 +151,7 @@ fn milliseconds_since(start: Instant) -> u64 {
 }
 
 /// Serves until `stop` is done, then closes open connections.
-pub async fn serve(
+pub(super) async fn serve(
     listener: TcpListener,
     agent: SharedAgent,
     site: Site,

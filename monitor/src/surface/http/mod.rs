@@ -1,4 +1,4 @@
-//! The HTTP endpoint of `run`: a port ([`bind`]), connections on it ([`serve`]), and the pages that they ask for.
+//! The HTTP endpoint of `run`: a port ([`bind`]), a thread that serves connections on it ([`Server`]), and the pages that they ask for.
 //!
 //! Imports `agent` and the other surfaces that make pages. `command` calls it.
 
@@ -10,12 +10,13 @@ mod own_hosts;
 mod pages;
 mod port;
 mod readings;
+mod server_thread;
 mod wanted_format;
 mod web_config;
 
 pub use admission::Site;
 pub use client::get;
-pub use connections::serve;
 pub use own_hosts::OwnHosts;
 pub use port::bind;
+pub use server_thread::Server;
 pub use web_config::WebConfig;
