@@ -419,37 +419,26 @@ impl Account {
         &self,
         exposure: HashMap<ExposureKey, Count>,
     ) -> (Vec<Exposed>, Vec<Pending>, usize) {
-        let sums = self.with_carried(exposure);
+        let mut sums = self.with_carried(exposure);
         let entries = sums.len();
-        let mut exposed: HashMap<(u32, u32), Count> = HashMap::default();
-        exposed.reserve(entries);
+        for (key, count) in &self.credited {
+            sums.entry(*key).or_default().add(*count);
+        }
+        let mut exposed = Vec::with_capacity(sums.len());
         let mut pending: HashMap<NetworkId, Count> = HashMap::default();
         // A network has a class, too.
         pending.reserve(entries / 2);
-        for (key, count) in &sums {
+        for (key, count) in sums {
             if key.class() == Class::PENDING {
-                let settled = self.settled.get(key).copied().unwrap_or_default();
+                let settled = self.settled.get(&key).copied().unwrap_or_default();
                 pending
                     .entry(key.network())
                     .or_default()
                     .add(count.since(settled));
-                continue;
+            } else {
+                exposed.push(Exposed { key, count });
             }
-            exposed.insert((key.network, key.class), *count);
         }
-        for (key, count) in &self.credited {
-            exposed
-                .entry((key.network, key.class))
-                .or_default()
-                .add(*count);
-        }
-        let exposed = exposed
-            .into_iter()
-            .map(|((network, class), count)| Exposed {
-                key: ExposureKey { network, class },
-                count,
-            })
-            .collect();
         let pending = pending
             .into_iter()
             .map(|(network, count)| Pending {
