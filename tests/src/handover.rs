@@ -90,9 +90,16 @@ fn lower(before: &str, after: &str) -> Vec<String> {
     lower.collect()
 }
 
-/// Ends the agent so that the next goes on from it.
+/// Ends the agent so that the next goes on from it. As systemd does, SIGTERM follows at once, here again and again: it must
+/// disturb nothing, whatever the agent waits for.
 pub fn hand_over(agent: &mut Monitor) {
     agent.signal(libc::SIGUSR1);
+    for _ in 0..200 {
+        std::thread::sleep(Duration::from_millis(20));
+        if !agent.signal_while_it_runs(libc::SIGTERM) {
+            break;
+        }
+    }
     let (status, _) = agent.wait();
     assert_eq!(status.code(), Some(0), "{}", agent.err());
     assert!(agent.err().contains("stay attached"), "{}", agent.err());

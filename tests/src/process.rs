@@ -235,10 +235,22 @@ impl<'a> Monitor<'a> {
 
     /// Sends a signal.
     pub fn signal(&mut self, signal: i32) {
-        assert!(self.runs(), "it ended: {}", self.err());
+        assert!(
+            self.signal_while_it_runs(signal),
+            "it ended: {}",
+            self.err()
+        );
+    }
+
+    /// The same, unless it has ended; whether it had not.
+    pub fn signal_while_it_runs(&mut self, signal: i32) -> bool {
+        if !self.runs() {
+            return false;
+        }
         let id = i32::try_from(self.id()).unwrap();
         // SAFETY: a child that is not waited for yet, so the number is still its own.
         assert_eq!(unsafe { libc::kill(id, signal) }, 0);
+        true
     }
 
     /// Waits for its end, and gives status and time it took from here.

@@ -18,6 +18,9 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 
 use crate::process::{Monitor, program};
 
+/// How long the manager lets the agent wait until it has read all.
+const BARRIER: Duration = Duration::from_millis(200);
+
 /// Descriptors in the order in which they came, with their names.
 type Kept = Vec<(String, OwnedFd)>;
 
@@ -177,6 +180,10 @@ fn read(socket: &UnixDatagram, kept: &Mutex<Kept>) {
         kept.extend(descriptors.into_iter().map(|fd| (name.clone(), fd)));
     } else if field("FDSTOREREMOVE=") == Some("1") {
         kept.retain(|(at, _)| *at != name);
+    }
+    if field("BARRIER=") == Some("1") {
+        // One that has other work, too.
+        std::thread::sleep(BARRIER);
     }
     // The descriptor of a barrier is closed here.
 }

@@ -148,13 +148,17 @@ impl ServiceManager {
         drop(its);
         // It closes the other end.
         let mut ends = [PollFd::new(&ours, PollFlags::empty())];
-        let patience = Timespec {
-            tv_sec: PATIENCE.as_secs().cast_signed(),
-            tv_nsec: 0,
-        };
-        match poll(&mut ends, Some(&patience))? {
-            0 => Err(io::ErrorKind::TimedOut.into()),
-            _ => Ok(()),
+        let begun = Instant::now();
+        loop {
+            let left = PATIENCE.saturating_sub(begun.elapsed());
+            let patience = Timespec::try_from(left).map_err(io::Error::other)?;
+            match poll(&mut ends, Some(&patience)) {
+                Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+                Ok(_) => return Ok(()),
+                // A signal: systemd sends SIGTERM behind SIGUSR1.
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 

@@ -27,8 +27,9 @@ impl HeldSignals {
         HeldSignals(())
     }
 
-    /// Takes them over from the kernel's defaults. One that waits is received now, by this thread. The others go on without
-    /// them: one that received a signal before it is taken over would end the process.
+    /// Takes them over from the kernel's defaults. One that waits is received now, by this thread. Threads that were started
+    /// before go on without them: one that received a signal before it is taken over would end the process. What blocks must
+    /// expect to be interrupted from now on.
     ///
     /// # Errors
     /// If the process may not.

@@ -22,6 +22,8 @@ pub mod settings;
 mod tail;
 mod top;
 
+use anyhow::Context;
+
 use crate::base::failure::Failure;
 use crate::base::signals::Signals;
 use cli::{
@@ -80,7 +82,11 @@ pub fn start(cli: Cli) -> Result<Started, Failure> {
 /// A failure with its exit code and a message that says what to do.
 pub async fn run(started: Started, signals: Signals) -> Result<(), Failure> {
     match started {
-        Started::Run(agent) => run::run(*agent, signals).await,
+        // A task: if it panics, what is attached is still detached, and the exit code is that of a failure.
+        Started::Run(agent) => tokio::spawn(run::run(*agent, signals))
+            .await
+            .context("the agent ended")
+            .map_err(Failure::runtime)?,
         Started::Audit(audit) => audit::run(*audit, signals.end_only()).await,
         Started::Tail(tail) => tail::run(*tail, signals.end_only()).await,
         Started::Top(args) => top::run(&args, signals.end_only()).await,

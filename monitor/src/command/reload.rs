@@ -39,9 +39,10 @@ impl Reload {
             let mut running = self.running.clone();
             let reloaded = tokio::task::spawn_blocking(move || {
                 let result = reload(&args, &mut running, &agent);
-                (result, running)
+                let agent = agent.lock().unwrap_or_else(PoisonError::into_inner);
+                (result, running, agent.describe())
             });
-            let (result, running) = reloaded
+            let (result, running, watching) = reloaded
                 .await
                 .context("the reload of the configuration")
                 .map_err(Failure::runtime)?;
@@ -51,10 +52,6 @@ impl Reload {
                     "the configuration is not reloaded, and the agent goes on as before: {failure}"
                 );
             }
-            let watching = {
-                let agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
-                agent.describe()
-            };
             self.manager.ready(&format!("watching {watching}"));
         }
         std::future::pending().await

@@ -3,6 +3,9 @@
 //! A walk looks at every bucket of the kernel's hash: tens of thousands, where most nodes have some tens of rows. Programs
 //! count the rows that they insert, and the agent those that it inserts and removes. While neither number changes, the map
 //! has the keys that it had, and they are looked up one by one.
+//!
+//! A program counts a row just after it has inserted it. If it is interrupted in between, readings have the row's packets
+//! when it goes on.
 
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,8 +20,8 @@ use super::table::{Table, total};
 use crate::base::failure::Failure;
 use crate::base::hash::HashMap;
 
-/// A program inserts a row and counts it a moment later, and another CPU may see the second before the first. So the keys are those of a
-/// walk that began so long after the numbers were seen.
+/// Another CPU may see that a row was counted before it sees the row. So the keys are those of a walk that began so long after the numbers
+/// were seen.
 const SETTLED: Duration = Duration::from_millis(50);
 /// A look-up takes as long as the walk takes for so many rows for which the map has room.
 const WALK: usize = 256;

@@ -26,6 +26,11 @@ impl Requirements {
         self.wanted.contains(&vni)
     }
 
+    /// Whether the kernel has them all.
+    pub(super) fn are_written(&self) -> bool {
+        self.wanted == self.held
+    }
+
     /// Writes with `set` what the kernel does not have yet, and goes on past a VNI that it refuses.
     ///
     /// # Errors
@@ -34,7 +39,7 @@ impl Requirements {
         &mut self,
         mut set: impl FnMut(u32, bool) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        if self.wanted == self.held {
+        if self.are_written() {
             return Ok(());
         }
         let changes: Vec<u32> = self

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use monitor_common::direction::Direction;
@@ -65,6 +65,7 @@ pub(in crate::agent) async fn keep_current(
     mut beat: Beat,
 ) -> Result<(), Failure> {
     let (mut said, mut spot) = (None, None);
+    let mut has_forbidden = false;
     let mut updated = None::<tokio::time::Instant>;
     let (mut opened, mut explaining) = (Vec::new(), JoinSet::new());
     loop {
@@ -72,7 +73,7 @@ pub(in crate::agent) async fn keep_current(
             beat.next().await;
         }
         let now = tokio::time::Instant::now();
-        let longest = if lock(&policy).has_forbidden() {
+        let longest = if has_forbidden {
             UPDATE_FORBIDDEN
         } else {
             UPDATE_MAX
@@ -112,6 +113,9 @@ pub(in crate::agent) async fn keep_current(
             Some(polled) => polled.map(|()| None),
             None => elsewhere().await.map_err(Failure::runtime)?,
         };
+        if let Some(policy) = try_lock(&policy) {
+            has_forbidden = policy.has_forbidden();
+        }
         let trouble = match result {
             Ok(None) => None,
             Ok(Some(now_blind)) => {
@@ -129,7 +133,9 @@ pub(in crate::agent) async fn keep_current(
         }
         said = trouble;
         watchdog.evaluated();
-        opened.append(&mut log_events(&policy));
+        // If another thread has the policy, the next time.
+        let events = try_lock(&policy).map(|mut policy| policy.take_events());
+        opened.append(&mut log_all(events.unwrap_or_default()));
         // Beside the polls: reading the firewall can take seconds.
         if !opened.is_empty() && explaining.is_empty() {
             let shared = (Arc::clone(&agent), Arc::clone(&policy));
@@ -145,8 +151,7 @@ pub(in crate::agent) async fn keep_current(
 /// Polls on this thread: to use another one would cost more than most polls. `None` if it takes longer, or if another thread
 /// has the policy.
 fn poll_here(policy: &SharedPolicy) -> Option<Result<(), Failure>> {
-    let mut policy = policy.try_lock().ok()?;
-    match policy.poll_without_waiting() {
+    match try_lock(policy)?.poll_quickly() {
         Ok(false) => None,
         polled => Some(polled.map(|_| ())),
     }
@@ -154,8 +159,13 @@ fn poll_here(policy: &SharedPolicy) -> Option<Result<(), Failure>> {
 
 /// Logs the queued events, and returns the violations that opened, for [`explain`].
 pub fn log_events(policy: &SharedPolicy) -> Vec<Violation> {
+    let events = lock(policy).take_events();
+    log_all(events)
+}
+
+fn log_all(events: Vec<Event>) -> Vec<Violation> {
     let mut opened = Vec::new();
-    for event in lock(policy).take_events() {
+    for event in events {
         let violation = event.violation();
         match &event {
             Event::Opened(_) | Event::Spread(_, _) => {
@@ -218,6 +228,14 @@ fn offloaded() -> BTreeSet<IpAddr> {
         .collect()
 }
 
-fn lock(policy: &SharedPolicy) -> std::sync::MutexGuard<'_, Policy> {
+fn lock(policy: &SharedPolicy) -> MutexGuard<'_, Policy> {
     policy.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn try_lock(policy: &SharedPolicy) -> Option<MutexGuard<'_, Policy>> {
+    match policy.try_lock() {
+        Ok(policy) => Some(policy),
+        Err(TryLockError::Poisoned(policy)) => Some(policy.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
 }

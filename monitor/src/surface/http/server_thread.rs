@@ -2,7 +2,8 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::thread;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use tokio::runtime::Builder;
@@ -13,9 +14,13 @@ use super::connections::serve;
 use crate::agent::SharedAgent;
 use crate::base::failure::Failure;
 
-/// The thread that serves.
+/// A thread that makes pages waits so long for the next one: longer than between two scrapes.
+const PAGES_KEPT: Duration = Duration::from_secs(60);
+
+/// The thread that serves. It is ended when this is dropped.
 pub struct Server {
     stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
     /// `None` after the end.
     stopped: Option<oneshot::Receiver<io::Result<()>>>,
 }
@@ -26,7 +31,10 @@ impl Server {
     /// # Errors
     /// A runtime failure, if there is no thread, or no runtime for it.
     pub fn start(listener: TcpListener, agent: SharedAgent, site: Site) -> Result<Server, Failure> {
-        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .thread_keep_alive(PAGES_KEPT)
+            .build();
         let runtime = runtime.context("cannot serve").map_err(Failure::runtime)?;
         let (stop, end) = oneshot::channel::<()>();
         let (ended, stopped) = oneshot::channel();
@@ -42,13 +50,14 @@ impl Server {
             // Whoever no longer waits needs no answer.
             drop(ended.send(served));
         };
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("http".to_owned())
             .spawn(work)
             .context("cannot serve")
             .map_err(Failure::runtime)?;
         Ok(Server {
             stop: Some(stop),
+            thread: Some(thread),
             stopped: Some(stopped),
         })
     }
@@ -81,5 +90,15 @@ impl Server {
             .and_then(|served| Ok(served?))
             .context("the HTTP endpoint failed")
             .map_err(Failure::runtime)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // Its panic was reported by `ended`, or comes with another one.
+            drop(thread.join());
+        }
     }
 }
