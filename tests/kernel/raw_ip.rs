@@ -83,6 +83,8 @@ fn packets_of_a_raw_ip_device_are_counted() {
     let unparsed = rows(&agent.metrics(), "overlay_unparsed_packets_total");
     assert_eq!(unparsed, []);
     // What is inside was understood as well: the agent says what can be read.
-    let log = agent.monitor.err();
-    assert!(log.contains("redis is readable in plaintext"), "{log}");
+    wait_until("the agent says what can be read", || {
+        let log = agent.monitor.err();
+        log.contains("redis is readable in plaintext")
+    });
 }
