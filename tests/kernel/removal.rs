@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use aya::programs::TestRunOptions;
 use monitor::kernel::{Entry, Kernel, LoadOptions};
-use monitor_common::count::Count;
 use monitor_common::direction::Direction;
 use monitor_common::encapsulation::Encapsulation;
 use monitor_common::key::{CounterKey, NetworkId};
@@ -196,38 +195,5 @@ fn networks_that_were_described_once_leave_room_for_others() {
             counts.flows.forget_quiet(now).unwrap();
         }
         counts.flows.publish().unwrap();
-    }
-}
-
-#[test]
-fn readings_have_each_row_whether_its_key_is_known_or_not() {
-    let mut kernel = load();
-    let counts = kernel.counts();
-    let key = |vni| CounterKey::new(1, Direction::Rx, Encapsulation::Vxlan, vni);
-    let packets = |vni| {
-        let rows = counts.counters().unwrap();
-        rows.get(&key(vni)).map_or(0, |count| count.packets)
-    };
-    for vni in 1..=4 {
-        // The keys are known after two readings that no new row came between.
-        for (times, wait_ms) in [(1, 0), (2, 60), (4, 60), (8, 0)] {
-            run(&mut kernel, &vxlan_frame(vni), times);
-            run(&mut kernel, &vxlan_frame(1), times);
-            assert_eq!(
-                packets(vni),
-                u64::from(times * 2 - 1) * if vni == 1 { 2 } else { 1 }
-            );
-            assert_eq!(packets(9), 0);
-            std::thread::sleep(Duration::from_millis(wait_ms));
-        }
-        // What it had counted is taken with it, and it begins anew.
-        let mut taken = Vec::new();
-        let take = |_, count: Count| taken.push(count.packets);
-        counts.take_counters(&[key(vni)], take).unwrap();
-        let had = if vni == 1 { 30 } else { 15 };
-        assert_eq!(taken, [had]);
-        assert_eq!(packets(vni), 0);
-        run(&mut kernel, &vxlan_frame(vni), 5);
-        assert_eq!(packets(vni), 5);
     }
 }

@@ -9,7 +9,6 @@ use monitor_common::key::{CounterKey, EspKey, EspNetworkKey, ExposureKey, Reason
 use monitor_common::row_room::RowMap;
 
 use super::known_rows::KnownRows;
-use super::rows::Rows;
 use super::size::MapSizes;
 use super::table::{Table, map};
 use crate::base::failure::Failure;
@@ -81,18 +80,6 @@ impl CountTables {
             esp_networks: self.esp_networks.totals()?,
             reasons: self.reasons.totals()?,
             exposure: self.exposure.totals()?,
-            state: self.state()?,
-        })
-    }
-
-    /// The same where the numbers of rows are kept.
-    pub(super) fn read_known(&self, known: &KnownCounts, rows: &Rows) -> Result<Reading, Failure> {
-        Ok(Reading {
-            counters: known.counters.totals(rows, &self.counters)?,
-            esp: known.esp.totals(rows, &self.esp)?,
-            esp_networks: known.esp_networks.totals(rows, &self.esp_networks)?,
-            reasons: self.reasons.totals()?,
-            exposure: known.exposure.totals(rows, &self.exposure)?,
             state: self.state()?,
         })
     }

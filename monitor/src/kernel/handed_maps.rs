@@ -86,9 +86,14 @@ impl Counts {
     /// # Errors
     /// A runtime failure, if a map cannot be read.
     pub fn read(&self) -> Result<Reading, Failure> {
-        let mut reading = self.tables.read_known(&self.known, &self.rows)?;
-        self.add_slots(&mut reading);
-        Ok(reading)
+        Ok(Reading {
+            counters: self.counters()?,
+            esp: self.esp()?,
+            esp_networks: self.esp_networks()?,
+            reasons: self.reasons()?,
+            exposure: self.exposure()?,
+            state: self.state()?,
+        })
     }
 
     /// Empties the slots, so that programs count in the maps alone from now on, where another process can read it. Returns
