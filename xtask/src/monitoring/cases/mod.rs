@@ -1,16 +1,19 @@
 //! Cases for `promtool test rules`: each alert fires where it should, with the right words, and nowhere else.
 
+mod case;
 mod table;
+mod well;
 
 use super::rules::ALERTS;
 use super::runbook;
 use super::text::{line, quoted};
-use table::{Check, WELL, WELL_AT, none};
+use case::{Check, none};
+use well::{WELL, WELL_AT};
 
 pub(super) use table::CASES;
 
 const HEAD: &str = "\
-# Cases for `promtool test rules`. Made from the tables in xtask/src/monitoring/cases/table.rs by `cargo xtask monitoring`.
+# Cases for `promtool test rules`. Made from the tables in xtask/src/monitoring/cases/ by `cargo xtask monitoring`.
 rule_files: [overlay-monitor.rules.yml]
 evaluation_interval: 15s
 tests:

@@ -1,39 +1,6 @@
-//! The cases: series, and what fires when.
+//! The cases in which an alert fires, or just does not.
 
-/// Series, and which alerts they fire when.
-pub(in crate::monitoring) struct Case {
-    pub(in crate::monitoring) name: &'static str,
-    /// Between two values of a series.
-    pub(in crate::monitoring) interval: &'static str,
-    /// Series and values, in promtool's notation. `JOB` stands for the labels of a scrape of node n1.
-    pub(in crate::monitoring) series: &'static [(&'static str, &'static str)],
-    pub(in crate::monitoring) checks: &'static [Check],
-}
-
-/// What is firing at one moment.
-pub(in crate::monitoring) struct Check {
-    pub(in crate::monitoring) at: &'static str,
-    pub(in crate::monitoring) alert: &'static str,
-    /// Labels without severity and job, and the summary.
-    pub(in crate::monitoring) fires: &'static [(&'static str, &'static str)],
-}
-
-/// Nothing of this alert is firing.
-pub(in crate::monitoring) const fn none(at: &'static str, alert: &'static str) -> Check {
-    Check {
-        at,
-        alert,
-        fires: &[],
-    }
-}
-
-const fn fires(
-    at: &'static str,
-    alert: &'static str,
-    fires: &'static [(&'static str, &'static str)],
-) -> Check {
-    Check { at, alert, fires }
-}
+use super::case::{Case, REQUIRED, fires, none};
 
 const SENT: &[(&str, &str)] = &[(
     r#"instance: "n1:9469", vni: "4096", direction: tx, network: app1"#,
@@ -43,10 +10,6 @@ const RECEIVED: &[(&str, &str)] = &[(
     r#"instance: "n1:9469", vni: "4096", direction: rx, network: app1"#,
     "n1:9469 receives network app1 (VNI 4096) in cleartext, though it must be encrypted",
 )];
-const REQUIRED: (&str, &str) = (
-    r#"overlay_network_info{JOB,vni="4096",network="app1",source="config",required="required",kind="overlay"}"#,
-    "1x400",
-);
 const OPTIONAL: (&str, &str) = (
     r#"overlay_network_info{JOB,vni="7",network="lab",source="docker",required="optional",kind="overlay"}"#,
     "1x400",
@@ -530,63 +493,3 @@ pub(in crate::monitoring) const CASES: &[Case] = &[
         ],
     },
 ];
-
-/// An hour in which all is well: keys are changed, and an agent restarts.
-pub(in crate::monitoring) const WELL: &[(&str, &str)] = &[
-    REQUIRED,
-    (r#"up{JOB}"#, "1x100 0x2 1x200"),
-    (
-        r#"overlay_hook_up{JOB,interface="eth0",direction="rx"}"#,
-        "1x300",
-    ),
-    (
-        r#"overlay_hook_first{JOB,interface="eth0",direction="rx"}"#,
-        "1x300",
-    ),
-    (r#"overlay_docker_up{JOB}"#, "1x300"),
-    (
-        r#"overlay_violation_active{JOB,vni="4096",direction="tx"}"#,
-        "0x300",
-    ),
-    (
-        r#"overlay_network_state{JOB,vni="4096",state="encrypted"}"#,
-        "1x100 0x2 1x200",
-    ),
-    (
-        r#"overlay_network_state{JOB,vni="4096",state="unknown"}"#,
-        "0x100 1x2 0x200",
-    ),
-    (
-        r#"overlay_esp_network_packets_total{JOB,direction="tx",vni="4096"}"#,
-        "0+150x100 0+150x200",
-    ),
-    (
-        r#"overlay_esp_network_packets_total{job="overlay-monitor",instance="n2:9469",direction="rx",vni="4096"}"#,
-        "0+150x300",
-    ),
-    (
-        r#"overlay_esp_packets_total{JOB,interface="eth0",direction="tx",peer="10.0.0.2"}"#,
-        "0+150x100 0+150x200",
-    ),
-    (
-        r#"overlay_esp_packets_total{JOB,interface="eth0",direction="rx",peer="10.0.0.2"}"#,
-        "0+150x100 0+150x200",
-    ),
-    (
-        r#"overlay_esp_sequence_used_ratio{JOB,peer="10.0.0.2",direction="tx"}"#,
-        "0+0.000001x120 0+0.000001x180",
-    ),
-    (r#"overlay_map_entries{JOB,map="counters"}"#, "12x300"),
-    (r#"overlay_map_capacity{JOB,map="counters"}"#, "16384x300"),
-    (
-        r#"overlay_samples_total{JOB,outcome="sent"}"#,
-        "0+60x100 0+60x200",
-    ),
-    (r#"overlay_samples_total{JOB,outcome="capped"}"#, "0x300"),
-    (
-        r#"overlay_exposure_packets_total{JOB,direction="tx",vni="4096",protocol="esp",exposure="encrypted"}"#,
-        "0+150x100 0+150x200",
-    ),
-];
-/// When it is looked at: a moment after the restart, and in the end.
-pub(in crate::monitoring) const WELL_AT: [&str; 2] = ["26m", "1h"];
