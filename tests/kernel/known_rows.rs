@@ -45,8 +45,12 @@ fn smuggle(vni: u32) {
     let mut map = PerCpuHashMap::<_, [u32; 2], [u64; 2]>::try_from(map).unwrap();
     let values = vec![[1, 100]; nr_cpus().unwrap()];
     let CounterKey { ifindex, packed } = key(vni);
-    map.insert([ifindex, packed], PerCpuValues::try_from(values).unwrap(), 0)
-        .unwrap();
+    map.insert(
+        [ifindex, packed],
+        PerCpuValues::try_from(values).unwrap(),
+        0,
+    )
+    .unwrap();
 }
 
 #[test]
@@ -74,5 +78,8 @@ fn few_rows_are_looked_up_until_one_comes_or_goes() {
 
     let_it_know(&kernel);
     kernel.counts().prepare_network(IFINDEX, 3).unwrap();
-    assert!(kernel.counters().unwrap().contains_key(&key(3)), "a row of the agent's");
+    assert!(
+        kernel.counters().unwrap().contains_key(&key(3)),
+        "a row of the agent's"
+    );
 }
